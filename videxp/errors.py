@@ -1,0 +1,20 @@
+"""What videxp says when it cannot go on: one to three lines that name the thing, the value and the remedy."""
+
+
+class VidexpError(Exception):
+    """A failure that is explained to the user without a traceback; ends a command with `exit_status` 1."""
+
+    exit_status = 1
+
+
+class BadRequest(VidexpError):
+    """The request itself is wrong (a key, a value, a path); nothing was started. Exit status 2."""
+
+    exit_status = 2
+
+
+class NotInstalled(BadRequest):
+    """An optional package is missing; the message names the extra that brings it."""
+
+    def __init__(self, package: str, *, extra: str) -> None:
+        super().__init__(f"{package} is not installed: pip install 'videxp[{extra}]'")
