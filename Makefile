@@ -1,0 +1,44 @@
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test test-fast lint types format bench clean
+
+help:  ## show the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+install: $(STAMP)  ## make .venv and install videxp with what CI tested (again only when something changed)
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+run: install  ## train the main job: classification/moving_digits
+	$(BIN)/videxp train classification/moving_digits
+
+test: lint types  ## everything that CI runs: format, lint, types, all tests
+	$(BIN)/python -m pytest
+
+test-fast: install  ## the tests that take less than two seconds each
+	$(BIN)/python -m pytest -m 'not slow and not gpu'
+
+lint: install  ## ruff: format and rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: install  ## mypy
+	$(BIN)/mypy
+
+format: install  ## let ruff rewrite the files
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: install  ## the benchmarks: ratios against other pipelines, on this machine
+	$(BIN)/python benchmarks/transforms.py
+
+clean:  ## remove caches and build products (not .venv, data or runs)
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,0 +1,126 @@
+"""The main job, shrunk, as a user runs it: what is printed, and what the run folder holds."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from tests.conftest import Run, train, videxp
+from videxp.config import load_resolved
+from videxp.runs.metrics_file import last_values, read_metrics
+
+pytestmark = pytest.mark.slow
+Finished = tuple[Path, Run]
+
+
+def weights(run: Path, name: str = "last") -> dict[str, torch.Tensor]:
+    return torch.load(run / f"checkpoints/{name}.ckpt", weights_only=True)["state_dict"]
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_the_terminal_says_what_is_run_where_and_what_to_do_next(finished: Finished):
+    _, done = finished
+    for text in ("40 train, 20 val, 31 test", "M parameters", "GMACs", "1 x CPU", "runs/finished", "epoch 2/2"):
+        assert text in done.stdout
+    for text in ("test/accuracy", "best.ckpt", "videxp evaluate runs/finished", "videxp predict", "wandb sync runs/"):
+        assert text in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_the_run_folder_holds_config_provenance_metrics_checkpoints_pictures_and_state(finished: Finished):
+    run, _ = finished
+    cfg = load_resolved(run / "config.yaml")
+    assert (cfg.dataset.batch_size, cfg.trainer.max_epochs) == (8, 2)
+    assert json.loads((run / "status.json").read_text())["state"] == "finished"
+    provenance = json.loads((run / "provenance.json").read_text())
+    assert provenance["packages"]["torch"] == torch.__version__.partition("+")[0] or provenance["packages"]["torch"]
+    assert {"command", "config_hash", "seed", "code", "data", "torch_threads", "wandb_id"} <= provenance.keys()
+    assert len(provenance["data"]["fingerprint"]) >= 16
+    assert "dataset.num_frames=4" in (run / "overrides.yaml").read_text()
+    assert weights(run, "best").keys() == weights(run, "last").keys()
+    for picture in ("confusion_matrix.png", "predictions.png"):
+        with Image.open(run / "samples" / picture) as image:
+            assert image.width > 300
+            assert len(set(image.convert("L").getdata())) > 20  # not an empty page
+    assert (run / "log.txt").stat().st_size > 0
+
+
+def test_metrics_csv_has_shared_axes_and_every_metric(finished: Finished):
+    run, _ = finished
+    with (run / "metrics.csv").open() as file:
+        columns = next(csv.reader(file))
+    assert columns[:3] == ["step", "epoch", "clips_seen"]
+    assert {"train/loss", "train/accuracy", "val/accuracy", "val/loss", "test/accuracy", "test/loss"} <= set(columns)
+    rows = read_metrics(run / "metrics.csv")
+    steps = [row["step"] for row in rows if "train/loss" in row]
+    assert steps == [2, 4, 5, 7, 9, 10]  # 5 batches per epoch, every 2nd and the last
+    assert all(row["clips_seen"] == 8 * row["step"] for row in rows)
+    assert len([row for row in rows if "val/accuracy" in row]) == 2
+
+
+def test_wandb_runs_offline_without_a_key_and_receives_metrics_config_and_pictures(finished: Finished):
+    run, done = finished
+    (offline,) = (run / "wandb").glob("offline-run-*")
+    content = next(offline.glob("*.wandb")).read_bytes()
+    for text in (b"val/accuracy", b"test/accuracy", b"num_frames", b"confusion_matrix"):
+        assert text in content
+    assert [path.suffix for path in sorted((offline / "files/media").rglob("*.png"))] == [".png", ".png"]
+    assert "API key" not in done.stdout + done.stderr
+
+
+def test_same_seed_gives_the_same_weights_bit_for_bit_whatever_the_number_of_workers(finished: Finished, workplace: Path):
+    run, _ = finished
+    for workers in (1, 2):
+        other = train(f"hardware.num_workers={workers}", "logger=csv", cwd=workplace, run=f"runs/workers{workers}")
+        assert same(weights(other), weights(run))
+    another_seed = train("seed=1", "logger=csv", cwd=workplace, run="runs/seed1")
+    assert not same(weights(another_seed), weights(run))
+
+
+def test_several_loggers_at_once(workplace: Path):
+    run = train("logger=[wandb,tensorboard]", "trainer=quick", cwd=workplace, run="runs/loggers")
+    assert list(run.rglob("events.out.tfevents*"))
+    assert list(run.rglob("*.wandb"))
+    assert (run / "metrics.csv").exists()
+
+
+def test_the_weights_that_are_tested_with_ema_are_the_average(workplace: Path):
+    run = train("callbacks=[checkpoint,ema]", "logger=csv", cwd=workplace, run="runs/ema")
+    checkpoint = torch.load(run / "checkpoints/best.ckpt", weights_only=True)
+    assert not same(checkpoint["state_dict"], checkpoint["current_model_state"])
+    rows = read_metrics(run / "metrics.csv")
+    done = videxp("evaluate", str(run), "--json", cwd=workplace)
+    evaluated = json.loads(done.stdout)["metrics"]["test/accuracy"]
+    assert evaluated == pytest.approx(last_values(rows)["test/accuracy"], abs=1e-6)
+
+
+def test_a_failure_while_training_is_told_in_lines_and_in_the_state(workplace: Path):
+    done = videxp(
+        "train", "classification/moving_digits", "hydra.run.dir=runs/failed", "trainer.gradient_clip_val=1",
+        "+trainer.gradient_clip_algorithm=no_such_way", "trainer.max_epochs=1", "logger=csv", cwd=workplace,
+    )  # fmt: skip
+    assert done.returncode in (1, 2)
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 3
+
+
+def test_a_wrong_key_writes_nothing(tmp_path: Path, listing):
+    done = videxp("train", "classification/moving_digits", "optimizer.lrr=1", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "optimizer.lr" in done.stderr
+    assert listing(tmp_path) == set()
+
+
+def test_hydra_flags_work(tmp_path: Path, listing):
+    job = videxp("train", "classification/moving_digits", "--cfg", "job", "optimizer.lr=0.5", cwd=tmp_path)
+    assert job.returncode == 0
+    assert "lr: 0.5" in job.stdout
+    info = videxp("train", "classification/moving_digits", "--info", "searchpath", cwd=tmp_path)
+    assert "file://" in info.stdout
+    assert listing(tmp_path) == set()

@@ -1,0 +1,59 @@
+"""What several tests use: videxp in its own process, in a folder of its own, with no key and no cache of the user's."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.shrink import TINY
+
+Run = subprocess.CompletedProcess[str]
+
+
+def clean_environment(folder: Path) -> dict[str, str]:
+    """No W&B key, no netrc, a cache of its own, no variables of a launcher."""
+    keep = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB", "VIDEXP", "SLURM", "MASTER", "PL_"))}
+    return {**keep, "HOME": str(folder), "NETRC": str(folder / "netrc"), "VIDEXP_CACHE": str(folder / "cache")}
+
+
+def videxp(*arguments: str, cwd: Path, timeout: float = 300, **environment: str) -> Run:
+    """`videxp ARGUMENTS` as a user runs it."""
+    return subprocess.run(
+        [sys.executable, "-m", "videxp.cli", *arguments],
+        cwd=cwd,
+        env={**clean_environment(cwd), **environment},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def train(*overrides: str, cwd: Path, run: str = "run", recipe: str = "classification/moving_digits") -> Path:
+    """Train a shrunk recipe for real; returns the run folder."""
+    done = videxp("train", recipe, *TINY, f"hydra.run.dir={run}", *overrides, cwd=cwd)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return cwd / run
+
+
+@pytest.fixture(scope="session")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder like a researcher's, shared by the tests that only need some run or the tiny data set."""
+    return tmp_path_factory.mktemp("workplace")
+
+
+@pytest.fixture(scope="session")
+def finished(workplace: Path) -> tuple[Path, Run]:
+    """One finished tiny run: its folder and what was printed."""
+    done = videxp("train", "classification/moving_digits", *TINY, "hydra.run.dir=runs/finished", cwd=workplace)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return workplace / "runs/finished", done
+
+
+@pytest.fixture
+def listing() -> Callable[[Path], set[str]]:
+    """All paths beneath a folder, to show that a refused command wrote nothing."""
+    return lambda folder: {str(path.relative_to(folder)) for path in folder.rglob("*")}

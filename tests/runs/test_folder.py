@@ -1,0 +1,65 @@
+"""A run folder is never half-written and never written over."""
+
+from pathlib import Path
+
+import pytest
+
+from videxp.errors import BadRequest
+from videxp.files import replacing, write_text
+from videxp.runs.folder import RunFolder, open_run
+
+
+def test_a_failure_while_writing_leaves_the_old_file_and_nothing_else(tmp_path: Path):
+    path = tmp_path / "status.json"
+    write_text(path, "old")
+    with pytest.raises(RuntimeError), replacing(path) as temporary:
+        temporary.write_text("half of the n")
+        raise RuntimeError("killed")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_writing_in_place_would_have_left_half_a_file(tmp_path: Path):
+    path = tmp_path / "status.json"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), path.open("w") as file:
+        file.write("half of the n")
+        raise RuntimeError("killed")
+    assert path.read_text() == "half of the n"
+
+
+def test_replaced_files_can_be_read_by_others(tmp_path: Path):
+    write_text(tmp_path / "a", "x")
+    (tmp_path / "b").write_text("x")
+    assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
+
+
+def test_state_is_what_was_set_last(tmp_path: Path):
+    run = RunFolder(tmp_path)
+    run.set_state("running")
+    assert run.status()["state"] == "running"
+    run.set_state("failed", cause="RuntimeError: x")
+    assert (run.status()["state"], run.status()["cause"]) == ("failed", "RuntimeError: x")
+
+
+def test_an_existing_run_is_not_written_over(tmp_path: Path):
+    run = RunFolder(tmp_path / "run").create()
+    run.config.write_text("seed: 0\n")
+    with pytest.raises(BadRequest, match="holds a run already"):
+        run.create()
+
+
+def test_the_checkpoint_is_the_best_then_the_last_then_an_error(tmp_path: Path):
+    run = RunFolder(tmp_path)
+    with pytest.raises(BadRequest, match=r"neither checkpoints/best\.ckpt nor"):
+        run.checkpoint()
+    run.last.parent.mkdir()
+    run.last.touch()
+    assert run.checkpoint() == run.last
+    run.best.touch()
+    assert run.checkpoint() == run.best
+
+
+def test_a_folder_that_is_no_run_is_named(tmp_path: Path):
+    with pytest.raises(BadRequest, match="is not a run folder"):
+        open_run(str(tmp_path))

@@ -1,0 +1,29 @@
+"""metrics.csv is the record of a run: rows are on disk at once, and new columns lose no old row."""
+
+from pathlib import Path
+
+from videxp.runs.metrics_file import MetricsFile, last_values, read_metrics
+
+
+def test_rows_are_on_disk_when_log_metrics_returns(tmp_path: Path):
+    file = MetricsFile(tmp_path / "metrics.csv")
+    file.log_metrics({"epoch": 0, "clips_seen": 32, "train/loss": 2.0}, step=1)
+    assert (tmp_path / "metrics.csv").read_text() == "step,epoch,clips_seen,train/loss\n1,0,32,2.0\n"
+
+
+def test_a_new_metric_adds_a_column_and_keeps_earlier_rows(tmp_path: Path):
+    file = MetricsFile(tmp_path / "metrics.csv")
+    file.log_metrics({"epoch": 0, "clips_seen": 32, "train/loss": 2.0}, step=1)
+    file.log_metrics({"epoch": 0, "clips_seen": 32, "val/accuracy": 0.5}, step=1)
+    assert read_metrics(tmp_path / "metrics.csv") == [
+        {"step": 1, "epoch": 0, "clips_seen": 32, "train/loss": 2.0},
+        {"step": 1, "epoch": 0, "clips_seen": 32, "val/accuracy": 0.5},
+    ]
+
+
+def test_a_second_process_goes_on_with_the_columns_of_the_first(tmp_path: Path):
+    MetricsFile(tmp_path / "metrics.csv").log_metrics({"epoch": 0, "clips_seen": 8, "val/accuracy": 0.5}, step=1)
+    MetricsFile(tmp_path / "metrics.csv").log_metrics({"epoch": 1, "clips_seen": 16, "train/loss": 1.0}, step=2)
+    rows = read_metrics(tmp_path / "metrics.csv")
+    assert last_values(rows) == {"val/accuracy": 0.5, "train/loss": 1.0}
+    assert last_values(rows, prefix="val/") == {"val/accuracy": 0.5}

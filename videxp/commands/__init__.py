@@ -1,0 +1,6 @@
+"""One module for each command: `SUMMARY`, one line for --help, and `main(arguments) -> exit status`.
+
+Modules import torch and Lightning inside functions, so that `videxp --help` answers at once.
+"""
+
+ORDER = ["train", "evaluate", "predict", "compare", "prepare", "check", "list", "completion"]

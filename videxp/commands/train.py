@@ -1,0 +1,264 @@
+"""videxp train: compose, check, prepare the data, train, test, and say what to do next."""
+
+import logging
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from videxp import config
+from videxp.errors import BadRequest, VidexpError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+    from rich.console import Console
+
+    from videxp.data import VideoDataModule
+    from videxp.experiment import Experiment
+    from videxp.runs.folder import RunFolder
+
+SUMMARY = "RECIPE [overrides]        train and test; the run folder holds everything"
+USAGE = """usage: videxp train RECIPE [key=value ...] [--cfg job] [--info] [...]
+
+RECIPE is a name from `videxp list recipes` or the path of a YAML file. Overrides and flags are Hydra's:
+  videxp train classification/moving_digits optimizer.lr=1e-3 hardware=ddp_cpu
+  videxp train classification/moving_digits --cfg job        print the composed config, run nothing
+  videxp train classification/moving_digits hydra.run.dir=runs/mine"""
+
+
+def main(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(USAGE)
+        return 0 if arguments else 2
+    if arguments[0] == "--resolved":  # how the other ranks of a DDP run are started
+        return _join(Path(arguments[1]))
+    recipe, *rest = arguments
+    if recipe.startswith("-"):
+        raise BadRequest(f"the recipe comes first, got {recipe}: videxp train RECIPE {recipe} ...")
+    if "-m" in rest or "--multirun" in rest:
+        raise BadRequest("train -m: this version trains one config at a time; loop over the values in the shell")
+    if any(argument.startswith("-") for argument in rest):
+        return config.run_hydra_flag(recipe, rest)
+    composed = config.compose(recipe, rest)
+    config.refuse(config.check(composed))
+    return _train(composed)
+
+
+def _train(composed: config.Composed) -> int:
+    from rich.console import Console
+
+    from videxp.runs.folder import RunFolder
+
+    started = time.perf_counter()
+    rank_zero = _global_rank() == 0
+    console = Console(highlight=False, quiet=not rank_zero)
+    console.print(f"[bold]{composed.recipe}[/]")
+    quiet_libraries()
+    datamodule = config.build(composed.cfg.dataset)
+    datamodule.prepare()
+    run = RunFolder(Path(composed.run_dir))
+    if rank_zero:
+        run.create()
+        config.save_resolved(composed.cfg, run.config)
+        config.save_overrides(composed.overrides, run.overrides)
+        run.set_state("running")
+        # Lightning starts the other ranks of this machine with our own arguments; they must not compose again.
+        sys.argv[1:] = ["train", "--resolved", str(run.config.resolve())]
+    return _fit_and_test(composed.cfg, run, console, datamodule, recipe=composed.recipe, started=started)
+
+
+def _join(resolved: Path) -> int:
+    """Another rank of a run whose config is resolved and whose data is prepared."""
+    from rich.console import Console
+
+    from videxp.runs.folder import RunFolder
+
+    cfg = config.load_resolved(resolved)
+    quiet_libraries()
+    datamodule = config.build(cfg.dataset)
+    datamodule.prepare()
+    return _fit_and_test(cfg, RunFolder(resolved.parent), Console(quiet=True), datamodule, recipe="", started=0.0)
+
+
+def _fit_and_test(
+    cfg: "DictConfig",
+    run: "RunFolder",
+    console: "Console",
+    datamodule: "VideoDataModule",
+    *,
+    recipe: str,
+    started: float,
+) -> int:
+    from videxp.experiment import build_experiment
+
+    rank_zero = _global_rank() == 0
+    if rank_zero:
+        _log_to(run.log)
+    try:
+        experiment = build_experiment(cfg, run, console, datamodule)
+        if rank_zero:
+            _announce(cfg, run, experiment, console, recipe=recipe)
+        test_metrics = fit_and_test(experiment, run)
+    except BaseException as error:
+        if rank_zero:
+            logging.getLogger("videxp").exception("failed")
+            _close_loggers(locals().get("experiment"), summary={}, exit_code=1)
+        return _failed(run, error, rank_zero=rank_zero)
+    if rank_zero:
+        _close_loggers(experiment, summary=test_metrics, exit_code=0)
+        run.set_state("finished")
+        _report(run, experiment, test_metrics, console, seconds=time.perf_counter() - started)
+    return 0
+
+
+def fit_and_test(experiment: "Experiment", run: "RunFolder") -> dict[str, float]:
+    """Train, then test the best weights; returns the test metrics."""
+    from videxp.experiment import load_weights
+
+    trainer, task, datamodule = experiment.trainer, experiment.task, experiment.datamodule
+    trainer.fit(task, datamodule=datamodule)
+    trainer.strategy.barrier()
+    load_weights(task, run.checkpoint())
+    trainer.test(task, datamodule=datamodule, verbose=False)
+    return {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
+
+
+def _failed(run: "RunFolder", error: BaseException, *, rank_zero: bool) -> int:
+    """Write the state; interruptions have the shell's exit status, errors go on to the command line's door."""
+    from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+    interrupted = isinstance(error, KeyboardInterrupt | SIGTERMException | SystemExit)
+    if rank_zero:
+        cause = None if interrupted else " ".join(f"{type(error).__name__}: {error}".split())[:1000]
+        run.set_state("interrupted" if interrupted else "failed", cause=cause)
+    if not interrupted:
+        raise error
+    print(f"videxp: interrupted; the newest state is {run.last}", file=sys.stderr)
+    return 143 if isinstance(error, SIGTERMException) else 130
+
+
+# ---- what the terminal shows -------------------------------------------------------------------------------------
+
+
+def _announce(
+    cfg: "DictConfig", run: "RunFolder", experiment: "Experiment", console: "Console", *, recipe: str
+) -> None:
+    """What is run, and where; and the same facts into provenance.json and the loggers."""
+    from videxp.models.summary import count_parameters, gmacs
+    from videxp.runs.folder import write_json
+    from videxp.runs.provenance import provenance
+    from videxp.runs.wandb_logger import WandbRun
+
+    task, data, trainer = experiment.task, experiment.datamodule, experiment.trainer
+    parameters = count_parameters(task.network)
+    work = gmacs(task.network, num_frames=data.num_frames, size=data.size)
+    counts = ", ".join(f"{count:,} {split}" for split, count in data.counts.items())
+    device = f"{trainer.num_devices * trainer.num_nodes} x {_device_name(trainer)}, {trainer.precision}"
+    rows = {
+        "data": f"{data.name}: {counts} clips, {data.num_classes} classes, {data.num_frames} x {data.size} x {data.size}",
+        "model": f"{type(task.network).__name__}: {parameters / 1e6:,.2f} M parameters, {work:,.2f} GMACs per clip",
+        "device": f"{device}, {data.workers} workers",
+        "run": str(run.path),
+    }
+    for name, text in rows.items():
+        console.print(f"  [dim]{name:<7}[/]{text}", soft_wrap=True)
+    record = provenance(
+        config_hash=config.config_hash(cfg),
+        seed=cfg.seed,
+        world_size=trainer.world_size,
+        data={"name": data.name, "fingerprint": data.fingerprint, "clips": data.counts},
+    )
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbRun):
+            plain = config.plain(cfg)
+            wandb_config = {**plain, "recipe": recipe, "parameters": parameters, "gmacs": work}
+            wandb_config["code"] = (record["code"] or {}).get("commit")
+            wandb_config["data_fingerprint"] = data.fingerprint
+            logger.start(config=wandb_config, group=cfg.run.group, tags=list(cfg.run.tags), notes=cfg.run.notes)
+            record["wandb_id"] = logger.version
+    write_json(run.provenance, record)
+
+
+def _report(
+    run: "RunFolder",
+    experiment: "Experiment",
+    test_metrics: dict[str, float],
+    console: "Console",
+    *,
+    seconds: float,
+) -> None:
+    from rich.table import Table
+
+    from videxp.runs import Checkpoint, WandbRun
+
+    table = Table(title=f"test ({seconds:.0f} s in all)", title_justify="left", show_edge=False, pad_edge=False)
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    for name, value in test_metrics.items():
+        table.add_row(name, f"{value:.4f}")
+    console.print()
+    console.print(table)
+    console.print()
+    for callback in experiment.trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Checkpoint) and callback.best_epoch is not None:
+            epoch = callback.best_epoch + 1
+            console.print(f"best   {run.best}  ({callback.monitor} {callback.best_score:.4f} after epoch {epoch})")
+    console.print(f"look   {run.samples}")
+    console.print("next", soft_wrap=True)
+    commands = [
+        f"videxp evaluate {run.path}",
+        f"videxp predict {run.path} VIDEO.mp4 -o predictions.json",
+        f"videxp compare {run.path.parent}/*",
+    ]
+    for logger in experiment.trainer.loggers:
+        if isinstance(logger, WandbRun) and logger.sync_command:
+            commands.append(logger.sync_command)
+    for command in commands:
+        console.print(f"       {command}", soft_wrap=True)
+
+
+def _device_name(trainer: Any) -> str:
+    import torch
+
+    if trainer.strategy.root_device.type == "cuda":
+        return torch.cuda.get_device_name(trainer.strategy.root_device)
+    return trainer.strategy.root_device.type.upper()
+
+
+# ---- around it ---------------------------------------------------------------------------------------------------
+
+
+def _close_loggers(experiment: Any, *, summary: dict[str, float], exit_code: int) -> None:
+    from videxp.runs import WandbRun
+
+    for logger in experiment.trainer.loggers if experiment is not None else []:
+        if isinstance(logger, WandbRun):
+            logger.finish(summary=summary, exit_code=exit_code)
+
+
+def quiet_libraries() -> None:
+    """Lightning's tips and hardware lines say less than our own; its warnings go to log.txt."""
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric|torchmetrics)\b.*")
+
+
+def _log_to(path: Path) -> None:
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.getLogger().addHandler(handler)
+    logging.getLogger("videxp").setLevel(logging.INFO)
+    logging.captureWarnings(True)
+
+
+def _global_rank() -> int:
+    """This process's rank as its launcher says; 0 for the process that a person started."""
+    for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"):
+        if name in os.environ:
+            return int(os.environ[name])
+    return 0
+
+
+__all__ = ["SUMMARY", "VidexpError", "fit_and_test", "main"]

@@ -1,0 +1,5 @@
+"""A trained task at work: predictions on files."""
+
+from videxp.lazy import lazy_exports
+
+__getattr__, __all__ = lazy_exports(__name__, {"label_video": "videxp.deploy.labels"})

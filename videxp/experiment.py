@@ -1,0 +1,126 @@
+"""From a checked config to objects: the data module, the task and the trainer. Imports torch and Lightning."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.strategies import FSDPStrategy, Strategy
+from rich.console import Console
+
+from videxp.config import build
+from videxp.data import VideoDataModule
+from videxp.runs import (
+    AtomicCheckpointIO,
+    Checkpoint,
+    MetricsFile,
+    ProgressBar,
+    RunFolder,
+    Samples,
+    StepMetrics,
+    UnpaddedDDPStrategy,
+)
+from videxp.tasks import VideoTask
+
+
+@dataclass
+class Experiment:
+    """What one run is made of."""
+
+    datamodule: VideoDataModule
+    task: VideoTask
+    trainer: Trainer
+
+
+def build_task(cfg: DictConfig, datamodule: VideoDataModule) -> VideoTask:
+    """Network, optimizer and schedule go into the task; what the data decides is filled in."""
+    network = build(
+        cfg.model, num_classes=datamodule.num_classes, num_frames=datamodule.num_frames, size=datamodule.size
+    )
+    return build(
+        cfg.task,
+        network=network,
+        optimizer=build(cfg.optimizer),
+        scheduler=build(cfg.scheduler),
+        classes=datamodule.classes,
+    )
+
+
+def build_trainer(cfg: DictConfig, run: RunFolder, console: Console) -> Trainer:
+    """Lightning's Trainer with the recipe's callbacks and loggers and those that every run has."""
+    hardware = cfg.hardware
+    if hardware.num_threads is not None:
+        torch.set_num_threads(hardware.num_threads)
+    return build(
+        cfg.trainer,
+        accelerator=hardware.accelerator,
+        devices=1 if hardware.strategy == "single" else hardware.devices,
+        num_nodes=hardware.num_nodes,
+        precision=hardware.precision,
+        strategy=_strategy(hardware),
+        logger=build_loggers(cfg, run),
+        callbacks=build_callbacks(cfg, run, console),
+        plugins=[AtomicCheckpointIO()],
+        use_distributed_sampler=False,  # ours pads nothing and survives a resume
+        default_root_dir=str(run.path),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=True,
+    )
+
+
+def build_loggers(cfg: DictConfig, run: RunFolder) -> list[Logger]:
+    """metrics.csv always; others by config."""
+    return [MetricsFile(run.metrics), *(build(node, save_dir=str(run.path)) for node in cfg.logger.values())]
+
+
+def build_callbacks(cfg: DictConfig, run: RunFolder, console: Console) -> list[Callback]:
+    chosen = [build(node) for node in cfg.callbacks.values()]
+    for callback in chosen:
+        if isinstance(callback, Checkpoint):
+            callback.folder = run.best.parent
+    return [StepMetrics(), *chosen, Samples(run.samples), ProgressBar(console)]
+
+
+def build_experiment(cfg: DictConfig, run: RunFolder, console: Console, datamodule: VideoDataModule) -> Experiment:
+    """Seed first: the same seed gives the same initial weights."""
+    from pytorch_lightning import seed_everything
+
+    seed_everything(cfg.seed, verbose=False)
+    task = build_task(cfg, datamodule)
+    if cfg.hardware.compile:
+        task.network.compile()  # in place: state-dict keys stay as they are
+    return Experiment(datamodule, task, build_trainer(cfg, run, console))
+
+
+def _strategy(hardware: Any) -> Strategy | str:
+    several_gpus = hardware.accelerator in ("auto", "gpu") and _gpus(hardware.devices) * hardware.num_nodes > 1
+    name = ("ddp" if several_gpus else "single") if hardware.strategy == "auto" else hardware.strategy
+    timeout = timedelta(seconds=hardware.timeout_seconds)
+    if name == "single":
+        return "auto"
+    if name == "fsdp":
+        return FSDPStrategy(timeout=timeout)
+    return UnpaddedDDPStrategy(
+        find_unused_parameters=name == "ddp_find_unused_parameters", gradient_as_bucket_view=True, timeout=timeout
+    )
+
+
+def _gpus(devices: Any) -> int:
+    """How many of this machine's GPUs `devices` asks for."""
+    there = torch.cuda.device_count()
+    if devices == "auto" or devices == -1:
+        return there
+    return min(there, devices if isinstance(devices, int) else len(devices))
+
+
+def load_weights(task: VideoTask, path: Any) -> None:
+    """The weights that a checkpoint of a run would be used with (the average, where there is an EMA).
+
+    Not through `Trainer.test(ckpt_path=...)`: after a fit, Lightning's EMA callback answers that by loading the
+    unaveraged weights.
+    """
+    task.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["state_dict"])

@@ -1,0 +1,18 @@
+"""The run folder: what is written into it, by whom, and how."""
+
+from videxp.lazy import lazy_exports
+
+__getattr__, __all__ = lazy_exports(
+    __name__,
+    {
+        "AtomicCheckpointIO": "videxp.runs.checkpoint",
+        "Checkpoint": "videxp.runs.checkpoint",
+        "MetricsFile": "videxp.runs.metrics_file",
+        "ProgressBar": "videxp.runs.progress",
+        "RunFolder": "videxp.runs.folder",
+        "Samples": "videxp.runs.samples",
+        "StepMetrics": "videxp.runs.step_metrics",
+        "UnpaddedDDPStrategy": "videxp.runs.strategy",
+        "WandbRun": "videxp.runs.wandb_logger",
+    },
+)

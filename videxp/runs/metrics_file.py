@@ -1,0 +1,70 @@
+"""metrics.csv: one row each time something is logged, on disk at once. The record of a run; other loggers are sinks."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities import rank_zero_only
+
+from videxp.files import replacing
+
+AXES = ["step", "epoch", "clips_seen"]
+
+
+class MetricsFile(Logger):
+    """Appends rows to `path`; a metric seen for the first time adds a column (empty in earlier rows)."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self.columns = list(AXES)
+        if path.exists():
+            with path.open(newline="") as file:
+                self.columns = next(csv.reader(file), list(AXES))
+
+    @property
+    def name(self) -> str:
+        return "csv"
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """The configuration is config.yaml."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        row = {"step": step, **metrics}
+        new = [name for name in row if name not in self.columns]
+        if new or not self.path.exists():
+            self._widen(new)
+        with self.path.open("a", newline="") as file:
+            csv.DictWriter(file, self.columns).writerow(row)
+
+    def _widen(self, new: list[str]) -> None:
+        rows: list[dict[str, str]] = []
+        if self.path.exists():
+            with self.path.open(newline="") as file:
+                rows = list(csv.DictReader(file))
+        self.columns += new
+        with replacing(self.path) as temporary, temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, self.columns)
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def read_metrics(path: Path) -> list[dict[str, float]]:
+    """The rows of a metrics.csv, each with the columns that it fills."""
+    with path.open(newline="") as file:
+        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+
+
+def last_values(rows: list[dict[str, float]], *, prefix: str = "") -> dict[str, float]:
+    """The newest value of each metric whose name starts with `prefix`."""
+    values: dict[str, float] = {}
+    for row in rows:
+        values |= {name: value for name, value in row.items() if name.startswith(prefix) and name not in AXES}
+    return values

@@ -1,0 +1,92 @@
+"""A progress bar per epoch in a terminal; one line per epoch where there is none (log files, Slurm)."""
+
+import time
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class ProgressBar(Callback):
+    """Shows epoch, batches, speed, the newest training loss and the validation metrics."""
+
+    def __init__(self, console: Console, *, refresh_every_n_steps: int = 10) -> None:
+        self.console = console
+        self.refresh_every_n_steps = refresh_every_n_steps
+        self.bar: Progress | None = None
+        self.task_id: Any = None
+        self.started = 0.0
+
+    # ---- training: one bar (or line) per epoch -------------------------------------------------------------------
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.started = time.perf_counter()
+        self._open(f"epoch {trainer.current_epoch + 1}/{_total(trainer)}", int(trainer.num_training_batches))
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self.bar is not None and ((batch_idx + 1) % self.refresh_every_n_steps == 0 or trainer.is_last_batch):
+            self.bar.update(self.task_id, completed=batch_idx + 1, metrics=_metrics_text(trainer))
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        text = _metrics_text(trainer)
+        self._close(text)
+        if trainer.is_global_zero and not self.console.is_terminal:
+            seconds = time.perf_counter() - self.started
+            self.console.print(f"epoch {trainer.current_epoch + 1}/{_total(trainer)}  {seconds:5.1f} s  {text}")
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._close("")
+
+    # ---- test ------------------------------------------------------------------------------------------------------
+
+    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._open("test", int(sum(trainer.num_test_batches)))
+
+    def on_test_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, *args: Any
+    ) -> None:
+        if self.bar is not None:
+            self.bar.update(self.task_id, completed=batch_idx + 1)
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._close("")
+
+    # ---- the bar ---------------------------------------------------------------------------------------------------
+
+    def _open(self, title: str, batches: int) -> None:
+        if not self.console.is_terminal:
+            return
+        self.bar = Progress(
+            TextColumn("{task.description:<12}"),
+            BarColumn(bar_width=28),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[metrics]}"),
+            console=self.console,
+            refresh_per_second=4,
+        )
+        self.bar.start()
+        self.task_id = self.bar.add_task(title, total=batches, metrics="")
+
+    def _close(self, metrics: str) -> None:
+        if self.bar is not None:
+            self.bar.update(self.task_id, metrics=metrics)
+            self.bar.stop()
+            self.bar = None
+
+
+def _total(trainer: Trainer) -> str:
+    return "?" if trainer.max_epochs is None or trainer.max_epochs < 0 else str(trainer.max_epochs)
+
+
+def _metrics_text(trainer: Trainer) -> str:
+    """`loss 0.31  val/loss 0.40  val/accuracy 0.91`: the newest values that there are."""
+    values: dict[str, float] = {}
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        values |= getattr(callback, "latest", {})
+    values |= {name: float(value) for name, value in trainer.callback_metrics.items()}
+    return "  ".join(f"{name} {value:.4g}" for name, value in values.items())

@@ -1,0 +1,11 @@
+"""Tasks: a network, its losses and its metrics in one LightningModule for each kind of problem."""
+
+from videxp.lazy import lazy_exports
+
+__getattr__, __all__ = lazy_exports(
+    __name__,
+    {
+        "Classification": "videxp.tasks.classification",
+        "VideoTask": "videxp.tasks.base",
+    },
+)

@@ -1,0 +1,144 @@
+"""What every task shares: optimisation, the x-axes, where metrics go, and how evaluation behaves under DDP.
+
+A task names its metrics once, in `metric_names`; they are logged as `val/<name>` and `test/<name>`, and the check of a
+config knows from there which metrics a callback may monitor.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Literal
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+
+from videxp.tasks.schedules import Schedule
+
+Split = Literal["train", "val", "test"]
+
+
+def parameter_groups(network: nn.Module, *, decay_norms_and_biases: bool) -> list[dict[str, Any]]:
+    """Trainable parameters in two groups; norms and biases (all of one dimension or none) go undecayed by default."""
+    trainable = [p for p in network.parameters() if p.requires_grad]
+    if decay_norms_and_biases:
+        return [{"params": trainable}]
+    decayed = [p for p in trainable if p.ndim > 1]
+    plain = [p for p in trainable if p.ndim <= 1]
+    groups = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
+
+
+class VideoTask(LightningModule):
+    """Base of all tasks.
+
+    A subclass implements `training_step`, which returns {"loss": scalar, "log": {name: scalar}}, `evaluation_step` and
+    `evaluation_metrics`; everything is counted in batches and clips, never in optimiser steps, so that a task with two
+    optimisers logs on the same axes as a task with one.
+    """
+
+    metric_names: ClassVar[dict[str, str]] = {}
+    """Name -> "max" or "min" (which is better), logged as `val/<name>` and `test/<name>`."""
+
+    def __init__(
+        self,
+        *,
+        network: nn.Module,
+        optimizer: Callable[[Iterable[Any]], torch.optim.Optimizer],
+        scheduler: Schedule,
+        monitor: str,
+        decay_norms_and_biases: bool = False,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.make_optimizer = optimizer
+        self.schedule = scheduler
+        self.monitor = monitor
+        self.decay_norms_and_biases = decay_norms_and_biases
+        self.batches_seen = 0
+        self.clips_seen = 0
+
+    def forward(self, video: Tensor) -> Tensor:
+        """video: float [B,T,C,H,W], normalised."""
+        return self.network(video)
+
+    # ---- optimisation -------------------------------------------------------------------------------------------
+
+    def configure_optimizers(self) -> Any:
+        groups = parameter_groups(self.network, decay_norms_and_biases=self.decay_norms_and_biases)
+        optimizer = self.make_optimizer(groups)
+        total_epochs, steps_per_epoch = self.schedule_length()
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: self.schedule.factor(step / steps_per_epoch, total_epochs=total_epochs)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def schedule_length(self) -> tuple[float, float]:
+        """(epochs in the whole run, optimiser steps per epoch), known from the trainer and the data."""
+        total_steps = self.trainer.estimated_stepping_batches
+        batches = self.trainer.num_training_batches
+        steps_per_epoch = -(-batches // self.trainer.accumulate_grad_batches)  # the last, smaller group steps too
+        return total_steps / steps_per_epoch, steps_per_epoch
+
+    # ---- the x-axes ---------------------------------------------------------------------------------------------
+
+    def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        # At the start, because callbacks' on_train_batch_end runs before the module's.
+        self.batches_seen += 1
+        self.clips_seen += len(batch["index"]) * self.trainer.world_size  # drop_last: the same on all ranks
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["seen"] = {"batches": self.batches_seen, "clips": self.clips_seen}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.batches_seen = checkpoint["seen"]["batches"]
+        self.clips_seen = checkpoint["seen"]["clips"]
+
+    def record(self, values: dict[str, float]) -> None:
+        """One row for every logger, on the shared axes `step` (batches), `epoch` and `clips_seen`."""
+        row = {"epoch": self.current_epoch, "clips_seen": self.clips_seen, **values}
+        for logger in self.loggers:
+            logger.log_metrics(row, step=self.batches_seen)
+
+    # ---- evaluation ---------------------------------------------------------------------------------------------
+
+    def evaluation_step(self, batch: dict[str, Tensor], split: Split) -> None:
+        """Update the metrics of `split` with one batch."""
+        raise NotImplementedError
+
+    def evaluation_metrics(self, split: Split) -> dict[str, Tensor]:
+        """Compute and reset the metrics of `split`: one scalar for each of `metric_names`."""
+        raise NotImplementedError
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        self.evaluation_step(batch, "val")
+
+    def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        self.evaluation_step(batch, "test")
+
+    def on_validation_epoch_end(self) -> None:
+        self._finish_evaluation("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._finish_evaluation("test")
+
+    def _finish_evaluation(self, split: Split) -> None:
+        values = {f"{split}/{name}": value for name, value in self.evaluation_metrics(split).items()}
+        self.log_dict(values, logger=False, rank_zero_only=False)  # for callbacks that monitor
+        self.record({name: float(value) for name, value in values.items()})
+
+    def on_validation_start(self) -> None:
+        self._share_buffers()
+
+    def on_test_start(self) -> None:
+        self._share_buffers()
+
+    def _share_buffers(self) -> None:
+        """All ranks evaluate with rank 0's buffers (BatchNorm statistics), as the checkpoint holds them."""
+        if self.trainer.world_size > 1:
+            for buffer in self.network.buffers():
+                torch.distributed.broadcast(buffer, src=0)
+
+    # ---- what the task looks like -------------------------------------------------------------------------------
+
+    def save_samples(self, folder: Any, datamodule: Any) -> list[Any]:
+        """Write pictures and clips of the last test into `folder`; return their paths. Called on rank 0."""
+        return []

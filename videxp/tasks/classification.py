@@ -1,0 +1,116 @@
+"""Video classification: one label for each video.
+
+Shapes: B videos, V views of a video (clips x crops, adjacent in the batch), K classes.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import torch
+from pytorch_lightning.utilities import rank_zero_only
+from torch import Tensor
+from torch.nn import functional as F
+from torchmetrics import MeanMetric, MetricCollection
+from torchmetrics.utilities import dim_zero_cat
+
+from videxp.limits import Ge, Interval
+from videxp.losses.classification import cross_entropy
+from videxp.metrics.classification import classification_metrics
+from videxp.tasks.base import Split, VideoTask
+from videxp.tasks.pictures import save_confusion_matrix, save_prediction_strip
+
+
+def video_probabilities(logits_NK: Tensor, *, videos: int) -> Tensor:
+    """Softmax per view, averaged over the V = N / videos views of each video: [N,K] -> [B,K]."""
+    return logits_NK.softmax(-1).unflatten(0, (videos, -1)).mean(1)
+
+
+class Classification(VideoTask):
+    """Cross-entropy on clips in training; probabilities averaged over a video's views in evaluation.
+
+    `network` maps float [B,T,C,H,W] to logits [B,K].
+    """
+
+    metric_names: ClassVar[dict[str, str]] = {
+        "accuracy": "max",
+        "accuracy_top5": "max",
+        "accuracy_per_class": "max",
+        "loss": "min",
+    }
+
+    def __init__(
+        self,
+        *,
+        network: torch.nn.Module,
+        optimizer: Any,
+        scheduler: Any,
+        classes: list[str],
+        monitor: str = "val/accuracy",
+        label_smoothing: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
+        decay_norms_and_biases: bool = False,
+        example_videos: Annotated[int, Ge(0)] = 8,
+    ) -> None:
+        super().__init__(
+            network=network,
+            optimizer=optimizer,
+            scheduler=scheduler,
+            monitor=monitor,
+            decay_norms_and_biases=decay_norms_and_biases,
+        )
+        self.classes = classes
+        self.label_smoothing = label_smoothing
+        self.example_videos = example_videos
+        metrics = MetricCollection({**classification_metrics(len(classes)), "loss": MeanMetric()}, compute_groups=False)
+        self.metrics = torch.nn.ModuleDict({"val": metrics.clone(), "test": metrics.clone()})
+        self.predictions: dict[str, list[Tensor]] = {}
+        self.confusion_KK: Tensor | None = None
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Any]:
+        logits_BK = self(batch["video"])
+        loss = cross_entropy(
+            logits_BK,
+            batch["label"],
+            label_smoothing=self.label_smoothing,
+            mix_label=batch.get("mix_label"),
+            mix_weight=batch.get("mix_weight"),
+        )
+        accuracy = (logits_BK.detach().argmax(-1) == batch["label"]).float().mean()
+        return {"loss": loss, "log": {"train/loss": loss.detach(), "train/accuracy": accuracy}}
+
+    def on_test_epoch_start(self) -> None:
+        self.predictions = {"index": [], "label": [], "probabilities": []}
+
+    def evaluation_step(self, batch: dict[str, Tensor], split: Split) -> None:
+        label_B = batch["label"]
+        probabilities_BK = video_probabilities(self(batch["video"]).float(), videos=len(label_B))
+        metrics = self.metrics[split]
+        for name, metric in metrics.items():
+            if name == "loss":
+                metric.update(F.nll_loss(probabilities_BK.clamp_min(1e-12).log(), label_B), weight=len(label_B))
+            else:
+                metric.update(probabilities_BK, label_B)
+        if split == "test":
+            self.predictions["index"].append(batch["index"].cpu())
+            self.predictions["label"].append(label_B.cpu())
+            self.predictions["probabilities"].append(probabilities_BK.cpu())
+
+    def evaluation_metrics(self, split: Split) -> dict[str, Tensor]:
+        values = self.metrics[split].compute()
+        self.metrics[split].reset()
+        self.confusion_KK = values.pop("confusion")
+        return values
+
+    @rank_zero_only
+    def save_samples(self, folder: Path, datamodule: Any) -> list[Path]:
+        """The confusion matrix, and a strip of example clips with predicted and true label."""
+        paths = []
+        if self.confusion_KK is not None:
+            paths.append(save_confusion_matrix(self.confusion_KK.cpu(), self.classes, folder / "confusion_matrix.png"))
+        index = dim_zero_cat(self.predictions["index"])
+        probabilities = dim_zero_cat(self.predictions["probabilities"])
+        chosen = torch.linspace(0, len(index) - 1, min(self.example_videos, len(index))).long().tolist()
+        examples = [
+            (datamodule.clip("test", int(index[i])), self.classes[int(probabilities[i].argmax())]) for i in chosen
+        ]
+        paths.append(save_prediction_strip(examples, self.classes, folder / "predictions.png"))
+        return paths
