@@ -9,11 +9,11 @@ import videxp
 
 PACKAGE = Path(videxp.__file__).parent
 TIERS = [
-    {"errors", "randomness", "lazy", "limits", "files"},
+    {"errors", "randomness", "lazy", "limits", "files", "signatures"},
     {"video"},
     {"data", "transforms", "models", "losses", "metrics"},
     {"tasks"},
-    {"config", "runs", "deploy", "signatures"},
+    {"config", "runs", "deploy"},
     {"experiment", "commands", "cli"},
 ]
 TIER_OF = {name: number for number, tier in enumerate(TIERS) for name in tier}

@@ -15,6 +15,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return _dispatch(arguments)
     except VidexpError as error:
+        if os.environ.get("VIDEXP_TRACEBACK") == "1":
+            raise
         print(f"videxp: {error}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:

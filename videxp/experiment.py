@@ -112,7 +112,7 @@ def _strategy(hardware: Any) -> Strategy | str:
 def _gpus(devices: Any) -> int:
     """How many of this machine's GPUs `devices` asks for."""
     there = torch.cuda.device_count()
-    if devices == "auto" or devices == -1:
+    if devices in ("auto", -1):
         return there
     return min(there, devices if isinstance(devices, int) else len(devices))
 

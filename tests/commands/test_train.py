@@ -74,7 +74,9 @@ def test_wandb_runs_offline_without_a_key_and_receives_metrics_config_and_pictur
     assert "API key" not in done.stdout + done.stderr
 
 
-def test_same_seed_gives_the_same_weights_bit_for_bit_whatever_the_number_of_workers(finished: Finished, workplace: Path):
+def test_same_seed_gives_the_same_weights_bit_for_bit_whatever_the_number_of_workers(
+    finished: Finished, workplace: Path
+):
     run, _ = finished
     for workers in (1, 2):
         other = train(f"hardware.num_workers={workers}", "logger=csv", cwd=workplace, run=f"runs/workers{workers}")

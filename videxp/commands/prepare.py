@@ -1,10 +1,9 @@
-"""videxp prepare: scan a data set once: every file opened, measured and fingerprinted."""
+"""videxp prepare: read a data set once, so that training meets no file that nobody has opened."""
 
 import argparse
 import json
 
 from videxp import config
-from videxp.errors import BadRequest
 
 SUMMARY = "DATASET [overrides]       scan a data set, list unreadable files, write its manifest"
 
@@ -15,4 +14,31 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="e.g. dataset.root=/data/ucf101")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
-    raise BadRequest("not yet")
+
+    from videxp.data.preparation import manifest_path, prepare
+
+    cfg = config.compose_dataset(options.dataset, options.overrides)
+    layout = config.build(cfg.dataset.layout)
+    place = {"root": cfg.dataset.root, "cache_dir": cfg.dataset.cache_dir, "name": cfg.dataset.name}
+    manifest = prepare(layout, **place, max_unreadable=cfg.dataset.max_unreadable)
+    facts = {
+        "data": manifest.name,
+        "root": manifest.root,
+        "clips": manifest.counts,
+        "classes": len(manifest.classes),
+        "unreadable": [f"{path}: {cause}" for path, cause in manifest.unreadable.items()],
+        "fingerprint": manifest.fingerprint,
+        "manifest": str(manifest_path(layout, **place)),
+    }
+    if options.json:
+        print(json.dumps(facts))
+        return 0
+    for name, value in facts.items():
+        print(f"{name:<12}{_text(value)}")
+    return 0
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{count:,} {split}" for split, count in value.items())
+    return "\n".join(str(item) for item in value) or "none" if isinstance(value, list) else str(value)

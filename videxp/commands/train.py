@@ -2,9 +2,11 @@
 
 import logging
 import os
+import shlex
 import sys
 import time
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,12 +48,22 @@ def main(arguments: list[str]) -> int:
     return _train(composed)
 
 
-def _train(composed: config.Composed) -> int:
+@dataclass(frozen=True)
+class Request:
+    """What was asked for, as it is told on the terminal and in the records."""
+
+    recipe: str
+    command: str
+    started: float
+
+
+def _train(composed: "config.Composed") -> int:
     from rich.console import Console
 
     from videxp.runs.folder import RunFolder
 
-    started = time.perf_counter()
+    command = shlex.join(["videxp", "train", composed.recipe, *config.redacted_overrides(composed.overrides)])
+    request = Request(composed.recipe, command, started=time.perf_counter())
     rank_zero = _global_rank() == 0
     console = Console(highlight=False, quiet=not rank_zero)
     console.print(f"[bold]{composed.recipe}[/]")
@@ -66,7 +78,7 @@ def _train(composed: config.Composed) -> int:
         run.set_state("running")
         # Lightning starts the other ranks of this machine with our own arguments; they must not compose again.
         sys.argv[1:] = ["train", "--resolved", str(run.config.resolve())]
-    return _fit_and_test(composed.cfg, run, console, datamodule, recipe=composed.recipe, started=started)
+    return _fit_and_test(composed.cfg, run, console, datamodule, request)
 
 
 def _join(resolved: Path) -> int:
@@ -79,17 +91,12 @@ def _join(resolved: Path) -> int:
     quiet_libraries()
     datamodule = config.build(cfg.dataset)
     datamodule.prepare()
-    return _fit_and_test(cfg, RunFolder(resolved.parent), Console(quiet=True), datamodule, recipe="", started=0.0)
+    request = Request(recipe="", command="", started=0.0)  # rank 0 writes the records
+    return _fit_and_test(cfg, RunFolder(resolved.parent), Console(quiet=True), datamodule, request)
 
 
 def _fit_and_test(
-    cfg: "DictConfig",
-    run: "RunFolder",
-    console: "Console",
-    datamodule: "VideoDataModule",
-    *,
-    recipe: str,
-    started: float,
+    cfg: "DictConfig", run: "RunFolder", console: "Console", datamodule: "VideoDataModule", request: Request
 ) -> int:
     from videxp.experiment import build_experiment
 
@@ -99,7 +106,7 @@ def _fit_and_test(
     try:
         experiment = build_experiment(cfg, run, console, datamodule)
         if rank_zero:
-            _announce(cfg, run, experiment, console, recipe=recipe)
+            _announce(cfg, run, experiment, console, request)
         test_metrics = fit_and_test(experiment, run)
     except BaseException as error:
         if rank_zero:
@@ -109,7 +116,7 @@ def _fit_and_test(
     if rank_zero:
         _close_loggers(experiment, summary=test_metrics, exit_code=0)
         run.set_state("finished")
-        _report(run, experiment, test_metrics, console, seconds=time.perf_counter() - started)
+        _report(run, experiment, test_metrics, console, seconds=time.perf_counter() - request.started)
     return 0
 
 
@@ -143,7 +150,7 @@ def _failed(run: "RunFolder", error: BaseException, *, rank_zero: bool) -> int:
 
 
 def _announce(
-    cfg: "DictConfig", run: "RunFolder", experiment: "Experiment", console: "Console", *, recipe: str
+    cfg: "DictConfig", run: "RunFolder", experiment: "Experiment", console: "Console", request: Request
 ) -> None:
     """What is run, and where; and the same facts into provenance.json and the loggers."""
     from videxp.models.summary import count_parameters, gmacs
@@ -157,7 +164,7 @@ def _announce(
     counts = ", ".join(f"{count:,} {split}" for split, count in data.counts.items())
     device = f"{trainer.num_devices * trainer.num_nodes} x {_device_name(trainer)}, {trainer.precision}"
     rows = {
-        "data": f"{data.name}: {counts} clips, {data.num_classes} classes, {data.num_frames} x {data.size} x {data.size}",
+        "data": f"{data.name}: {counts}; {data.num_classes} classes; {data.num_frames} x {data.size} x {data.size}",
         "model": f"{type(task.network).__name__}: {parameters / 1e6:,.2f} M parameters, {work:,.2f} GMACs per clip",
         "device": f"{device}, {data.workers} workers",
         "run": str(run.path),
@@ -165,6 +172,7 @@ def _announce(
     for name, text in rows.items():
         console.print(f"  [dim]{name:<7}[/]{text}", soft_wrap=True)
     record = provenance(
+        command=request.command,
         config_hash=config.config_hash(cfg),
         seed=cfg.seed,
         world_size=trainer.world_size,
@@ -173,7 +181,7 @@ def _announce(
     for logger in trainer.loggers:
         if isinstance(logger, WandbRun):
             plain = config.plain(cfg)
-            wandb_config = {**plain, "recipe": recipe, "parameters": parameters, "gmacs": work}
+            wandb_config = {**plain, "recipe": request.recipe, "parameters": parameters, "gmacs": work}
             wandb_config["code"] = (record["code"] or {}).get("commit")
             wandb_config["data_fingerprint"] = data.fingerprint
             logger.start(config=wandb_config, group=cfg.run.group, tags=list(cfg.run.tags), notes=cfg.run.notes)
@@ -191,8 +199,6 @@ def _report(
 ) -> None:
     from rich.table import Table
 
-    from videxp.runs import Checkpoint, WandbRun
-
     table = Table(title=f"test ({seconds:.0f} s in all)", title_justify="left", show_edge=False, pad_edge=False)
     table.add_column("metric")
     table.add_column("value", justify="right")
@@ -201,22 +207,27 @@ def _report(
     console.print()
     console.print(table)
     console.print()
+    for name, text in next_steps(run, experiment):
+        console.print(f"[dim]{name:<5}[/]{text}", soft_wrap=True)
+
+
+def next_steps(run: "RunFolder", experiment: "Experiment") -> list[tuple[str, str]]:
+    """The best checkpoint, where to look, and the commands that come next."""
+    from videxp.runs import Checkpoint, WandbRun
+
+    lines = []
     for callback in experiment.trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, Checkpoint) and callback.best_epoch is not None:
-            epoch = callback.best_epoch + 1
-            console.print(f"best   {run.best}  ({callback.monitor} {callback.best_score:.4f} after epoch {epoch})")
-    console.print(f"look   {run.samples}")
-    console.print("next", soft_wrap=True)
-    commands = [
-        f"videxp evaluate {run.path}",
-        f"videxp predict {run.path} VIDEO.mp4 -o predictions.json",
-        f"videxp compare {run.path.parent}/*",
+            score = f"{callback.monitor} {callback.best_score:.4f} after epoch {callback.best_epoch + 1}"
+            lines.append(("best", f"{run.best}  ({score})"))
+    lines += [
+        ("look", str(run.samples)),
+        ("next", f"videxp evaluate {run.path}"),
+        ("", f"videxp predict {run.path} VIDEO.mp4"),
+        ("", f"videxp compare {run.path.parent}"),
     ]
-    for logger in experiment.trainer.loggers:
-        if isinstance(logger, WandbRun) and logger.sync_command:
-            commands.append(logger.sync_command)
-    for command in commands:
-        console.print(f"       {command}", soft_wrap=True)
+    commands = [logger.sync_command for logger in experiment.trainer.loggers if isinstance(logger, WandbRun)]
+    return [*lines, *(("", command) for command in commands if command)]
 
 
 def _device_name(trainer: Any) -> str:
@@ -240,6 +251,8 @@ def _close_loggers(experiment: Any, *, summary: dict[str, float], exit_code: int
 
 def quiet_libraries() -> None:
     """Lightning's tips and hardware lines say less than our own; its warnings go to log.txt."""
+    import pytorch_lightning  # noqa: F401  (its import sets the levels)
+
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric|torchmetrics)\b.*")

@@ -15,7 +15,7 @@ from videxp.tasks import VideoTask
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Stages the file in its own folder: Lightning stages in $TMPDIR and copies, which a kill or a full disk truncates."""
+    """Stages the file beside its place; Lightning copies it from $TMPDIR, which a kill or a full disk truncates."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         with replacing(Path(path)) as temporary:
@@ -25,8 +25,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 class Checkpoint(LightningCheckpoint):
     """`last.ckpt` every `every_n_epochs` and at the end; `best.ckpt` whenever the monitored metric is better than ever.
 
-    Which way is better is the task's to say (`metric_names`); NaN is never better. Lightning runs callbacks of this base
-    class after all others, so the file holds the state after every epoch-end hook.
+    Which way is better is the task's to say (`metric_names`); NaN is never better. Lightning runs callbacks of this
+    base class after all others, so the file holds the state after every epoch-end hook.
     """
 
     def __init__(self, *, monitor: str, every_n_epochs: Annotated[int, Ge(1)] = 1) -> None:

@@ -1,11 +1,17 @@
 """A progress bar per epoch in a terminal; one line per epoch where there is none (log files, Slurm)."""
 
+import logging
 import time
 from typing import Any
 
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import Callback, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from videxp.runs.step_metrics import StepMetrics
+from videxp.tasks import VideoTask
+
+log = logging.getLogger("videxp")
 
 
 class ProgressBar(Callback):
@@ -20,38 +26,41 @@ class ProgressBar(Callback):
 
     # ---- training: one bar (or line) per epoch -------------------------------------------------------------------
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: VideoTask) -> None:
         self.started = time.perf_counter()
         self._open(f"epoch {trainer.current_epoch + 1}/{_total(trainer)}", int(trainer.num_training_batches))
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: Trainer, pl_module: VideoTask, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if self.bar is not None and ((batch_idx + 1) % self.refresh_every_n_steps == 0 or trainer.is_last_batch):
-            self.bar.update(self.task_id, completed=batch_idx + 1, metrics=_metrics_text(trainer))
+            self.bar.update(self.task_id, completed=batch_idx + 1, metrics=_metrics_text(trainer, pl_module))
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        text = _metrics_text(trainer)
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: VideoTask) -> None:
+        text = _metrics_text(trainer, pl_module)
         self._close(text)
-        if trainer.is_global_zero and not self.console.is_terminal:
-            seconds = time.perf_counter() - self.started
-            self.console.print(f"epoch {trainer.current_epoch + 1}/{_total(trainer)}  {seconds:5.1f} s  {text}")
+        seconds = time.perf_counter() - self.started
+        line = f"epoch {trainer.current_epoch + 1}/{_total(trainer)}  {seconds:5.1f} s  {text}"
+        if trainer.is_global_zero:
+            log.info(line)
+        if not self.console.is_terminal:
+            self.console.print(line, soft_wrap=True)
 
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+    def on_exception(self, trainer: Trainer, pl_module: VideoTask, exception: BaseException) -> None:
         self._close("")
 
     # ---- test ------------------------------------------------------------------------------------------------------
 
-    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_test_epoch_start(self, trainer: Trainer, pl_module: VideoTask) -> None:
         self._open("test", int(sum(trainer.num_test_batches)))
 
     def on_test_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, *args: Any
+        self, trainer: Trainer, pl_module: VideoTask, outputs: Any, batch: Any, batch_idx: int, *args: Any
     ) -> None:
         if self.bar is not None:
             self.bar.update(self.task_id, completed=batch_idx + 1)
 
-    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: VideoTask) -> None:
         self._close("")
 
     # ---- the bar ---------------------------------------------------------------------------------------------------
@@ -83,10 +92,13 @@ def _total(trainer: Trainer) -> str:
     return "?" if trainer.max_epochs is None or trainer.max_epochs < 0 else str(trainer.max_epochs)
 
 
-def _metrics_text(trainer: Trainer) -> str:
-    """`loss 0.31  val/loss 0.40  val/accuracy 0.91`: the newest values that there are."""
+def _metrics_text(trainer: Trainer, task: VideoTask) -> str:
+    """`train/loss 0.31  val/accuracy 0.91  val/loss 0.40`: the newest values of those that matter."""
     values: dict[str, float] = {}
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        values |= getattr(callback, "latest", {})
-    values |= {name: float(value) for name, value in trainer.callback_metrics.items()}
+        if isinstance(callback, StepMetrics):
+            values |= callback.latest
+    for name in (f"val/{name}" for name in task.headline):
+        if name in trainer.callback_metrics:
+            values[name] = float(trainer.callback_metrics[name])
     return "  ".join(f"{name} {value:.4g}" for name, value in values.items())

@@ -2,9 +2,7 @@
 
 import os
 import platform
-import shlex
 import subprocess
-import sys
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -56,10 +54,10 @@ def environment() -> dict[str, Any]:
     }
 
 
-def provenance(*, config_hash: str, seed: int, world_size: int, data: dict[str, Any]) -> dict[str, Any]:
+def provenance(*, command: str, config_hash: str, seed: int, world_size: int, data: dict[str, Any]) -> dict[str, Any]:
     """Everything that is known when training starts."""
     return {
-        "command": shlex.join(["videxp", *sys.argv[1:]]),
+        "command": command,
         "config_hash": config_hash,
         "seed": seed,
         "random_scheme": RANDOM_SCHEME,

@@ -18,6 +18,7 @@ class StepMetrics(Callback):
 
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.latest: dict[str, float] = {}
         self.sums: Tensor | None = None
         self.steps = 0
         self.clips = 0

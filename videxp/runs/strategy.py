@@ -9,8 +9,8 @@ class UnpaddedDDPStrategy(DDPStrategy):
     """Validates and tests through the bare module.
 
     Through the DDP wrapper every evaluation forward would broadcast BatchNorm's buffers, so ranks with unequal numbers
-    of batches would wait for each other for ever; Lightning avoids that by padding with duplicates, which are then counted.
-    The task shares the buffers once before it evaluates.
+    of batches would wait for each other for ever; Lightning avoids that by padding with duplicates, which are then
+    counted. The task shares the buffers once before it evaluates.
     """
 
     def validation_step(self, *args: Any, **kwargs: Any) -> Any:

@@ -38,6 +38,9 @@ class VideoTask(LightningModule):
     metric_names: ClassVar[dict[str, str]] = {}
     """Name -> "max" or "min" (which is better), logged as `val/<name>` and `test/<name>`."""
 
+    headline: ClassVar[tuple[str, ...]] = ()
+    """The names of `metric_names` that a progress bar has room for."""
+
     def __init__(
         self,
         *,

@@ -11,7 +11,6 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import MeanMetric, MetricCollection
-from torchmetrics.utilities import dim_zero_cat
 
 from videxp.limits import Ge, Interval
 from videxp.losses.classification import cross_entropy
@@ -37,6 +36,7 @@ class Classification(VideoTask):
         "accuracy_per_class": "max",
         "loss": "min",
     }
+    headline: ClassVar[tuple[str, ...]] = ("accuracy", "loss")
 
     def __init__(
         self,
@@ -74,7 +74,8 @@ class Classification(VideoTask):
             mix_label=batch.get("mix_label"),
             mix_weight=batch.get("mix_weight"),
         )
-        accuracy = (logits_BK.detach().argmax(-1) == batch["label"]).float().mean()
+        clips_per_item = len(logits_BK) // len(batch["label"])
+        accuracy = (logits_BK.detach().argmax(-1) == batch["label"].repeat_interleave(clips_per_item)).float().mean()
         return {"loss": loss, "log": {"train/loss": loss.detach(), "train/accuracy": accuracy}}
 
     def on_test_epoch_start(self) -> None:
@@ -106,11 +107,27 @@ class Classification(VideoTask):
         paths = []
         if self.confusion_KK is not None:
             paths.append(save_confusion_matrix(self.confusion_KK.cpu(), self.classes, folder / "confusion_matrix.png"))
-        index = dim_zero_cat(self.predictions["index"])
-        probabilities = dim_zero_cat(self.predictions["probabilities"])
-        chosen = torch.linspace(0, len(index) - 1, min(self.example_videos, len(index))).long().tolist()
-        examples = [
-            (datamodule.clip("test", int(index[i])), self.classes[int(probabilities[i].argmax())]) for i in chosen
+        videos = datamodule.dataset("test")
+        rows = self.prediction_rows(datamodule)
+        chosen = [
+            rows[round(i)] for i in torch.linspace(0, len(rows) - 1, min(self.example_videos, len(rows))).tolist()
         ]
-        paths.append(save_prediction_strip(examples, self.classes, folder / "predictions.png"))
+        examples = [(videos[0, row["index"]]["video"][0], row["predicted"], row["label"]) for row in chosen]
+        if examples:
+            paths.append(save_prediction_strip(examples, folder / "predictions.png"))
         return paths
+
+    def prediction_rows(self, datamodule: Any) -> list[dict[str, Any]]:
+        """One row for each video that this process tested: index, path, label, predicted class, its probability."""
+        videos = datamodule.dataset("test")
+        columns = [torch.cat(self.predictions[name]) for name in ("index", "label", "probabilities")]
+        return [
+            {
+                "index": int(index),
+                "path": str(videos.path(int(index)).relative_to(datamodule.root)),
+                "label": self.classes[int(label)],
+                "predicted": self.classes[int(probabilities.argmax())],
+                "probability": round(float(probabilities.max()), 6),
+            }
+            for index, label, probabilities in zip(*columns)
+        ]

@@ -42,32 +42,23 @@ def save_confusion_matrix(counts_KK: Tensor, classes: list[str], path: Path) -> 
     return path
 
 
-def save_prediction_strip(
-    examples: list[tuple[dict[str, Any], str]], classes: list[str], path: Path, *, frames_shown: int = 8
-) -> Path:
-    """One row per example: frames of its first clip, with the predicted and the true label.
+def save_prediction_strip(examples: list[tuple[Tensor, str, str]], path: Path, *, frames_shown: int = 8) -> Path:
+    """One row per example: frames of its clip, with the predicted and, where that is wrong, the true label.
 
-    examples: (item of the data set with `video` uint8 [K,T,H,W,C] and `label`, predicted class).
+    examples: (clip uint8 [T,H,W,C], predicted class, true class).
     """
     figure = _figure(1.1 * frames_shown + 1.8, 1.25 * len(examples) + 0.2)
     grid = figure.subplots(len(examples), frames_shown, squeeze=False)
-    for row, (item, predicted) in zip(grid, examples):
-        frames = item["video"][0]
-        times = np.linspace(0, len(frames) - 1, frames_shown).round().astype(int)
-        true = classes[int(item["label"])]
+    for row, (clip_THWC, predicted, true) in zip(grid, examples):
+        times = np.linspace(0, len(clip_THWC) - 1, frames_shown).round().astype(int)
         for axes, time in zip(row, times):
-            axes.imshow(frames[time].numpy())
+            axes.imshow(clip_THWC[time].numpy())
             axes.set_xticks([])
             axes.set_yticks([])
-        verdict = predicted if predicted == true else f"{predicted}\n(true: {true})"
-        row[0].set_ylabel(
-            verdict,
-            rotation=0,
-            ha="right",
-            va="center",
-            fontsize=9,
-            color=RIGHT if predicted == true else WRONG,
-        )
+        right = predicted == true
+        text = predicted if right else f"{predicted}\n(true: {true})"
+        colour = RIGHT if right else WRONG
+        row[0].set_ylabel(text, rotation=0, ha="right", va="center", fontsize=9, color=colour)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
     return path

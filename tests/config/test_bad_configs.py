@@ -1,0 +1,255 @@
+"""One case for each kind of bad config: exit status 2, one line that names key and remedy, nothing written."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import hydra
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+
+from tests.config.conftest import RECIPE
+from tests.conftest import videxp
+from videxp.config.places import own_folder
+from videxp.config.sources import mount
+
+Call = Callable[..., tuple[int, str, str]]
+Write = Callable[[str, str], Path]
+
+# The ten overrides that plain Hydra ran in silence (batch_size and so on live in groups here).
+SILENT_IN_HYDRA = [
+    (["+optimzer.lr=1"], "optimzer: unknown key; did you mean optimizer?"),
+    (["++optimzer.lr=1"], "optimzer: unknown key; did you mean optimizer?"),
+    (["dataset.batch_size=eight"], "dataset.batch_size=eight: wrong type; takes a whole number"),
+    (["dataset.batch_size=-4"], "dataset.batch_size=-4: out of range; must be >= 1"),
+    (["trainer.max_epochs=1.5"], "trainer.max_epochs=1.5: wrong type; takes a whole number"),
+    (["seed="], "seed=: no value; write seed=VALUE"),
+    (["seed=1", "seed=2"], "seed=2: given twice (seed=1 before); keep one of them"),
+    (["trainer.max_steps=1e3"], "trainer.max_steps=1000.0: wrong type; takes a whole number: write 1000"),
+    (["dataset.num_frames=true"], "dataset.num_frames=true: wrong type; takes a whole number"),
+    (["+model.num_classes=0"], "model.num_classes=0: out of range; must be >= 1"),
+]
+
+OTHERS = [
+    # keys
+    (["optimizer.lrr=1"], "optimizer.lrr=1: unknown key of torch.optim.AdamW; did you mean optimizer.lr?"),
+    (["+optimizer.lrr=1"], "optimizer.lrr=1: unknown key of torch.optim.AdamW; did you mean optimizer.lr?"),
+    (["++optimizer.lrr=1"], "optimizer.lrr=1: unknown key of torch.optim.AdamW; did you mean optimizer.lr?"),
+    (["optimizer.eps=1e-6"], "optimizer.eps=1e-6: not in the config yet; write +optimizer.eps=1e-6 to add it"),
+    (["lr=1"], "lr=1: unknown key; did you mean optimizer.lr?"),
+    (["+hardware.devics=1"], "hardware.devics=1: unknown key of hardware; did you mean hardware.devices?"),
+    (["run.grup=a"], "run.grup=a: unknown key of run; did you mean run.group?"),
+    (["+dataset.layout.fpss=3"], "dataset.layout.fpss=3: unknown key of videxp.data.moving_digits.MovingDigits; did"),
+    (["+optimizer.lr=1"], "optimizer.lr=1: exists already; write it without the +"),
+    (["~optimizer.lrr"], "optimizer.lrr: nothing to delete there"),
+    (["+trainer.devices=2"], "trainer.devices=2: set hardware.devices instead"),
+    (["+model._args_=[3]"], "model._args_=[3]: arguments must be named"),
+    (["seed.x=1"], "seed: wrong type; takes a whole number"),
+    # what is not said
+    (["~dataset"], "dataset: missing"),
+    (["task.monitor=???"], "task.monitor=???: missing"),
+    (
+        ["~callbacks.checkpoint.monitor"],
+        "callbacks.checkpoint.monitor: missing; videxp.runs.checkpoint.Checkpoint needs it",
+    ),
+    (["model=null"], "model=null: choose one by its name (videxp list models), or leave it out: ~model"),
+    # types and ranges
+    (["optimizer.lr=abc"], "optimizer.lr=abc: wrong type; takes a number"),
+    (["optimizer.lr='1e-3'"], "optimizer.lr=1e-3: wrong type; takes a number, not text: write 1e-3 without quotes"),
+    (["hardware.devices=two"], "hardware.devices=two: wrong type; takes a whole number or auto or a list"),
+    (["hardware.precision=17"], "hardware.precision=17: wrong type; takes one of 32-true, 16-mixed"),
+    (["optimizer.lr=-1"], "optimizer.lr=-1: out of range; must be > 0"),
+    (["dataset.batch_size=0"], "dataset.batch_size=0: out of range; must be >= 1"),
+    (["dataset.num_frames=0"], "dataset.num_frames=0: out of range; must be >= 1"),
+    (["+optimizer.betas=[0.9]"], "optimizer.betas=[0.9]: wrong type; takes a list of 2"),
+    (["task.label_smoothing=1.5"], "task.label_smoothing=1.5: out of range; must be >= 0 and < 1"),
+    (["seed=-1"], "seed=-1: out of range; must be >= 0"),
+    # names
+    (["model=cnn3d_smal"], "model=cnn3d_smal: unknown model; did you mean cnn3d_small"),
+    (["dataset=moving_digit"], "dataset=moving_digit: unknown dataset; did you mean moving_digits?"),
+    (["hardware=gpuu"], "hardware=gpuu: unknown hardware; did you mean gpu?"),
+    (["modell=cnn3d_small"], "modell=cnn3d_small: unknown key; did you mean model"),
+    # the parts and the machine
+    (["task.monitor=val/acc"], "task.monitor=val/acc: nobody logs it; did you mean val/accuracy?"),
+    (
+        ["callbacks.checkpoint.monitor=val/los"],
+        "callbacks.checkpoint.monitor=val/los: nobody logs it; did you mean val/loss?",
+    ),
+    (
+        ["hardware=ddp_cpu", "dataset.batch_size=7"],
+        "dataset.batch_size=7: does not divide over 2 processes; write 6 or 8",
+    ),
+    (["hardware=cpu", "hardware.strategy=ddp", "hardware.devices=4096"], "hardware.devices=4096: more processes than"),
+    (["hardware=cpu", "hardware.strategy=fsdp"], "hardware.strategy=fsdp: needs GPUs; hardware=ddp_cpu"),
+    (
+        ["model=slowfast_r50_4x16", "dataset.num_frames=2"],
+        "dataset.num_frames=2: slowfast_r50_4x16 takes at least 8 frames",
+    ),
+    # what may be built
+    (["model._target_=os.system"], "model._target_=os.system: os is not on the list of packages to build from"),
+    (["model._target_=torch.load"], "is really the function torch.serialization.load, which a config may not call"),
+    (["optimizer._target_=torch.optim.AdamWW"], "torch.optim has no AdamWW; did you mean torch.optim.AdamW"),
+    # grammar
+    (["optimizer.lr=1,2"], "optimizer.lr=1,2: several values"),
+    (["run.notes=a{b"], "cannot be read as KEY=VALUE; quote a value"),
+    (["verbose"], "verbose: is no override; write KEY=VALUE"),
+    (["experiments=other"], "experiments=other: the recipe is the command's first argument"),
+    (["run.notes=${nowhere}"], "run.notes=${nowhere}: cannot be resolved"),
+]
+
+
+def refused(call: Call, *arguments: str, folder: Path, listing: Callable[[Path], set[str]]) -> list[str]:
+    """The lines on stderr of a command that must be refused and leave nothing behind."""
+    before = listing(folder)
+    status, out, err = call(*arguments)
+    assert (status, out) == (2, "")
+    assert "Traceback" not in err
+    assert listing(folder) == before
+    assert HydraConfig.instance().cfg is None and not GlobalHydra.instance().is_initialized()
+    return err.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"), SILENT_IN_HYDRA + OTHERS, ids=lambda v: " ".join(v) if isinstance(v, list) else ""
+)
+def test_a_bad_override_is_refused_in_one_line(overrides: list[str], said: str, folder, call, listing):
+    lines = refused(call, "check", RECIPE, *overrides, folder=folder, listing=listing)
+    assert len(lines) == 1
+    assert said in lines[0]
+
+
+@contextmanager
+def plain_hydra() -> Iterator[None]:
+    mount(None)
+    with hydra.initialize_config_dir(str(own_folder("conf")), version_base="1.3"):
+        yield
+
+
+@pytest.mark.parametrize("overrides", [overrides for overrides, _ in SILENT_IN_HYDRA], ids=" ".join)
+def test_plain_hydra_accepts_it_in_silence(overrides: list[str], folder):
+    """The negative control of the table above."""
+    with plain_hydra():
+        assert hydra.compose("config", [f"experiments={RECIPE}", *overrides]) is not None
+
+
+def test_all_problems_are_reported_at_once(folder, call, listing):
+    bad = ["optimizer.lrr=1", "seed=", "model=nothing_like_it", "+optimzer.lr=1", "optimizer.lr=abc", "~x"]
+    lines = refused(call, "check", RECIPE, *bad, folder=folder, listing=listing)
+    keys = ["optimizer.lrr", "seed", "model", "optimzer", "optimizer.lr", "x"]
+    assert sorted(re.split("[=:]", line.removeprefix("videxp: "))[0] for line in lines) == sorted(keys)
+
+
+def test_a_value_taken_over_by_other_keys_is_one_problem(folder, call, listing):
+    lines = refused(call, "check", RECIPE, "hardware.num_workers=two", folder=folder, listing=listing)
+    assert [line.split("=")[0] for line in lines] == ["videxp: hardware.num_workers"]
+
+
+@pytest.mark.parametrize("name", ["classification/moving_digts", "moving_digits", "nothing.yaml"])
+def test_an_unknown_recipe_is_answered_with_near_names(name: str, folder, call, listing):
+    lines = refused(call, "check", name, folder=folder, listing=listing)
+    assert len(lines) == 1 and f"{name}: unknown recipe" in lines[0]
+
+
+RECIPES = {
+    "misspelt key": (
+        "optimizer:\n  lrr: 1",
+        "optimizer.lrr=1: unknown key of torch.optim.AdamW; did you mean optimizer.lr?",
+    ),
+    "unknown root key": ("optimiser:\n  lr: 1", "optimiser: unknown key; did you mean optimizer?"),
+    "unknown key of hardware": ("hardware:\n  gpus: 1", "hardware.gpus=1: unknown key of hardware"),
+    "not YAML": ("optimizer: [1", "not be read"),
+    "bad interpolation": ("optimizer:\n  lr: ${no.such}", "optimizer.lr=${no.such}: cannot be resolved"),
+    "part without a target": ("optimizer:\n  _target_: null", "optimizer._target_=null: missing"),
+    "swallowed by kwargs": (
+        "callbacks:\n  ema:\n    _target_: pytorch_lightning.callbacks.EMAWeightAveraging\n    decy: 0.9",
+        "EMAWeightAveraging; did you mean callbacks.ema.decay",
+    ),
+    "torchmetrics through kwargs": (
+        "callbacks:\n  m:\n    _target_: torchmetrics.classification.MulticlassAccuracy\n    num_clases: 3",
+        "callbacks.m.num_clases=3: unknown key",
+    ),
+    "worse is better": (
+        "callbacks:\n  stop:\n    _target_: pytorch_lightning.callbacks.EarlyStopping\n    monitor: val/loss\n"
+        "    mode: max",
+        "callbacks.stop.mode=max: val/loss is better when lower; callbacks.stop.mode=min",
+    ),
+    "callback that is no node": (
+        "callbacks:\n  checkpoit:\n    every_n_epochs: 2",
+        "callbacks.checkpoit: no node with",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", RECIPES)
+def test_a_bad_recipe_is_refused_in_one_line(case: str, folder, write: Write, call, listing):
+    text, said = RECIPES[case]
+    header = "# @package _global_\n# A recipe of one's own\ndefaults:\n  - classification/moving_digits\n\n"
+    write("experiments/mine.yaml", header + text + "\n")
+    lines = refused(call, "check", "mine", folder=folder, listing=listing)
+    assert len(lines) == 1 and said in lines[0]
+
+
+def test_a_recipe_without_the_package_line_is_told_so(folder, write: Write, call, listing):
+    write("experiments/mine.yaml", "defaults:\n  - classification/moving_digits\n\noptimizer:\n  lr: 1\n")
+    lines = refused(call, "check", "mine", folder=folder, listing=listing)
+    assert "experiments: unknown key; a recipe's first line must be `# @package _global_`" in lines[0]
+
+
+def test_a_recipe_that_chooses_no_model_is_told_what_there_is(folder, write: Write, call, listing):
+    write(
+        "experiments/mine.yaml",
+        "# @package _global_\ndefaults:\n  - override /task: classification\n  - override /dataset: moving_digits\n",
+    )
+    lines = refused(call, "check", "mine", folder=folder, listing=listing)
+    assert len(lines) == 1 and "model: missing; the recipe chooses none: model=NAME" in lines[0]
+
+
+def test_a_missing_data_folder_is_named(folder, write: Write, call, listing):
+    write(
+        "conf/dataset/mine.yaml",
+        "defaults:\n  - _base\nname: mine\nroot: nowhere\nlayout:\n  _target_: videxp.data.layouts.FolderPerClass\n",
+    )
+    lines = refused(call, "check", RECIPE, "dataset=mine", folder=folder, listing=listing)
+    assert len(lines) == 1
+    assert lines[0].startswith("videxp: dataset.root=nowhere: the folder nowhere does not exist")
+
+
+def test_a_number_of_classes_unlike_the_data_is_refused(folder, write: Write, call, listing):
+    from videxp import config
+    from videxp.data.preparation import manifest_path
+
+    dataset = config.compose(RECIPE, []).cfg.dataset
+    path = manifest_path(
+        config.build(dataset.layout), root=Path(dataset.root), cache_dir=Path(dataset.cache_dir), name=dataset.name
+    )
+    write(os.path.relpath(path, folder), '# videxp manifest {"classes": ["up", "down"]}\n')
+    lines = refused(call, "check", RECIPE, "+model.num_classes=3", folder=folder, listing=listing)
+    assert "model.num_classes=3: moving_digits has 2 classes; leave it out" in lines[0]
+    assert call("check", RECIPE, "+model.num_classes=2")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("gpus", "overrides", "said"),
+    [
+        (0, ["hardware=gpu"], "hardware.accelerator=gpu: this machine has no GPU that is visible; hardware=cpu"),
+        (2, ["hardware=ddp", "hardware.devices=4"], "hardware.devices=4: more than the 2 GPUs of this machine"),
+        (2, ["hardware=ddp", "hardware.devices=[0,2]"], "this machine's 2 GPUs are numbered from 0 to 1"),
+        (2, ["hardware=ddp", "dataset.batch_size=7"], "dataset.batch_size=7: does not divide over 2 processes"),
+        (2, ["hardware=gpu", "hardware.devices=2"], "hardware.strategy=single: uses one device, not 2"),
+    ],
+)
+def test_more_devices_than_there_are(gpus: int, overrides: list[str], said: str, request: pytest.FixtureRequest):
+    folder, call, listing = (request.getfixturevalue(name) for name in ("folder", "call", "listing"))
+    request.getfixturevalue("monkeypatch").setattr("videxp.config.fitting.count_gpus", lambda: gpus)
+    lines = refused(call, "check", RECIPE, *overrides, folder=folder, listing=listing)
+    assert len(lines) == 1 and said in lines[0]
+
+
+@pytest.mark.parametrize("command", ["check", "train"])
+def test_a_real_process_ends_with_status_2(command: str, tmp_path: Path, listing):
+    done = videxp(command, RECIPE, "optimizer.lrr=1", "+optimzer.lr=1", "seed=", cwd=tmp_path)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 3)
+    assert listing(tmp_path) == set()

@@ -1,0 +1,106 @@
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.data.conftest import Put
+from videxp.data import FolderPerClass, Manifest, ManifestFile, manifest_path, preparation, prepare
+from videxp.errors import BadRequest
+
+
+@pytest.fixture
+def root(put: Put, tmp_path: Path) -> Path:
+    for path in ("train/run/a.mp4", "train/walk/b.mp4", "val/run/c.mp4"):
+        put(path)
+    return tmp_path / "root"
+
+
+def prepared(root: Path, *, max_unreadable: int = 0, processes: int = 1) -> Manifest:
+    layout, cache = FolderPerClass(), root.parent / "cache"
+    return prepare(layout, root=root, cache_dir=cache, name="mini", max_unreadable=max_unreadable, processes=processes)
+
+
+def test_every_file_is_read_and_its_facts_are_kept(root: Path) -> None:
+    row = prepared(root).row(0)
+    assert {k: row[k] for k in ("path", "num_frames", "fps", "width", "height", "codec", "decoder", "error")} == {
+        "path": "train/run/a.mp4", "num_frames": 12, "fps": 10.0, "width": 32, "height": 24,
+        "codec": "h264", "decoder": "decord", "error": "",
+    }  # fmt: skip
+    assert len(row["content_hash"]) == 32
+
+
+def test_several_processes_find_the_same(root: Path) -> None:
+    assert prepared(root, processes=2).fingerprint == prepared(root, processes=1).fingerprint
+
+
+def test_the_second_time_only_what_changed_is_opened(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    read_file = preparation.read_file
+    monkeypatch.setattr(preparation, "read_file", lambda path, **rest: opened.append(path) or read_file(path, **rest))
+    first = prepared(root)
+    assert len(opened) == 3
+    opened.clear()
+    assert prepared(root).fingerprint == first.fingerprint
+    assert opened == []
+    os.utime(root / "train/run/a.mp4", ns=(1, 1))
+    assert prepared(root).fingerprint == first.fingerprint  # read again, found the same
+    assert opened == ["train/run/a.mp4"]
+
+
+def test_unreadable_files_are_named_with_their_cause(root: Path, put: Put) -> None:
+    put("train/run/bad1.mp4", of="broken.mp4")
+    put("train/run/bad2.mp4", of="broken.mp4").write_text("no video")
+    put("train/run/bad3.mp4").write_bytes(b"")
+    with pytest.raises(BadRequest) as caught:
+        prepared(root, max_unreadable=2)
+    message = str(caught.value)
+    assert "3 of 6 files cannot be read: train/run/bad1.mp4: " in message
+    assert "dataset.max_unreadable=3" in message
+    assert len(message.splitlines()) <= 3
+    manifest = prepared(root, max_unreadable=3)
+    assert manifest.counts["train"] == 2
+    assert set(manifest.unreadable) == {f"train/run/bad{i}.mp4" for i in (1, 2, 3)}
+    assert all(manifest.unreadable.values())
+
+
+def test_a_part_without_frames_is_unreadable(root: Path) -> None:
+    (root / "list.csv").write_text(
+        "path,label,split,start_seconds,end_seconds\n"
+        "train/run/a.mp4,x,train,0,0.5\ntrain/run/a.mp4,x,train,5,6\ntrain/walk/b.mp4,x,val,,\n"
+    )
+    with pytest.raises(BadRequest, match=r"1 of 2 files .*train/run/a.mp4: no frame starts between 5.0 s and 6.0 s"):
+        prepare(ManifestFile(file="list.csv"), root=root, cache_dir=root.parent, name="mini", processes=1)
+
+
+def test_another_root_layout_or_name_is_another_manifest(root: Path) -> None:
+    def path(layout: FolderPerClass, root: Path, name: str) -> Path:
+        return manifest_path(layout, root=root, cache_dir=Path("/cache"), name=name)
+
+    layout = FolderPerClass()
+    paths = {
+        path(layout, root, "x"),
+        path(layout, root, "y"),
+        path(layout, root / "train", "x"),
+        path(FolderPerClass(val_fraction=0.5), root, "x"),
+    }
+    assert len(paths) == 4
+    assert path(FolderPerClass(), Path(os.path.relpath(root)), "x") in paths
+
+
+def test_the_data_folder_is_left_as_it_is(root: Path) -> None:
+    before = sorted(root.rglob("*"))
+    prepared(root)
+    assert sorted(root.rglob("*")) == before
+
+
+def test_one_process_prepares_while_another_waits(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    read_file = preparation.read_file
+    monkeypatch.setattr(preparation, "read_file", lambda path, **rest: opened.append(path) or read_file(path, **rest))
+    threads = [threading.Thread(target=prepared, args=(root,)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(opened) == 3  # not 9

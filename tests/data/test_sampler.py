@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import BatchSampler, RandomSampler
+
+from videxp.data.sampler import EpochBatches, EvaluationBatches
+from videxp.errors import BadRequest
+
+
+def epoch(sampler: EpochBatches) -> list[list[tuple[int, int]]]:
+    return list(sampler)
+
+
+def test_stock_sampler_moves_with_the_global_generator_and_ours_does_not() -> None:
+    def stock() -> list[list[int]]:
+        return list(BatchSampler(RandomSampler(range(20)), 4, drop_last=True))
+
+    torch.manual_seed(0)
+    first = stock()
+    torch.manual_seed(0)
+    torch.rand(1)  # anything else that draws
+    assert stock() != first
+
+    before = torch.get_rng_state()
+    ours = epoch(EpochBatches(20, batch_size=4, seed=0))
+    torch.rand(1)
+    assert epoch(EpochBatches(20, batch_size=4, seed=0)) == ours
+    assert torch.equal(torch.get_rng_state()[:8], before[:8])
+
+
+def test_each_epoch_is_another_permutation_and_carries_its_number() -> None:
+    sampler = EpochBatches(10, batch_size=5, seed=0)
+    first, second = epoch(sampler), epoch(sampler)
+    assert {e for batch in first for e, _ in batch} == {0}
+    assert {e for batch in second for e, _ in batch} == {1}
+    assert sorted(i for batch in first for _, i in batch) == list(range(10))
+    assert [i for batch in first for _, i in batch] != [i for batch in second for _, i in batch]
+    assert epoch(EpochBatches(10, batch_size=5, seed=1)) != first
+
+
+def test_the_last_smaller_batch_is_dropped() -> None:
+    assert [len(batch) for batch in EpochBatches(11, batch_size=4, seed=0)] == [4, 4]
+    assert len(EpochBatches(11, batch_size=4, seed=0)) == 2
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+def test_every_number_of_ranks_trains_on_the_same_batches(world_size: int) -> None:
+    alone = epoch(EpochBatches(25, batch_size=6, seed=3))
+    ranks = [epoch(EpochBatches(25, batch_size=6, seed=3, rank=r, world_size=world_size)) for r in range(world_size)]
+    together = [[sample for share in shares for sample in share] for shares in zip(*ranks)]
+    assert together == alone
+
+
+def test_a_batch_that_ranks_cannot_share_is_refused() -> None:
+    with pytest.raises(BadRequest, match="batch_size=8 is the total over all devices and cannot be shared by 3"):
+        EpochBatches(25, batch_size=8, seed=0, world_size=3)
+    with pytest.raises(BadRequest, match="batch_size=32 is more than the 25 training samples"):
+        EpochBatches(25, batch_size=32, seed=0)
+
+
+@pytest.mark.parametrize("consumed", [0, 1, 3, 4])
+def test_resumed_in_the_middle_of_an_epoch_goes_on_with_the_rest(consumed: int) -> None:
+    whole = EpochBatches(18, batch_size=4, seed=0)
+    first, second, third = epoch(whole), epoch(whole), epoch(whole)
+    resumed = EpochBatches(18, batch_size=4, seed=0)
+    resumed.load_state_dict({"epoch": 1, "consumed": consumed})
+    rest = second[consumed:] if consumed < 4 else third
+    assert epoch(resumed) == rest
+    assert len(resumed) == len(first) == 4  # of a full epoch
+
+
+def test_the_position_is_asked_for_each_time_an_iteration_begins() -> None:
+    position = (2, 1)
+    sampler = EpochBatches(18, batch_size=4, seed=0, position=lambda: position)
+    assert [batch[0][0] for batch in sampler] == [2, 2, 2]
+    position = (3, 0)
+    assert [batch[0][0] for batch in sampler] == [3, 3, 3, 3]
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3, 4])
+@pytest.mark.parametrize("num_samples", [1, 5, 12, 25])
+def test_evaluation_sees_each_sample_once_over_all_ranks(num_samples: int, world_size: int) -> None:
+    """torch's DistributedSampler pads: 5 samples on 2 ranks become 6."""
+    stock = [
+        i
+        for rank in range(2)
+        for i in torch.utils.data.DistributedSampler(range(5), num_replicas=2, rank=rank, shuffle=False)
+    ]
+    assert len(stock) == 6
+
+    ranks = [EvaluationBatches(num_samples, batch_size=12, rank=r, world_size=world_size) for r in range(world_size)]
+    seen = [index for rank in ranks for batch in rank for _, index in batch]
+    assert sorted(seen) == list(range(num_samples))
+    sizes = [sum(len(batch) for batch in rank) for rank in ranks]
+    assert max(sizes) - min(sizes) <= len(range(0, num_samples, 12))
+    assert all(batch for rank in ranks for batch in rank)  # none empty
+
+
+def test_evaluation_is_in_order_on_one_device() -> None:
+    assert list(EvaluationBatches(5, batch_size=2)) == [[(0, 0), (0, 1)], [(0, 2), (0, 3)], [(0, 4)]]
+    assert np.all([e == 0 for batch in EvaluationBatches(5, batch_size=2) for e, _ in batch])

@@ -1,0 +1,66 @@
+"""Each YAML under conf/model/, instantiated on its own, is the published network: parameters to the last one, GMACs."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from tests.models.catalogue import ALWAYS, CATALOGUE, OPTIONAL
+from videxp.models.summary import count_parameters, gmacs
+
+FILES = {path.stem: path for path in Path(__file__).parents[2].joinpath("conf/model").rglob("*.yaml")}
+DESIGN_NAMES = (
+    "r3d_18 mc3_18 r2plus1d_18 s3d mvit_v1_b mvit_v2_s swin3d_t swin3d_s swin3d_b x3d_xs x3d_s x3d_m x3d_l "
+    "slowfast_r50_4x16 slowfast_r50_8x8 tsn_r50 tsm_r50 uniformer_s c3d i3d_r50 convlstm videomae_b timesformer_b "
+    "vivit_b"
+)
+LARGE = {"swin3d_s", "swin3d_b", "x3d_l", "slowfast_r50_8x8"}  # counting alone takes a second
+
+
+def build_from_yaml(name: str) -> torch.nn.Module:
+    with torch.device("meta"):
+        return instantiate(OmegaConf.load(FILES[name]), _convert_="all")
+
+
+def check_count(name: str) -> None:
+    assert count_parameters(build_from_yaml(name)) == CATALOGUE[name].parameters
+
+
+def check_cost(name: str) -> None:
+    frames, size = CATALOGUE[name].published
+    measured = gmacs(build_from_yaml(name), num_frames=frames, size=size)
+    assert measured == pytest.approx(CATALOGUE[name].gmacs, rel=0.01)
+
+
+def test_the_walk_finds_every_classifier():
+    assert set(DESIGN_NAMES.split()) <= CATALOGUE.keys()
+    assert CATALOGUE.keys() <= FILES.keys()
+
+
+@pytest.mark.parametrize("name", sorted(CATALOGUE))
+def test_a_yaml_says_in_its_first_line_what_it_is_and_repeats_nothing_that_data_decides(name: str):
+    comment, *rest = FILES[name].read_text().splitlines()
+    assert comment.startswith("# ") and "params" in comment and "GMACs" in comment and len(comment) <= 120
+    assert OmegaConf.create("\n".join(rest)).keys().isdisjoint({"num_classes", "num_frames", "size"})
+
+
+@pytest.mark.parametrize("name", ALWAYS)
+def test_parameters_are_the_published_ones_to_the_last(name: str):
+    check_count(name)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in LARGE else []) for name in ALWAYS]
+)
+def test_multiply_accumulates_are_the_published_ones_to_a_percent(name: str):
+    check_cost(name)
+
+
+@pytest.mark.slow  # importing transformers
+@pytest.mark.parametrize("name", sorted(OPTIONAL))
+def test_the_optional_ones_are_the_published_ones_too(name: str):
+    pytest.importorskip("transformers")
+    check_count(name)
+    check_cost(name)

@@ -1,0 +1,62 @@
+"""From YAML to checked objects: compose, check, refuse, build. The only part of the library that knows Hydra.
+
+composed = compose("classification/moving_digits", ["optimizer.lr=1e-3"])
+refuse(check(composed))
+network = build(composed.cfg.model, num_classes=8)
+"""
+
+from typing import TYPE_CHECKING
+
+from videxp.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from videxp.config.building import build as build
+    from videxp.config.checking import check as check
+    from videxp.config.checking import check_config as check_config
+    from videxp.config.composing import Composed as Composed
+    from videxp.config.composing import compose as compose
+    from videxp.config.composing import compose_dataset as compose_dataset
+    from videxp.config.composing import run_hydra_flag as run_hydra_flag
+    from videxp.config.fitting import accepts_parameter as accepts_parameter
+    from videxp.config.places import Choice as Choice
+    from videxp.config.places import group_options as group_options
+    from videxp.config.places import recipes as recipes
+    from videxp.config.problems import Problem as Problem
+    from videxp.config.problems import refuse as refuse
+    from videxp.config.problems import suggestion as suggestion
+    from videxp.config.redaction import redacted_overrides as redacted_overrides
+    from videxp.config.saving import config_hash as config_hash
+    from videxp.config.saving import flat as flat
+    from videxp.config.saving import load_resolved as load_resolved
+    from videxp.config.saving import plain as plain
+    from videxp.config.saving import save_overrides as save_overrides
+    from videxp.config.saving import save_resolved as save_resolved
+    from videxp.config.schema import Hardware as Hardware
+
+__getattr__, __all__ = lazy_exports(
+    __name__,
+    {
+        "Choice": "videxp.config.places",
+        "Composed": "videxp.config.composing",
+        "Hardware": "videxp.config.schema",
+        "Problem": "videxp.config.problems",
+        "accepts_parameter": "videxp.config.fitting",
+        "build": "videxp.config.building",
+        "check": "videxp.config.checking",
+        "check_config": "videxp.config.checking",
+        "compose": "videxp.config.composing",
+        "compose_dataset": "videxp.config.composing",
+        "config_hash": "videxp.config.saving",
+        "flat": "videxp.config.saving",
+        "group_options": "videxp.config.places",
+        "load_resolved": "videxp.config.saving",
+        "plain": "videxp.config.saving",
+        "recipes": "videxp.config.places",
+        "redacted_overrides": "videxp.config.redaction",
+        "refuse": "videxp.config.problems",
+        "run_hydra_flag": "videxp.config.composing",
+        "save_overrides": "videxp.config.saving",
+        "save_resolved": "videxp.config.saving",
+        "suggestion": "videxp.config.problems",
+    },
+)

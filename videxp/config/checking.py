@@ -1,0 +1,212 @@
+"""Everything that is wrong with a config, at once, before anything is built: keys, types, ranges, targets, and fit.
+
+Signatures are read from source text (videxp.signatures), so torch is not imported.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from videxp import signatures
+from videxp.config.fitting import check_fit
+from videxp.config.problems import NOTHING, SPECIAL_KEYS, Problem, listing, nearest, suggestion
+from videxp.config.redaction import redacted
+from videxp.config.targets import read_target, targets_in
+from videxp.config.values import complaint
+from videxp.signatures import Parameter, Signature
+
+if TYPE_CHECKING:
+    from videxp.config.composing import Composed
+
+SCHEMA = "videxp.config.schema"
+# Filled in while building: a config that leaves them out misses nothing.
+INJECTED = {
+    "model": {"num_classes", "num_frames", "size"},
+    "task": {"network", "optimizer", "scheduler", "classes"},
+    "logger": {"save_dir"},
+}
+# What the Trainer gets from elsewhere: setting it here would silently win over the place where people look.
+ELSEWHERE = {
+    **{key: f"hardware.{key}" for key in ("accelerator", "devices", "num_nodes", "precision", "strategy")},
+    **{key: f"a file in conf/{key}" for key in ("logger", "callbacks")},
+    "default_root_dir": "hydra.run.dir",
+}
+
+
+def check(composed: "Composed") -> list[Problem]:
+    """All problems of a composed config; builds nothing but data-set layouts, which look for their files."""
+    return check_config(composed.cfg)
+
+
+def check_config(cfg: DictConfig) -> list[Problem]:
+    """The same for a config from any source."""
+    try:
+        plain = redacted(OmegaConf.to_container(cfg, resolve=True))
+    except OmegaConfBaseException as error:
+        return [Problem(str(error.full_key or "config"), NOTHING, f"cannot be resolved: {str(error).splitlines()[0]}")]
+    problems = [*_check_root(plain), *(p for key in ("hardware", "run") for p in _check_fields(plain, key))]
+    for group in ("dataset", "model", "task", "optimizer", "scheduler", "trainer"):
+        problems += _check_group(plain, group)
+    for group in ("callbacks", "logger"):
+        problems += _check_collection(plain, group)
+    problems = _without_echoes(problems)
+    return problems + check_fit(plain, broken={problem.key for problem in problems})
+
+
+def _without_echoes(problems: list[Problem]) -> list[Problem]:
+    """A wrong value that other keys take over by interpolation is one problem: the one nearest to the root."""
+
+    def may_be_echo(problem: Problem) -> bool:
+        return problem.value == "???" or problem.message.startswith(("wrong type", "out of range"))
+
+    first: dict[tuple[str, str], Problem] = {}
+    for problem in sorted(filter(may_be_echo, problems), key=lambda problem: problem.key.count(".")):
+        first.setdefault((problem.key.rpartition(".")[2], repr(problem.value)), problem)
+    kept = set(map(id, first.values()))
+    return [problem for problem in problems if id(problem) in kept or not may_be_echo(problem)]
+
+
+def check_targets(cfg: DictConfig) -> list[Problem]:
+    """Only that each `_target_`, however deep, may be built."""
+    found = targets_in(OmegaConf.to_container(cfg, resolve=False), "")
+    return [problem for path, target in found if (problem := read_target(target, key=path).problem)]
+
+
+def _fields(name: str) -> dict[str, Parameter]:
+    found = signatures.signature(f"{SCHEMA}.{name}")
+    assert found is not None, name
+    return found.parameters
+
+
+def _check_root(plain: dict[str, Any]) -> Iterator[Problem]:
+    known = _fields("Root")
+    for key, value in plain.items():
+        if key not in known:
+            yield Problem(key, _brief(value), f"unknown key; {_suggest_root(str(key), plain, known)}")
+    for key, parameter in known.items():
+        if key in plain:
+            is_part = isinstance(plain[key], dict) and key != "seed"
+            if not is_part and (wrong := _value_problem(plain[key], parameter)):
+                yield Problem(key, _brief(plain[key]), wrong)
+        elif parameter.required:
+            yield Problem(key, NOTHING, f"missing; the recipe chooses none: {key}=NAME ({listing(key)})")
+
+
+def _suggest_root(key: str, plain: dict[str, Any], known: dict[str, Parameter]) -> str:
+    if key == "experiments":
+        return "a recipe's first line must be `# @package _global_`"
+    same = [f"{group}.{key}" for group, node in plain.items() if isinstance(node, dict) and key in node]
+    if same and not nearest(key, known):
+        return f"did you mean {' or '.join(same)}?"
+    return suggestion(key, known, limit=20)
+
+
+def _check_fields(plain: dict[str, Any], group: str) -> Iterator[Problem]:
+    """A node without `_target_`: its keys are the fields of a dataclass of ours."""
+    node = plain.get(group)
+    if not isinstance(node, dict):
+        return
+    known = _fields(group.capitalize())
+    for key, value in node.items():
+        path = f"{group}.{key}"
+        if key not in known:
+            yield Problem(path, _brief(value), f"unknown key of {group}; {suggestion(key, known, prefix=f'{group}.')}")
+        elif wrong := _value_problem(value, known[key]):
+            yield Problem(path, value, wrong)
+
+
+def _check_group(plain: dict[str, Any], group: str) -> Iterator[Problem]:
+    node = plain.get(group)
+    if not isinstance(node, dict):
+        return
+    if "_target_" not in node:
+        yield Problem(group, NOTHING, f"has no _target_; choose one by {group}=NAME ({listing(group)})")
+        return
+    for key, place in ELSEWHERE.items() if group == "trainer" else ():
+        if key in node:
+            yield Problem(f"trainer.{key}", _brief(node[key]), f"set {place} instead")
+    yield from _check_node(node, group, injected=INJECTED.get(group, set()))
+
+
+def _check_collection(plain: dict[str, Any], group: str) -> Iterator[Problem]:
+    """callbacks and logger: a name for each node, or null to switch one off."""
+    nodes: dict[str, Any] = plain[group] if isinstance(plain.get(group), dict) else {}
+    for name, node in nodes.items():
+        path = f"{group}.{name}"
+        if isinstance(node, dict) and "_target_" in node:
+            yield from _check_node(node, path, injected=INJECTED.get(group, set()))
+        elif name == "_target_":
+            yield Problem(path, node, f"a mapping of names to nodes is wanted: {group}.NAME._target_")
+        else:
+            known = [n for n, item in nodes.items() if isinstance(item, dict) and "_target_" in item]
+            yield Problem(path, _brief(node), f"no node with _target_; {suggestion(name, known, prefix=f'{group}.')}")
+
+
+def _check_node(
+    node: dict[str, Any], path: str, *, injected: set[str] | frozenset[str] = frozenset()
+) -> Iterator[Problem]:
+    target = read_target(node["_target_"], key=f"{path}._target_")
+    if target.problem or target.signature is None:
+        if target.problem:
+            yield target.problem
+        yield from _check_nested({k: v for k, v in node.items() if k != "_target_"}, path)
+        return
+    taken = target.signature
+    for key, value in node.items():
+        if key not in SPECIAL_KEYS:
+            yield from _check_argument(key, value, taken, target=str(node["_target_"]), path=path)
+    for key in ("_partial_", "_recursive_"):
+        if not isinstance(node.get(key, False), bool):
+            yield Problem(f"{path}.{key}", node[key], "wrong type; takes true or false")
+    if node.get("_partial_") is True:
+        return  # the rest is given where it is called
+    for name, parameter in taken.parameters.items():
+        if parameter.required and name not in node and name not in injected:
+            yield Problem(f"{path}.{name}", NOTHING, f"missing; {node['_target_']} needs it: +{path}.{name}=VALUE")
+
+
+def _check_argument(key: Any, value: Any, taken: Signature, *, target: str, path: str) -> Iterator[Problem]:
+    known, full = taken.parameters, f"{path}.{key}"
+    if key == "_args_":
+        yield Problem(full, value, f"arguments must be named; {target} takes {', '.join(list(known)[:6])}")
+    elif key in known:
+        if wrong := _value_problem(value, known[key]):
+            yield Problem(full, _brief(value), wrong)
+        else:
+            yield from _check_nested(value, full)
+    elif not taken.open or nearest(str(key), known, cutoff=0.8):
+        shown = {name: p for name, p in known.items() if name not in INJECTED.get(path, set())}
+        yield Problem(full, _brief(value), f"unknown key of {target}; {suggestion(str(key), shown, prefix=f'{path}.')}")
+    else:
+        yield from _check_nested(value, full)
+
+
+def _check_nested(value: Any, path: str) -> Iterator[Problem]:
+    """Nodes and missing values inside lists and mappings."""
+    if value == "???":
+        yield Problem(path, "???", f"missing; write {path}=VALUE")
+    elif isinstance(value, dict) and "_target_" in value:
+        yield from _check_node(value, path)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _check_nested(item, f"{path}.{key}")
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            yield from _check_nested(item, f"{path}[{position}]")
+
+
+def _value_problem(value: Any, parameter: Parameter) -> str:
+    if value == "???":
+        return "missing; give it a value"
+    if any(True for _ in targets_in(value, "")):
+        # What a node builds cannot be told from its text, but it is no number.
+        return complaint(value, parameter) if isinstance(value, dict) and "_target_" in value else ""
+    if isinstance(value, list | dict) and "???" in str(value):
+        return ""
+    return complaint(value, parameter)
+
+
+def _brief(value: Any) -> Any:
+    return NOTHING if isinstance(value, dict) else value

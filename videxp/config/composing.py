@@ -1,0 +1,239 @@
+"""Recipe + overrides -> one resolved config, through Hydra's public API; its errors become one line each."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import Container, DictConfig, ListConfig, OmegaConf, flag_override
+from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
+
+from videxp.config.hydra_errors import judge
+from videxp.config.overriding import check_overrides, key_of, value_of
+from videxp.config.places import folders, group_options, own_folder, recipes
+from videxp.config.problems import NOTHING, Problem, listing, refuse, suggestion
+from videxp.config.sources import mount
+from videxp.errors import BadRequest
+
+VERSION_BASE = "1.3"
+# Six hexadecimal digits, the same for the whole process: the end of the run folder's name.
+RUN_ID = os.urandom(3).hex()
+
+
+@dataclass
+class Composed:
+    """A recipe with its overrides, composed and resolved; not yet checked."""
+
+    cfg: DictConfig
+    """Interpolations are resolved, except those that read the environment: they may hold secrets."""
+    recipe: str
+    """`classification/moving_digits`."""
+    overrides: list[str]
+    """As typed, without the recipe."""
+    run_dir: str
+    """hydra.run.dir, resolved."""
+    choices: dict[str, str] = field(default_factory=dict)
+    """Group -> option: `{"model": "cnn3d_small", "callbacks": "[checkpoint]"}`."""
+
+
+def compose(recipe: str, overrides: list[str]) -> Composed:
+    """Compose a recipe: a name under experiments/, or a path to a YAML file.
+
+    Raises BadRequest naming every override that does not compose and, since the rest composes without them, all
+    that `check` finds in the rest.
+    """
+    name = _mount_recipe(recipe)
+    problems, usable = check_overrides(overrides)
+    composed: Composed | None = None
+    forced: list[str] = []
+    while composed is None:
+        try:
+            chosen = [f"experiments={name}", *usable, *(_force(text) for text in forced)]
+            composed = _compose_once(chosen, resolution_problems=problems)
+        except Exception as error:  # Hydra raises about ten kinds; `judge` raises again what is not about a config
+            verdict = judge(error, recipe=name, overrides=[*usable, *forced])
+            problems += verdict.problems
+            if not verdict.dropped and not set(verdict.forced) - set(forced):
+                refuse(problems or [Problem(recipe, NOTHING, str(error).splitlines()[0])])
+            forced = [text for text in [*forced, *verdict.forced] if text not in verdict.dropped]
+            usable = [text for text in usable if text not in verdict.dropped and text not in verdict.forced]
+    if problems or forced:
+        from videxp.config.checking import check
+
+        known = {problem.key for problem in problems}
+        found = [problem for problem in check(composed) if problem.key not in known]
+        problems += [_not_there(text) for text in forced if not any(_covers(p.key, key_of(text)) for p in found)]
+        refuse(problems + found)
+    composed.recipe, composed.overrides = name, list(overrides)
+    return composed
+
+
+def compose_dataset(name: str, overrides: list[str]) -> DictConfig:
+    """One data set without a recipe, checked: `dataset`, `hardware` and `seed` are what the result is good for.
+
+    Raises BadRequest with all that is wrong.
+    """
+    from videxp.config.checking import check_config
+
+    _register_resolvers()
+    mount(None)
+    problems, usable = check_overrides(overrides)
+    known = [choice.name for choice in group_options("dataset")]
+    if name not in known:
+        raise BadRequest(f"dataset={name}: unknown dataset; {suggestion(name, known)} ({listing('dataset')})")
+    # What a recipe would choose, and what refers to it, is left out.
+    others = [f"~{group}" for group in ("model", "task", "optimizer", "scheduler", "trainer", "experiments")]
+    chosen = [f"dataset={name}", *others, "callbacks=[]", "logger=[]", "hydra.run.dir=."]
+    composed = None
+    while composed is None:
+        try:
+            composed = _compose_once([*chosen, *usable], resolution_problems=problems)
+        except Exception as error:
+            verdict = judge(error, recipe=name, overrides=usable)
+            problems += verdict.problems or [Problem(key_of(o), value_of(o), "no such key") for o in verdict.forced]
+            fewer = [text for text in usable if text not in verdict.dropped + verdict.forced]
+            if len(fewer) == len(usable):
+                break
+            usable = fewer
+    if composed is not None:
+        mine = ("dataset", "hardware", "seed")
+        problems += [p for p in check_config(composed.cfg) if p.key.split(".")[0] in mine]
+    refuse(problems)
+    assert composed is not None
+    return composed.cfg
+
+
+def _force(text: str) -> str:
+    return "++" + text.lstrip("+")
+
+
+def _covers(outer: str, key: str) -> bool:
+    return key == outer or key.startswith(outer + ".")
+
+
+def _not_there(text: str) -> Problem:
+    """An override of something right that the config does not spell out."""
+    return Problem(key_of(text), value_of(text), f"not in the config yet; write +{text} to add it")
+
+
+def run_hydra_flag(recipe: str, argv: list[str]) -> int:
+    """Hand `--cfg job`, `--info`, `--hydra-help`, `-sc ...` to `hydra.main` itself. Nothing is ever run."""
+    name = _mount_recipe(recipe)
+
+    def nothing(cfg: DictConfig) -> None:
+        del cfg
+
+    before, handlers, level = sys.argv, list(logging.root.handlers), logging.root.level
+    sys.argv = [before[0], f"experiments={name}", *argv]
+    try:
+        hydra.main(version_base=VERSION_BASE, config_path=str(own_folder("conf")), config_name="config")(nothing)()
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    finally:
+        sys.argv, logging.root.handlers[:] = before, handlers  # --info leaves a handler behind
+        logging.root.setLevel(level)
+        _forget_hydra()
+    return 0
+
+
+def _mount_recipe(recipe: str) -> str:
+    """The recipe's name in Hydra's group `experiments`; a file from elsewhere has its folder mounted first."""
+    _register_resolvers()
+    known = [choice.name for choice in recipes()]
+    mount(None)
+    if recipe in known:
+        return recipe
+    path = Path(recipe)
+    if path.suffix != ".yaml" or not path.is_file():
+        remedy = suggestion(recipe, known) if path.suffix != ".yaml" else "no such file"
+        raise BadRequest(f"{recipe}: unknown recipe; {remedy} (videxp list recipes)")
+    for folder in folders("experiments"):
+        if path.resolve().is_relative_to(folder.resolve()):
+            return path.resolve().relative_to(folder.resolve()).with_suffix("").as_posix()
+    mount(path.resolve().parent)
+    return path.stem
+
+
+def _register_resolvers() -> None:
+    OmegaConf.register_new_resolver("run_id", lambda: RUN_ID, replace=True)
+
+
+def _compose_once(overrides: list[str], *, resolution_problems: list[Problem]) -> Composed:
+    try:
+        with hydra.initialize_config_dir(str(own_folder("conf")), job_name="videxp", version_base=VERSION_BASE):
+            cfg = hydra.compose("config", overrides=overrides, return_hydra_config=True)
+        HydraConfig.instance().set_config(cfg)
+        run_dir = str(cfg.hydra.run.dir)
+        choices = {group: str(option) for group, option in cfg.hydra.runtime.choices.items()}
+        with flag_override(cfg, ["struct", "readonly"], False):
+            own = OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
+            resolution_problems += resolve_except_environment(own)
+    finally:
+        _forget_hydra()
+    OmegaConf.set_struct(own, True)
+    choices = {group: option for group, option in choices.items() if not group.startswith("hydra/")}
+    return Composed(cfg=own, recipe="", overrides=overrides, run_dir=run_dir, choices=choices)
+
+
+def _forget_hydra() -> None:
+    # Lightning's DDP launcher changes the children's command line when HydraConfig is set.
+    HydraConfig.instance().cfg = None
+    GlobalHydra.instance().clear()
+
+
+def resolve_except_environment(cfg: DictConfig) -> list[Problem]:
+    """Resolve every interpolation in place but those that read `${oc.env:...}`, directly or through others."""
+    problems: list[Problem] = []
+    with _environment_watched() as touched:
+        for parent, key in list(_interpolations(cfg)):
+            node = parent._get_node(key)
+            touched.clear()
+            try:
+                value = parent[key]
+            except OmegaConfBaseException as error:
+                full_key = parent._get_full_key(key)
+                message = f"cannot be resolved: {str(error).splitlines()[0]}"
+                if not isinstance(error, InterpolationToMissingValueError):  # the missing value itself is reported
+                    problems.append(Problem(full_key, cast(Any, node)._value(), message))
+                parent[key] = "???"
+                continue
+            if not touched:
+                parent[key] = value
+    return problems
+
+
+def _interpolations(node: Container) -> Iterator[tuple[Any, Any]]:
+    if node._is_none() or node._is_missing() or node._is_interpolation():
+        return
+    keys: Any = list(node.keys()) if isinstance(node, DictConfig) else range(len(cast(ListConfig, node)))
+    for key in keys:
+        child = cast(Any, node)._get_node(key)
+        if child._is_interpolation():
+            yield node, key
+        elif isinstance(child, Container):
+            yield from _interpolations(child)
+
+
+@contextmanager
+def _environment_watched() -> Iterator[list[str]]:
+    """The names of environment variables that interpolations read meanwhile."""
+    from omegaconf.resolvers import oc
+
+    touched: list[str] = []
+
+    def watching(key: str, *default: Any) -> Any:
+        touched.append(key)
+        return oc.env(key, *default)
+
+    OmegaConf.register_new_resolver("oc.env", watching, replace=True)
+    try:
+        yield touched
+    finally:
+        OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)

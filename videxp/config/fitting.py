@@ -1,0 +1,184 @@
+"""Do the parts of a config fit each other, the data and the machine? Each rule is one function of plain values."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from videxp import signatures
+from videxp.config.machine import count_cores, count_gpus
+from videxp.config.problems import Problem, suggestion
+from videxp.errors import VidexpError
+from videxp.signatures import Signature
+
+LAYOUT = "videxp.data.layouts.Layout"
+
+
+def accepts_parameter(target: str, name: str) -> bool:
+    """Can `target` be given an argument `name`, by itself or through its **kwargs?"""
+    found = _signature(target)
+    return found is not None and name in found.parameters
+
+
+def check_fit(plain: dict[str, Any], *, broken: set[str]) -> list[Problem]:
+    """Problems between parts; rules about keys in `broken`, which are wrong by themselves, are left out."""
+
+    def sound(*keys: str) -> bool:
+        return not any(f"{a}.".startswith(f"{b}.") for key in keys for other in broken for a, b in _both(key, other))
+
+    problems: list[Problem] = []
+    if sound("hardware"):
+        problems += _check_devices(plain["hardware"])
+        if not problems and sound("dataset.batch_size"):
+            problems += _check_batch(plain)
+    if sound("task._target_"):
+        problems += _check_monitors(plain)
+    if sound("model._target_", "dataset.num_frames", "dataset.size"):
+        problems += _check_clip(plain)
+    if sound("dataset"):
+        problems += _check_data(plain, model_is_sound=sound("model"))
+    return problems
+
+
+def _both(one: str, other: str) -> list[tuple[str, str]]:
+    """A key is touched by a problem of its part (`dataset`) as by one beneath it (`dataset.size`)."""
+    return [(one, other), (other, one)]
+
+
+# --- hardware ----------------------------------------------------------------------------------------------------
+
+
+def _check_devices(hardware: dict[str, Any]) -> Iterator[Problem]:
+    accelerator, devices = hardware.get("accelerator", "auto"), hardware.get("devices", "auto")
+    strategy, gpus, cores = hardware.get("strategy", "auto"), count_gpus(), count_cores()
+    on_gpu = accelerator in ("gpu", "cuda") or (accelerator == "auto" and gpus > 0)
+    number = len(devices) if isinstance(devices, list) else devices
+    if accelerator in ("gpu", "cuda") and gpus == 0:
+        yield Problem("hardware.accelerator", accelerator, "this machine has no GPU that is visible; hardware=cpu")
+    elif on_gpu and number != "auto" and number > gpus:
+        yield Problem(
+            "hardware.devices", devices, f"more than the {gpus} GPUs of this machine; hardware.devices={gpus}"
+        )
+    elif on_gpu and isinstance(devices, list) and max(devices, default=0) >= gpus:
+        yield Problem("hardware.devices", devices, f"this machine's {gpus} GPUs are numbered from 0 to {gpus - 1}")
+    elif not on_gpu and isinstance(devices, list):
+        yield Problem("hardware.devices", devices, "a list names GPUs, but this runs on the CPU; write a number")
+    elif not on_gpu and number != "auto" and number > max(2, cores):
+        limit = max(2, cores)
+        yield Problem(
+            "hardware.devices", devices, f"more processes than the {cores} cores here; hardware.devices={limit}"
+        )
+    if strategy == "fsdp" and not on_gpu:
+        yield Problem("hardware.strategy", strategy, "needs GPUs; hardware=ddp_cpu")
+    if strategy == "single" and number not in ("auto", 1):
+        yield Problem("hardware.strategy", strategy, f"uses one device, not {number}; hardware.strategy=ddp")
+
+
+def _check_batch(plain: dict[str, Any]) -> Iterator[Problem]:
+    batch, ranks = plain["dataset"].get("batch_size"), _ranks(plain["hardware"])
+    if isinstance(batch, int) and batch % ranks:
+        below = batch - batch % ranks
+        near = f"{below} or {below + ranks}" if below else str(ranks)
+        yield Problem("dataset.batch_size", batch, f"does not divide over {ranks} processes; write {near}")
+
+
+def _ranks(hardware: dict[str, Any]) -> int:
+    devices, gpus = hardware.get("devices", "auto"), count_gpus()
+    if hardware.get("strategy") == "single":
+        return 1
+    if devices == "auto":
+        devices = gpus if gpus and hardware.get("accelerator") != "cpu" else 1
+    return (len(devices) if isinstance(devices, list) else devices) * hardware.get("num_nodes", 1)
+
+
+# --- metrics -----------------------------------------------------------------------------------------------------
+
+
+def _check_monitors(plain: dict[str, Any]) -> Iterator[Problem]:
+    """What a callback watches must be logged, and in the direction in which it gets better."""
+    task = _signature(_target(plain.get("task")))
+    better = task.constants.get("metric_names") if task else None
+    if not isinstance(better, dict):
+        return
+    logged = {**{f"val/{name}": mode for name, mode in better.items()}, "train/loss": "min"}
+    watchers = {"task": plain.get("task"), **{f"callbacks.{k}": v for k, v in (plain.get("callbacks") or {}).items()}}
+    for path, node in watchers.items():
+        if not isinstance(node, dict) or not isinstance(node.get("monitor"), str) or node["monitor"] == "???":
+            continue
+        name = node["monitor"]
+        inherited = path != "task" and name == (plain.get("task") or {}).get("monitor")
+        if name not in logged and not inherited:
+            yield Problem(f"{path}.monitor", name, f"nobody logs it; {suggestion(name, logged)}")
+        elif node.get("mode") in ("min", "max") and logged.get(name, node["mode"]) != node["mode"]:
+            word = "higher" if logged[name] == "max" else "lower"
+            yield Problem(f"{path}.mode", node["mode"], f"{name} is better when {word}; {path}.mode={logged[name]}")
+
+
+# --- data and model ----------------------------------------------------------------------------------------------
+
+
+def _check_clip(plain: dict[str, Any]) -> Iterator[Problem]:
+    """The frames and pixels of a clip against what the model declares by `@accepts`."""
+    model, dataset = _signature(_target(plain.get("model"))), plain.get("dataset")
+    if model is None or not model.accepts or not isinstance(dataset, dict):
+        return
+    for key, unit, name in (("num_frames", "frames", "frames"), ("size", "pixels", "size")):
+        value = dataset.get(key)
+        least, step = model.accepts.get(f"min_{name}", 1), model.accepts.get(f"{name}_multiple", 1)
+        if isinstance(value, int) and not isinstance(value, bool) and (value < least or value % step):
+            wanted = [f"at least {least} {unit}"] * (least > 1) + [f"a multiple of {step}"] * (step > 1)
+            fits = max(least, -(-value // step) * step)
+            message = f"{model.qualname} takes {' and '.join(wanted)}; dataset.{key}={-(-fits // step) * step}"
+            yield Problem(f"dataset.{key}", value, message)
+
+
+def _check_data(plain: dict[str, Any], *, model_is_sound: bool) -> Iterator[Problem]:
+    """Is the data where the config says, and has the model as many outputs as it has classes?"""
+    from videxp.config.building import build
+
+    dataset = plain.get("dataset")
+    layout_node = dataset.get("layout") if isinstance(dataset, dict) else None
+    found = _signature(_target(layout_node))
+    if not isinstance(dataset, dict) or found is None or LAYOUT not in found.lineage:
+        return
+    root = dataset.get("root")
+    if not isinstance(root, str):
+        return
+    try:
+        layout = build(layout_node)
+        missing = layout.missing(Path(root).expanduser())
+    except VidexpError as error:
+        yield Problem("dataset.layout", found.qualname, str(error))
+        return
+    for line in missing:
+        yield Problem("dataset.root", root, line)
+    if not missing and model_is_sound:
+        yield from _check_classes(plain, layout, Path(root))
+
+
+def _check_classes(plain: dict[str, Any], layout: Any, root: Path) -> Iterator[Problem]:
+    """An explicit number of classes against the prepared data set's, if it is prepared."""
+    from videxp.data.preparation import manifest_path
+
+    model, dataset = plain["model"], plain["dataset"]
+    given, cache, name = model.get("num_classes"), dataset.get("cache_dir"), dataset.get("name")
+    if not isinstance(given, int) or not isinstance(cache, str) or not isinstance(name, str):
+        return
+    path = manifest_path(layout, root=root, cache_dir=Path(cache), name=name)
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8", errors="surrogateescape") as manifest:
+        first_line = manifest.readline()  # what is known of the whole; the rows may be a quarter of a million
+    classes = len(json.loads(first_line[first_line.index("{") :])["classes"])
+    if given != classes:
+        message = f"{name} has {classes} classes; leave it out (it is filled from the data)"
+        yield Problem("model.num_classes", given, message)
+
+
+def _target(node: Any) -> str:
+    target = node.get("_target_") if isinstance(node, dict) else None
+    return target if isinstance(target, str) else ""
+
+
+def _signature(target: str) -> Signature | None:
+    return signatures.signature(target) if target else None

@@ -1,0 +1,108 @@
+"""Hydra's composition errors, five lines of prose each, as one `Problem` each; and what to compose without them."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
+
+from videxp.config.overriding import key_of, value_of
+from videxp.config.places import folders, group_options, groups, recipes
+from videxp.config.problems import NOTHING, Problem, listing, suggestion
+
+
+@dataclass
+class Verdict:
+    """What to do about one error."""
+
+    problems: list[Problem] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+    """Overrides to go on without."""
+    forced: list[str] = field(default_factory=list)
+    """Overrides of keys that are not there: set them all the same, so that the check says what is near them."""
+
+
+def judge(error: Exception, *, recipe: str, overrides: list[str]) -> Verdict:
+    """Find the override at fault. No dropped and no forced one: the recipe or the files are at fault.
+
+    Raises `error` again if it is not about a config.
+    """
+    chain = list(_chain(error))
+    if not any(isinstance(link, HydraException | OmegaConfBaseException | YAMLError) for link in chain):
+        raise error
+    text = "\n".join(str(link) for link in chain if str(link))
+    if match := re.search(r"Could not (?:find|load) '([^']+)'", text):
+        return _missing_file(match[1], text, recipe=recipe, overrides=overrides)
+    if match := re.search(r"You must specify '([^']+)'", text):
+        group = match[1]
+        message = f"missing; the recipe chooses none: {group}=NAME ({suggestion('', _names(group))})"
+        return Verdict([Problem(group, NOTHING, message)])
+    for pattern, message in _OVERRIDE_ERRORS:
+        if match := re.search(pattern, text):
+            key = match[1].lstrip("+~")
+            guilty = [override for override in overrides if key_of(override) == key]
+            if guilty and not message:
+                return Verdict(forced=guilty)
+            if guilty:
+                return Verdict([Problem(key, value_of(guilty[0]), message)], dropped=guilty)
+            reason = message or f"no such part; {suggestion(key, groups(), limit=12)}"
+            return Verdict([Problem(key, NOTHING, f"{reason} (in {_recipe_file(recipe)})")])
+    if broken := _unreadable_file(recipe):
+        return Verdict([broken])
+    key_match = re.search(r"full_key: (\S+)", text)
+    guilty = [override for override in overrides if key_match and key_of(override) == key_match[1]]
+    return Verdict(
+        [Problem(guilty[0] if guilty else _recipe_file(recipe), NOTHING, text.splitlines()[0])], dropped=guilty
+    )
+
+
+# What Hydra says of one override -> what we say; "" means that the check of the composed config knows better.
+_OVERRIDE_ERRORS = [
+    (r"Could not append to config\. An item is already at '([^']+)'", "exists already; write it without the +"),
+    (r"Could not delete[^']*'([^'=]+)", "nothing to delete there"),
+    (r"Error merging override \+{0,2}([^=\s]+)", "does not fit what is there: it cannot be both a value and a mapping"),
+    (r"Could not override '([^']+)'", ""),
+    (r"Key '[^']+' is not in struct\s+full_key: (\S+)", ""),
+]
+
+
+def _missing_file(path: str, text: str, *, recipe: str, overrides: list[str]) -> Verdict:
+    group, _, name = path.partition("/")
+    guilty = [override for override in overrides if key_of(override).split("@")[0] == group]
+    names, kind = _names(group), "recipe" if group == "experiments" else group
+    message = f"unknown {kind}; {suggestion(name, names)} ({listing(group)})"
+    if not guilty:
+        inside = re.search(r"In '([^']+)'", text)
+        message += f" (in {inside[1] if inside else _recipe_file(recipe)}.yaml)".replace(".yaml.yaml", ".yaml")
+    # Keys of an unknown model cannot be judged against the model that the recipe has instead.
+    depending = [override for override in overrides if guilty and key_of(override).startswith(f"{group}.")]
+    return Verdict([Problem(group, name or path, message)], dropped=guilty + depending)
+
+
+def _unreadable_file(recipe: str) -> Problem | None:
+    """The first YAML file that does not load; Hydra does not say which."""
+    paths = [choice.path for choice in recipes() if choice.name == recipe]
+    paths += [path for folder in folders("conf") for path in sorted(Path(folder).rglob("*.yaml"))]
+    for path in paths:
+        try:
+            OmegaConf.load(path)
+        except (YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError) as error:
+            key = getattr(error, "full_key", None)
+            at = f" at {key}" if key else ""
+            return Problem(str(path), NOTHING, f"cannot be read{at}: {str(error).split('full_key')[0]}")
+    return None
+
+
+def _chain(error: BaseException | None) -> "list[BaseException]":
+    return [] if error is None else [error, *_chain(error.__cause__)]
+
+
+def _names(group: str) -> list[str]:
+    return [choice.name for choice in (recipes() if group == "experiments" else group_options(group))]
+
+
+def _recipe_file(recipe: str) -> str:
+    return f"experiments/{recipe}.yaml"

@@ -1,0 +1,64 @@
+"""The values of a config that belong to videxp itself rather than to something that is built.
+
+The check reads these classes as text, as it reads the signature of anything a config builds.
+"""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from videxp.limits import Ge
+
+
+@dataclass
+class Hardware:
+    """What differs between machines; nothing here changes a result."""
+
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
+    """`auto`: GPUs if there are any, else the CPU."""
+    devices: Annotated[int, Ge(1)] | Literal["auto"] | list[Annotated[int, Ge(0)]] = "auto"
+    """How many processes, one GPU each; a list names the GPUs."""
+    num_nodes: Annotated[int, Ge(1)] = 1
+    """Machines."""
+    strategy: Literal["auto", "ddp", "ddp_find_unused_parameters", "fsdp", "single"] = "auto"
+    """How processes share the work."""
+    precision: Literal[
+        "32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true", "transformer-engine", "32", "16", "bf16"
+    ] = "32-true"
+    """Lightning's names."""
+    num_workers: Annotated[int, Ge(0)] | Literal["auto"] = "auto"
+    """Processes that decode video, for each rank."""
+    num_threads: Annotated[int, Ge(1)] | None = None
+    """Threads of torch; the same number gives the same bits."""
+    compile: bool = False
+    """Compile the network in place with torch.compile."""
+    cache_dir: str = "~/.cache/videxp"
+    """Where prepared data sets lie."""
+    timeout_seconds: Annotated[int, Ge(1)] = 300
+    """How long a rank waits for the others before the run is stopped."""
+
+
+@dataclass
+class Run:
+    """How the run is called and found again; nothing here changes a result."""
+
+    group: str | None = None
+    """Runs that are compared side by side in W&B."""
+    tags: list[str] = field(default_factory=list)
+    notes: str | None = None
+
+
+@dataclass
+class Root:
+    """The keys that a config may have at its top."""
+
+    dataset: dict[str, Any]
+    model: dict[str, Any]
+    task: dict[str, Any]
+    optimizer: dict[str, Any]
+    trainer: dict[str, Any]
+    hardware: dict[str, Any]
+    seed: Annotated[int, Ge(0)] = 0
+    run: dict[str, Any] = field(default_factory=dict)
+    scheduler: dict[str, Any] | None = None
+    callbacks: dict[str, Any] | None = None
+    logger: dict[str, Any] | None = None

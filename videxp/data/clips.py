@@ -1,0 +1,81 @@
+"""Which frames of each video a split is read with: the choices of a recipe, applied to one sample."""
+
+from dataclasses import dataclass, replace
+from math import isnan
+from typing import Literal
+
+import numpy as np
+
+from videxp.video.sampling import (
+    Short,
+    evenly_spaced_clips,
+    evenly_spaced_clips_at_fps,
+    frame_range,
+    random_clip,
+    random_clip_at_fps,
+    uniform_segments,
+)
+
+Sampling = Literal["clip", "segments"]
+
+
+@dataclass(frozen=True)
+class ClipChoice:
+    """`clips` None: one at random (training); 1: the central one; more: evenly spaced from start to end.
+
+    clip: num_frames in a row, every stride_frames-th or, where clip_fps is given, as many per second.
+    segments: one frame of each of num_frames equal parts of the video (TSN).
+    """
+
+    num_frames: int
+    stride_frames: int = 1
+    clip_fps: float | None = None
+    sampling: Sampling = "clip"
+    short: Short = "loop"
+    clips: int | None = None
+
+    def with_clips(self, clips: int) -> "ClipChoice":
+        return replace(self, clips=clips)
+
+    def frames(
+        self, *, num_frames: int, fps: float, start_seconds: float, end_seconds: float, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Frame indices int64 [K,T] of a video of `num_frames`, between two times (nan: its start, its end)."""
+        start, end = frame_range(
+            num_frames,
+            fps=fps,
+            start_seconds=None if isnan(start_seconds) else start_seconds,
+            end_seconds=None if isnan(end_seconds) else end_seconds,
+        )
+        if self.sampling == "segments":
+            drawn = rng if self.clips is None else None
+            return uniform_segments(
+                num_frames, num_segments=self.num_frames, rng=drawn, start_frame=start, end_frame=end
+            )[None]
+        if self.clip_fps is None:
+            bounds = {"start_frame": start, "end_frame": end}
+            size = {"num_frames": self.num_frames, "stride_frames": self.stride_frames}
+            if self.clips is None:
+                return random_clip(num_frames, rng=rng, short=self.short, **size, **bounds)[None]
+            return evenly_spaced_clips(num_frames, num_clips=self.clips, short=self.short, **size, **bounds)
+        if self.clips is None:
+            return random_clip_at_fps(
+                num_frames,
+                num_frames=self.num_frames,
+                source_fps=fps,
+                target_fps=self.clip_fps,
+                rng=rng,
+                short=self.short,
+                start_frame=start,
+                end_frame=end,
+            )[None]
+        return evenly_spaced_clips_at_fps(
+            num_frames,
+            num_clips=self.clips,
+            num_frames=self.num_frames,
+            source_fps=fps,
+            target_fps=self.clip_fps,
+            short=self.short,
+            start_frame=start,
+            end_frame=end,
+        )

@@ -1,0 +1,191 @@
+"""Clips of one split: sample (epoch, index) -> uint8 clips. Everything random is a function of (seed, epoch, index).
+
+Legend: B samples, K clips of a sample, N = B*K clips, T frames, H, W pixels, C = 3 channels (RGB).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate, pad
+from torch.utils.data import Dataset, default_collate
+
+from videxp.data.clips import ClipChoice
+from videxp.data.manifest import Manifest, Split
+from videxp.errors import BadRequest, VidexpError
+from videxp.randomness import Stream, generator
+from videxp.video import DecodeError, Decoder, Probe, open_video
+
+Fit = Literal["crop", "stretch", "pad"]
+
+# What a worker needs of the manifest. Hashes, for one, stay behind.
+COLUMNS = (
+    *("path", "start_seconds", "end_seconds", "size_bytes", "num_frames", "fps", "width", "height", "duration_seconds"),
+    *("rotation_degrees", "key_frames", "codec", "container", "decoder", "decoder_reason"),
+)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A batch that could not be read, on its way from a worker, where a traceback would bury the message."""
+
+    message: str
+
+
+class ClipDataset(Dataset[dict[str, Any]]):
+    """The readable samples of one split, in the manifest's order. `dataset[epoch, index]` opens a file, reads, closes.
+
+    `choice` says which frames; `frame_size` (height, width) and `fit` what a frame is brought to in the worker (None:
+    left as it is, where all files are of one size).
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        *,
+        split: Split,
+        choice: ClipChoice,
+        seed: int,
+        frame_size: tuple[int, int] | None = None,
+        fit: Fit = "crop",
+        decoder: Decoder = "auto",
+        allow_unsafe: bool = False,
+    ) -> None:
+        if frame_size is None:
+            check_one_size(manifest, split=split)
+        samples = manifest.samples(split)
+        number = {name: i for i, name in enumerate(manifest.classes)}
+        self.root = manifest.root
+        self.frame_template = manifest.frame_template
+        self.columns = {name: manifest[name][samples] for name in COLUMNS}
+        self.labels = np.array([number[label] for label in manifest["label"][samples]], dtype=np.int64)
+        self.choice = choice
+        self.seed = seed
+        self.frame_size = frame_size
+        self.fit = fit
+        self.decoder = decoder
+        self.allow_unsafe = allow_unsafe
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def path(self, index: int) -> Path:
+        return Path(self.root, self.columns["path"][index])
+
+    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
+        """`video` uint8 [K,T,H,W,C], `label`, `index`, `epoch`.
+
+        Raises UnreadableVideo or DecodeError with path, frames and cause; never another sample in its place.
+        """
+        epoch, index = key
+        rng = generator(self.seed, stream=Stream.CLIP, epoch=epoch, index=index)
+        frames_KT = self.choice.frames(
+            num_frames=int(self.columns["num_frames"][index]),
+            fps=float(self.columns["fps"][index]),
+            start_seconds=float(self.columns["start_seconds"][index]),
+            end_seconds=float(self.columns["end_seconds"][index]),
+            rng=rng,
+        )
+        clip_THWC = self._read(index, frames_KT.reshape(-1))
+        if self.frame_size is not None:
+            clip_THWC = resize(clip_THWC, size=self.frame_size, fit=self.fit)
+        video_KTHWC = clip_THWC.unflatten(0, frames_KT.shape)
+        return {"video": video_KTHWC, "label": int(self.labels[index]), "index": index, "epoch": epoch}
+
+    def __getitems__(self, keys: Sequence[tuple[int, int]]) -> list[dict[str, Any]] | Failure:
+        """What a DataLoader calls for a batch."""
+        try:
+            return [self[key] for key in keys]
+        except VidexpError as error:
+            return Failure(str(error))
+
+    def _read(self, index: int, frames: np.ndarray) -> Tensor:
+        """uint8 [T,H,W,C]. Each frame is decoded once, however often it is asked for."""
+        path = self.path(index)
+        needed, places = np.unique(frames, return_inverse=True)
+        template = self.frame_template or None
+        if not template and _size_bytes(path) != self.columns["size_bytes"][index]:
+            raise DecodeError(path, needed, "the file has changed or gone since it was prepared: prepare again")
+        with open_video(
+            path,
+            decoder=self.decoder,
+            probe=None if template else self._probe(index),
+            allow_unsafe=self.allow_unsafe,
+            template=template,
+            fps=float(self.columns["fps"][index]),
+        ) as reader:
+            clip = reader.frames(needed)
+        return clip if len(needed) == len(frames) and (needed == frames).all() else clip[torch.from_numpy(places)]
+
+    def _probe(self, index: int) -> Probe:
+        value = {name: column[index] for name, column in self.columns.items()}
+        return Probe(
+            num_frames=int(value["num_frames"]),
+            fps=float(value["fps"]),
+            width=int(value["width"]),
+            height=int(value["height"]),
+            duration_seconds=float(value["duration_seconds"]),
+            codec=value["codec"],
+            container=value["container"],
+            rotation_degrees=int(value["rotation_degrees"]),
+            decord_safe=value["decoder"] == "decord",
+            decord_unsafe_reason=value["decoder_reason"],
+            key_frames=int(value["key_frames"]),
+        )
+
+
+def collate(samples: list[dict[str, Any]] | Failure) -> dict[str, Tensor] | Failure:
+    """Samples -> `video` uint8 [N,T,H,W,C] (the K clips of a sample adjacent), `label`, `index`, `epoch` int64 [B]."""
+    if isinstance(samples, Failure):
+        return samples
+    batch = default_collate(samples)  # in a worker it stacks straight into shared memory
+    batch["video"] = batch["video"].flatten(0, 1)
+    return batch
+
+
+def resize(clip: Tensor, *, size: tuple[int, int], fit: Fit) -> Tensor:
+    """uint8 [T,H,W,C] -> uint8 [T,height,width,C], antialiased, channels last throughout.
+
+    crop: fill the size, cut off what stands over, centred. pad: fit inside, black around. stretch: change the shape.
+    """
+    height, width = clip.shape[1:3]
+    target_height, target_width = size
+    if (height, width) == size:
+        return clip
+    scales = target_height / height, target_width / width
+    scale = {"crop": max(scales), "pad": min(scales), "stretch": None}[fit]
+    inner = size if scale is None else (max(1, round(height * scale)), max(1, round(width * scale)))
+    view = clip.permute(0, 3, 1, 2)  # [T,C,H,W], channels last in memory: the fast path of uint8
+    scaled = view if inner == (height, width) else interpolate(view, inner, mode="bilinear", antialias=True)
+    top, left = (target_height - inner[0]) // 2, (target_width - inner[1]) // 2
+    if fit == "pad":
+        scaled = pad(scaled, (left, target_width - inner[1] - left, top, target_height - inner[0] - top))
+        top = left = 0
+    scaled = scaled[..., -top : target_height - top, -left : target_width - left]
+    return scaled.permute(0, 2, 3, 1).contiguous()
+
+
+def _size_bytes(path: Path) -> int:
+    """0 where it cannot be had."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def check_one_size(manifest: Manifest, *, split: Split) -> None:
+    """Raises BadRequest where the files of a split differ in size, so that they cannot form a batch."""
+    samples = manifest.samples(split)
+    sizes = np.stack([manifest["width"][samples], manifest["height"][samples]], axis=1)  # [n,2]
+    different = np.flatnonzero((sizes != sizes[:1]).any(axis=1))
+    if len(different):
+        (w1, h1), (w2, h2) = sizes[0], sizes[different[0]]
+        first, second = (manifest["path"][samples[i]] for i in (0, different[0]))
+        raise BadRequest(
+            f"Data set {manifest.name}: {first} is {w1}x{h1}, {second} is {w2}x{h2}: "
+            "set dataset.frame_size=[height,width]"
+        )

@@ -1,0 +1,37 @@
+"""Clips of a file that is in no manifest: what prediction reads."""
+
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from videxp.data.clips import ClipChoice
+from videxp.data.dataset import Fit, resize
+from videxp.video import Decoder, open_video
+
+
+def read_clips(
+    path: Path,
+    *,
+    choice: ClipChoice,
+    frame_size: tuple[int, int] | None = None,
+    fit: Fit = "crop",
+    decoder: Decoder = "auto",
+) -> Tensor:
+    """uint8 [K,T,H,W,C]: the clips that a test would take from this video.
+
+    Raises UnreadableVideo or DecodeError with path and cause.
+    """
+    with open_video(path, decoder=decoder) as reader:
+        frames_KT = choice.frames(
+            num_frames=reader.num_frames,
+            fps=reader.fps,
+            start_seconds=np.nan,
+            end_seconds=np.nan,
+            rng=np.random.default_rng(0),  # a test's clips are evenly spaced: nothing is drawn
+        )
+        needed, places = np.unique(frames_KT, return_inverse=True)
+        clip_THWC = reader.frames(needed)[places.reshape(-1)]
+    if frame_size is not None:
+        clip_THWC = resize(clip_THWC, size=frame_size, fit=fit)
+    return clip_THWC.unflatten(0, frames_KT.shape)

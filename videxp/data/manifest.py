@@ -1,0 +1,229 @@
+"""The manifest of a prepared data set: one line per sample, readable by people, cheap to share between workers.
+
+On disk a TSV with one comment line on top. In memory columns: numbers are numpy arrays, strings are packed into one
+buffer of bytes, so that 100,000 samples are a dozen arrays and no Python objects that every worker would copy.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from math import isnan, nan
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from videxp.errors import BadRequest
+from videxp.files import replacing
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Row:
+    """One sample as a layout lists it. `path` is relative to the root, with `/`; nan = from the start, to the end."""
+
+    path: str
+    label: str
+    split: Split
+    start_seconds: float = nan
+    end_seconds: float = nan
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What opening a file told. `error` is "" or why it cannot be read; then the other facts mean nothing."""
+
+    size_bytes: int = 0
+    mtime_ns: int = 0
+    content_hash: str = ""  # blake2b of the whole file
+    num_frames: int = 0
+    fps: float = nan
+    width: int = 0
+    height: int = 0
+    duration_seconds: float = nan
+    rotation_degrees: int = 0
+    key_frames: int = 0
+    codec: str = ""
+    container: str = ""
+    decoder: str = ""  # the probe's verdict: decord | pyav | frames (a folder of images)
+    decoder_reason: str = ""  # why not decord
+    error: str = ""
+
+
+class Strings(Sequence[str]):
+    """A column of strings in two arrays. A file name that is not UTF-8 survives."""
+
+    def __init__(self, data: np.ndarray, ends: np.ndarray) -> None:
+        self.data = data  # uint8 [total bytes]
+        self.ends = ends  # int64 [N]
+
+    @classmethod
+    def pack(cls, strings: Iterable[str]) -> "Strings":
+        encoded = [string.encode("utf-8", "surrogateescape") for string in strings]
+        ends = np.cumsum([len(string) for string in encoded], dtype=np.int64)
+        return cls(np.frombuffer(b"".join(encoded), dtype=np.uint8), ends)
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def __getitem__(self, index: Any) -> Any:
+        if not isinstance(index, int | np.integer):
+            return Strings.pack([self[int(i)] for i in np.arange(len(self))[index]])
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        index = int(index) % len(self)
+        start = self.ends[index - 1] if index else 0
+        return self.data[start : self.ends[index]].tobytes().decode("utf-8", "surrogateescape")
+
+    def __iter__(self) -> Iterator[str]:
+        return (self[i] for i in range(len(self)))
+
+
+COLUMNS: dict[str, type] = {f.name: f.type for f in (*fields(Row), *fields(Facts))}  # type: ignore[misc]
+COLUMNS["split"] = str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A prepared data set, sorted by (split, path, start). All columns have one entry per sample.
+
+    A data set's classes are in the order in which the model numbers them.
+    """
+
+    name: str
+    root: str
+    classes: list[str]
+    columns: dict[str, Any] = field(repr=False)
+    frame_template: str = ""  # for folders of images, such as img_{:05d}.jpg
+
+    @classmethod
+    def from_rows(
+        cls, rows: Iterable[tuple[Row, Facts]], *, name: str, root: str, classes: list[str], frame_template: str = ""
+    ) -> "Manifest":
+        ordered = sorted(rows, key=lambda pair: _order(pair[0]))
+        values = [vars(row) | vars(facts) for row, facts in ordered]
+        columns = {column: _column([v[column] for v in values], kind) for column, kind in COLUMNS.items()}
+        return cls(name=name, root=root, classes=classes, columns=columns, frame_template=frame_template)
+
+    def __len__(self) -> int:
+        return len(self.columns["path"])
+
+    def __getitem__(self, column: str) -> Any:
+        """numpy [N] or Strings [N]."""
+        return self.columns[column]
+
+    def row(self, index: int) -> dict[str, Any]:
+        """One sample, as plain Python values."""
+        return {name: COLUMNS[name](self.columns[name][index]) for name in COLUMNS}
+
+    def samples(self, split: Split) -> np.ndarray:
+        """Positions of the readable samples of a split, int64 [n]: a sample's `index` in batches counts in this."""
+        readable = (name == split and not error for name, error in zip(self["split"], self["error"]))
+        return np.flatnonzero(np.fromiter(readable, dtype=bool, count=len(self)))
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Readable samples per split."""
+        return {split: len(self.samples(split)) for split in SPLITS}
+
+    @cached_property
+    def unreadable(self) -> dict[str, str]:
+        """Path -> cause, of each file that cannot be read."""
+        return {path: error for path, error in zip(self["path"], self["error"]) if error}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """blake2b over the samples, wherever they lie: path, size, content, split, label, start and end of each.
+
+        Unreadable files are no samples, so two machines with different subsets of Kinetics differ.
+        """
+        names = ("path", "size_bytes", "content_hash", "split", "label", "start_seconds", "end_seconds")
+        lines = sorted(
+            "\t".join(_to_text(self.columns[name][i]) for name in names)
+            for i, error in enumerate(self["error"])
+            if not error
+        )
+        return hashlib.blake2b("\n".join(lines).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+
+    def write(self, path: Path) -> None:
+        """Replace the file at `path`; whoever reads meanwhile gets the old one or the new one."""
+        about = {
+            "format": FORMAT,
+            "name": self.name,
+            "root": self.root,
+            "fingerprint": self.fingerprint,
+            "counts": self.counts,
+            "unreadable": len(self.unreadable),
+            "frame_template": self.frame_template,
+            "classes": self.classes,
+        }
+        lines = [f"# videxp manifest {json.dumps(about)}", "\t".join(COLUMNS)]
+        lines += ["\t".join(_to_text(self.columns[name][i]) for name in COLUMNS) for i in range(len(self))]
+        with replacing(path) as temporary:
+            temporary.write_bytes(("\n".join(lines) + "\n").encode("utf-8", "surrogateescape"))
+
+    @classmethod
+    def read(cls, path: Path) -> "Manifest":
+        """Raises BadRequest where the file is missing or is none of ours."""
+        try:
+            text = path.read_bytes().decode("utf-8", "surrogateescape")
+            first, header, *lines = text.removesuffix("\n").split("\n")
+            about = json.loads(first.removeprefix("# videxp manifest "))
+            if about["format"] != FORMAT or header.split("\t") != list(COLUMNS):
+                raise ValueError("written by another version")
+            cells = list(zip(*(line.split("\t") for line in lines))) or [()] * len(COLUMNS)
+            columns = {name: _parsed(column, kind) for (name, kind), column in zip(COLUMNS.items(), cells, strict=True)}
+        except FileNotFoundError:
+            raise BadRequest(f"The data set is not prepared ({path} is missing): run `videxp prepare` first") from None
+        except (ValueError, KeyError, IndexError) as error:
+            raise BadRequest(
+                f"{path} is no manifest of this version ({error}): delete it, then prepare again"
+            ) from None
+        return cls(
+            name=about["name"],
+            root=about["root"],
+            classes=about["classes"],
+            columns=columns,
+            frame_template=about["frame_template"],
+        )
+
+
+def sorted_classes(labels: Iterable[str]) -> list[str]:
+    """Class names in a fixed order: by number where all are numbers ("2" before "10"), else by name."""
+    unique = set(labels)
+    return sorted(unique, key=int) if all(label.isdecimal() for label in unique) else sorted(unique)
+
+
+def _order(row: Row) -> tuple[int, str, float, str]:
+    return SPLITS.index(row.split), row.path, -1.0 if isnan(row.start_seconds) else row.start_seconds, row.label
+
+
+def _column(values: Iterable[Any], kind: type) -> Any:
+    if kind is str:
+        return Strings.pack(values)
+    return np.array(list(values), dtype=np.float64 if kind is float else np.int64)
+
+
+# On disk a name's tabs and line breaks are written as \t and \n, and nan as an empty cell.
+
+_UNESCAPES = {"\\\\": "\\", "\\t": "\t", "\\n": "\n", "\\r": "\r"}
+_ESCAPES = str.maketrans({plain: written for written, plain in _UNESCAPES.items()})
+
+
+def _to_text(value: Any) -> str:
+    if isinstance(value, str):
+        return value.translate(_ESCAPES)
+    number = value.item()
+    return "" if isnan(number) else repr(number)
+
+
+def _parsed(cells: Iterable[str], kind: type) -> Any:
+    if kind is str:
+        return Strings.pack(re.sub(r"\\.", lambda m: _UNESCAPES[m[0]], c) if "\\" in c else c for c in cells)
+    return _column((kind(cell or "nan") for cell in cells), kind)

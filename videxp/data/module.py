@@ -1,0 +1,301 @@
+"""The data module: a prepared data set as batches for Lightning's trainer, or for a loop of one's own.
+
+    data = VideoDataModule(name="mine", root="videos", layout=FolderPerClass(), ...)
+    data.prepare()          # every file is read once; quick the second time
+    data.setup("fit")
+    for batch in data.train_dataloader(): ...
+
+Legend: B samples, K clips of a sample, N = B*K clips, T frames, H, W pixels, C = 3 channels (RGB).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from pytorch_lightning import LightningDataModule
+from torch import Tensor, nn
+
+from videxp.data.clips import ClipChoice, Sampling
+from videxp.data.dataset import ClipDataset, Fit, check_one_size, collate
+from videxp.data.layouts import Layout
+from videxp.data.loader import ClipLoader
+from videxp.data.manifest import SPLITS, Manifest, Split
+from videxp.data.preparation import absolute, check_unreadable, manifest_path, prepare
+from videxp.data.processes import START_METHOD, available_cores
+from videxp.data.sampler import EpochBatches, EvaluationBatches, normalized
+from videxp.errors import BadRequest
+from videxp.limits import Ge, Gt
+from videxp.video import Decoder
+
+MAX_WORKERS = 8  # per rank, for "auto"
+
+
+class VideoDataModule(LightningDataModule):
+    """Batches are dicts: `video` uint8 [N,T,H,W,C], after the transform float [N',T,C,size,size]; `label` int64 [B];
+    `index` int64 [B], the sample's number in its split; `epoch` int64 [B]. `index` and `epoch` stay on the CPU.
+
+    Needs `Trainer(use_distributed_sampler=False)`. No result depends on num_workers or on the number of devices:
+    batch sizes are totals over all devices.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        root: str,
+        layout: Layout,
+        num_frames: Annotated[int, Ge(1)],
+        size: Annotated[int, Ge(1)],
+        batch_size: Annotated[int, Ge(1)],
+        train_transform: nn.Module,
+        eval_transform: nn.Module,
+        test_transform: nn.Module | None = None,
+        eval_batch_size: Annotated[int, Ge(1)] | None = None,
+        stride_frames: Annotated[int, Ge(1)] = 1,
+        clip_fps: Annotated[float, Gt(0)] | None = None,
+        sampling: Sampling = "clip",
+        short: Literal["loop", "clamp"] = "loop",
+        test_clips: Annotated[int, Ge(1)] = 1,
+        frame_size: Sequence[int] | None = None,
+        frame_fit: Fit = "crop",
+        decoder: Decoder = "auto",
+        allow_unsafe_decoder: bool = False,
+        max_unreadable: Annotated[int, Ge(0)] = 0,
+        num_workers: Annotated[int, Ge(0)] | Literal["auto"] = "auto",
+        prefetch_factor: Annotated[int, Ge(1)] = 2,
+        timeout_seconds: Annotated[float, Ge(0)] = 300,
+        cache_dir: str = "~/.cache/videxp",
+        seed: Annotated[int, Ge(0)] = 0,
+    ) -> None:
+        """
+        size: height = width of the model's input; the transforms bring clips to it.
+        test_transform: None takes eval_transform; another one may cut several crops.
+        clip_fps: frames of a clip per second of video; None goes by stride_frames.
+        test_clips: clips of each video in testing, evenly spaced; predictions are averaged per video.
+        frame_size: [height, width] that workers bring frames to; needed where files differ in size.
+        max_unreadable: files that may be unreadable; they are left out, counted and listed.
+        num_workers: per device; "auto" goes by the cores.
+        timeout_seconds: a batch that takes longer is an error; 0 waits for ever.
+        """
+        super().__init__()
+        if sampling == "segments" and test_clips > 1:
+            raise BadRequest(f"dataset.test_clips={test_clips} with sampling=segments: segments span the video, set 1")
+        if frame_size is not None and (len(frame_size) != 2 or min(frame_size) < 1):
+            raise BadRequest(f"dataset.frame_size={list(frame_size)} must be [height, width] in pixels, or null")
+        self.name: str = name
+        self.root = absolute(root)
+        self.layout = layout
+        self.num_frames = num_frames
+        self.size = size
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size or batch_size
+        self.train_transform = train_transform
+        self.eval_transform = eval_transform
+        self.test_transform = test_transform or eval_transform
+        self.choice = ClipChoice(num_frames, stride_frames, clip_fps, sampling, short)
+        self.test_clips = test_clips
+        self.frame_size = None if frame_size is None else (int(frame_size[0]), int(frame_size[1]))
+        self.frame_fit: Fit = frame_fit
+        self.decoder: Decoder = decoder
+        self.allow_unsafe_decoder = allow_unsafe_decoder
+        self.max_unreadable = max_unreadable
+        self.num_workers = num_workers
+        self.prefetch_factor = prefetch_factor
+        self.timeout_seconds = timeout_seconds
+        self.cache_dir = Path(cache_dir)
+        self.seed = seed
+        self._manifest: Manifest | None = None
+        self._datasets: dict[Split, ClipDataset] = {}
+        self._epoch, self._consumed = 0, 0  # training batches that have reached the device
+        self._restored: dict[str, Any] | None = None
+
+    # ---- what the data decides, known after prepare() or setup() ------------------------------------------------
+
+    @property
+    def manifest(self) -> Manifest:
+        if self._manifest is None:
+            raise BadRequest(f"Data set {self.name} is not prepared yet: call prepare() or setup() first")
+        return self._manifest
+
+    @property
+    def manifest_path(self) -> Path:
+        return manifest_path(self.layout, root=self.root, cache_dir=self.cache_dir, name=self.name)
+
+    @property
+    def classes(self) -> list[str]:
+        return self.manifest.classes
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+    @property
+    def fingerprint(self) -> str:
+        return self.manifest.fingerprint
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Videos per split."""
+        return self.manifest.counts
+
+    # ---- preparing ----------------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Read what is new under root. Needs no trainer; under DDP one process does it before the others start."""
+        self._use(
+            prepare(
+                self.layout,
+                root=self.root,
+                cache_dir=self.cache_dir,
+                name=self.name,
+                max_unreadable=self.max_unreadable,
+            )
+        )
+
+    def prepare_data(self) -> None:
+        """Lightning's hook, called in one process of each node."""
+        if self._manifest is None:
+            self.prepare()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Every rank reads the manifest that prepare() left."""
+        self._epoch, self._consumed, self._restored = 0, 0, None
+        if self._manifest is None:
+            manifest = Manifest.read(self.manifest_path)
+            check_unreadable(manifest, max_unreadable=self.max_unreadable, path=self.manifest_path)
+            self._use(manifest)
+
+    def _use(self, manifest: Manifest) -> None:
+        if self.frame_size is None:
+            for split in SPLITS:
+                check_one_size(manifest, split=split)
+        self._manifest = manifest
+        self._datasets = {}
+
+    # ---- loaders ------------------------------------------------------------------------------------------------
+
+    def dataset(self, split: Split) -> ClipDataset:
+        """The samples of a split as its stage reads them: train a random clip, val the central one, test all clips."""
+        if split not in self._datasets:
+            clips = {"train": None, "val": 1, "test": self.test_clips}[split]
+            self._datasets[split] = ClipDataset(
+                self.manifest,
+                split=split,
+                choice=self.choice if clips is None else self.choice.with_clips(clips),
+                seed=self.seed,
+                frame_size=self.frame_size,
+                fit=self.frame_fit,
+                decoder=self.decoder,
+                allow_unsafe=self.allow_unsafe_decoder,
+            )
+        return self._datasets[split]
+
+    def train_dataloader(self) -> ClipLoader:
+        self._check_restored()
+        rank, world_size = self._ranks()
+        batches = EpochBatches(
+            len(self.dataset("train")),
+            batch_size=self.batch_size,
+            seed=self.seed,
+            rank=rank,
+            world_size=world_size,
+            position=None if self.trainer is None else self._position,
+        )
+        return self._loader("train", batches)
+
+    def val_dataloader(self) -> ClipLoader:
+        return self._evaluation_loader("val")
+
+    def test_dataloader(self) -> ClipLoader:
+        return self._evaluation_loader("test")
+
+    def _evaluation_loader(self, split: Split) -> ClipLoader:
+        rank, world_size = self._ranks()
+        if not (num_samples := len(self.dataset(split))):
+            raise BadRequest(f"Data set {self.name} has no readable {split} samples")
+        batches = EvaluationBatches(num_samples, batch_size=self.eval_batch_size, rank=rank, world_size=world_size)
+        return self._loader(split, batches)
+
+    def _loader(self, split: Split, batches: EpochBatches | EvaluationBatches) -> ClipLoader:
+        workers = self.workers
+        return ClipLoader(
+            self.dataset(split),
+            batch_sampler=batches,
+            collate_fn=collate,
+            num_workers=workers,
+            # Workers are forked once and stay. They inherit the manifest without a copy, and open readers themselves.
+            multiprocessing_context=START_METHOD if workers else None,
+            persistent_workers=workers > 0,
+            prefetch_factor=self.prefetch_factor if workers else None,
+            timeout=self.timeout_seconds if workers else 0,
+            pin_memory=self._on_cuda(),
+            generator=torch.Generator().manual_seed(self.seed),  # else every iter() draws from the global generator
+        )
+
+    @property
+    def workers(self) -> int:
+        """Worker processes of each device, what "auto" came to."""
+        if self.num_workers != "auto":
+            return self.num_workers
+        _, world_size = self._ranks()
+        nodes = 1 if self.trainer is None else self.trainer.num_nodes
+        cores = available_cores() // max(1, world_size // nodes)
+        # Where the network runs on the same cores, half of them are its own.
+        return min(MAX_WORKERS, cores if self._on_cuda() else cores // 2)
+
+    def _ranks(self) -> tuple[int, int]:
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+
+    def _on_cuda(self) -> bool:
+        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+
+    # ---- on the device ------------------------------------------------------------------------------------------
+
+    def transfer_batch_to_device(self, batch: dict[str, Tensor], device: torch.device, _: int) -> dict[str, Tensor]:
+        """`index` and `epoch` stay: the transforms read them, and reading from a GPU waits for it."""
+        moved = {name: batch[name].to(device, non_blocking=True) for name in ("video", "label")}
+        return {**batch, **moved}
+
+    def on_after_batch_transfer(self, batch: dict[str, Tensor], _: int) -> dict[str, Tensor]:
+        trainer = self.trainer
+        if trainer is not None and trainer.training:
+            self._count(batch)
+            return self.train_transform(batch)
+        return (self.test_transform if trainer is not None and trainer.testing else self.eval_transform)(batch)
+
+    # ---- resuming: the next batch is the one after the last that reached the device -----------------------------
+
+    def _count(self, batch: dict[str, Tensor]) -> None:
+        epoch = int(batch["epoch"][0])
+        self._consumed = self._consumed + 1 if epoch == self._epoch else 1
+        self._epoch = epoch
+
+    def _position(self) -> tuple[int, int]:
+        """(epoch, batches to skip) for the next iteration. The later of what the trainer and what the batches say:
+
+        a trainer resumed from an epoch's last batch asks for an iterator before it has counted that epoch as done.
+        """
+        assert self.trainer is not None
+        batches = len(self.dataset("train")) // self.batch_size
+        return max((self.trainer.current_epoch, 0), normalized(self._epoch, self._consumed, batches=batches))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "epoch": self._epoch,
+            "consumed": self._consumed,
+            "batch_size": self.batch_size,
+            "seed": self.seed,
+            "fingerprint": self.fingerprint,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._epoch, self._consumed = state_dict["epoch"], state_dict["consumed"]
+        self._restored = state_dict
+
+    def _check_restored(self) -> None:
+        """To go on with other data or another order would be no resumption. (To test on other data is fine.)"""
+        now = {"batch_size": self.batch_size, "seed": self.seed, "fingerprint": self.fingerprint}
+        for key, value in now.items():
+            if self._restored is not None and self._restored[key] != value:
+                raise BadRequest(f"Cannot resume: {key} of the data was {self._restored[key]}, now it is {value}")

@@ -1,0 +1,202 @@
+"""Preparing a data set: make it if it makes itself, read every file once, keep what was found in a manifest.
+
+The manifest lies in the cache folder, since data folders are often read-only, under a name made from the data set's
+name, its root and its layout. Preparing again opens only files whose size or time changed.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from math import isnan
+from pathlib import Path
+
+from videxp.data.layouts import Layout, check_rows
+from videxp.data.manifest import COLUMNS, Facts, Manifest, Row
+from videxp.data.processes import in_processes
+from videxp.errors import BadRequest
+
+MAX_NAMED = 5
+HASH_BLOCK_BYTES = 1 << 20
+
+
+def manifest_path(layout: Layout, *, root: Path, cache_dir: Path, name: str) -> Path:
+    """Where the manifest of this data set at this root lies, prepared or not."""
+    key = json.dumps([str(absolute(root)), layout.settings()], sort_keys=True, default=str)
+    digest = hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=6).hexdigest()
+    return absolute(cache_dir) / "manifests" / f"{name}-{digest}.tsv"
+
+
+def absolute(path: Path | str) -> Path:
+    """`~` and relative paths made absolute. Links stay: a link to another version is new content, not a new root."""
+    return Path(os.path.abspath(Path(path).expanduser()))
+
+
+def prepare(
+    layout: Layout,
+    *,
+    root: Path | str,
+    cache_dir: Path | str,
+    name: str,
+    max_unreadable: int = 0,
+    processes: int | None = None,
+) -> Manifest:
+    """Read what is new or changed under root with all cores, and write and return the manifest.
+
+    Unreadable files are left out of the samples and listed in the manifest with their cause. Raises BadRequest where
+    data is missing, the list of samples is wrong, or more than `max_unreadable` files cannot be read.
+    """
+    root, cache_dir = absolute(root), absolute(cache_dir)
+    path = manifest_path(layout, root=root, cache_dir=cache_dir, name=name)
+    with only_one(path.with_suffix(".lock")):
+        layout.make(root)
+        if problems := layout.missing(root):
+            raise BadRequest(f"Data set {name}: " + "\n".join(problems[:3]))
+        rows = list(layout.rows(root))
+        check_rows(rows, name=name)
+        facts = read_facts(
+            sorted({row.path for row in rows}),
+            layout,
+            root=root,
+            known=known_facts(path),
+            name=name,
+            processes=processes,
+        )
+        manifest = Manifest.from_rows(
+            ((row, facts_of_part(row, facts[row.path])) for row in rows),
+            name=name,
+            root=str(root),
+            classes=layout.classes(root, (row.label for row in rows)),
+            frame_template=layout.frame_template,
+        )
+        manifest.write(path)
+    check_unreadable(manifest, max_unreadable=max_unreadable, path=path)
+    return manifest
+
+
+def check_unreadable(manifest: Manifest, *, max_unreadable: int, path: Path) -> None:
+    """Raises BadRequest where more files than allowed cannot be read, or where a split has lost all its samples."""
+    unreadable = manifest.unreadable
+    if len(unreadable) > max_unreadable:
+        named = "; ".join(f"{file}: {cause}" for file, cause in list(unreadable.items())[:MAX_NAMED])
+        total = len(set(manifest["path"]))
+        raise BadRequest(
+            f"Data set {manifest.name}: {len(unreadable)} of {total} files cannot be read: {named}\n"
+            f"Mend them, or go on without them: dataset.max_unreadable={len(unreadable)} (all are listed in {path})"
+        )
+    if not manifest.counts["train"]:
+        raise BadRequest(f"Data set {manifest.name}: none of the training files can be read: see {path}")
+
+
+def read_facts(
+    paths: Sequence[str],
+    layout: Layout,
+    *,
+    root: Path,
+    known: dict[str, Facts],
+    name: str,
+    processes: int | None = None,
+) -> dict[str, Facts]:
+    """The facts of each path, from `known` where the file has not changed since."""
+    facts = {
+        path: known[path] for path in paths if path in known and unchanged(root / path, known[path], layout=layout)
+    }
+    new = [path for path in paths if path not in facts]
+    read = partial(read_file, root=root, layout=layout)
+    facts.update(in_processes(read, new, description=f"Reading {name}", processes=processes) if new else ())
+    return facts
+
+
+def known_facts(path: Path) -> dict[str, Facts]:
+    """What the manifest at `path` tells of each file; nothing if there is none, or one of another version."""
+    try:
+        manifest = Manifest.read(path)
+    except BadRequest:
+        return {}
+    names = [column for column in COLUMNS if column in Facts.__dataclass_fields__]
+    columns = [manifest[column] for column in names]
+    rows = (Facts(**{n: COLUMNS[n](value) for n, value in zip(names, values)}) for values in zip(*columns))
+    return dict(zip(manifest["path"], rows))
+
+
+def unchanged(file: Path, facts: Facts, *, layout: Layout) -> bool:
+    """Files that could not be read are read again: the cause may have been the disk, or a library since updated."""
+    try:
+        return not facts.error and layout.size_and_time(file) == (facts.size_bytes, facts.mtime_ns)
+    except OSError:
+        return False
+
+
+def read_file(path: str, *, root: Path, layout: Layout) -> Facts:
+    """Open one file and tell what is in it; never raises for what is wrong with the file."""
+    from videxp.video import UnreadableVideo, probe  # PyAV: a quarter of a second, and only needed here
+
+    file = root / path
+    try:
+        if facts := layout.facts(file):
+            return facts
+        size_bytes, mtime_ns = layout.size_and_time(file)
+        seen = Facts(size_bytes=size_bytes, mtime_ns=mtime_ns, content_hash=content_hash(file))
+    except OSError as error:
+        return Facts(error=error.strerror or type(error).__name__)
+    try:
+        found = probe(file)
+    except UnreadableVideo as error:
+        return replace(seen, error=error.cause)
+    return replace(
+        seen,
+        num_frames=found.num_frames,
+        fps=found.fps,
+        width=found.width,
+        height=found.height,
+        duration_seconds=found.duration_seconds,
+        rotation_degrees=found.rotation_degrees,
+        codec=found.codec,
+        container=found.container,
+        decoder="decord" if found.decord_safe else "pyav",
+        decoder_reason=found.decord_unsafe_reason,
+        key_frames=found.key_frames,
+    )
+
+
+def facts_of_part(row: Row, facts: Facts) -> Facts:
+    """The facts, or an error where no frame lies between the row's start and end."""
+    from videxp.video.sampling import frame_range
+
+    start, end = (None if isnan(seconds) else seconds for seconds in (row.start_seconds, row.end_seconds))
+    if facts.error or (start is None and end is None):
+        return facts
+    try:
+        frame_range(facts.num_frames, fps=facts.fps, start_seconds=start, end_seconds=end)
+    except ValueError as error:
+        return replace(facts, error=str(error))
+    return facts
+
+
+def content_hash(file: Path) -> str:
+    """blake2b of a whole file."""
+    digest = hashlib.blake2b(digest_size=16)
+    with file.open("rb") as stream:
+        while block := stream.read(HASH_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextmanager
+def only_one(lock: Path) -> Iterator[None]:
+    """One process at a time does the work; those that waited then find it done.
+
+    Where the file system cannot lock, work is done twice: every file is replaced as a whole, so nothing breaks.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except (ImportError, OSError):
+            pass
+        yield  # closing the file releases the lock

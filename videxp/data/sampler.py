@@ -1,0 +1,107 @@
+"""Which samples make up each batch: a pure function of (seed, epoch), whatever the number of ranks and workers.
+
+A batch is a list of (epoch, index), so that a worker needs no state: the epoch travels with the index. Batch sizes are
+totals over all ranks; of each batch, rank r takes the r-th contiguous share.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from videxp.errors import BadRequest
+from videxp.randomness import Stream, generator
+
+Batch = list[tuple[int, int]]  # (epoch, index in the split's samples)
+
+
+def epoch_order(num_samples: int, *, seed: int, epoch: int) -> np.ndarray:
+    """The order of the samples in one epoch, int64 [num_samples]."""
+    return generator(seed, stream=Stream.ORDER, epoch=epoch).permutation(num_samples)
+
+
+class EpochBatches(Sampler[Batch]):
+    """Training: one epoch after another, each in its own order; the last, smaller batch of an epoch is dropped.
+
+    `position` says where the next iteration starts: (epoch, batches of it that were already consumed). By itself it
+    moves on to the next epoch each time an iteration begins; a data module passes a function that asks its trainer.
+    `len` is always that of a full epoch: Lightning adds the batches done before a resume by itself.
+    """
+
+    def __init__(
+        self,
+        num_samples: int,
+        *,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        position: Callable[[], tuple[int, int]] | None = None,
+    ) -> None:
+        if num_samples < batch_size:
+            raise BadRequest(
+                f"dataset.batch_size={batch_size} is more than the {num_samples} training samples: make it smaller"
+            )
+        self.num_samples = num_samples
+        self.batch_size = batch_size
+        self.seed = seed
+        self.rank = rank
+        self.share = share_of_batch(batch_size, world_size=world_size, key="batch_size")
+        self.position = position or self._next_position
+        self._next = (0, 0)
+
+    def __len__(self) -> int:
+        return self.num_samples // self.batch_size
+
+    def __iter__(self) -> Iterator[Batch]:
+        # Not a generator function: the position is read when the iteration is asked for, not at the first batch.
+        return self._batches(*self.position())
+
+    def _batches(self, epoch: int, consumed: int) -> Iterator[Batch]:
+        order = epoch_order(self.num_samples, seed=self.seed, epoch=epoch)
+        for batch in range(consumed, len(self)):
+            first = batch * self.batch_size + self.rank * self.share
+            yield [(epoch, int(index)) for index in order[first : first + self.share]]
+
+    def _next_position(self) -> tuple[int, int]:
+        position, self._next = self._next, (self._next[0] + 1, 0)
+        return position
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the next iteration will start, if this sampler goes by itself."""
+        return {"epoch": self._next[0], "consumed": self._next[1]}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self._next = normalized(state["epoch"], state["consumed"], batches=len(self))
+
+
+class EvaluationBatches(Sampler[Batch]):
+    """Evaluation: every sample exactly once over all ranks, in order. No padding: in the end a rank may get fewer."""
+
+    def __init__(self, num_samples: int, *, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
+        share_of_batch(batch_size, world_size=world_size, key="eval_batch_size")
+        self.shares: list[list[int]] = []
+        for first in range(0, num_samples, batch_size):
+            batch = np.arange(first, min(first + batch_size, num_samples))
+            if len(share := np.array_split(batch, world_size)[rank]):
+                self.shares.append(share.tolist())
+
+    def __len__(self) -> int:
+        return len(self.shares)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter([[(0, index) for index in share] for share in self.shares])
+
+
+def normalized(epoch: int, consumed: int, *, batches: int) -> tuple[int, int]:
+    """An epoch of which all was consumed is the next one's beginning."""
+    return (epoch + 1, 0) if consumed >= batches else (epoch, consumed)
+
+
+def share_of_batch(batch_size: int, *, world_size: int, key: str) -> int:
+    if batch_size % world_size:
+        raise BadRequest(
+            f"dataset.{key}={batch_size} is the total over all devices and cannot be shared by {world_size}: "
+            f"make it a multiple of {world_size}"
+        )
+    return batch_size // world_size

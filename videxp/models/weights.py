@@ -1,0 +1,104 @@
+"""Published or own weights into a network, by name: from a file or a URL, tensors only (no pickled code is run)."""
+
+import logging
+import pickle
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import torch
+from torch import Tensor, nn
+
+from videxp.errors import BadRequest, NotInstalled
+
+log = logging.getLogger(__name__)
+
+_WRAPPERS = ("state_dict", "model_state", "model_state_dict", "model", "module")  # where checkpoints keep the tensors
+
+
+def load_weights(module: nn.Module, source: str | None, *, head: str) -> None:
+    """Copy the tensors of `source` into `module` by name; None leaves it as it was initialised.
+
+    `source` is a path or an http(s) URL (cached by `torch.hub`) of a state dict, bare or in a checkpoint, whose keys
+    may all sit beneath one prefix (`model.`, `module.`). Every tensor must be there with its shape, and no other; only
+    the classifier named `head` may be absent or have other classes: then it keeps its fresh values, and a log line
+    says so. Raises `BadRequest` for a file that is missing, holds more than tensors, or doesn't fit.
+    """
+    if source is None:
+        return
+    own = module.state_dict()
+    state = _without_prefix(_state_dict_in(_read(source), source), own)
+    fresh = [key for key in own if _in_head(key, head) and (key not in state or state[key].shape != own[key].shape)]
+    if fresh:
+        there = next((f"{len(state[key])} classes" for key in fresh if key in state), "no classes")
+        here = f"{len(own[fresh[0]])} here"
+        log.info("%s: %s in the file, %s: the classifier %r starts from fresh values", source, there, here, head)
+    state = {key: value for key, value in state.items() if key not in fresh}
+    _require_fit(state, own, fresh, source, type(module).__name__)
+    if not any(parameter.is_meta for parameter in module.parameters()):
+        module.load_state_dict(state, strict=False)
+
+
+def _read(source: str) -> Any:
+    try:
+        if source.startswith(("http://", "https://")):
+            return torch.hub.load_state_dict_from_url(source, map_location="cpu", weights_only=True)
+        if not Path(source).is_file():
+            raise BadRequest(f"weights={source}: no such file. Give the path or the URL of a state dict")
+        if source.endswith(".safetensors"):
+            return _read_safetensors(source)
+        return torch.load(source, map_location="cpu", weights_only=True)
+    except (URLError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        cause = str(error).splitlines()[0][:200]
+        raise BadRequest(
+            f"weights={source}: can't be read as tensors: {cause}\n"
+            "Save a plain state dict: torch.save(net.state_dict(), path)"
+        ) from error
+
+
+def _read_safetensors(source: str) -> dict[str, Tensor]:
+    try:
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise NotInstalled("safetensors", extra="transformers") from error
+    return load_file(source)
+
+
+def _state_dict_in(content: Any, source: str) -> dict[str, Tensor]:
+    for key in _WRAPPERS:
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    tensors = {k: v for k, v in content.items() if isinstance(v, Tensor)} if isinstance(content, dict) else {}
+    if not tensors:
+        raise BadRequest(f"weights={source}: holds no state dict (a dict of named tensors)")
+    return tensors
+
+
+def _without_prefix(state: dict[str, Tensor], own: Iterable[str]) -> dict[str, Tensor]:
+    """{"net.fc.bias": b, "loss.w": w} -> {"fc.bias": b} for a module that has "fc.bias": other parts are left out."""
+    first = next(iter(own))
+    prefix = min(
+        (key.removesuffix(first) for key in state if key == first or key.endswith("." + first)), default="", key=len
+    )
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+
+
+def _in_head(key: str, head: str) -> bool:
+    return key.startswith(head + ".")
+
+
+def _require_fit(state: dict[str, Tensor], own: dict[str, Tensor], fresh: list[str], source: str, name: str) -> None:
+    counters = {key for key in own if key.endswith("num_batches_tracked")}  # absent from older files, and harmless
+    problems = [f"{key} is missing" for key in own if key not in state and key not in counters and key not in fresh]
+    problems += [f"{key} is not part of it" for key in state if key not in own]
+    problems += [
+        f"{key} has shape {list(value.shape)}, not {list(own[key].shape)}"
+        for key, value in state.items()
+        if key in own and value.shape != own[key].shape
+    ]
+    if problems:
+        raise BadRequest(
+            f"weights={source} doesn't fit {name}: {len(problems)} differences, the first: {problems[0]}\n"
+            "Choose the model (and num_frames, size, width, depths) that the weights were made with"
+        )

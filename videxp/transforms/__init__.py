@@ -1,0 +1,24 @@
+"""Batched transforms on the device: uint8 [N,T,H,W,C] in, normalised float [N',T,C,H,W] out.
+
+Read `train.py` and `evaluate.py` first: they are the two modules that a recipe names. What they do stands in the pure
+functions of `geometry.py`, `color.py` and `mixing.py`; `memory.py` may be skipped.
+"""
+
+from videxp.lazy import lazy_exports
+
+__getattr__, __all__ = lazy_exports(
+    __name__,
+    {
+        "EvalTransform": "videxp.transforms.evaluate",
+        "TrainTransform": "videxp.transforms.train",
+        "color_matrices": "videxp.transforms.color",
+        "crop_resize": "videxp.transforms.geometry",
+        "flip": "videxp.transforms.geometry",
+        "mix_": "videxp.transforms.mixing",
+        "normalize": "videxp.transforms.color",
+        "random_boxes": "videxp.transforms.geometry",
+        "resize_short_side": "videxp.transforms.geometry",
+        "resized_crop_boxes": "videxp.transforms.geometry",
+        "view_boxes": "videxp.transforms.geometry",
+    },
+)

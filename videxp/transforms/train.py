@@ -1,0 +1,163 @@
+"""Training augmentation. Legend: B items, k clips per item, N = B*k, T frames, H, W, C = 3 channels."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from videxp.errors import BadRequest
+from videxp.limits import Ge, Gt, Interval
+from videxp.randomness import Stream, generator
+from videxp.transforms.color import color_matrices, jitter_normalize, normalize
+from videxp.transforms.geometry import (
+    BOX_DRAWS,
+    crop_resize,
+    flip,
+    random_boxes,
+    resize_short_side,
+    resized_crop_boxes,
+    short_side_size,
+    view_boxes,
+)
+from videxp.transforms.memory import Blocks
+from videxp.transforms.mixing import draw_mix, mix_
+
+# Columns of a clip's uniform numbers. A new use takes new columns at the end, so that it shifts no other.
+_BOX, _FLIP, _FACTORS, _ORDER = slice(0, BOX_DRAWS), BOX_DRAWS, slice(BOX_DRAWS + 1, BOX_DRAWS + 5), slice(-4, None)
+_DRAWS = BOX_DRAWS + 9
+
+
+class TrainTransform(nn.Module):
+    """uint8 clips -> augmented, normalised float clips, the same change in all frames of a clip.
+
+    size: side of the square output, pixels.
+    crop: "resized": a box of random area and ratio (torchvision's RandomResizedCrop). "random": the short side becomes
+        `resize`, then a square of `size` at a random place. "center": the same in the middle, nothing random.
+    resize: short side in pixels for "random" and "center"; None: `size`.
+    scale, ratio: for "resized": the box's share of the frame's area, and its width / height.
+    flip: chance of a left-right mirror; 0 where direction is the label.
+    brightness, contrast, saturation, hue: strengths of the colour jitter as in torchvision's ColorJitter: factors from
+        [1 - x, 1 + x], hue from [-x, x] turns; 0 is off. See `color.py` for what differs.
+    mixup_alpha, cutmix_alpha: 0 is off; with both on, each item takes one of the two with equal chance.
+    mean, std: RGB in [0,1]; the defaults are torchvision's for Kinetics.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: Annotated[int, Gt(0)],
+        crop: Literal["resized", "random", "center"] = "resized",
+        resize: Annotated[int, Gt(0)] | None = None,
+        scale: tuple[float, float] = (0.08, 1.0),
+        ratio: tuple[float, float] = (3 / 4, 4 / 3),
+        flip: Annotated[float, Interval(ge=0, le=1)] = 0.5,
+        brightness: Annotated[float, Ge(0)] = 0.0,
+        contrast: Annotated[float, Ge(0)] = 0.0,
+        saturation: Annotated[float, Ge(0)] = 0.0,
+        hue: Annotated[float, Interval(ge=0, le=0.5)] = 0.0,
+        mixup_alpha: Annotated[float, Ge(0)] = 0.0,
+        cutmix_alpha: Annotated[float, Ge(0)] = 0.0,
+        mean: tuple[float, float, float] = (0.43216, 0.394666, 0.37645),
+        std: tuple[float, float, float] = (0.22803, 0.22145, 0.216989),
+        seed: Annotated[int, Ge(0)],
+    ) -> None:
+        super().__init__()
+        if resize is not None and resize < size:
+            raise BadRequest(f"transform: resize={resize} is smaller than size={size}: make it at least {size}")
+        if not 0 < scale[0] <= scale[1] <= 1:
+            raise BadRequest(f"transform: scale={list(scale)} must be [low, high] with 0 < low <= high <= 1")
+        if not 0 < ratio[0] <= ratio[1]:
+            raise BadRequest(f"transform: ratio={list(ratio)} must be [low, high] with 0 < low <= high")
+        self.size, self.crop, self.resize = size, crop, resize or size
+        self.scale, self.ratio = (scale[0], scale[1]), (ratio[0], ratio[1])
+        self.flip = flip
+        self.jitter = (brightness, contrast, saturation, hue)
+        self.mixup_alpha, self.cutmix_alpha = mixup_alpha, cutmix_alpha
+        self.mean, self.std = tuple(mean), tuple(std)
+        self.seed = seed
+        self._blocks = Blocks()
+
+    def forward(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """A new dict with `video` replaced; with mixing on also `mix_label` int64 [B], the partner's label, and
+        `mix_weight` float [B], the share of the own label.
+
+        batch: `video` uint8 [N,T,H,W,C], `index` and `epoch` int64 [B], `label` int64 [B] where mixing is on. Keep
+        `index` and `epoch` on the CPU: reading them from a GPU waits for the GPU.
+        video out: float [N,T,C,size,size], a view of channels-last memory: `.transpose(1, 2)` is `channels_last_3d`.
+        Raises ValueError if `video` is not uint8 [N,T,H,W,3] with N a multiple of B.
+        """
+        video, keys = batch["video"], list(zip(batch["epoch"].tolist(), batch["index"].tolist()))
+        clips_per_item = check_video(video, items=len(keys))
+        uniform = np.concatenate([self._rng(Stream.AUGMENT, key).random((clips_per_item, _DRAWS)) for key in keys])
+
+        shape = (*video.shape[:2], self.size, self.size, video.shape[-1])
+        out = self._blocks.take(shape, device=video.device)
+        boxes = self._boxes(uniform[:, _BOX], height=video.shape[2], width=video.shape[3])
+        # One clip at a time: it stays in the cache from one step to the next, and no bit depends on its neighbours.
+        for n in range(len(video)):
+            self._augment(video[n], boxes[n], uniform[n], out=out[n])
+
+        new = {**batch, "video": out.permute(0, 1, 4, 2, 3)}
+        if self.mixup_alpha > 0 or self.cutmix_alpha > 0:
+            new |= self._mix(out, keys, batch["label"], clips_per_item)
+        return new
+
+    def _rng(self, stream: Stream, key: tuple[int, int]) -> np.random.Generator:
+        return generator(self.seed, stream=stream, epoch=key[0], index=key[1])
+
+    def _boxes(self, uniform: np.ndarray, *, height: int, width: int) -> Sequence[tuple[int, int, int, int]]:
+        if self.crop == "resized":
+            boxes = resized_crop_boxes(uniform, height=height, width=width, scale=self.scale, ratio=self.ratio)
+            return [tuple(box) for box in boxes.tolist()]
+        height, width = short_side_size(height=height, width=width, short=self.resize)
+        if self.crop == "random":
+            boxes = random_boxes(uniform[:, -2:], height=height, width=width, size=self.size)
+            return [tuple(box) for box in boxes.tolist()]
+        return view_boxes(height=height, width=width, size=self.size, crops=1) * len(uniform)
+
+    def _augment(self, clip: Tensor, box: tuple[int, int, int, int], uniform: np.ndarray, *, out: Tensor) -> None:
+        """uint8 [T,H,W,C] -> out, float [T,size,size,C]."""
+        if self.crop != "resized":
+            clip = resize_short_side(clip, self.resize)
+        clip = crop_resize(clip, box, size=self.size)
+        if uniform[_FLIP] < self.flip:
+            clip = flip(clip)
+        if not any(self.jitter):
+            normalize(clip, mean=self.mean, std=self.std, out=out)
+            return
+        neutral, strength = np.array([1.0, 1.0, 1.0, 0.0]), np.array(self.jitter)
+        low, high = np.maximum(neutral - strength, [0.0, 0.0, 0.0, -0.5]), neutral + strength
+        brightness, contrast, saturation, hue = low + uniform[_FACTORS] * (high - low)
+        matrices = color_matrices(
+            brightness=brightness,
+            contrast=contrast,
+            saturation=saturation,
+            hue_turns=hue,
+            order=np.argsort(uniform[_ORDER]),
+        )
+        jitter_normalize(clip, matrices=matrices, mean=self.mean, std=self.std, out=out)
+
+    def _mix(self, out: Tensor, keys: list[tuple[int, int]], label: Tensor, clips_per_item: int) -> dict[str, Tensor]:
+        mixes = [
+            draw_mix(
+                self._rng(Stream.MIX, key),
+                mixup_alpha=self.mixup_alpha,
+                cutmix_alpha=self.cutmix_alpha,
+                height=self.size,
+                width=self.size,
+            )
+            for key in keys
+        ]
+        mix_(out, mixes, clips_per_item=clips_per_item)
+        weight = torch.tensor([mix.own_share for mix in mixes], dtype=torch.float32)
+        return {"mix_label": label.roll(1), "mix_weight": weight.to(out.device, non_blocking=True)}
+
+
+def check_video(video: Tensor, *, items: int) -> int:
+    """Clips per item; raises ValueError if `video` is not uint8 [items * k, T, H, W, 3]."""
+    if video.dtype != torch.uint8 or video.dim() != 5 or video.shape[-1] != 3 or len(video) % max(items, 1):
+        shape = list(video.shape)
+        raise ValueError(f"video must be uint8 [{items} * clips per item, T, H, W, 3], got {video.dtype} {shape}")
+    return len(video) // max(items, 1)

@@ -1,0 +1,157 @@
+"""Writing frames to a video file, the same bytes from the same frames.
+
+Shapes: T frames, H, W pixels, C = 3 (red, green, blue), uint8 in [0,255].
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import Colorspace, VideoReformatter
+from av.video.stream import VideoStream
+
+from videxp.errors import BadRequest
+
+# One thread each, because with several the bytes depend on their number; closed GOPs, so that every reader can seek.
+ONE_THREAD = {
+    "libx264": {"x264-params": "open-gop=0", "preset": "veryfast"},
+    "libx265": {"x265-params": "open-gop=0:pools=none:frame-threads=1:log-level=none", "preset": "veryfast"},
+    "libvpx": {"row-mt": "0", "deadline": "good", "cpu-used": "4", "b": "0", "auto-alt-ref": "0"},
+    "libvpx-vp9": {"row-mt": "0", "deadline": "good", "cpu-used": "4", "b": "0"},
+    "libsvtav1": {"svtav1-params": "lp=1", "preset": "8"},
+}
+SMPTE_170M = 6  # ITU-T H.273's code for BT.601 at 525 lines
+
+
+def write_video(
+    path: str | PathLike[str],
+    frames: Any,
+    *,
+    fps: float | Fraction,
+    crf: int = 18,
+    codec: str = "libx264",
+    keyframe_interval: int = 48,
+    pixel_format: str | None = None,
+) -> int:
+    """Encodes uint8 [T,H,W,C] (array or tensor), or an iterable of [H,W,C], and returns the number of frames.
+
+    The container follows the suffix of `path`. One thread, no dates: the same frames give the same bytes. The file
+    appears whole under its name, or not at all. `pixel_format`: None takes yuv420p, the one that everything plays,
+    for even sizes, and yuv444p for odd ones: yuv420p cannot hold them, and padding would change the size of the data.
+
+    Raises `ValueError` for frames of another type or shape, or none at all; `BadRequest` for an unknown codec.
+    """
+    rate = frame_rate(fps)
+    pictures = _checked(frames)
+    first = next(pictures, None)
+    if first is None:
+        raise ValueError(f"{path}: no frames to write")
+    final = Path(path)
+    temporary = final.with_name(f".{final.stem}.{os.getpid()}.tmp{final.suffix}")
+    try:
+        options = encoder_options(codec, crf=crf)
+        count = _encode(
+            temporary,
+            _chain(first, pictures),
+            size=first.shape[:2],
+            rate=rate,
+            codec=codec,
+            options=options,
+            keyframe_interval=keyframe_interval,
+            pixel_format=pixel_format or default_pixel_format(*first.shape[:2]),
+        )
+        os.replace(temporary, final)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return count
+
+
+def frame_rate(fps: float | Fraction) -> Fraction:
+    """The rate as a fraction: 25 -> 25, 29.97 -> 2997/100, 30000/1001 (also as a float) -> 30000/1001."""
+    rate = fps if isinstance(fps, Fraction) else Fraction(float(fps)).limit_denominator(1001)
+    if rate <= 0:
+        raise ValueError(f"fps must be > 0, not {fps}")
+    return rate
+
+
+def _encode(
+    path: Path,
+    pictures: Iterator[np.ndarray],
+    *,
+    size: tuple[int, int],
+    rate: Fraction,
+    codec: str,
+    options: dict[str, str],
+    keyframe_interval: int,
+    pixel_format: str,
+) -> int:
+    reformatter = VideoReformatter()
+    count = 0
+    try:
+        container = av.open(str(path), "w", options=muxer_options(path.suffix))
+    except (av.error.FFmpegError, ValueError) as error:
+        raise BadRequest(f"{path.parent}: cannot write a {path.suffix or 'suffixless'} video there: {error}") from None
+    with container:
+        stream = _stream(container, codec, rate, options)
+        stream.height, stream.width = size
+        stream.pix_fmt = pixel_format
+        stream.codec_context.gop_size = keyframe_interval
+        stream.codec_context.thread_count = 1
+        stream.codec_context.flags |= av.codec.context.Flags.bitexact
+        if pixel_format.startswith("yuv"):
+            stream.codec_context.colorspace = SMPTE_170M
+        for picture_HWC in pictures:
+            if picture_HWC.shape[:2] != size:
+                raise ValueError(f"frame {count} has size {picture_HWC.shape[:2]}, the first {size}")
+            frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture_HWC), format="rgb24")
+            coded = reformatter.reformat(frame, format=pixel_format, dst_colorspace=Colorspace.ITU601, threads=1)
+            coded.pts, coded.time_base = count, 1 / rate
+            container.mux(stream.encode(coded))
+            count += 1
+        container.mux(stream.encode(None))
+    return count
+
+
+def muxer_options(suffix: str) -> dict[str, str]:
+    """No dates and versions in the file; the index of an mp4 at its start, so that a browser can play it at once."""
+    bitexact = {"fflags": "+bitexact"}
+    return {**bitexact, "movflags": "+faststart"} if suffix.lower() in (".mp4", ".mov", ".m4v") else bitexact
+
+
+def encoder_options(codec: str, *, crf: int) -> dict[str, str]:
+    """FFmpeg's options for a codec: one thread, closed GOPs, and the quality if the codec knows it by that name."""
+    return {**ONE_THREAD[codec], "crf": str(crf)} if codec in ONE_THREAD else {}
+
+
+def default_pixel_format(height: int, width: int) -> str:
+    """yuv420p halves the chroma, so it needs even sizes."""
+    return "yuv420p" if height % 2 == 0 and width % 2 == 0 else "yuv444p"
+
+
+def _stream(container: Any, codec: str, rate: Fraction, options: dict[str, str]) -> VideoStream:
+    try:
+        return container.add_stream(codec, rate=rate, options=options)
+    except (av.error.FFmpegError, ValueError) as error:
+        raise BadRequest(f"codec {codec!r} cannot be written here: {error}") from None
+
+
+def _chain(first: np.ndarray, rest: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    yield first
+    yield from rest
+
+
+def _checked(frames: Any) -> Iterator[np.ndarray]:
+    """uint8 [H,W,C] pictures from a clip or an iterable of pictures, numpy or torch."""
+    if not isinstance(frames, Iterable):
+        raise ValueError(f"frames must be uint8 [T,H,W,C] or an iterable of [H,W,C], not {type(frames).__name__}")
+    for number, picture in enumerate(frames):
+        array = picture if isinstance(picture, np.ndarray) else np.asarray(picture)
+        if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
+            raise ValueError(f"frame {number} must be uint8 [H,W,3], not {array.dtype} {list(array.shape)}")
+        yield array

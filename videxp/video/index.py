@@ -1,0 +1,213 @@
+"""Which frames a file presents, and where decoding can start: read from its packets, without decoding them if possible.
+
+Two kinds of index. *Timed*: every presented frame has a time stamp of its own, and the entry points are exact; a frame
+is found by seeking, and its time stamp proves that it is the one. *Counted*: the packets do not tell (no time stamps,
+packed pictures, transport streams, undecodable first pictures), so frames are counted by decoding from the start.
+"""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import lru_cache
+from os import PathLike
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from videxp.video.bitstream import PacketFacts, nal_length_bytes, packet_facts
+from videxp.video.container import missing_bytes, open_container, plain_path
+from videxp.video.errors import UnreadableVideo, one_line
+
+INDICES_KEPT = 4096  # some 3 kB each for 10 s of video
+CODEC_OF_DECODER = {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9"}
+# Demuxers whose time stamps and key flags come from the container's own index, not from guesses about the stream.
+TIMED_CONTAINERS = frozenset({"mov", "matroska", "flv", "avi"})
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A packet from which decoding gives every frame shown at `pts` or later exactly."""
+
+    pts: int
+    dts: int | None
+
+
+@dataclass(frozen=True)
+class FrameIndex:
+    """The frames of one video stream in presentation order. Times are in ticks of `time_base` seconds."""
+
+    num_frames: int
+    time_base: Fraction
+    counted: str = ""  # why frames must be counted from the start; "" for a timed index
+    pts: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))  # int64 [N], ascending; timed only
+    disposable: np.ndarray = field(default_factory=lambda: np.empty(0, bool))  # bool [N]: no picture refers to it
+    entries: tuple[Entry, ...] = ()  # ascending in pts
+    keys_exact: bool = False  # decoding may start at every packet that the container marks as key
+    stream_index: int = 0  # of the video stream in the container
+
+
+@dataclass
+class Packets:
+    """What demuxing a stream from end to end showed, in the file's order."""
+
+    pts: list[int | None] = field(default_factory=list)
+    dts: list[int | None] = field(default_factory=list)
+    key: list[bool] = field(default_factory=list)
+    discard: list[bool] = field(default_factory=list)
+    facts: list[PacketFacts] = field(default_factory=list)
+    corrupt: bool = False
+    error: str = ""
+
+
+def read_packets(container: InputContainer, stream: VideoStream) -> Packets:
+    """Demuxes the stream once; reads headers, decodes nothing."""
+    packets = Packets()
+    # A demuxer that finds rubbish between packets skips it and says so only in FFmpeg's log.
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.ERROR)
+    try:
+        with av.logging.Capture() as messages:
+            _demux(container, stream, packets)
+    except av.error.FFmpegError as error:
+        packets.error = one_line(error.strerror or error)
+    finally:
+        av.logging.set_level(level)
+    if messages:
+        packets.error = packets.error or one_line(messages[-1][2])
+    return packets
+
+
+def _demux(container: InputContainer, stream: VideoStream, packets: Packets) -> None:
+    codec = CODEC_OF_DECODER.get(stream.codec_context.name, stream.codec_context.name)
+    length_bytes = nal_length_bytes(codec, stream.codec_context.extradata)
+    for packet in container.demux(stream):
+        if packet.size == 0:  # the end's empty packet; AVI's "same picture again" has dts
+            if packet.dts is not None:
+                packets.error = "packets without data"
+            continue
+        packets.pts.append(packet.pts)
+        packets.dts.append(packet.dts)
+        packets.key.append(packet.is_keyframe)
+        packets.discard.append(packet.is_discard)
+        packets.corrupt |= packet.is_corrupt
+        packets.facts.append(
+            packet_facts(codec, bytes(packet), is_key=packet.is_keyframe, nal_length_bytes=length_bytes)
+        )
+
+
+def build_index(path: str | PathLike[str], *, num_frames: int | None = None) -> FrameIndex:
+    """The index of a file. `num_frames`: known from a probe; spares a counted file its first decoding.
+
+    Kept for the next time that this process opens the same file, unless it has changed meanwhile.
+    """
+    status = plain_path(path).stat()
+    return _built_index(str(path), num_frames, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=INDICES_KEPT)
+def _built_index(path: str, num_frames: int | None, size_bytes: int, mtime_ns: int) -> FrameIndex:
+    check_whole(path)
+    container, stream = open_container(path)
+    with container:
+        packets = read_packets(container, stream)
+        return index_from_packets(path, container, stream, packets, num_frames=num_frames)
+
+
+def check_whole(path: str | PathLike[str]) -> None:
+    """Raises `UnreadableVideo` for a copy that broke off, and for what is no file."""
+    if missing := missing_bytes(plain_path(path)):
+        raise UnreadableVideo(path, f"truncated: the file ends {missing:,} bytes before its own header says")
+
+
+def index_from_packets(
+    path: str | PathLike[str],
+    container: InputContainer,
+    stream: VideoStream,
+    packets: Packets,
+    *,
+    num_frames: int | None = None,
+) -> FrameIndex:
+    """A timed index where the packets allow it, a counted one otherwise."""
+    if not packets.pts:
+        raise UnreadableVideo(path, packets.error or "its video stream holds no frames")
+    time_base = stream.time_base or Fraction(1, 1000)
+    if reason := why_counted(container.format.name, packets):
+        if num_frames is None:
+            num_frames = count_frames(path)
+        return FrameIndex(num_frames, time_base, counted=reason, stream_index=stream.index)
+    shown = [i for i, facts in enumerate(packets.facts) if facts.frames and not packets.discard[i]]
+    if not shown:
+        raise UnreadableVideo(path, "its edit list leaves no frame to show")
+    pts = np.array([packets.pts[i] for i in shown], np.int64)
+    order = np.argsort(pts, kind="stable")
+    disposable = np.array([packets.facts[i].disposable for i in shown], bool)
+    return FrameIndex(
+        num_frames=len(shown),
+        time_base=time_base,
+        pts=pts[order],
+        disposable=disposable[order],
+        entries=_entries(packets),
+        keys_exact=all(facts.entry for facts, key in zip(packets.facts, packets.key) if key),
+        stream_index=stream.index,
+    )
+
+
+def _entries(packets: Packets) -> tuple[Entry, ...]:
+    found = [
+        Entry(pts, dts)
+        for pts, dts, facts in zip(packets.pts, packets.dts, packets.facts)
+        if facts.entry and pts is not None
+    ]
+    return tuple(sorted(found, key=lambda entry: entry.pts))
+
+
+def why_counted(container: str, packets: Packets) -> str:
+    """Why the packets' time stamps don't tell the frames; "" if they do."""
+    facts = packets.facts
+    if container.split(",", 1)[0] not in TIMED_CONTAINERS:
+        return f"time stamps of {container} are not exact"
+    if packets.error:
+        return packets.error
+    if packets.corrupt:
+        return "packets marked as damaged"
+    if any(pts is None for pts in packets.pts):
+        return "packets without a time stamp"
+    if any(fact.frames is None for fact in facts):
+        return "packets of which it is not known how many frames they show"
+    if container == "avi" and any(fact.reordered for fact in facts):
+        return "AVI has no presentation time stamps"
+    shown = [pts for pts, fact in zip(packets.pts, facts) if fact.frames]
+    if len(set(shown)) != len(shown):
+        return "two frames with the same time stamp"
+    if not facts[0].entry:
+        return "it does not start with a picture that stands alone"
+    if any(pts < packets.pts[0] for pts in shown if pts is not None and packets.pts[0] is not None):
+        return "frames before the first picture that stands alone"
+    if any(fact.broken_link for fact in facts[1:]):
+        return "broken links"
+    return ""
+
+
+def count_frames(path: str | PathLike[str], *, expected_pts: np.ndarray | None = None) -> int:
+    """Decodes the stream from end to end, in one thread, and returns the number of frames.
+
+    Raises `UnreadableVideo` where it does not decode, where a frame is patched up, where it differs from a timed index.
+    """
+    container, stream = open_container(path)
+    count = 0
+    with container:
+        try:
+            for frame in container.decode(stream):
+                if frame.is_corrupt:
+                    raise UnreadableVideo(path, f"damaged: frame {count} cannot be decoded whole")
+                if expected_pts is not None and (count >= len(expected_pts) or frame.pts != expected_pts[count]):
+                    raise UnreadableVideo(path, f"damaged: frame {count} is missing, or comes out of order")
+                count += 1
+        except av.error.FFmpegError as error:
+            raise UnreadableVideo(path, f"damaged: decoding stops after {count} frames ({error.strerror})") from None
+    if count == 0:
+        raise UnreadableVideo(path, "no frame of it can be decoded")
+    if expected_pts is not None and count != len(expected_pts):
+        raise UnreadableVideo(path, f"damaged: {count} of its {len(expected_pts)} frames can be decoded")
+    return count

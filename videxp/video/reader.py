@@ -1,0 +1,110 @@
+"""The one small protocol through which all videos are read, and what every reader checks.
+
+Shapes: T frames, H, W = height and width as displayed, C = 3 (red, green, blue).
+"""
+
+import os
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from videxp.video.errors import DecodeError
+
+
+class VideoReader(Protocol):
+    """An opened video. Not to be sent to another process: open it where it is used."""
+
+    @property
+    def num_frames(self) -> int:
+        """Frames presented."""
+
+    @property
+    def fps(self) -> float:
+        """Average frames per second."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels as displayed."""
+
+    def frames(self, indices: Sequence[int] | np.ndarray) -> torch.Tensor:
+        """uint8 [T,H,W,C] RGB in [0,255]. Indices count presented frames, in any order, repeats allowed.
+
+        Raises `IndexError` for an index outside [0, num_frames), `DecodeError` if a frame can't be had for certain.
+        """
+
+    def close(self) -> None:
+        """Frees the decoder; may be called twice."""
+
+    def __enter__(self) -> "VideoReader": ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
+    ) -> None: ...
+
+
+class Reader:
+    """What the readers share. A subclass gives `_read` (and `close`)."""
+
+    def __init__(self, path: str | os.PathLike[str], *, num_frames: int, fps: float, size: tuple[int, int]) -> None:
+        self.path = str(path)
+        self._num_frames, self._fps, self._size = num_frames, fps, size
+        self._process_id = os.getpid()
+
+    @property
+    def num_frames(self) -> int:
+        return self._num_frames
+
+    @property
+    def fps(self) -> float:
+        return self._fps
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self._size
+
+    def frames(self, indices: Sequence[int] | np.ndarray) -> torch.Tensor:
+        """See `VideoReader.frames`."""
+        wanted = checked_indices(indices, num_frames=self.num_frames, path=self.path)
+        if os.getpid() != self._process_id:  # decord would hang for ever, PyAV share a file offset
+            raise DecodeError(self.path, wanted.tolist(), "the reader was opened in another process: open it in this")
+        height, width = self.size
+        if len(wanted) == 0:
+            return torch.empty((0, height, width, 3), dtype=torch.uint8)
+        clip_THWC = self._read(wanted)
+        if clip_THWC.shape != (len(wanted), height, width, 3):
+            cause = f"decoded shape {tuple(clip_THWC.shape)}, but {(len(wanted), height, width, 3)} is due"
+            raise DecodeError(self.path, wanted.tolist(), cause)
+        return clip_THWC
+
+    def _read(self, wanted: np.ndarray) -> torch.Tensor:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Nothing to free unless a subclass says so."""
+
+    def __enter__(self) -> "Reader":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __getstate__(self) -> None:
+        raise TypeError(f"{type(self).__name__} of {self.path} cannot be sent to another process: open it there")
+
+
+def checked_indices(indices: Sequence[int] | np.ndarray, *, num_frames: int, path: str) -> np.ndarray:
+    """int64 [T]. Raises `TypeError` for anything but whole numbers, `IndexError` outside [0, num_frames)."""
+    wanted = np.asarray(indices)
+    if wanted.size == 0:
+        return np.empty(0, np.int64)
+    if wanted.ndim != 1 or wanted.dtype.kind not in "iu":
+        raise TypeError(f"{path}: indices must be a list of whole numbers, not {wanted.dtype} {list(wanted.shape)}")
+    low, high = int(wanted.min()), int(wanted.max())
+    if low < 0 or high >= num_frames:
+        raise IndexError(f"{path}: frame {low if low < 0 else high} is outside [0, {num_frames})")
+    return wanted.astype(np.int64)
