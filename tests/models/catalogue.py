@@ -5,10 +5,12 @@ READMEs; "paper" the paper itself; "hand" counted by hand from the layers (shown
 Counts are with 400 classes. GMACs are for one clip of T frames of size x size.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
+import pytest
 from torch import nn
 
 ONES = (1, 1, 1, 1)
@@ -81,7 +83,15 @@ CATALOGUE = {
     "cnn2d_small": Entry("small", 241_472, "own", 0.1254, (16, 48), tiny={"width": 4}, target="FrameCNN"),
 }
 OPTIONAL = {name for name, entry in CATALOGUE.items() if entry.module == "huggingface"}  # need `transformers`
+# the code of another one with other numbers: left out by `make test-fast`
+TWINS = {"mc3_18", "swin3d_s", "swin3d_b", "x3d_s", "x3d_m", "x3d_l", "slowfast_r50_8x8"}
 ALWAYS = sorted(CATALOGUE.keys() - OPTIONAL)
+
+
+def cases(names: Iterable[str]) -> list[Any]:
+    """Names as parameters of a test; the twins and those that import `transformers` are slow."""
+    slow = TWINS | OPTIONAL
+    return [pytest.param(name, marks=pytest.mark.slow) if name in slow else name for name in sorted(names)]
 
 
 def build(name: str, **arguments: Any) -> nn.Module:

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
-from tests.models.catalogue import ALWAYS, CATALOGUE, OPTIONAL, build_tiny
+from tests.models.catalogue import CATALOGUE, OPTIONAL, build_tiny, cases
 
-NAMES = [*ALWAYS, *(pytest.param(name, marks=pytest.mark.slow) for name in sorted(OPTIONAL))]
+NAMES = cases(CATALOGUE)
 # torchvision's MViTv2 also pools the last block's patch queries, though only its class token is classified
 WITHOUT_EFFECT = {"mvit_v2_s": ("blocks.4.attn.pool_q.", "blocks.4.attn.rel_pos_")}
 BLIND_TO_ORDER = {"tsn_r50", "cnn2d_small"}

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from tests.models.catalogue import ALWAYS, CATALOGUE, OPTIONAL, build_tiny, constructor
+from tests.models.catalogue import CATALOGUE, OPTIONAL, build_tiny, cases, constructor
 
-NAMES = [*ALWAYS, *(pytest.param(name, marks=pytest.mark.slow) for name in sorted(OPTIONAL))]
+NAMES = cases(CATALOGUE)
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from tests.models.catalogue import ALWAYS, CATALOGUE, OPTIONAL
+from tests.models.catalogue import ALWAYS, CATALOGUE, OPTIONAL, cases
 from videxp.models.summary import count_parameters, gmacs
 
 FILES = {path.stem: path for path in Path(__file__).parents[2].joinpath("conf/model").rglob("*.yaml")}
@@ -16,7 +16,6 @@ DESIGN_NAMES = (
     "slowfast_r50_4x16 slowfast_r50_8x8 tsn_r50 tsm_r50 uniformer_s c3d i3d_r50 convlstm videomae_b timesformer_b "
     "vivit_b"
 )
-LARGE = {"swin3d_s", "swin3d_b", "x3d_l", "slowfast_r50_8x8"}  # counting alone takes a second
 
 
 def build_from_yaml(name: str) -> torch.nn.Module:
@@ -51,9 +50,7 @@ def test_parameters_are_the_published_ones_to_the_last(name: str):
     check_count(name)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in LARGE else []) for name in ALWAYS]
-)
+@pytest.mark.parametrize("name", cases(ALWAYS))
 def test_multiply_accumulates_are_the_published_ones_to_a_percent(name: str):
     check_cost(name)
 

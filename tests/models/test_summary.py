@@ -1,5 +1,6 @@
 """Counts that can be checked by hand, and a module that is left alone while it is measured."""
 
+import pytest
 import torch
 from torch import nn
 
@@ -42,6 +43,7 @@ def test_measuring_changes_nothing():
     assert torch.equal(torch.get_rng_state(), random_state)
 
 
+@pytest.mark.slow  # importing the compiler
 def test_a_network_that_is_compiled_in_place_can_be_measured():
     net = SmallCNN3D()
     expected = gmacs(net, num_frames=4, size=16)

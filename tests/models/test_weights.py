@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.models.catalogue import ALWAYS, CATALOGUE, OPTIONAL, build_tiny
+from tests.models.catalogue import CATALOGUE, OPTIONAL, build_tiny, cases
 from videxp.errors import BadRequest
 from videxp.models.x3d import x3d_xs
 
-NAMES = sorted(name for name in ALWAYS if CATALOGUE[name].module != "small")
 X3D = {"width_factor": 0.7, "depth_factor": 0.2, "head_width": 16}
 
 
@@ -23,7 +22,7 @@ def saved(path: Path, content: object) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("name", [*NAMES, *(pytest.param(name, marks=pytest.mark.slow) for name in sorted(OPTIONAL))])
+@pytest.mark.parametrize("name", cases(name for name in CATALOGUE if CATALOGUE[name].module != "small"))
 def test_saved_weights_come_back_and_another_number_of_classes_renews_the_classifier_alone(
     name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
@@ -60,7 +59,7 @@ def server(tmp_path: Path) -> Iterator[str]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))) as http:
-        threading.Thread(target=http.serve_forever, daemon=True).start()
+        threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True).start()
         yield f"http://127.0.0.1:{http.server_port}"
         http.shutdown()
 

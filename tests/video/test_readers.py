@@ -163,6 +163,16 @@ def test_a_missing_decoder_is_one_line_with_the_remedy(video, module, monkeypatc
         assert stamps(reader.frames([3])) == [3]
 
 
+def test_torchcodec_without_ffmpegs_libraries_is_told_in_one_line(video, monkeypatch):
+    def fails(*_, **__):
+        raise RuntimeError("Could not load libtorchcodec. Likely causes:" + 100 * "\n stack")
+
+    monkeypatch.setattr("videxp.video.torchcodec_reader.import_torchcodec", lambda: fails)
+    with pytest.raises(BadRequest, match="finds none of FFmpeg's shared libraries") as caught:
+        open_video(video, decoder="torchcodec")
+    assert len(str(caught.value).splitlines()) == 1
+
+
 def test_errors_survive_the_way_from_a_worker():
     for error in (
         DecodeError("a.mp4", range(20), "cause"),

@@ -10,8 +10,7 @@ from videxp.video import UnreadableVideo, open_video, probe
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 CLIPS = [path for path in DATA.glob("clips/*.*") if path.suffix in (".mp4", ".avi", ".mkv")]
-    [*DATA.glob("odd/*/*.*"), *DATA.glob("clips/*.mp4"), *DATA.glob("clips/*.avi"), *DATA.glob("clips/*.mkv")]
-)
+FILES = sorted([*DATA.glob("odd/*/*.*"), *CLIPS])
 BROKEN = {
     "decord_corrupted.mp4": "damaged",
     "opencv_box.mp4": "comes out of order",  # ffmpeg presents its second frame fourth

@@ -91,14 +91,14 @@ def test_stock_decord_returns_damaged_frames_in_silence_and_auto_does_not(tortur
 
 
 @pytest.fixture(scope="module")
-def ffmpeg_libraries(tmp_path_factory):
+def ffmpeg_libraries(tmp_path_factory, torture):
     """An environment in which torchcodec finds the libraries of PyAV's wheel, under the names that it looks for."""
     bundled = Path(av.__file__).parents[1] / "av.libs"
     folder = tmp_path_factory.mktemp("libraries")
     for file in bundled.glob("lib*.so.*"):
         stem, version = file.name.split(".so.")
         (folder / f"{stem.rsplit('-', 1)[0]}.so.{version.split('.')[0]}").symlink_to(file)
-    program = "from torchcodec.decoders import VideoDecoder"
+    program = f"from torchcodec.decoders import VideoDecoder; VideoDecoder({str(torture('h264_closed.mp4')[0])!r})"
     environment = {**os.environ, "LD_LIBRARY_PATH": f"{folder}:{bundled}"}
     if subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=False).returncode:
         pytest.skip("torchcodec is not installed, or finds no FFmpeg")

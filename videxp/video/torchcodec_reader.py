@@ -37,8 +37,10 @@ class TorchcodecReader(Reader):
                 num_ffmpeg_threads=1,
                 seek_mode="exact",
             )
-        except (RuntimeError, ValueError) as error:
-            raise DecodeError(path, [], f"torchcodec cannot open it: {_message(error)}") from None
+        except (RuntimeError, ValueError, OSError) as error:
+            if "Could not load libtorchcodec" in str(error):  # some versions load it on first use
+                raise _no_ffmpeg() from None
+            raise DecoderRefused(path, "torchcodec", f"cannot open it: {_message(error)}") from None
         super().__init__(path, num_frames=len(self._decoder), fps=probe.fps, size=(probe.height, probe.width))
         self._pts_seconds = index.pts * float(index.time_base)
         self._tolerance_seconds = HALF_A_TICK * float(index.time_base) + 1e-6
