@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.shrink import TINY
+from tests.shrink import tiny
 
 Run = subprocess.CompletedProcess[str]
 
@@ -34,7 +34,7 @@ def videxp(*arguments: str, cwd: Path, timeout: float = 300, **environment: str)
 
 def train(*overrides: str, cwd: Path, run: str = "run", recipe: str = "classification/moving_digits") -> Path:
     """Train a shrunk recipe for real; returns the run folder."""
-    done = videxp("train", recipe, *TINY, f"hydra.run.dir={run}", *overrides, cwd=cwd)
+    done = videxp("train", recipe, *tiny(f"hydra.run.dir={run}", *overrides), cwd=cwd)
     assert done.returncode == 0, done.stdout + done.stderr
     return cwd / run
 
@@ -48,7 +48,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def finished(workplace: Path) -> tuple[Path, Run]:
     """One finished tiny run: its folder and what was printed."""
-    done = videxp("train", "classification/moving_digits", *TINY, "hydra.run.dir=runs/finished", cwd=workplace)
+    done = videxp("train", "classification/moving_digits", *tiny("hydra.run.dir=runs/finished"), cwd=workplace)
     assert done.returncode == 0, done.stdout + done.stderr
     return workplace / "runs/finished", done
 

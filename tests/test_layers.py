@@ -1,4 +1,4 @@
-"""Imports go one way: cli -> config, runs, deploy -> tasks -> data | transforms | models | losses | metrics -> video."""
+"""Imports go one way: commands -> config, runs, deploy -> tasks -> data | transforms | models ... -> video."""
 
 import ast
 from pathlib import Path

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import DictConfig
-from pytorch_lightning import Callback, Trainer
+from pytorch_lightning import Callback, Trainer, seed_everything
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies import FSDPStrategy, Strategy
 from rich.console import Console
@@ -49,8 +50,8 @@ def build_task(cfg: DictConfig, datamodule: VideoDataModule) -> VideoTask:
     )
 
 
-def build_trainer(cfg: DictConfig, run: RunFolder, console: Console) -> Trainer:
-    """Lightning's Trainer with the recipe's callbacks and loggers and those that every run has."""
+def build_trainer(cfg: DictConfig, *, root: Path, loggers: list[Logger], callbacks: list[Callback]) -> Trainer:
+    """Lightning's Trainer on the recipe's hardware; `root` is where it may leave files of its own."""
     hardware = cfg.hardware
     if hardware.num_threads is not None:
         torch.set_num_threads(hardware.num_threads)
@@ -61,14 +62,14 @@ def build_trainer(cfg: DictConfig, run: RunFolder, console: Console) -> Trainer:
         num_nodes=hardware.num_nodes,
         precision=hardware.precision,
         strategy=_strategy(hardware),
-        logger=build_loggers(cfg, run),
-        callbacks=build_callbacks(cfg, run, console),
+        logger=loggers,
+        callbacks=callbacks,
         plugins=[AtomicCheckpointIO()],
         use_distributed_sampler=False,  # ours pads nothing and survives a resume
-        default_root_dir=str(run.path),
+        default_root_dir=str(root),
         enable_progress_bar=False,
         enable_model_summary=False,
-        enable_checkpointing=True,
+        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
     )
 
 
@@ -78,6 +79,7 @@ def build_loggers(cfg: DictConfig, run: RunFolder) -> list[Logger]:
 
 
 def build_callbacks(cfg: DictConfig, run: RunFolder, console: Console) -> list[Callback]:
+    """The recipe's, and those that every training has."""
     chosen = [build(node) for node in cfg.callbacks.values()]
     for callback in chosen:
         if isinstance(callback, Checkpoint):
@@ -85,15 +87,15 @@ def build_callbacks(cfg: DictConfig, run: RunFolder, console: Console) -> list[C
     return [StepMetrics(), *chosen, Samples(run.samples), ProgressBar(console)]
 
 
-def build_experiment(cfg: DictConfig, run: RunFolder, console: Console, datamodule: VideoDataModule) -> Experiment:
+def build_experiment(
+    cfg: DictConfig, datamodule: VideoDataModule, *, root: Path, loggers: list[Logger], callbacks: list[Callback]
+) -> Experiment:
     """Seed first: the same seed gives the same initial weights."""
-    from pytorch_lightning import seed_everything
-
     seed_everything(cfg.seed, verbose=False)
     task = build_task(cfg, datamodule)
     if cfg.hardware.compile:
         task.network.compile()  # in place: state-dict keys stay as they are
-    return Experiment(datamodule, task, build_trainer(cfg, run, console))
+    return Experiment(datamodule, task, build_trainer(cfg, root=root, loggers=loggers, callbacks=callbacks))
 
 
 def _strategy(hardware: Any) -> Strategy | str:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from annotated_types import Ge, Gt, Interval, Le, Lt, MultipleOf
 
-__all__ = ["Ge", "Gt", "Interval", "Le", "Lt", "MultipleOf", "Accepts", "accepts"]
+__all__ = ["Accepts", "Ge", "Gt", "Interval", "Le", "Lt", "MultipleOf", "accepts"]
 
 T = TypeVar("T", bound=Callable)
 

@@ -98,13 +98,19 @@ def _join(resolved: Path) -> int:
 def _fit_and_test(
     cfg: "DictConfig", run: "RunFolder", console: "Console", datamodule: "VideoDataModule", request: Request
 ) -> int:
-    from videxp.experiment import build_experiment
+    from videxp.experiment import build_callbacks, build_experiment, build_loggers
 
     rank_zero = _global_rank() == 0
     if rank_zero:
         _log_to(run.log)
     try:
-        experiment = build_experiment(cfg, run, console, datamodule)
+        experiment = build_experiment(
+            cfg,
+            datamodule,
+            root=run.path,
+            loggers=build_loggers(cfg, run),
+            callbacks=build_callbacks(cfg, run, console),
+        )
         if rank_zero:
             _announce(cfg, run, experiment, console, request)
         test_metrics = fit_and_test(experiment, run)

@@ -23,6 +23,8 @@ from videxp.config.sources import mount
 from videxp.errors import BadRequest
 
 VERSION_BASE = "1.3"
+COMPLETION_FLAGS = {"--shell-completion", "-sc"}  # their value, query=bash, looks like an override
+FLAGS_WITH_A_VALUE = {"--cfg", "-c", "--package", "-p", "--info", "-i", *COMPLETION_FLAGS}
 # Six hexadecimal digits, the same for the whole process: the end of the run folder's name.
 RUN_ID = os.urandom(3).hex()
 
@@ -131,7 +133,8 @@ def run_hydra_flag(recipe: str, argv: list[str]) -> int:
         del cfg
 
     before, handlers, level = sys.argv, list(logging.root.handlers), logging.root.level
-    sys.argv = [before[0], f"experiments={name}", *argv]
+    overrides, flags = _flags_apart(argv)
+    sys.argv = [before[0], f"experiments={name}", *overrides, *flags]
     try:
         hydra.main(version_base=VERSION_BASE, config_path=str(own_folder("conf")), config_name="config")(nothing)()
     except SystemExit as stop:
@@ -141,6 +144,17 @@ def run_hydra_flag(recipe: str, argv: list[str]) -> int:
         logging.root.setLevel(level)
         _forget_hydra()
     return 0
+
+
+def _flags_apart(argv: list[str]) -> tuple[list[str], list[str]]:
+    """Hydra's parser takes overrides in one piece only: `a=1 --cfg job b=2` -> (["a=1", "b=2"], ["--cfg", "job"])."""
+    flags: list[str] = []
+    overrides: list[str] = []
+    for argument in argv:
+        before = flags[-1] if flags else ""
+        is_value = before in FLAGS_WITH_A_VALUE and ("=" not in argument or before in COMPLETION_FLAGS)
+        (flags if argument.startswith("-") or is_value else overrides).append(argument)
+    return overrides, flags
 
 
 def _mount_recipe(recipe: str) -> str:

@@ -8,8 +8,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from videxp.config.places import groups
-from videxp.config.problems import NOTHING, Problem, listing
+from videxp.config.places import group_options, groups
+from videxp.config.problems import NOTHING, Problem, listing, suggestion
 
 
 def parse(text: str) -> Override:
@@ -66,15 +66,17 @@ def _syntax_remedy(text: str) -> str:
 
 
 def apply_overrides(cfg: DictConfig, overrides: list[str]) -> list[Problem]:
-    """Change values of a resolved config in place; groups cannot be chosen anew there."""
+    """Change values of a resolved config in place; of the groups, only `hardware`, which changes no result."""
     problems, usable = check_overrides(overrides)
-    for text in usable:
+    for text in sorted(usable, key=lambda text: key_of(text) != "hardware"):  # the choice first, then its values
         override, key = parse(text), key_of(text)
         there = OmegaConf.select(cfg, key, default=NOTHING, throw_on_missing=False) is not NOTHING
         if override.type == OverrideType.DEL:
             parent, _, last = key.rpartition(".")
             with open_dict(cfg):
                 (OmegaConf.select(cfg, parent) if parent else cfg).pop(last, None)
+        elif key == "hardware":
+            problems += _choose_hardware(cfg, override.value())
         elif isinstance(OmegaConf.select(cfg, key, default=None), DictConfig) and isinstance(override.value(), str):
             problems.append(Problem(key, override.value(), f"a run's parts are fixed; change values, {key}.NAME=VALUE"))
         elif override.type == OverrideType.ADD and there:
@@ -86,3 +88,11 @@ def apply_overrides(cfg: DictConfig, overrides: list[str]) -> list[Problem]:
             except OmegaConfBaseException as error:
                 problems.append(Problem(key, value_of(text), str(error).splitlines()[0]))
     return problems
+
+
+def _choose_hardware(cfg: DictConfig, name: Any) -> list[Problem]:
+    files = {choice.name: choice.path for choice in group_options("hardware")}
+    if name not in files:
+        return [Problem("hardware", name, f"unknown; {suggestion(str(name), files)}")]
+    cfg.hardware = OmegaConf.load(files[name])
+    return []

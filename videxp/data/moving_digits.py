@@ -97,10 +97,7 @@ class MovingDigits(Layout):
         return list(CLASSES)
 
     def make(self, root: Path) -> None:
-        """Files appear whole, so an interrupted run goes on where it stopped; the marker says that all are there."""
-        marker = root / self.folder / "complete.json"
-        if marker.exists():
-            return
+        """Files appear whole, so an interrupted run goes on where it stopped, and a lost file is made again."""
         todo = [row.path for row in self.rows(root) if not (root / row.path).exists()]
         if todo:
             digit_images()  # read once here rather than in every process
@@ -109,7 +106,8 @@ class MovingDigits(Layout):
             make_one = partial(self.write, root=root)
             for _ in in_processes(make_one, todo, description="Making moving digits"):
                 pass
-        write_text(marker, json.dumps({"version": VERSION, **self.settings()}, indent=1) + "\n")
+            about = {"version": VERSION, **self.settings()}
+            write_text(root / self.folder / "parameters.json", json.dumps(about, indent=1) + "\n")
 
     def write(self, path: str, *, root: Path) -> None:
         from videxp.video import write_video

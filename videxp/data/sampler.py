@@ -54,10 +54,9 @@ class EpochBatches(Sampler[Batch]):
         return self.num_samples // self.batch_size
 
     def __iter__(self) -> Iterator[Batch]:
-        # Not a generator function: the position is read when the iteration is asked for, not at the first batch.
-        return self._batches(*self.position())
-
-    def _batches(self, epoch: int, consumed: int) -> Iterator[Batch]:
+        # A generator function, so that the position is read with the first batch: a DataLoader with workers asks for
+        # two iterators and uses one.
+        epoch, consumed = self.position()
         order = epoch_order(self.num_samples, seed=self.seed, epoch=epoch)
         for batch in range(consumed, len(self)):
             first = batch * self.batch_size + self.rank * self.share

@@ -1,6 +1,6 @@
 """Where a run's files are, and its state.
 
-config.yaml overrides.yaml provenance.json status.json metrics.csv log.txt evaluation.json
+config.yaml overrides.yaml provenance.json status.json metrics.csv log.txt evaluation.json predictions.csv
 checkpoints/{best,last}.ckpt samples/ wandb/
 """
 
@@ -45,6 +45,10 @@ class RunFolder:
     @property
     def evaluation(self) -> Path:
         return self.path / "evaluation.json"
+
+    @property
+    def predictions(self) -> Path:
+        return self.path / "predictions.csv"
 
     @property
     def samples(self) -> Path:

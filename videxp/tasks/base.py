@@ -145,3 +145,7 @@ class VideoTask(LightningModule):
     def save_samples(self, folder: Any, datamodule: Any) -> list[Any]:
         """Write pictures and clips of the last test into `folder`; return their paths. Called on rank 0."""
         return []
+
+    def prediction_rows(self, datamodule: Any) -> list[dict[str, Any]]:
+        """One row for each sample that this process tested last, with at least `index`: what predictions.csv holds."""
+        raise NotImplementedError
