@@ -196,3 +196,15 @@ def test_hidden_frames_of_vp8_are_not_counted(tmp_path):
     assert (found.num_frames, found.decord_unsafe_reason) == (60, "packets that show no frame")
     with open_video(tmp_path / "hidden.webm", probe=found) as reader:
         assert [stamped_number(picture) for picture in reader.frames([59, 7, 30]).numpy()] == [59, 7, 30]
+
+
+@pytest.mark.parametrize("width", [24, 48, 72])
+def test_widths_that_decord_cannot_copy_are_not_given_to_it(tmp_path, width):
+    decord = pytest.importorskip("decord")
+    path = tmp_path / "narrow.mp4"
+    write_video(path, source_frames(4, (48, width)), fps=10)
+    with pytest.raises(decord.DECORDError):
+        decord.VideoReader(str(path), num_threads=1).get_batch([0, 1])
+    found = probe(path)
+    assert (found.decord_safe, found.decord_unsafe_reason) == (False, f"width {width}")
+    assert open_video(path, probe=found).frames([0, 3]).shape == (2, 48, width, 3)

@@ -13,7 +13,7 @@ class Samples(Callback):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def on_test_end(self, trainer: Trainer, pl_module: VideoTask) -> None:  # type: ignore[override]
+    def on_test_end(self, trainer: Trainer, pl_module: VideoTask) -> None:
         if not trainer.is_global_zero:
             return
         paths = pl_module.save_samples(self.folder, trainer.datamodule)  # type: ignore[attr-defined]

@@ -27,7 +27,7 @@ class StepMetrics(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: VideoTask) -> None:  # type: ignore[override]
         self.since, self.clips = time.perf_counter(), 0  # validation is no training time
 
-    def on_train_batch_end(  # type: ignore[override]
+    def on_train_batch_end(
         self, trainer: Trainer, pl_module: VideoTask, outputs: dict[str, Any], batch: dict[str, Tensor], batch_idx: int
     ) -> None:
         self.names = list(outputs["log"])
@@ -35,7 +35,8 @@ class StepMetrics(Callback):
         self.sums = values if self.sums is None else self.sums + values
         self.steps += 1
         self.clips += len(batch["index"]) * trainer.world_size
-        if (batch_idx + 1) % trainer.log_every_n_steps == 0 or trainer.is_last_batch:
+        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # Lightning sets it from outside the class
+        if (batch_idx + 1) % every == 0 or trainer.is_last_batch:
             self._write(trainer, pl_module)
 
     def _write(self, trainer: Trainer, task: VideoTask) -> None:

@@ -23,7 +23,7 @@ def parameter_groups(network: nn.Module, *, decay_norms_and_biases: bool) -> lis
         return [{"params": trainable}]
     decayed = [p for p in trainable if p.ndim > 1]
     plain = [p for p in trainable if p.ndim <= 1]
-    groups = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
 
 

@@ -4,10 +4,9 @@ Shapes: B videos, V views of a video (clips x crops, adjacent in the batch), K c
 """
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, cast
 
 import torch
-from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import MeanMetric, MetricCollection
@@ -65,6 +64,9 @@ class Classification(VideoTask):
         self.predictions: dict[str, list[Tensor]] = {}
         self.confusion_KK: Tensor | None = None
 
+    def _metrics(self, split: Split) -> MetricCollection:
+        return cast(MetricCollection, self.metrics[split])
+
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Any]:
         logits_BK = self(batch["video"])
         loss = cross_entropy(
@@ -84,8 +86,7 @@ class Classification(VideoTask):
     def evaluation_step(self, batch: dict[str, Tensor], split: Split) -> None:
         label_B = batch["label"]
         probabilities_BK = video_probabilities(self(batch["video"]).float(), videos=len(label_B))
-        metrics = self.metrics[split]
-        for name, metric in metrics.items():
+        for name, metric in self._metrics(split).items():
             if name == "loss":
                 metric.update(F.nll_loss(probabilities_BK.clamp_min(1e-12).log(), label_B), weight=len(label_B))
             else:
@@ -96,12 +97,11 @@ class Classification(VideoTask):
             self.predictions["probabilities"].append(probabilities_BK.cpu())
 
     def evaluation_metrics(self, split: Split) -> dict[str, Tensor]:
-        values = self.metrics[split].compute()
-        self.metrics[split].reset()
+        values = self._metrics(split).compute()
+        self._metrics(split).reset()
         self.confusion_KK = values.pop("confusion")
         return values
 
-    @rank_zero_only
     def save_samples(self, folder: Path, datamodule: Any) -> list[Path]:
         """The confusion matrix, and a strip of example clips with predicted and true label."""
         paths = []

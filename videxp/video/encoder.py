@@ -19,8 +19,9 @@ from av.video.stream import VideoStream
 from videxp.errors import BadRequest
 
 # One thread each, because with several the bytes depend on their number; closed GOPs, so that every reader can seek.
+# Without cpu-independent, x264 on a CPU with AVX-512 writes other bytes from run to run.
 ONE_THREAD = {
-    "libx264": {"x264-params": "open-gop=0", "preset": "veryfast"},
+    "libx264": {"x264-params": "open-gop=0:cpu-independent=1", "preset": "veryfast"},
     "libx265": {"x265-params": "open-gop=0:pools=none:frame-threads=1:log-level=none", "preset": "veryfast"},
     "libvpx": {"row-mt": "0", "deadline": "good", "cpu-used": "4", "b": "0", "auto-alt-ref": "0"},
     "libvpx-vp9": {"row-mt": "0", "deadline": "good", "cpu-used": "4", "b": "0"},

@@ -27,6 +27,9 @@ Verify = Literal["packets", "frames"]
 DECORD_CONTAINERS = frozenset({"mov", "matroska"})
 DECORD_CODECS = frozenset({"h264", "vp8", "vp9", "mjpeg"})
 
+# decord 0.6 takes the padding of such rows for a fourth channel and fails; found by trying all widths from 1 to 329.
+DECORD_WIDTHS_IT_MISTAKES = frozenset({1, 2, 3, 4, 6, 8, 12, 16, 24, 48, 72})
+
 
 @dataclass(frozen=True)
 class Probe:
@@ -144,7 +147,7 @@ def why_decord_unsafe(
         return "key frames that the container does not mark"
     if _has_leading_frames(packets):
         return "open GOP: frames shown before the key frame that they follow"
-    if 48 % display.width == 0:  # found by trying all widths: it copies padded rows into a buffer without padding
+    if display.width in DECORD_WIDTHS_IT_MISTAKES:
         return f"width {display.width}"
     return display.why_unusual
 
