@@ -24,10 +24,10 @@ class StepMetrics(Callback):
         self.clips = 0
         self.since = time.perf_counter()
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: VideoTask) -> None:  # type: ignore[override]
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: VideoTask) -> None:
         self.since, self.clips = time.perf_counter(), 0  # validation is no training time
 
-    def on_train_batch_end(
+    def on_train_batch_end(  # type: ignore[override]
         self, trainer: Trainer, pl_module: VideoTask, outputs: dict[str, Any], batch: dict[str, Tensor], batch_idx: int
     ) -> None:
         self.names = list(outputs["log"])

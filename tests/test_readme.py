@@ -1,0 +1,63 @@
+"""Every `$ videxp` command of the README is run, in its order, in one folder where the recipe is a shrunk one."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import videxp
+from tests.shrink import TINY
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+CONSOLE = re.findall(r"```console\n(.*?)```", README, flags=re.DOTALL)
+COMMANDS = [line.removeprefix("$ ") for block in CONSOLE for line in block.splitlines()]
+VIDEXP = [line.removeprefix("videxp ").split() for line in COMMANDS if line.startswith("videxp ")]
+
+SHRUNK = """# @package _global_
+# The main job, shrunk
+defaults:
+  - override /dataset: moving_digits
+  - override /model: cnn3d_small
+  - override /task: classification
+"""
+
+
+def nested(overrides: list[str]) -> str:
+    """`a.b=1` -> YAML lines `a: {b: 1}`, merged by first key."""
+    groups: dict[str, list[str]] = {}
+    for text in overrides:
+        key, value = text.split("=")
+        first, *rest = key.split(".")
+        inner = f"{rest[-1]}: {value}"
+        for part in reversed(rest[:-1]):
+            inner = f"{part}: {{{inner}}}"
+        groups.setdefault(first, []).append(inner)
+    layout = [line for line in groups["dataset"] if line.startswith("layout")]
+    groups["dataset"] = [line for line in groups["dataset"] if not line.startswith("layout")]
+    values = ", ".join(line.removeprefix("layout: {").removesuffix("}") for line in layout)
+    groups["dataset"].append(f"layout: {{{values}}}")
+    return "".join(f"{first}:\n" + "".join(f"  {line}\n" for line in lines) for first, lines in groups.items())
+
+
+def test_the_two_commands_come_first_and_are_targets_of_the_makefile():
+    makefile = (Path(__file__).parents[1] / "Makefile").read_text()
+    assert [command.split("#")[0].strip() for command in COMMANDS[:2]] == ["make run", "make test"]
+    assert all(f"\n{target}: install" in makefile or f"\n{target}: lint" in makefile for target in ("run", "test"))
+
+
+def test_the_readme_shows_every_command_that_there_is():
+    from videxp.cli import command_names
+
+    shown = {words[0] for words in VIDEXP}
+    assert set(command_names()) - shown == {"completion"}
+
+
+@pytest.mark.slow
+def test_every_command_of_the_readme_works(tmp_path: Path):
+    (tmp_path / "experiments/classification").mkdir(parents=True)
+    (tmp_path / "experiments/classification/moving_digits.yaml").write_text(SHRUNK + nested(TINY))
+    assert len(VIDEXP) > 10
+    for words in VIDEXP:
+        done = videxp(*words, cwd=tmp_path)
+        assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}\n{done.stderr}"
+        assert done.stdout
