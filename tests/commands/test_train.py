@@ -14,6 +14,7 @@ from tests.conftest import Run, train, videxp
 from tests.shrink import tiny
 from videxp.config import load_resolved
 from videxp.runs.metrics_file import last_values, read_metrics
+from videxp.video import open_video
 
 pytestmark = pytest.mark.slow
 Finished = tuple[Path, Run]
@@ -51,6 +52,8 @@ def test_the_run_folder_holds_config_provenance_metrics_checkpoints_pictures_and
         with Image.open(run / "samples" / picture) as image:
             assert image.width > 300
             assert len(np.unique(np.asarray(image.convert("L")))) > 20  # not an empty page
+    with open_video(run / "samples/prediction_clips.mp4") as clips:
+        assert (clips.num_frames, clips.size) == (4, (320, 640))  # 8 clips of 4 frames, 2 x 4 tiles of 160 pixels
     assert (run / "log.txt").stat().st_size > 0
 
 
@@ -73,7 +76,8 @@ def test_wandb_runs_offline_without_a_key_and_receives_metrics_config_and_pictur
     content = next(offline.glob("*.wandb")).read_bytes()
     for text in (b"val/accuracy", b"test/accuracy", b"num_frames", b"confusion_matrix"):
         assert text in content
-    assert [path.suffix for path in sorted((offline / "files/media").rglob("*.png"))] == [".png", ".png"]
+    media = [path for path in (offline / "files/media").rglob("*") if path.is_file()]
+    assert sorted(path.suffix for path in media) == [".mp4", ".png", ".png"]
     assert "API key" not in done.stdout + done.stderr
 
 

@@ -76,6 +76,10 @@ class ClipDataset(Dataset[dict[str, Any]]):
     def path(self, index: int) -> Path:
         return Path(self.root, self.columns["path"][index])
 
+    def clip_fps(self, index: int) -> float:
+        """Frames per second at which a clip of this sample plays as fast as its video."""
+        return self.choice.clip_fps or float(self.columns["fps"][index]) / self.choice.stride_frames
+
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
         """`video` uint8 [K,T,H,W,C], `label`, `index`, `epoch`.
 

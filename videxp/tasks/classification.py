@@ -15,12 +15,24 @@ from videxp.limits import Ge, Interval
 from videxp.losses.classification import cross_entropy
 from videxp.metrics.classification import classification_metrics
 from videxp.tasks.base import Split, VideoTask
-from videxp.tasks.pictures import save_confusion_matrix, save_prediction_strip
+from videxp.tasks.pictures import Example, save_confusion_matrix, save_prediction_clips, save_prediction_strips
 
 
 def video_probabilities(logits_NK: Tensor, *, videos: int) -> Tensor:
     """Softmax per view, averaged over the V = N / videos views of each video: [N,K] -> [B,K]."""
     return logits_NK.softmax(-1).unflatten(0, (videos, -1)).mean(1)
+
+
+def chosen_examples(rows: list[dict[str, Any]], *, count: int) -> list[dict[str, Any]]:
+    """`count` predictions worth a look: mistakes, as far as there are any, for half of them, the rest spread evenly."""
+
+    def spread(among: list[dict[str, Any]], number: int) -> list[dict[str, Any]]:
+        return [among[i * len(among) // number] for i in range(number)]
+
+    wrong = [row for row in rows if row["predicted"] != row["label"]]
+    right = [row for row in rows if row["predicted"] == row["label"]]
+    of_wrong = min(len(wrong), max(count // 2, count - len(right)))
+    return spread(wrong, of_wrong) + spread(right, min(len(right), count - of_wrong))
 
 
 class Classification(VideoTask):
@@ -103,18 +115,20 @@ class Classification(VideoTask):
         return values
 
     def save_samples(self, folder: Path, datamodule: Any) -> list[Path]:
-        """The confusion matrix, and a strip of example clips with predicted and true label."""
-        paths = []
-        if self.confusion_KK is not None:
-            paths.append(save_confusion_matrix(self.confusion_KK.cpu(), self.classes, folder / "confusion_matrix.png"))
+        """The confusion matrix, and example clips with predicted and true label, as a picture and moving."""
+        assert self.confusion_KK is not None
         videos = datamodule.dataset("test")
-        rows = self.prediction_rows(datamodule)
-        chosen = [
-            rows[round(i)] for i in torch.linspace(0, len(rows) - 1, min(self.example_videos, len(rows))).tolist()
-        ]
-        examples = [(videos[0, row["index"]]["video"][0], row["predicted"], row["label"]) for row in chosen]
-        if examples:
-            paths.append(save_prediction_strip(examples, folder / "predictions.png"))
+        rows = chosen_examples(self.prediction_rows(datamodule), count=self.example_videos)
+        paths = [save_confusion_matrix(self.confusion_KK.cpu(), self.classes, folder / "confusion_matrix.png")]
+        if rows:
+            examples = [
+                Example(videos[0, row["index"]]["video"][0], predicted=row["predicted"], true=row["label"])
+                for row in rows
+            ]
+            paths.append(save_prediction_strips(examples, folder / "predictions.png"))
+            paths.append(
+                save_prediction_clips(examples, folder / "prediction_clips.mp4", fps=videos.clip_fps(rows[0]["index"]))
+            )
         return paths
 
     def prediction_rows(self, datamodule: Any) -> list[dict[str, Any]]:

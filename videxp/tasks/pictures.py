@@ -1,10 +1,14 @@
 """Pictures of what a task does: a confusion matrix, and strips of frames with labels."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
+from torch.nn import functional as F
+
+from videxp.video import write_video
 
 RIGHT, WRONG = "#1a7f37", "#cf222e"
 
@@ -42,23 +46,60 @@ def save_confusion_matrix(counts_KK: Tensor, classes: list[str], path: Path) -> 
     return path
 
 
-def save_prediction_strip(examples: list[tuple[Tensor, str, str]], path: Path, *, frames_shown: int = 8) -> Path:
-    """One row per example: frames of its clip, with the predicted and, where that is wrong, the true label.
+@dataclass(frozen=True)
+class Example:
+    """A clip, uint8 [T,H,W,C], with what was predicted for it."""
 
-    examples: (clip uint8 [T,H,W,C], predicted class, true class).
-    """
+    clip_THWC: Tensor
+    predicted: str
+    true: str
+
+    @property
+    def colour(self) -> str:
+        return RIGHT if self.predicted == self.true else WRONG
+
+    @property
+    def text(self) -> str:
+        return self.predicted if self.predicted == self.true else f"{self.predicted}\n(true: {self.true})"
+
+
+def save_prediction_strips(examples: list[Example], path: Path, *, frames_shown: int = 8) -> Path:
+    """One row per example: frames of its clip, with the predicted and, where that is wrong, the true label."""
     figure = _figure(1.1 * frames_shown + 1.8, 1.25 * len(examples) + 0.2)
     grid = figure.subplots(len(examples), frames_shown, squeeze=False)
-    for row, (clip_THWC, predicted, true) in zip(grid, examples):
-        times = np.linspace(0, len(clip_THWC) - 1, frames_shown).round().astype(int)
+    for row, example in zip(grid, examples):
+        times = np.linspace(0, len(example.clip_THWC) - 1, frames_shown).round().astype(int)
         for axes, time in zip(row, times):
-            axes.imshow(clip_THWC[time].numpy())
+            axes.imshow(example.clip_THWC[time].numpy())
             axes.set_xticks([])
             axes.set_yticks([])
-        right = predicted == true
-        text = predicted if right else f"{predicted}\n(true: {true})"
-        colour = RIGHT if right else WRONG
-        row[0].set_ylabel(text, rotation=0, ha="right", va="center", fontsize=9, color=colour)
+        row[0].set_ylabel(example.text, rotation=0, ha="right", va="center", fontsize=9, color=example.colour)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
     return path
+
+
+def save_prediction_clips(
+    examples: list[Example], path: Path, *, fps: float, columns: int = 4, tile_pixels: int = 160
+) -> Path:
+    """A grid of all clips, playing, in the order of the strips; green frames around what is right, red around wrong."""
+    tiles = [_framed(example, tile_pixels) for example in examples]  # of [T,H,W,C]
+    blank = np.zeros_like(tiles[0])
+    tiles += [blank] * (-len(tiles) % columns)
+    rows = [np.concatenate(tiles[i : i + columns], axis=2) for i in range(0, len(tiles), columns)]
+    write_video(path, np.concatenate(rows, axis=1), fps=fps)
+    return path
+
+
+def _framed(example: Example, side: int, *, border: int = 4) -> np.ndarray:
+    """The clip as squares of `side` pixels, uint8 [T,side,side,3], its middle cut out, in a coloured frame."""
+    video_TCHW = example.clip_THWC.permute(0, 3, 1, 2)
+    height, width = video_TCHW.shape[2:]
+    cut = min(height, width)
+    top, left = (height - cut) // 2, (width - cut) // 2
+    square = video_TCHW[:, :, top : top + cut, left : left + cut]
+    inner = F.interpolate(square, size=(side - 2 * border,) * 2, mode="bilinear", antialias=True)
+    colour = np.array([int(example.colour[i : i + 2], 16) for i in (1, 3, 5)], dtype=np.uint8)
+    tile = np.broadcast_to(colour, (len(inner), side, side, 3)).copy()
+    tile[:, border:-border, border:-border] = inner.permute(0, 2, 3, 1).numpy()
+    return tile
