@@ -36,18 +36,23 @@ class Experiment:
     trainer: Trainer
 
 
-def build_task(cfg: DictConfig, datamodule: VideoDataModule) -> VideoTask:
+def build_task(cfg: DictConfig, *, classes: list[str]) -> VideoTask:
     """Network, optimizer and schedule go into the task; what the data decides is filled in."""
-    network = build(
-        cfg.model, num_classes=datamodule.num_classes, num_frames=datamodule.num_frames, size=datamodule.size
-    )
+    network = build(cfg.model, num_classes=len(classes), num_frames=cfg.dataset.num_frames, size=cfg.dataset.size)
     return build(
         cfg.task,
         network=network,
         optimizer=build(cfg.optimizer),
         scheduler=build(cfg.scheduler),
-        classes=datamodule.classes,
+        classes=classes,
     )
+
+
+def load_task(cfg: DictConfig, checkpoint: Path) -> VideoTask:
+    """A trained task from a run's files alone: its data need not be there. In evaluation mode, on the CPU."""
+    task = build_task(cfg, classes=torch.load(checkpoint, map_location="cpu", weights_only=True)["classes"])
+    load_weights(task, checkpoint)
+    return task.eval()
 
 
 def build_trainer(cfg: DictConfig, *, root: Path, loggers: list[Logger], callbacks: list[Callback]) -> Trainer:
@@ -92,7 +97,7 @@ def build_experiment(
 ) -> Experiment:
     """Seed first: the same seed gives the same initial weights."""
     seed_everything(cfg.seed, verbose=False)
-    task = build_task(cfg, datamodule)
+    task = build_task(cfg, classes=datamodule.classes)
     if cfg.hardware.compile:
         task.network.compile()  # in place: state-dict keys stay as they are
     return Experiment(datamodule, task, build_trainer(cfg, root=root, loggers=loggers, callbacks=callbacks))

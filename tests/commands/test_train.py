@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,23 @@ def test_same_seed_gives_the_same_weights_bit_for_bit_whatever_the_number_of_wor
         assert same(weights(other), weights(run))
     another_seed = train("seed=1", "logger=csv", cwd=workplace, run="runs/seed1")
     assert not same(weights(another_seed), weights(run))
+
+
+def test_predict_needs_only_the_run_folder_and_agrees_with_the_test(finished: Finished, tmp_path: Path):
+    run, _ = finished
+    done = videxp("evaluate", str(run), "--json", cwd=run.parents[1])
+    assert done.returncode == 0, done.stderr
+    with (run / "predictions.csv").open() as file:
+        tested = next(csv.DictReader(file))
+    video = run.parents[1] / load_resolved(run / "config.yaml").dataset.root / tested["path"]
+    alone = shutil.copytree(run, tmp_path / "run")
+    done = videxp("predict", str(alone), str(video), "-o", "labels.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (labelled,) = json.loads((tmp_path / "labels.json").read_text())
+    assert labelled["label"] == tested["predicted"]
+    assert labelled["probabilities"][labelled["label"]] == pytest.approx(float(tested["probability"]), abs=1e-4)
+    assert not (tmp_path / "data").exists()
+    assert not (tmp_path / "cache").exists()
 
 
 def test_several_loggers_at_once(workplace: Path):

@@ -73,7 +73,7 @@ def try_one_batch(cfg: "DictConfig") -> dict[str, Any]:
     datamodule = config.build(cfg.dataset)
     datamodule.prepare()
     datamodule.setup("fit")
-    task = build_task(cfg, datamodule).eval()
+    task = build_task(cfg, classes=datamodule.classes).eval()
     device = "cuda" if torch.cuda.is_available() and cfg.hardware.accelerator != "cpu" else "cpu"
     task.to(device)
     loaded = next(iter(datamodule.train_dataloader()))

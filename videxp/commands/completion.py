@@ -31,6 +31,6 @@ def _query(action: str, line: str) -> int:
     elif words[1] in WITH_OVERRIDES and len(words) == 2:
         print(" ".join(choice.name for choice in config.recipes() if choice.name.startswith(last)))
     elif words[1] in WITH_OVERRIDES:
-        os.environ["COMP_LINE"] = " ".join([words[0], *words[3:], last])
+        os.environ["COMP_LINE"] = " ".join([words[0], f"experiments={words[2]}", *words[3:], last])
         return config.run_hydra_flag(words[2], ["-sc", action])
     return 0  # other commands take files: the shell completes those

@@ -20,15 +20,18 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
 
+    from videxp.runs.folder import open_run
+
+    run = open_run(options.run)  # before the slow imports
+    cfg = config.load_resolved(run.config, overrides=options.overrides)
+
     from rich.console import Console
 
     from videxp.commands.train import quiet_libraries
     from videxp.experiment import build_experiment, load_weights
-    from videxp.runs.folder import open_run, write_json
+    from videxp.runs.folder import write_json
     from videxp.runs.progress import ProgressBar
 
-    run = open_run(options.run)
-    cfg = config.load_resolved(run.config, overrides=options.overrides)
     quiet_libraries()
     datamodule = config.build(cfg.dataset)
     datamodule.prepare()

@@ -20,22 +20,22 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     paths = expand(options.inputs)
 
+    from videxp.runs.folder import open_run
+
+    run = open_run(options.run)  # before the slow imports
+    cfg = config.load_resolved(run.config)
+
     from videxp.commands.train import quiet_libraries
     from videxp.deploy import label_video
-    from videxp.experiment import build_task, load_weights
-    from videxp.runs.folder import open_run, write_json
+    from videxp.experiment import load_task
+    from videxp.runs.folder import write_json
     from videxp.tasks import Classification
 
-    run = open_run(options.run)
-    cfg = config.load_resolved(run.config)
     quiet_libraries()
-    datamodule = config.build(cfg.dataset)
-    datamodule.prepare()
-    task = build_task(cfg, datamodule)
+    datamodule = config.build(cfg.dataset)  # for its clips and transforms; the data need not be there
+    task = load_task(cfg, run.checkpoint())
     if not isinstance(task, Classification):
         raise BadRequest(f"{options.run} is a run of {type(task).__name__}: predict labels classification runs only")
-    load_weights(task, run.checkpoint())
-    task.eval()
     results = [label_video(task, datamodule, path) for path in paths]
     if options.output is None:
         print(json.dumps(results, indent=2, ensure_ascii=False))

@@ -23,8 +23,7 @@ from videxp.config.sources import mount
 from videxp.errors import BadRequest
 
 VERSION_BASE = "1.3"
-COMPLETION_FLAGS = {"--shell-completion", "-sc"}  # their value, query=bash, looks like an override
-FLAGS_WITH_A_VALUE = {"--cfg", "-c", "--package", "-p", "--info", "-i", *COMPLETION_FLAGS}
+FLAGS_WITH_A_VALUE = {"--cfg", "-c", "--package", "-p", "--info", "-i"}
 # Six hexadecimal digits, the same for the whole process: the end of the run folder's name.
 RUN_ID = os.urandom(3).hex()
 
@@ -151,8 +150,7 @@ def _flags_apart(argv: list[str]) -> tuple[list[str], list[str]]:
     flags: list[str] = []
     overrides: list[str] = []
     for argument in argv:
-        before = flags[-1] if flags else ""
-        is_value = before in FLAGS_WITH_A_VALUE and ("=" not in argument or before in COMPLETION_FLAGS)
+        is_value = bool(flags) and flags[-1] in FLAGS_WITH_A_VALUE and "=" not in argument
         (flags if argument.startswith("-") or is_value else overrides).append(argument)
     return overrides, flags
 

@@ -76,6 +76,10 @@ class Classification(VideoTask):
         self.predictions: dict[str, list[Tensor]] = {}
         self.confusion_KK: Tensor | None = None
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["classes"] = self.classes  # so that a run can label files where its data is not
+
     def _metrics(self, split: Split) -> MetricCollection:
         return cast(MetricCollection, self.metrics[split])
 

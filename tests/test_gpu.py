@@ -1,0 +1,42 @@
+"""What needs a GPU: run by `pytest -m gpu` where one is there."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import train
+from videxp.transforms import EvalTransform, TrainTransform
+
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")]
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_the_main_job_trains_on_a_gpu(tmp_path: Path, precision: str):
+    run = train("hardware=gpu", f"hardware.precision={precision}", "logger=csv", cwd=tmp_path)
+    assert json.loads((run / "status.json").read_text())["state"] == "finished"
+    assert json.loads((run / "provenance.json").read_text())["gpus"]
+
+
+def test_all_gpus_train_together(tmp_path: Path):
+    devices = torch.cuda.device_count()
+    run = train("hardware=ddp", f"dataset.batch_size={4 * devices}", "logger=csv", cwd=tmp_path)
+    assert json.loads((run / "provenance.json").read_text())["world_size"] == devices
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        EvalTransform(size=56, resize=64, crops=3),
+        TrainTransform(size=56, brightness=0.4, saturation=0.4, hue=0.1, seed=0),
+    ],
+    ids=["eval", "train"],
+)
+def test_transforms_give_on_the_gpu_what_they_give_on_the_cpu(transform: torch.nn.Module):
+    video = torch.randint(0, 256, (2, 4, 72, 96, 3), dtype=torch.uint8)
+    batch = {"video": video, "label": torch.zeros(2).long(), "index": torch.arange(2), "epoch": torch.zeros(2).long()}
+    on_cpu = transform(batch)["video"]
+    on_gpu = transform({**batch, "video": video.cuda()})["video"].cpu()
+    # uint8 resizing rounds to whole grey levels on the CPU; the GPU resizes in float32: one level of std 0.22
+    torch.testing.assert_close(on_gpu, on_cpu, rtol=0, atol=1.5 / 255 / 0.21)
