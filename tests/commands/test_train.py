@@ -160,3 +160,27 @@ def test_hydra_flags_work(tmp_path: Path, listing):
     info = videxp("train", "classification/moving_digits", "--info", "searchpath", cwd=tmp_path)
     assert "file://" in info.stdout
     assert listing(tmp_path) == set()
+
+
+def test_accumulation_takes_fewer_steps_and_the_schedule_ends_where_it_should(workplace: Path):
+    overrides = ["trainer.accumulate_grad_batches=2", "trainer.gradient_clip_val=1.0", "optimizer=sgd", "logger=csv"]
+    run = train(*overrides, "scheduler.final_factor=0.5", cwd=workplace, run="runs/accumulation")
+    checkpoint = torch.load(run / "checkpoints/last.ckpt", weights_only=True)
+    assert checkpoint["global_step"] == 2 * 3  # 2 epochs of 5 batches: 2 + 2 + 1
+    assert checkpoint["seen"] == {"batches": 10, "clips": 80}
+    rates = [row["learning_rate"] for row in read_metrics(run / "metrics.csv") if "learning_rate" in row]
+    assert rates[-1] == pytest.approx(0.5 * 3.0e-3)
+
+
+def test_compiling_leaves_the_names_of_the_weights_as_they_are(finished: Finished, tmp_path: Path):
+    from videxp.experiment import build_experiment
+
+    cfg = load_resolved(finished[0] / "config.yaml", overrides=["hardware.compile=true"])
+
+    class Data:
+        classes = ["a", "b"]
+
+    compiled = build_experiment(cfg, Data(), root=tmp_path, loggers=[], callbacks=[]).task.network  # type: ignore[arg-type]
+    assert compiled._compiled_call_impl is not None
+    assert not any("_orig_mod" in name for name in compiled.state_dict())
+    assert any("_orig_mod" in name for name in torch.compile(compiled).state_dict())  # the stock way

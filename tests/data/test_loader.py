@@ -1,0 +1,73 @@
+"""A worker that hangs or dies is noticed, and said in words."""
+
+import os
+import signal
+import time
+from typing import Any
+
+import pytest
+from torch.utils.data import DataLoader, Dataset
+
+from videxp.data.loader import ClipLoader
+from videxp.errors import VidexpError
+
+
+class Stuck(Dataset[dict[str, Any]]):
+    """A file system that does not answer, or a decoder that crashes, at sample 1."""
+
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        if index == 1 and self.fault == "hangs":
+            time.sleep(600)
+        if index == 1:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return {"index": index}
+
+
+def read_all(loader: DataLoader[Any]) -> None:
+    for _ in loader:
+        pass
+
+
+@pytest.mark.slow
+def test_a_worker_that_hangs_is_an_error_that_says_what_to_do():
+    with pytest.raises(VidexpError, match=r"for 2 s: one hangs.*\n.*dataset\.timeout_seconds"):
+        read_all(ClipLoader(Stuck("hangs"), num_workers=1, timeout=2, multiprocessing_context="fork"))
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_is_an_error_that_says_what_to_do():
+    with pytest.raises(VidexpError, match=r"exited unexpectedly\n.*dataset\.num_workers=0") as caught:
+        read_all(ClipLoader(Stuck("crashes"), num_workers=1, timeout=60, multiprocessing_context="fork"))
+    assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.slow
+def test_a_stock_loader_would_wait_for_a_hanging_worker():
+    before = time.monotonic()
+    with pytest.raises(TimeoutError), alarm(seconds=3):
+        read_all(DataLoader(Stuck("hangs"), num_workers=1, multiprocessing_context="fork"))
+    assert time.monotonic() - before > 2.9
+
+
+class alarm:
+    """Raises TimeoutError in the block after some seconds."""
+
+    def __init__(self, *, seconds: int) -> None:
+        self.seconds = seconds
+
+    def __enter__(self) -> None:
+        def stop(*_: object) -> None:
+            raise TimeoutError
+
+        self.before = signal.signal(signal.SIGALRM, stop)
+        signal.alarm(self.seconds)
+
+    def __exit__(self, *_: object) -> None:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, self.before)
