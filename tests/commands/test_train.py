@@ -5,6 +5,8 @@ import json
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -177,10 +179,20 @@ def test_compiling_leaves_the_names_of_the_weights_as_they_are(finished: Finishe
 
     cfg = load_resolved(finished[0] / "config.yaml", overrides=["hardware.compile=true"])
 
-    class Data:
-        classes = ["a", "b"]
-
-    compiled = build_experiment(cfg, Data(), root=tmp_path, loggers=[], callbacks=[]).task.network  # type: ignore[arg-type]
+    data: Any = SimpleNamespace(classes=["a", "b"])
+    compiled = build_experiment(cfg, data, root=tmp_path, loggers=[], callbacks=[]).task.network
     assert compiled._compiled_call_impl is not None
     assert not any("_orig_mod" in name for name in compiled.state_dict())
     assert any("_orig_mod" in name for name in torch.compile(compiled).state_dict())  # the stock way
+
+
+def test_views_of_a_video_count_as_one_video(finished: Finished, workplace: Path):
+    run, _ = finished
+    views = ["dataset.test_clips=2", "dataset.test_transform.crops=3", "dataset.eval_batch_size=5"]
+    done = videxp("evaluate", str(run), *views, "--json", cwd=workplace)
+    assert done.returncode == 0, done.stderr
+    with (run / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 31
+    by_hand = sum(row["label"] == row["predicted"] for row in rows) / 31
+    assert json.loads(done.stdout)["metrics"]["test/accuracy"] == pytest.approx(by_hand, abs=1e-6)
