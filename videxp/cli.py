@@ -12,6 +12,8 @@ from videxp.errors import BadRequest, VidexpError
 def main(argv: list[str] | None = None) -> int:
     """Run one command. Exit status: 0 done, 1 failed while running, 2 bad request, 130 Ctrl-C."""
     arguments = sys.argv[1:] if argv is None else argv
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.append(here)  # last, so that it hides nothing: a researcher's own models lie there
     try:
         return _dispatch(arguments)
     except VidexpError as error:

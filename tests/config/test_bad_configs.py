@@ -55,7 +55,7 @@ OTHERS = [
         ["~callbacks.checkpoint.monitor"],
         "callbacks.checkpoint.monitor: missing; videxp.runs.checkpoint.Checkpoint needs it",
     ),
-    (["model=null"], "model=null: choose one by its name (videxp list models), or leave it out: ~model"),
+    (["model=null"], "model=null: choose one by its name (videxp list models)"),
     # types and ranges
     (["optimizer.lr=abc"], "optimizer.lr=abc: wrong type; takes a number"),
     (["optimizer.lr='1e-3'"], "optimizer.lr=1e-3: wrong type; takes a number, not text: write 1e-3 without quotes"),

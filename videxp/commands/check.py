@@ -4,6 +4,7 @@ With --batch the data is prepared, everything is built, and one batch goes throu
 """
 
 import json
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from videxp import config
@@ -44,7 +45,9 @@ def main(arguments: list[str]) -> int:
     for name, text in found.items():
         print(f"  {name:<10} {text}")
     if "--batch" not in flags:
-        print(f"  next       videxp check {recipe} --batch, videxp train {' '.join([recipe, *overrides])}")
+        request = shlex.join([recipe, *overrides])
+        print(f"  next       videxp check {request} --batch")
+        print(f"             videxp train {request}")
     return 0
 
 

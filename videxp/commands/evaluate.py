@@ -54,14 +54,15 @@ def main(arguments: list[str]) -> int:
         "videos_per_second": round(datamodule.counts["test"] / seconds, 2),
     }
     write_json(run.evaluation, result)
-    write_predictions(run.predictions, rows)
+    if rows:
+        write_predictions(run.predictions, rows)
     if options.json:
         print(json.dumps(result))
         return 0
     for name, value in result["metrics"].items():
         console.print(f"{name:<26}{value:.4f}")
     console.print(f"{datamodule.counts['test']} videos, {result['videos_per_second']:.0f} videos/s", soft_wrap=True)
-    console.print(f"{run.evaluation}, {run.predictions}", soft_wrap=True)
+    console.print(f"{run.evaluation}{f', {run.predictions}' if rows else ''}", soft_wrap=True)
     return 0
 
 

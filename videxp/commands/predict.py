@@ -3,12 +3,15 @@
 import argparse
 import glob
 import json
+import sys
 from pathlib import Path
+from typing import Any
 
 from videxp import config
-from videxp.errors import BadRequest
+from videxp.errors import BadRequest, VidexpError
 
 SUMMARY = "RUN INPUT... -o OUT       labels for video files, as JSON"
+MAX_NAMED = 3  # files on the terminal; all are in the output
 VIDEO_SUFFIXES = {".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".gif"}
 
 
@@ -26,7 +29,6 @@ def main(arguments: list[str]) -> int:
     cfg = config.load_resolved(run.config)
 
     from videxp.commands.train import quiet_libraries
-    from videxp.deploy import label_video
     from videxp.experiment import load_task
     from videxp.runs.folder import write_json
     from videxp.tasks import Classification
@@ -36,13 +38,26 @@ def main(arguments: list[str]) -> int:
     task = load_task(cfg, run.checkpoint())
     if not isinstance(task, Classification):
         raise BadRequest(f"{options.run} is a run of {type(task).__name__}: predict labels classification runs only")
-    results = [label_video(task, datamodule, path) for path in paths]
+    results = [_labelled_or_error(task, datamodule, path) for path in paths]
+    failed = [result for result in results if "error" in result]
     if options.output is None:
         print(json.dumps(results, indent=2, ensure_ascii=False))
     else:
         write_json(options.output, results)
-        print(f"{len(results)} videos -> {options.output}")
-    return 0
+        print(f"{len(results) - len(failed)} of {len(results)} videos -> {options.output}")
+    for result in failed[:MAX_NAMED]:
+        print(f"videxp: {result['error'].splitlines()[0]}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _labelled_or_error(task: Any, datamodule: Any, path: Path) -> dict[str, Any]:
+    """One unreadable file among thousands must not cost the others."""
+    from videxp.deploy import label_video
+
+    try:
+        return label_video(task, datamodule, path)
+    except VidexpError as error:
+        return {"path": str(path), "error": str(error)}
 
 
 def expand(inputs: list[str]) -> list[Path]:

@@ -59,7 +59,7 @@ def _without_echoes(problems: list[Problem]) -> list[Problem]:
     """A wrong value that other keys take over by interpolation is one problem: the one nearest to the root."""
 
     def may_be_echo(problem: Problem) -> bool:
-        return problem.value == "???" or problem.message.startswith(("wrong type", "out of range"))
+        return problem.value == "???" or problem.message.startswith(("wrong type", "wrong value", "out of range"))
 
     first: dict[tuple[str, str], Problem] = {}
     for problem in sorted(filter(may_be_echo, problems), key=lambda problem: problem.key.count(".")):

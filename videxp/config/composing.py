@@ -24,6 +24,16 @@ from videxp.errors import BadRequest
 
 VERSION_BASE = "1.3"
 FLAGS_WITH_A_VALUE = {"--cfg", "-c", "--package", "-p", "--info", "-i"}
+HYDRA_FLAGS = {
+    *FLAGS_WITH_A_VALUE,
+    "--help",
+    "-h",
+    "--hydra-help",
+    "--version",
+    "--resolve",
+    "--shell-completion",
+    "-sc",
+}
 # Six hexadecimal digits, the same for the whole process: the end of the run folder's name.
 RUN_ID = os.urandom(3).hex()
 
@@ -133,6 +143,11 @@ def run_hydra_flag(recipe: str, argv: list[str]) -> int:
 
     before, handlers, level = sys.argv, list(logging.root.handlers), logging.root.level
     overrides, flags = _flags_apart(argv)
+    for flag in flags:
+        if flag.startswith("-") and flag.partition("=")[0] not in HYDRA_FLAGS:
+            raise BadRequest(
+                f"{flag}: unknown flag; values are given as key=value, and flags are Hydra's: --cfg job, --info"
+            )
     sys.argv = [before[0], f"experiments={name}", *overrides, *flags]
     try:
         hydra.main(version_base=VERSION_BASE, config_path=str(own_folder("conf")), config_name="config")(nothing)()

@@ -33,6 +33,8 @@ def check_fit(plain: dict[str, Any], *, broken: set[str]) -> list[Problem]:
             problems += _check_batch(plain)
     if sound("task._target_"):
         problems += _check_monitors(plain)
+    if sound("callbacks"):
+        problems += _check_checkpoint(plain.get("callbacks") or {})
     if sound("model._target_", "dataset.num_frames", "dataset.size"):
         problems += _check_clip(plain)
     if sound("dataset"):
@@ -100,7 +102,7 @@ def _check_monitors(plain: dict[str, Any]) -> Iterator[Problem]:
     better = task.constants.get("metric_names") if task else None
     if not isinstance(better, dict):
         return
-    logged = {**{f"val/{name}": mode for name, mode in better.items()}, "train/loss": "min"}
+    logged = {f"val/{name}": mode for name, mode in better.items()}
     watchers = {"task": plain.get("task"), **{f"callbacks.{k}": v for k, v in (plain.get("callbacks") or {}).items()}}
     for path, node in watchers.items():
         if not isinstance(node, dict) or not isinstance(node.get("monitor"), str) or node["monitor"] == "???":
@@ -112,6 +114,13 @@ def _check_monitors(plain: dict[str, Any]) -> Iterator[Problem]:
         elif node.get("mode") in ("min", "max") and logged.get(name, node["mode"]) != node["mode"]:
             word = "higher" if logged[name] == "max" else "lower"
             yield Problem(f"{path}.mode", node["mode"], f"{name} is better when {word}; {path}.mode={logged[name]}")
+
+
+def _check_checkpoint(callbacks: dict[str, Any]) -> Iterator[Problem]:
+    """`callbacks=early_stopping` replaces the default choice, which writes the weights."""
+    if not any(_target(node).endswith(".Checkpoint") for node in callbacks.values()):
+        chosen = ",".join(["checkpoint", *callbacks])
+        yield Problem("callbacks", list(callbacks), f"no weights would be saved; callbacks=[{chosen}]")
 
 
 # --- data and model ----------------------------------------------------------------------------------------------

@@ -40,7 +40,9 @@ def check_overrides(overrides: list[str]) -> tuple[list[Problem], list[str]]:
             problems.append(Problem(text, NOTHING, _syntax_remedy(text)))
             continue
         deletes = override.type == OverrideType.DEL
-        if key == "experiments":
+        if not key:
+            problems.append(Problem(text, NOTHING, _syntax_remedy(text)))
+        elif key == "experiments":
             problems.append(Problem(key, value_of(text), "the recipe is the command's first argument"))
         elif override.is_sweep_override():
             message = f"several values; write {key}=[...] for a list, or run once for each value"
@@ -48,7 +50,7 @@ def check_overrides(overrides: list[str]) -> tuple[list[Problem], list[str]]:
         elif not deletes and text.rstrip().endswith("=") and override.value() == "":
             problems.append(Problem(f"{key}=", NOTHING, f"no value; write {key}=VALUE, {key}=null or {key}=''"))
         elif not deletes and key in groups() and not isinstance(override.value(), str | list | dict):
-            message = f"choose one by its name ({listing(key)}), or leave it out: ~{key}"
+            message = f"choose one by its name ({listing(key)})"
             problems.append(Problem(key, value_of(text), message))
         elif (key, deletes) in first:
             message = f"given twice ({first[key, deletes]} before); keep one of them"

@@ -226,4 +226,5 @@ def _in_words(value: Any, expected: str) -> str:
         return f"wrong type; takes {expected}: write {int(value)}"
     if "number" in expected and isinstance(value, str) and re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", value, re.I):
         return f"wrong type; takes {expected}, not text: write {value} without quotes"
-    return f"wrong type; takes {expected}"
+    kind = "value" if isinstance(value, str) and expected.startswith("one of ") else "type"
+    return f"wrong {kind}; takes {expected}"

@@ -98,7 +98,7 @@ def _metrics_text(trainer: Trainer, task: VideoTask) -> str:
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, StepMetrics):
             values |= callback.latest
-    for name in (f"val/{name}" for name in task.headline):
+    for name in (f"val/{name}" for name in task.headline or task.metric_names):
         if name in trainer.callback_metrics:
             values[name] = float(trainer.callback_metrics[name])
     return "  ".join(f"{name} {value:.4g}" for name, value in values.items())

@@ -39,7 +39,7 @@ class VideoTask(LightningModule):
     """Name -> "max" or "min" (which is better), logged as `val/<name>` and `test/<name>`."""
 
     headline: ClassVar[tuple[str, ...]] = ()
-    """The names of `metric_names` that a progress bar has room for."""
+    """The names of `metric_names` that a progress bar has room for; none given: all."""
 
     def __init__(
         self,
@@ -148,4 +148,4 @@ class VideoTask(LightningModule):
 
     def prediction_rows(self, datamodule: Any) -> list[dict[str, Any]]:
         """One row for each sample that this process tested last, with at least `index`: what predictions.csv holds."""
-        raise NotImplementedError
+        return []
