@@ -35,10 +35,7 @@ def main(arguments: list[str]) -> int:
     runs, rows = _selected([read_run(path) for path in paths], options)
     wanted = [name for text in options.metrics or [] for name in text.split(",") if name]
     columns = comparison.table_columns(runs, metrics=wanted)
-    if wanted or not (options.json or options.csv):
-        in_files = [c for c in columns if c.shown]
-    else:
-        in_files = columns
+    in_files = comparison.file_columns(columns) if wanted else columns
     if options.html:
         _write_page(Path(options.html), runs, rows, columns, limit_megabytes=options.max_sample_megabytes)
     if options.csv and options.csv != "-":
@@ -175,7 +172,7 @@ def _grid(names: list[str], rows: list["Row"], columns: list["Column"]) -> list[
 
 def _in_pieces(grid: list[list[str]], columns: list["Column"], *, width: int) -> list["Table"]:
     """Tables one below another, each with the runs' names and as many columns as fit."""
-    pieces: list["Table"] = []
+    pieces: list[Table] = []
     taken: list[int] = []
     for number in range(len(columns) + 1):
         more = [*taken, number] if number < len(columns) else []

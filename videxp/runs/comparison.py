@@ -82,6 +82,12 @@ def table_columns(runs: list[Run], *, metrics: list[str] | None = None) -> list[
     return [*columns, *costs, Column("trouble", "trouble", shown=any(run.trouble for run in runs))]
 
 
+def file_columns(columns: list[Column]) -> list[Column]:
+    """All but the metrics that were not chosen; a file has last and best of a metric though they are the same."""
+    chosen = {column.key for column in columns if column.kind == "last" and column.shown}
+    return [c for c in columns if c.kind not in ("last", "best") or c.key.removesuffix(BEST) in chosen]
+
+
 def differing_columns(configs: list[dict[str, Any]]) -> list[Column]:
     """Config keys that have not the same value in all runs.
 
@@ -216,9 +222,9 @@ def _is_nan(value: Any) -> bool:
 
 def cell_text(column: Column, row: Row) -> str:
     """What the table shows: metrics with four places, times in words, a class by its name, nothing for no value."""
-    value = row.get(column.key)
-    if column.key not in row or (value is None and column.kind != "config"):
+    if column.key not in row or (row[column.key] is None and column.kind != "config"):
         return ""
+    value = row[column.key]
     if column.key == "seconds":
         return duration(value)
     if column.kind in ("last", "best"):

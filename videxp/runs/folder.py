@@ -74,23 +74,27 @@ class RunFolder:
         return self
 
     def set_state(self, state: State, *, cause: str | None = None) -> None:
-        """Write status.json; `seconds` is the time spent so far in all attempts, without the pauses between them."""
-        now = datetime.now(timezone.utc)
-        before = self.status() if self.state.exists() else {}
-        going = before.get("state") == "running"
-        new_attempt = state == "running" or "attempt_started" not in before
-        status: dict[str, Any] = {
-            "state": state,
-            "time": _iso(now),
-            "started": before.get("started", _iso(now)),
-            "attempt_started": _iso(now) if new_attempt else before["attempt_started"],
-        }
-        # An attempt that was killed left no end: its last row is the best that is known.
-        end = _modified(self.metrics) if going and state == "running" else now
-        status["seconds"] = round(before.get("seconds", 0.0) + (seconds_since(before, end) if going else 0.0), 1)
+        status = {"state": state, "time": _iso(_now()), **self._times(state)}
         if cause is not None:
             status["cause"] = cause
         write_json(self.state, status)
+
+    def _times(self, state: State) -> dict[str, Any]:
+        """When the run and its newest attempt began, and the seconds of all attempts, without the pauses between."""
+        try:
+            before = self.status()
+        except (OSError, ValueError):
+            before = {}
+        going = before.get("state") == "running"
+        # An attempt that was killed left no end: its last row is the latest that is known.
+        end = _modified(self.metrics) if state == "running" else _now()
+        seconds = before.get("seconds", 0.0) + (seconds_since(before, end) if going else 0.0)
+        new = state == "running" or "attempt_started" not in before
+        return {
+            "started": before.get("started", _iso(_now())),
+            "attempt_started": _iso(_now()) if new else before["attempt_started"],
+            "seconds": round(seconds, 1),
+        }
 
     def status(self) -> dict[str, Any]:
         return json.loads(self.state.read_text())
@@ -108,6 +112,10 @@ def seconds_since(status: dict[str, Any], end: datetime | None) -> float:
     if end is None or "attempt_started" not in status:
         return 0.0
     return max(0.0, (end - datetime.fromisoformat(status["attempt_started"])).total_seconds())
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
 
 
 def _iso(time: datetime) -> str:

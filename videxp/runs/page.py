@@ -98,7 +98,8 @@ def _column(column: Column) -> dict[str, Any]:
 
 def _cell(column: Column, row: Row, *, best: bool) -> dict[str, Any]:
     """Text, what it sorts by (number, text or nothing), and the whole value where the text shortens it."""
-    value, text = row.get(column.key), cell_text(column, row)
+    value: Any = row.get(column.key)
+    text = cell_text(column, row)
     number = isinstance(value, int | float) and not isinstance(value, bool)
     by = value if not number else float(value) if math.isfinite(value) else None
     full = _shown(value) if column.key in row and value is not None and column.kind != "cost" else ""
@@ -173,8 +174,8 @@ def _samples(runs: list[Run], *, max_bytes: int) -> tuple[list[list[dict[str, st
     samples: list[list[dict[str, str]]] = [[] for _ in runs]
     left_out, room = [], max_bytes
     for name in sorted({name for each in files for name in each}):
-        for number, run in enumerate(runs):
-            path = files[number].get(name)
+        for number, there in enumerate(files):
+            path = there.get(name)
             content = _content(path) if path is not None else b""
             if path is None or not content:
                 continue

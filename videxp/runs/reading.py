@@ -71,8 +71,7 @@ class Run:
 
     def values(self, metric: str) -> list[float]:
         """All that was logged of a metric, oldest first."""
-        column = self.columns[metric] if metric in self.columns else []
-        return [column[row] for row in self.logged.get(metric, [])]
+        return [self.columns[metric][row] for row in self.logged.get(metric, [])]
 
     def last(self, metric: str) -> float | None:
         values = self.values(metric)
@@ -203,9 +202,9 @@ def _read_metrics(path: Path) -> tuple[dict[str, list[float]], dict[str, list[in
         return {}, {}, f"metrics.csv cannot be read: {error}"
     columns: dict[str, list[float]] = {name: [] for name in header}
     logged: dict[str, list[int]] = {name: [] for name in header if name not in AXES}
-    number = 0
+    number = 0  # of the row, for the message
     try:
-        for number, row in enumerate(rows):  # noqa: B007  (named in the message)
+        for number, row in enumerate(rows):
             for name, text in zip(header, [*row, *[""] * (len(header) - len(row))]):
                 columns[name].append(float(text) if text else math.nan)
                 if text and name in logged:
