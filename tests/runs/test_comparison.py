@@ -40,6 +40,18 @@ def test_a_key_that_some_runs_lack_differs_and_one_and_one_point_zero_do_not():
     assert [c.key for c in differing_columns([{"a": 1}, {"a": True}])] == ["a"]
 
 
+def test_what_only_one_class_takes_is_in_files_but_not_in_the_first_look():
+    wandb = {"logger.wandb._target_": "W", "logger.wandb.project": "p"}
+    columns = differing_columns([wandb, {"logger": {}}, wandb])
+    assert [(c.key, c.shown) for c in columns] == [
+        ("logger", False),
+        ("logger.wandb._target_", True),
+        ("logger.wandb.project", False),
+    ]
+    columns = differing_columns([wandb, {"logger": {}}, {**wandb, "logger.wandb.project": "q"}])
+    assert [c.key for c in columns if c.shown] == ["logger.wandb._target_", "logger.wandb.project"]
+
+
 def test_the_first_look_has_the_tasks_main_metrics_and_files_have_all(tmp_path: Path):
     runs = [read_run(make_run(tmp_path / name)) for name in "ab"]
     columns = table_columns(runs)

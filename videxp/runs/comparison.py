@@ -92,14 +92,39 @@ def differing_columns(configs: list[dict[str, Any]]) -> list[Column]:
     """Config keys that have not the same value in all runs.
 
     Of keys with the same last word and the same values everywhere, such as `seed` and `dataset.seed`, only the one
-    nearest the root is kept.
+    nearest the root is kept. What only some runs have because their `_target_` is another is not in the first look.
     """
     firsts: dict[tuple[str, ...], list[str]] = {}
-    for key in sorted(set().union(*configs), key=lambda key: (key.count("."), key)):
-        values = [_same(config[key]) if key in config else "" for config in configs]
+    known = sorted(set().union(*configs), key=lambda key: (key.count("."), key))
+    for key in known:
+        values = _values(configs, key)
         if len(set(values)) > 1:
             firsts.setdefault((key.rpartition(".")[2], *values), []).append(key)
-    return sorted((Column(key, "config", copies=tuple(rest)) for key, *rest in firsts.values()), key=lambda c: c.key)
+    return sorted(
+        (
+            Column(key, "config", copies=tuple(copies), shown=not _follows_from_target(configs, key, known))
+            for key, *copies in firsts.values()
+        ),
+        key=lambda column: column.key,
+    )
+
+
+def _values(configs: list[dict[str, Any]], key: str) -> list[str]:
+    return [_same(config[key]) if key in config else "" for config in configs]
+
+
+def _follows_from_target(configs: list[dict[str, Any]], key: str, known: list[str]) -> bool:
+    """Some runs lack the key, and which class is built above it decides its value: `logger.wandb.project`."""
+    values = _values(configs, key)
+    if "" not in values:
+        return False
+    if "{}" in values:  # `logger: {}` where others have loggers
+        return any(other.startswith(f"{key}.") for other in known)
+    parts = key.split(".")
+    targets = [".".join([*parts[:depth], "_target_"]) for depth in range(len(parts) - 1, 0, -1)]
+    target = next((name for name in targets if name in known), key)
+    pairs = set(zip(_values(configs, target), values))
+    return target != key and len(pairs) == len({decides for decides, _ in pairs})
 
 
 def common_config(configs: list[dict[str, Any]]) -> dict[str, Any]:
