@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
         with open(options.csv, "w", newline="", encoding="utf-8") as file:
             write_csv(file, rows, in_files)
     if options.json:
-        print(json.dumps([_as_dict(row, in_files) for row in rows]))
+        print(json.dumps([_as_dict(row, in_files) for row in rows], default=str))
     elif options.csv == "-":
         write_csv(sys.stdout, rows, in_files)
     else:

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import math
+import os
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from html import escape
@@ -176,12 +177,12 @@ def _samples(runs: list[Run], *, max_bytes: int) -> tuple[list[list[dict[str, st
     for name in sorted({name for each in files for name in each}):
         for number, there in enumerate(files):
             path = there.get(name)
-            content = _content(path) if path is not None else b""
-            if path is None or not content:
+            if path is None:
                 continue
-            if len(content) > room:
+            if path.stat().st_size > room:
                 left_out.append(str(path))
                 continue
+            content = path.read_bytes()
             room -= len(content)
             media = MEDIA[path.suffix.lower()]
             uri = f"data:{media};base64,{base64.b64encode(content).decode()}"
@@ -191,14 +192,9 @@ def _samples(runs: list[Run], *, max_bytes: int) -> tuple[list[list[dict[str, st
 
 def _sample_files(run: Run) -> dict[str, Path]:
     """Beneath samples/, by relative path. Links that lead out of the run are no samples of it."""
-    folder = run.folder.samples
-    home = folder.resolve()
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in MEDIA and path.is_file())
-    return {path.relative_to(folder).as_posix(): path for path in paths if path.resolve().is_relative_to(home)}
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
+    folder, home = run.folder.samples, run.path.resolve()
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in MEDIA)
+    good = [
+        path for path in paths if path.resolve().is_relative_to(home) and path.is_file() and os.access(path, os.R_OK)
+    ]
+    return {path.relative_to(folder).as_posix(): path for path in good}

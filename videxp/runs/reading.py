@@ -166,8 +166,10 @@ def _read_status(folder: RunFolder) -> tuple[dict[str, Any], str]:
 def _read_config(path: Path) -> tuple[dict[str, Any], str]:
     """The file is only looked at, so no `_target_` in it needs to be allowed."""
     try:
-        with path.open(encoding="utf-8") as file:
-            config = yaml.load(file, LOADER)
+        text = path.read_text(encoding="utf-8")
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, LOADER)):
+            raise ValueError("it has YAML aliases, which can grow without end and which videxp never writes")
+        config = yaml.load(text, LOADER)
     except FileNotFoundError:
         return {}, "no config.yaml"
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:

@@ -491,7 +491,7 @@ function start() {
     $("left-out-list").querySelector("ul").append(...data.leftOut.map((path) => element("li", {}, path)));
   }
   const room = $("gallery").clientWidth / Math.min(6, runs.length) - 12;
-  $("size").value = Math.max(150, Math.min(room, 640));
+  $("size").value = Math.max(140, Math.min(20 * Math.floor((room - 4) / 20), 640)); // in its steps
   $("gallery").style.setProperty("--size", `${$("size").value}px`);
   setTheme("auto");
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTheme($("theme").dataset.choice));
