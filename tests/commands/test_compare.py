@@ -213,6 +213,8 @@ def test_hover_shows_values_and_drag_zooms_every_chart(page: Path, tab: Tab):
 def test_nothing_sticks_out_and_text_is_readable_on_any_screen(page: Path, tab: Tab, width: int, dark: bool):
     tab.open(page, width=width, height=800, dark=dark)
     tab.frames()
+    tab.run("document.querySelectorAll('details').forEach(details => (details.open = true))")  # menus too
+    tab.frames()
     assert tab.run("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     lightness = (
         "(name => getComputedStyle(document.body)[name].match(/\\d+/g).slice(0, 3).reduce((a, b) => a + +b, 0) / 3)"
@@ -242,6 +244,21 @@ def test_axis_smoothing_and_log_redraw_the_curves(page: Path, tab: Tab):
     tab.frames()
     assert min(tab.run(COLOURED)) > 50
     assert tab.problems == []
+
+
+def test_a_sample_is_enlarged_and_arrow_keys_go_through_the_runs(page: Path, tab: Tab):
+    tab.open(page)
+    caption = "document.getElementById('large-caption').innerText.trim()"
+    tab.run("document.querySelector('#gallery figure button:has(img)').focus()")
+    tab.press("Enter")
+    assert tab.run("document.getElementById('lightbox').open")
+    assert tab.run(caption).startswith("first")
+    tab.press("ArrowRight")
+    assert tab.run(caption).startswith("second")
+    tab.press("ArrowRight")
+    assert tab.run(caption).startswith("first")
+    tab.press("Escape")
+    assert not tab.run("document.getElementById('lightbox').open")
 
 
 def test_samples_beyond_the_limit_are_left_out_and_named(runs: Path, workplace: Path, tab: Tab):

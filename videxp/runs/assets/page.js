@@ -480,6 +480,12 @@ function start() {
   });
   $("lightbox").addEventListener("click", () => $("lightbox").close());
   $("lightbox").addEventListener("close", () => $("large").replaceChildren());
+  for (const menu of document.querySelectorAll(".menu")) {
+    menu.addEventListener("toggle", () => { // within the screen
+      const [list, edge] = [menu.querySelector(".choices"), document.documentElement.clientWidth - 8];
+      list.style.left = `${Math.min(0, edge - list.offsetWidth - menu.getBoundingClientRect().left)}px`;
+    });
+  }
   document.addEventListener("click", (event) => { for (const menu of document.querySelectorAll(".menu[open]")) if (!menu.contains(event.target)) menu.open = false; });
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") for (const menu of document.querySelectorAll(".menu[open]")) menu.open = false; });
   $("charts").addEventListener("mouseleave", () => { for (const chart of charts.values()) chart.tip.hidden = true; }, true);
