@@ -1,76 +1,224 @@
 """videxp compare: what differed between runs, and what came out."""
 
 import argparse
+import csv
 import json
+import math
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from videxp import config
 from videxp.errors import BadRequest
 
-SUMMARY = "RUN...                    a table of what differed and what came out"
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from videxp.runs.comparison import Column, Row
+    from videxp.runs.reading import Run
+
+SUMMARY = "RUN... [--html FILE]      what differed and what came out: a table, a page with curves and samples"
+STATE_STYLES = {"finished": "green", "running": "cyan", "failed": "red", "broken": "red", "interrupted": "yellow"}
+EPILOG = """examples:
+  videxp compare runs --sort test/accuracy:desc --filter state=finished
+  videxp compare 'runs/*/moving_digits*' --filter 'optimizer.lr>=1e-3' --metrics 'val/*,train/loss'
+  videxp compare runs --html compare.html"""
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="videxp compare", description=__doc__)
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folders, or folders that hold them")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    options = parser.parse_args(arguments)
+    options = _options(arguments)
+    from videxp.runs import comparison
+    from videxp.runs.reading import find_runs, read_run
 
-    rows = [read_run(folder) for folder in find_runs(options.runs)]
-    differing = differing_keys([row["config"] for row in rows])
-    table = [
-        {
-            "run": row["run"],
-            "state": row["state"],
-            **{key: row["config"].get(key) for key in differing},
-            **{name: round(value, 4) for name, value in row["metrics"].items()},
-        }
-        for row in rows
-    ]
+    paths, empty = find_runs(options.runs)
+    for folder in empty:
+        print(f"videxp: {folder}: no run folder there", file=sys.stderr)
+    runs, rows = _selected([read_run(path) for path in paths], options)
+    wanted = [name for text in options.metrics or [] for name in text.split(",") if name]
+    columns = comparison.table_columns(runs, metrics=wanted)
+    in_files = comparison.file_columns(columns) if wanted else columns
+    if options.html:
+        _write_page(Path(options.html), runs, rows, columns, limit_megabytes=options.max_sample_megabytes)
+    if options.csv and options.csv != "-":
+        with open(options.csv, "w", newline="", encoding="utf-8") as file:
+            write_csv(file, rows, in_files)
     if options.json:
-        print(json.dumps(table))
+        print(json.dumps([_as_dict(row, in_files) for row in rows], default=str))
+    elif options.csv == "-":
+        write_csv(sys.stdout, rows, in_files)
     else:
-        print_table(table)
+        _print_table(runs, rows, [column for column in columns if column.shown])
     return 0
 
 
-def find_runs(inputs: list[str]) -> list[Path]:
-    """Run folders among `inputs` and beneath them, oldest first."""
-    folders = {path.parent for text in inputs for path in Path(text).rglob("status.json")}
-    if not folders:
-        raise BadRequest(f"{' '.join(inputs)}: no run folder there (a run folder holds config.yaml and status.json)")
-    return sorted(folders)
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="videxp compare",
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folders, folders that hold them, or globs")
+    parser.add_argument("--sort", metavar="KEY[:desc]", help="a config key, metric (last), METRIC.best, seconds, ...")
+    parser.add_argument(
+        "--filter", action="append", metavar="CONDITION", help="KEY=VALUE, !=, >, >=, <, <=; may be repeated"
+    )
+    parser.add_argument(
+        "--metrics", action="append", metavar="A,B", help="names or globs instead of the task's main ones"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON: all metrics, unless --metrics")
+    parser.add_argument("--csv", metavar="FILE", help="write CSV: all metrics, unless --metrics; - for the terminal")
+    parser.add_argument("--html", metavar="FILE", help="write one page with table, curves and samples; opens anywhere")
+    parser.add_argument(
+        "--max-sample-megabytes",
+        type=float,
+        default=48.0,
+        metavar="MB",
+        help="size of all samples in the page together (default 48)",
+    )
+    return parser.parse_args(arguments)
 
 
-def read_run(folder: Path) -> dict[str, Any]:
-    from videxp.runs.folder import RunFolder
-    from videxp.runs.metrics_file import last_values, read_metrics
+def _selected(runs: list["Run"], options: argparse.Namespace) -> tuple[list["Run"], list["Row"]]:
+    """The runs that meet every --filter, in the order of --sort, each with its row."""
+    from videxp.runs import comparison
 
-    run = RunFolder(folder)
-    rows = read_metrics(run.metrics) if run.metrics.exists() else []
-    return {
-        "run": str(folder),
-        "state": run.status()["state"],
-        "config": config.flat(config.load_resolved(run.config)),
-        "metrics": {**last_values(rows, prefix="val/"), **last_values(rows, prefix="test/")},
-    }
-
-
-def differing_keys(configs: list[dict[str, Any]]) -> list[str]:
-    """Config keys that have not the same value in all runs."""
-    keys = sorted(set().union(*configs))
-    return [key for key in keys if len({repr(c.get(key)) for c in configs}) > 1]
+    rows = [comparison.row(run) for run in runs]
+    kept = list(range(len(runs)))
+    for condition in options.filter or []:
+        meets = comparison.matches(rows, condition)
+        kept = [i for i in kept if meets[i]]
+    if not kept:
+        raise BadRequest(f"no run meets {' and '.join(options.filter)} ({len(runs)} runs were looked at)")
+    if options.sort:
+        kept = [kept[i] for i in comparison.order([rows[i] for i in kept], options.sort)]
+    return [runs[i] for i in kept], [rows[i] for i in kept]
 
 
-def print_table(table: list[dict[str, Any]]) -> None:
+# ---- files -------------------------------------------------------------------------------------------------------
+
+
+def write_csv(file: Any, rows: list["Row"], columns: list["Column"]) -> None:
+    writer = csv.DictWriter(file, [column.key for column in columns], extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def _as_dict(row: "Row", columns: list["Column"]) -> dict[str, Any]:
+    """Only what the run has; NaN and infinity, which JSON lacks, become null."""
+    values = {column.key: row[column.key] for column in columns if column.key in row}
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
+
+
+def _write_page(
+    path: Path, runs: list["Run"], rows: list["Row"], columns: list["Column"], *, limit_megabytes: float
+) -> None:
+    from videxp.files import write_text
+    from videxp.runs.page import build_page
+
+    page = build_page(runs, rows, columns, max_sample_bytes=int(limit_megabytes * 1e6))
+    try:
+        write_text(path, page.html)
+    except OSError as error:
+        raise BadRequest(f"--html {path}: cannot be written: {error.strerror}") from error
+    left_out = f"; {len(page.left_out)} samples left out, see its end" if page.left_out else ""
+    print(
+        f"{path}  ({len(page.html) / 1e6:.1f} MB, {len(runs)} runs, {page.samples} samples{left_out})", file=sys.stderr
+    )
+
+
+# ---- terminal ----------------------------------------------------------------------------------------------------
+
+
+def _print_table(runs: list["Run"], rows: list["Row"], columns: list["Column"]) -> None:
+    """A line for each run; where that is too wide for the terminal and runs are few, a column for each."""
     from rich.console import Console
+
+    from videxp.runs.comparison import short_names
+
+    console = Console(highlight=False)
+    parent, names = short_names([run.path for run in runs])
+    in_table = [column for column in columns if column.kind not in ("run", "trouble")]
+    grid = _grid(names, rows, in_table)
+    views = [_as_lines(grid, in_table)]
+    if not console.is_terminal:
+        console = Console(highlight=False, width=max(80, _width(views[0])))  # a file has no edge to fold at
+    elif _width(views[0]) > console.width:
+        upright = _as_columns(grid, in_table)
+        fits = _width(upright) <= console.width
+        views = [upright] if fits else _in_pieces(grid, in_table, width=console.width)
+    console.print(f"[dim]in {parent}[/]", soft_wrap=True)
+    for view in views:
+        console.print(view)
+    for name, run in zip(names, runs):
+        if run.trouble:
+            console.print(f"{name}: {run.state}: {run.trouble}", markup=False, soft_wrap=True, style="red")
+
+
+def _grid(names: list[str], rows: list["Row"], columns: list["Column"]) -> list[list[str]]:
+    """Cell texts with markup, the name first: one list for each run."""
+    from rich.markup import escape
+
+    from videxp.runs.comparison import best_rows, cell_text
+
+    grid = [[escape(name)] for name in names]
+    for column in columns:
+        best = best_rows(column, rows)
+        for i, row in enumerate(rows):
+            text = escape(cell_text(column, row))
+            style = "bold" if i in best else STATE_STYLES.get(text) if column.kind == "state" else None
+            grid[i].append(f"[{style}]{text}[/]" if style and text else text)
+    return grid
+
+
+def _in_pieces(grid: list[list[str]], columns: list["Column"], *, width: int) -> list["Table"]:
+    """Tables one below another, each with the runs' names and as many columns as fit."""
+    pieces: list[Table] = []
+    taken: list[int] = []
+    for number in range(len(columns) + 1):
+        more = [*taken, number] if number < len(columns) else []
+        view = _as_lines([[cells[0], *(cells[i + 1] for i in more)] for cells in grid], [columns[i] for i in more])
+        if taken and (not more or _width(view) > width):
+            part = [[cells[0], *(cells[i + 1] for i in taken)] for cells in grid]
+            pieces.append(_as_lines(part, [columns[i] for i in taken]))
+            more = more[-1:]
+        taken = more
+    return pieces
+
+
+def _width(view: "Table") -> int:
+    from rich.console import Console
+
+    return Console(width=100_000).measure(view).maximum
+
+
+def _heading(column: "Column") -> str:
+    """One word under another, since headings are longer than values: `val/`, `accuracy`, `best`."""
+    text = {"seconds": "time", "clips_per_second": "clips/s"}.get(column.key, column.key)
+    if column.kind == "best":
+        text = f"{text.removesuffix('.best')}\nbest"
+    return text.replace("/", "/\n", 1) if column.kind in ("last", "best") else text.replace(".", ".\n")
+
+
+def _as_lines(grid: list[list[str]], columns: list["Column"]) -> "Table":
     from rich.table import Table
 
-    columns = list(dict.fromkeys(name for row in table for name in row))
     view = Table(show_edge=False, pad_edge=False)
-    for name in columns:
-        view.add_column(name, overflow="fold")
-    for row in table:
-        view.add_row(*("" if row.get(name) is None else str(row[name]) for name in columns))
-    Console(highlight=False).print(view)
+    view.add_column("run", overflow="fold")
+    for column in columns:
+        number = column.kind in ("last", "best", "cost")
+        view.add_column(_heading(column), justify="right" if number else "left", overflow="fold")
+    for cells in grid:
+        view.add_row(*cells)
+    return view
+
+
+def _as_columns(grid: list[list[str]], columns: list["Column"]) -> "Table":
+    from rich.table import Table
+
+    view = Table(show_edge=False, pad_edge=False)
+    for title in ("", *(cells[0] for cells in grid)):
+        view.add_column(title, overflow="fold", justify="right" if title else "left")
+    for number, column in enumerate(columns, start=1):
+        title = _heading(column).replace("\nbest", " best").replace("\n", "")
+        view.add_row(title, *(cells[number] for cells in grid))
+    return view

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from videxp.config.problems import Problem as Problem
     from videxp.config.problems import refuse as refuse
     from videxp.config.problems import suggestion as suggestion
+    from videxp.config.recipe_hash import Recipe as Recipe
+    from videxp.config.recipe_hash import read_recipe as read_recipe
     from videxp.config.redaction import redacted_overrides as redacted_overrides
     from videxp.config.saving import config_hash as config_hash
     from videxp.config.saving import flat as flat
@@ -40,6 +42,7 @@ __getattr__, __all__ = lazy_exports(
         "Composed": "videxp.config.composing",
         "Hardware": "videxp.config.schema",
         "Problem": "videxp.config.problems",
+        "Recipe": "videxp.config.recipe_hash",
         "accepts_parameter": "videxp.config.fitting",
         "build": "videxp.config.building",
         "check": "videxp.config.checking",
@@ -51,6 +54,7 @@ __getattr__, __all__ = lazy_exports(
         "group_options": "videxp.config.places",
         "load_resolved": "videxp.config.saving",
         "plain": "videxp.config.saving",
+        "read_recipe": "videxp.config.recipe_hash",
         "recipes": "videxp.config.places",
         "redacted_overrides": "videxp.config.redaction",
         "refuse": "videxp.config.problems",

@@ -52,6 +52,8 @@ class Composed:
     """hydra.run.dir, resolved."""
     choices: dict[str, str] = field(default_factory=dict)
     """Group -> option: `{"model": "cnn3d_small", "callbacks": "[checkpoint]"}`."""
+    interpolations: dict[str, str] = field(default_factory=dict)
+    """Full key -> what was written there before it was resolved: `{"dataset.seed": "${seed}"}`."""
 
 
 def compose(recipe: str, overrides: list[str]) -> Composed:
@@ -201,12 +203,13 @@ def _compose_once(overrides: list[str], *, resolution_problems: list[Problem]) -
         choices = {group: str(option) for group, option in cfg.hydra.runtime.choices.items()}
         with flag_override(cfg, ["struct", "readonly"], False):
             own = OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
+            written = {str(node._get_full_key(key)): _text(node, key) for node, key in _interpolations(own)}
             resolution_problems += resolve_except_environment(own)
     finally:
         _forget_hydra()
     OmegaConf.set_struct(own, True)
     choices = {group: option for group, option in choices.items() if not group.startswith("hydra/")}
-    return Composed(cfg=own, recipe="", overrides=overrides, run_dir=run_dir, choices=choices)
+    return Composed(own, recipe="", overrides=overrides, run_dir=run_dir, choices=choices, interpolations=written)
 
 
 def _forget_hydra() -> None:
@@ -246,6 +249,10 @@ def _interpolations(node: Container) -> Iterator[tuple[Any, Any]]:
             yield node, key
         elif isinstance(child, Container):
             yield from _interpolations(child)
+
+
+def _text(node: Container, key: Any) -> str:
+    return str(cast(Any, node)._get_node(key)._value())
 
 
 @contextmanager

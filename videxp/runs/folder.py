@@ -23,6 +23,10 @@ class RunFolder:
     path: Path
 
     @property
+    def state(self) -> Path:
+        return self.path / "status.json"
+
+    @property
     def config(self) -> Path:
         return self.path / "config.yaml"
 
@@ -70,13 +74,30 @@ class RunFolder:
         return self
 
     def set_state(self, state: State, *, cause: str | None = None) -> None:
-        status = {"state": state, "time": datetime.now(timezone.utc).isoformat(timespec="seconds")}
+        status = {"state": state, "time": _iso(_now()), **self._times(state)}
         if cause is not None:
             status["cause"] = cause
-        write_json(self.path / "status.json", status)
+        write_json(self.state, status)
+
+    def _times(self, state: State) -> dict[str, Any]:
+        """When the run and its newest attempt began, and the seconds of all attempts, without the pauses between."""
+        try:
+            before = self.status()
+        except (OSError, ValueError):
+            before = {}
+        going = before.get("state") == "running"
+        # An attempt that was killed left no end: its last row is the latest that is known.
+        end = _modified(self.metrics) if state == "running" else _now()
+        seconds = before.get("seconds", 0.0) + (seconds_since(before, end) if going else 0.0)
+        new = state == "running" or "attempt_started" not in before
+        return {
+            "started": before.get("started", _iso(_now())),
+            "attempt_started": _iso(_now()) if new else before["attempt_started"],
+            "seconds": round(seconds, 1),
+        }
 
     def status(self) -> dict[str, Any]:
-        return json.loads((self.path / "status.json").read_text())
+        return json.loads(self.state.read_text())
 
     def checkpoint(self) -> Path:
         """The best checkpoint, or the last one where no metric was monitored."""
@@ -84,6 +105,25 @@ class RunFolder:
             if path.exists():
                 return path
         raise BadRequest(f"{self.path} has no checkpoint: neither checkpoints/best.ckpt nor checkpoints/last.ckpt")
+
+
+def seconds_since(status: dict[str, Any], end: datetime | None) -> float:
+    """From the start of the newest attempt to `end`; 0 where either is unknown."""
+    if end is None or "attempt_started" not in status:
+        return 0.0
+    return max(0.0, (end - datetime.fromisoformat(status["attempt_started"])).total_seconds())
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def _iso(time: datetime) -> str:
+    return time.isoformat(timespec="milliseconds")
+
+
+def _modified(path: Path) -> datetime | None:
+    return datetime.fromtimestamp(path.stat().st_mtime, timezone.utc) if path.exists() else None
 
 
 def open_run(path: str) -> RunFolder:

@@ -1,0 +1,134 @@
+"""The table of runs: which columns there are, which rows are kept, in which order."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.runs.made import CONFIG, ROWS, changed, make_run
+from videxp.errors import BadRequest
+from videxp.runs.comparison import (
+    best_rows,
+    cell_text,
+    common_config,
+    differing_columns,
+    duration,
+    matches,
+    order,
+    row,
+    short_names,
+    table_columns,
+)
+from videxp.runs.reading import read_run
+
+THREE = [
+    {"run": "a", "state": "finished", "optimizer.lr": 0.001, "val/loss": 2.0, "model._target_": "m.X3D"},
+    {"run": "b", "state": "failed", "optimizer.lr": 0.01, "model._target_": "m.S3D"},
+    {"run": "c", "state": "finished", "optimizer.lr": 0.1, "val/loss": 1.0, "model._target_": "m.X3D"},
+]
+
+
+def test_only_keys_that_differ_are_columns_and_copies_of_one_are_folded_into_it():
+    configs = [changed(CONFIG), changed(CONFIG, seed=1, dataset__seed=1, optimizer__lr=0.1)]
+    flat = [{"seed": c["seed"], "dataset.seed": c["dataset"]["seed"], "dataset.layout.seed": 0} for c in configs]
+    flat = [{**f, "optimizer.lr": c["optimizer"]["lr"]} for f, c in zip(flat, configs)]
+    assert [(c.key, c.copies) for c in differing_columns(flat)] == [("optimizer.lr", ()), ("seed", ("dataset.seed",))]
+    assert common_config(flat) == {"dataset.layout.seed": 0}
+
+
+def test_a_key_that_some_runs_lack_differs_and_one_and_one_point_zero_do_not():
+    assert [c.key for c in differing_columns([{"a": 1, "b": None}, {"a": 1.0}])] == ["b"]
+    assert [c.key for c in differing_columns([{"a": 1}, {"a": True}])] == ["a"]
+
+
+def test_what_only_one_class_takes_is_in_files_but_not_in_the_first_look():
+    wandb = {"logger.wandb._target_": "W", "logger.wandb.project": "p"}
+    columns = differing_columns([wandb, {"logger": {}}, wandb])
+    assert [(c.key, c.shown) for c in columns] == [
+        ("logger", False),
+        ("logger.wandb._target_", True),
+        ("logger.wandb.project", False),
+    ]
+    columns = differing_columns([wandb, {"logger": {}}, {**wandb, "logger.wandb.project": "q"}])
+    assert [c.key for c in columns if c.shown] == ["logger.wandb._target_", "logger.wandb.project"]
+
+
+def test_the_first_look_has_the_tasks_main_metrics_and_files_have_all(tmp_path: Path):
+    runs = [read_run(make_run(tmp_path / name)) for name in "ab"]
+    columns = table_columns(runs)
+    assert [c.key for c in columns if c.shown] == [
+        "run",
+        "state",
+        "test/accuracy",
+        "test/loss",
+        "val/accuracy",
+        "val/accuracy.best",
+        "val/loss",
+        "seconds",
+        "clips_per_second",
+    ]
+    assert {"train/loss", "train/loss.best", "test/accuracy.best"} <= {c.key for c in columns}
+    assert [c.key for c in table_columns(runs, metrics=["train/*", "loss"]) if c.kind == "last" and c.shown] == [
+        "train/loss",
+        "test/loss",
+        "val/loss",
+    ]
+    with pytest.raises(BadRequest, match="did you mean val/accuracy"):
+        table_columns(runs, metrics=["val/acuracy"])
+
+
+def test_the_best_of_each_column_is_known_by_the_tasks_direction(tmp_path: Path):
+    worse = [{**r, **{k: v * 2 for k, v in r.items() if "/" in k}} for r in ROWS]
+    runs = [read_run(make_run(tmp_path / "a")), read_run(make_run(tmp_path / "b", rows=worse))]
+    rows = [row(run) for run in runs]
+    best = {c.key: best_rows(c, rows) for c in table_columns(runs)}
+    assert (best["test/accuracy"], best["test/loss"], best["seconds"]) == ({1}, {0}, set())
+
+
+@pytest.mark.parametrize(
+    ("condition", "kept"),
+    [
+        ("state=finished", "ac"),
+        ("state!=finished", "b"),
+        ("optimizer.lr>0.001", "bc"),
+        ("optimizer.lr>=1e-3", "abc"),
+        ("lr<0.1", "ab"),
+        ("optimizer.lr=1e-2", "b"),
+        ("val/loss<=2", "ac"),
+        ("val/loss!=1", "ab"),
+        ("model._target_=*X3D", "ac"),
+        ("run=a", "a"),
+    ],
+)
+def test_filter(condition: str, kept: str):
+    assert "".join(r["run"] for r, meets in zip(THREE, matches(THREE, condition)) if meets) == kept
+
+
+@pytest.mark.parametrize(
+    ("by", "runs"), [("lr", "abc"), ("lr:desc", "cba"), ("val/loss", "cab"), ("val/loss:desc", "acb"), ("state", "bac")]
+)
+def test_sort_puts_runs_without_a_value_last_either_way(by: str, runs: str):
+    assert "".join(THREE[i]["run"] for i in order(THREE, by)) == runs
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: matches(THREE, "state"), "not a condition"),
+        (lambda: matches(THREE, "sate=x"), "did you mean state"),
+        (lambda: order(THREE, "lrr"), r"did you mean optimizer\.lr"),
+        (lambda: order([{"a.x": 1, "b.x": 2}], "x"), r"it could be a\.x, b\.x"),
+    ],
+)
+def test_a_wrong_key_is_one_line_with_the_remedy(call, words: str):
+    with pytest.raises(BadRequest, match=words) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+def test_cells_are_short(tmp_path: Path):
+    run = read_run(make_run(tmp_path / "a", config=changed(CONFIG, model___target_="videxp.models.small.SmallCNN3D")))
+    values = row(run)
+    texts = {c.key: cell_text(c, values) for c in table_columns([run])}
+    assert (texts["val/accuracy"], texts["seconds"], texts["test/loss"]) == ("0.5000", "12 s", "1.0000")
+    assert [duration(s) for s in (5.2, 130, 7261)] == ["5 s", "2 min 10 s", "2 h 01 min"]
+    assert short_names([tmp_path / "x/1", tmp_path / "y/1"]) == (str(tmp_path), ["x/1", "y/1"])

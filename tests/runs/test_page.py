@@ -1,0 +1,66 @@
+"""The page as text: what is put into it, and what is kept out."""
+
+import json
+import math
+import re
+from pathlib import Path
+
+from tests.runs.made import CONFIG, ROWS, changed, make_run
+from videxp.runs.comparison import row, table_columns
+from videxp.runs.page import Page, build_page, thinned
+from videxp.runs.reading import read_run
+
+
+def page_of(*paths: Path, max_sample_bytes: int = 10_000) -> tuple[Page, dict]:
+    runs = [read_run(path) for path in paths]
+    page = build_page(runs, [row(run) for run in runs], table_columns(runs), max_sample_bytes=max_sample_bytes)
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page.html, re.DOTALL)
+    assert found
+    return page, json.loads(found[1])
+
+
+def test_text_from_a_run_can_not_end_the_data_or_name_a_part_of_the_page(tmp_path: Path):
+    evil = "</script><script>alert(1)</script>@@SCRIPT@@"
+    page, data = page_of(make_run(tmp_path / "a", config=changed(CONFIG, name=evil), state="failed", cause=evil))
+    assert data["runs"][0]["trouble"] == evil
+    assert data["common"]["name"] == evil
+    assert page.html.count("<script") == 2
+    assert page.html.count("alert(1)") == 2  # both within the data
+
+
+def test_a_page_refers_to_nothing_outside_itself(tmp_path: Path):
+    page, _ = page_of(make_run(tmp_path / "a"))
+    assert re.findall(r"""(?:src|href)\s*=\s*["'](?!#)""", page.html) == []
+    assert "default-src 'none'" in page.html
+
+
+def test_values_that_are_no_numbers_break_a_curve_and_sort_last(tmp_path: Path):
+    rows = [*ROWS, {"step": 8, "epoch": 1, "clips_seen": 64, "val/loss": math.nan, "train/loss": math.inf}]
+    _, data = page_of(make_run(tmp_path / "a", rows=rows), make_run(tmp_path / "b"))
+    assert data["runs"][0]["curves"]["val/loss"] == [[4, 6, 8], [0, 1, 1], [32, 48, 64], [1.5, 1.25, None]]
+    place = [(c["label"], c["kind"]) for c in data["columns"]].index(("val/loss", "last"))
+    assert data["runs"][0]["cells"][place] == {"text": "nan", "by": None, "full": "NaN", "best": False}
+
+
+def test_samples_fit_the_limit_and_links_out_of_the_run_are_none(tmp_path: Path):
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(b"secret")
+    for name, size in (("a", 10), ("b", 30)):
+        samples = make_run(tmp_path / name) / "samples"
+        samples.mkdir()
+        (samples / "x.png").write_bytes(bytes(size))
+        (samples / "notes.txt").write_text("no sample")
+        (samples / "link.png").symlink_to(secret)
+    page, data = page_of(tmp_path / "a", tmp_path / "b", max_sample_bytes=25)
+    assert [[sample["name"] for sample in run["samples"]] for run in data["runs"]] == [["x.png"], []]
+    assert (page.samples, page.left_out) == (1, [str(tmp_path / "b/samples/x.png")])
+
+
+def test_a_long_curve_is_thinned_and_keeps_its_peaks():
+    values = [math.sin(i / 500) for i in range(10_000)]
+    values[1234], values[7777] = 9.0, -9.0
+    kept = thinned(values, points=100)
+    assert len(kept) <= 100
+    assert {1234, 7777} <= set(kept)
+    assert 1234 not in range(0, 10_000, 100)  # every hundredth would have lost it
+    assert thinned([1.0, 2.0], points=100) == [0, 1]

@@ -1,0 +1,241 @@
+"""Run folders as they are found on disk, whole or damaged, read without torch: what compare and record look at.
+
+Nothing here raises for a damaged run: what cannot be read is said in `Run.trouble`.
+"""
+
+import csv
+import glob
+import json
+import math
+import os
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from functools import cached_property
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+
+from videxp import signatures
+from videxp.errors import BadRequest
+from videxp.runs.folder import RunFolder, seconds_since
+
+AXES = ("step", "epoch", "clips_seen")
+SPEED = "train/clips_per_second"
+# Folders of a run, which hold no other run.
+INSIDE = {"checkpoints", "samples", "wandb"}
+# libyaml's parser is ten times as quick, where PyYAML was built with it.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder. Metrics are columns: `columns["val/loss"][i]` was logged in row i, NaN where it was not."""
+
+    folder: RunFolder
+    state: str
+    """running, finished, failed, interrupted; or broken, where config.yaml or status.json cannot be read."""
+    trouble: str
+    """Why it failed, or what cannot be read; empty for a good run."""
+    seconds: float | None
+    """Wall time of all attempts together."""
+    config: dict[str, Any] = field(repr=False)
+    """Flat: {"optimizer.lr": 0.001}."""
+    columns: dict[str, list[float]] = field(repr=False)
+    logged: dict[str, list[int]] = field(repr=False)
+    """Metric -> the rows in which it was logged (a logged NaN is a value)."""
+
+    @property
+    def path(self) -> Path:
+        return self.folder.path
+
+    @cached_property
+    def task(self) -> dict[str, Any]:
+        """The literals of the task class's body, `metric_names` and `headline` among them."""
+        found = signatures.signature(str(self.config.get("task._target_", "")))
+        return found.constants if found is not None else {}
+
+    @property
+    def headline(self) -> list[str]:
+        """The metrics that matter most, without split: `["accuracy", "loss"]`."""
+        names = self.task.get("headline")
+        return [str(name) for name in names] if isinstance(names, list | tuple) else []
+
+    def better(self, metric: str) -> str | None:
+        """ "max" or "min": which is better, as the task says; None where it does not."""
+        names = self.task.get("metric_names")
+        name = metric.partition("/")[2]
+        found = names.get(name) if isinstance(names, dict) else None
+        return found if found in ("max", "min") else "min" if name == "loss" else None
+
+    def values(self, metric: str) -> list[float]:
+        """All that was logged of a metric, oldest first."""
+        return [self.columns[metric][row] for row in self.logged.get(metric, [])]
+
+    def last(self, metric: str) -> float | None:
+        values = self.values(metric)
+        return values[-1] if values else None
+
+    def best(self, metric: str) -> float | None:
+        """NaN is never the best; None where the task does not say which way is better."""
+        values = [value for value in self.values(metric) if not math.isnan(value)]
+        way = self.better(metric)
+        return None if not values or way is None else max(values) if way == "max" else min(values)
+
+    @property
+    def metrics(self) -> list[str]:
+        return [name for name in self.logged if name != SPEED]
+
+    @property
+    def clips_per_second(self) -> float | None:
+        """The median over the run: neither the first steps nor a pause counts for much."""
+        values = self.values(SPEED)
+        return round(median(values), 2) if values else None
+
+
+# ---- finding -----------------------------------------------------------------------------------------------------
+
+
+def find_runs(inputs: list[str]) -> tuple[list[Path], list[str]]:
+    """(run folders among `inputs` and beneath them, the inputs that hold none); `inputs` may be globs.
+
+    Raises BadRequest for an input that does not exist, and where there is no run at all.
+    """
+    found: dict[Path, Path] = {}
+    empty: list[str] = []
+    for text in inputs:
+        there = [text] if os.path.exists(text) else sorted(glob.glob(text, recursive=True))
+        if not there:
+            raise BadRequest(f"{text}: no such folder (RUN is a run folder, a folder that holds some, or a glob)")
+        for name in there:
+            beneath = _runs_beneath(name)
+            if not beneath and os.path.isdir(name):
+                empty.append(name)
+            for path in beneath:
+                found.setdefault(path.resolve(), path)
+    if not found:
+        raise BadRequest(f"{' '.join(inputs)}: no run folder there (a run folder holds config.yaml and status.json)")
+    return list(found.values()), empty
+
+
+def _runs_beneath(folder: str) -> list[Path]:
+    found = []
+    for path, folders, files in os.walk(folder):
+        if "status.json" in files or {"config.yaml", "overrides.yaml"} <= set(files):
+            found.append(Path(path))
+            folders[:] = [name for name in folders if name not in INSIDE]
+        folders.sort()
+    return found
+
+
+# ---- reading -----------------------------------------------------------------------------------------------------
+
+
+def read_run(path: Path) -> Run:
+    """Read a run folder, as much of it as can be read."""
+    folder = RunFolder(path)
+    status, status_trouble = _read_status(folder)
+    config, config_trouble = _read_config(folder.config)
+    columns, logged, metrics_trouble = _read_metrics(folder.metrics)
+    broken = status_trouble or config_trouble
+    cause = str(status.get("cause") or "")
+    return Run(
+        folder=folder,
+        state="broken" if broken else str(status["state"]),
+        trouble="; ".join(filter(None, [status_trouble, config_trouble, cause, metrics_trouble])),
+        seconds=_wall_time(folder, status),
+        config=config,
+        columns=columns,
+        logged=logged,
+    )
+
+
+def _read_status(folder: RunFolder) -> tuple[dict[str, Any], str]:
+    try:
+        status = folder.status()
+        if not isinstance(status, dict) or "state" not in status:
+            return {}, 'status.json holds no "state"'
+        return status, ""
+    except FileNotFoundError:
+        return {}, "no status.json"
+    except (OSError, ValueError) as error:
+        return {}, f"status.json cannot be read: {_line(error)}"
+
+
+def _read_config(path: Path) -> tuple[dict[str, Any], str]:
+    """The file is only looked at, so no `_target_` in it needs to be allowed."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, LOADER)):
+            raise ValueError("it has YAML aliases, which can grow without end and which videxp never writes")
+        config = yaml.load(text, LOADER)
+    except FileNotFoundError:
+        return {}, "no config.yaml"
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        return {}, f"config.yaml cannot be read: {_line(error)}"
+    return (flat(config), "") if isinstance(config, dict) else ({}, "config.yaml holds no mapping")
+
+
+def flat(node: dict[Any, Any], prefix: str = "") -> dict[str, Any]:
+    """`{"a": {"b": 1}}` -> `{"a.b": 1}`; lists stay whole."""
+    result: dict[str, Any] = {}
+    for key, value in node.items():
+        if isinstance(value, dict) and value:
+            result |= flat(value, f"{prefix}{key}.")
+        else:
+            result[f"{prefix}{key}"] = value
+    return result
+
+
+def _read_metrics(path: Path) -> tuple[dict[str, list[float]], dict[str, list[int]], str]:
+    """(columns, rows in which each metric was logged, what is wrong); a last line that was cut off is left out."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    except FileNotFoundError:
+        return {}, {}, ""  # nothing was logged yet
+    except (OSError, ValueError) as error:
+        return {}, {}, f"metrics.csv cannot be read: {_line(error)}"
+    if lines and not lines[-1].endswith("\n"):
+        lines.pop()
+    try:
+        header, *rows = [*csv.reader(lines)] or [[]]
+    except csv.Error as error:
+        return {}, {}, f"metrics.csv cannot be read: {error}"
+    columns: dict[str, list[float]] = {name: [] for name in header}
+    logged: dict[str, list[int]] = {name: [] for name in header if name not in AXES}
+    number = 0  # of the row, for the message
+    try:
+        for number, row in enumerate(rows):
+            for name, text in zip(header, [*row, *[""] * (len(header) - len(row))]):
+                columns[name].append(float(text) if text else math.nan)
+                if text and name in logged:
+                    logged[name].append(number)
+    except ValueError as error:
+        return columns, logged, f"metrics.csv, line {number + 2}: {error}"
+    return columns, {name: at for name, at in logged.items() if at}, ""
+
+
+def _wall_time(folder: RunFolder, status: dict[str, Any]) -> float | None:
+    try:
+        seconds = float(status["seconds"])
+        if status["state"] == "running":
+            touched = [path.stat().st_mtime for path in (folder.metrics, folder.log) if path.exists()]
+            newest = datetime.fromtimestamp(max(touched), timezone.utc) if touched else None
+            seconds += seconds_since(status, newest)
+        return round(seconds, 1)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file of a run; empty where it is missing or damaged."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]
