@@ -8,10 +8,10 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from videxp.errors import BadRequest
-from videxp.files import write_text
+from videxp.files import sweep, write_text
 
 State = Literal["running", "finished", "failed", "interrupted"]
 
@@ -33,6 +33,10 @@ class RunFolder:
     @property
     def provenance(self) -> Path:
         return self.path / "provenance.json"
+
+    @property
+    def state(self) -> Path:
+        return self.path / "status.json"
 
     @property
     def metrics(self) -> Path:
@@ -69,14 +73,35 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         return self
 
+    def claim(self) -> IO[str]:
+        """Hold the folder until the returned file is closed or the process ends, however it ends.
+
+        Raises BadRequest where another process holds it.
+        """
+        file = (self.path / ".lock").open("w")
+        try:
+            import fcntl  # not on Windows
+
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # a lock that forked data workers do not inherit
+        except (BlockingIOError, PermissionError) as error:
+            raise BadRequest(f"{self.path} is in use: another process is training there") from error
+        except (ImportError, OSError):
+            pass  # no locks here
+        return file
+
+    def sweep(self) -> None:
+        """Remove halves of files that a kill left."""
+        for path in (self.best, self.last, self.metrics, self.config, self.overrides, self.provenance, self.state):
+            sweep(path)
+
     def set_state(self, state: State, *, cause: str | None = None) -> None:
         status = {"state": state, "time": datetime.now(timezone.utc).isoformat(timespec="seconds")}
         if cause is not None:
             status["cause"] = cause
-        write_json(self.path / "status.json", status)
+        write_json(self.state, status)
 
     def status(self) -> dict[str, Any]:
-        return json.loads((self.path / "status.json").read_text())
+        return json.loads(self.state.read_text())
 
     def checkpoint(self) -> Path:
         """The best checkpoint, or the last one where no metric was monitored."""
