@@ -104,6 +104,12 @@ def _import_everything() -> None:
     names += ["config.checking", "config.composing", "video.decord_reader", "data.moving_digits", "runs.newest"]
     for name in ["matplotlib.figure", "matplotlib.backends.backend_agg", "rich.progress", *(f"videxp.{n}" for n in names)]:
         import_module(name)
+    from tests.shrink import tiny
+    from videxp import config
+
+    os.environ["VIDEXP_ALLOW"] = "tests"
+    for more in ([], ["callbacks=[checkpoint,ema]"]):  # the check keeps what it has read of torch's source
+        config.check(config.compose("classification/moving_digits", tiny("logger=csv", *more)))
 
 
 def _statuses(children: list[int]) -> list[int]:
@@ -203,3 +209,4 @@ def _after(nth: int, last: Any, *, otherwise: Any) -> Any:
 
 if __name__ == "__main__":
     serve()
+    os._exit(0)  # at once: to take apart what was imported takes seconds

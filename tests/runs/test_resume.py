@@ -1,5 +1,7 @@
 """A run that was killed and resumed is the run that was not: weights, EMA, optimizers, random states, rows, batches."""
 
+import random
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +62,52 @@ class Hospital:
 @pytest.fixture(scope="module")
 def hospital(nursery: Nursery, ward: Path) -> Hospital:
     return Hospital(nursery, ward)
+
+
+DDP_EMA = [
+    "hardware=ddp_cpu",
+    "hardware.num_workers=0",
+    "callbacks=[checkpoint,ema]",
+    "callbacks.checkpoint.every_n_steps=2",
+    "callbacks.ema.decay=0.9",
+    "trainer.log_every_n_steps=3",  # a checkpoint between two log points
+]
+
+
+def test_two_processes_of_which_one_is_killed_go_on_as_if_nothing_had_been(hospital: Hospital):
+    kills = [Kill("batch", nth=8, rank=1), Kill("validation", nth=1, rank=1)]
+    assert hospital.killed("ddp", DDP_EMA, kills, ranks=2, name="ddp-killed") == []
+    assert {rank for rank, _ in hospital.whole["ddp"][1]} == {"0", "1"}
+    assert len(checkpoint(hospital.ward / "runs/ddp")["ranks"]) == 2
+
+
+def schedule(seed: int) -> tuple[str, list[Kill]]:
+    """Which case, and one to three random moments; many of them within a validation or the write of a checkpoint."""
+    rng = random.Random(seed)
+    kills = []
+    for _ in range(rng.choice([1, 1, 2, 3])):
+        at = rng.choice(["time", "batch", "validation", "save", "save", "row"])
+        amount = rng.uniform(0.2, 1.5) if at == "time" else rng.random()
+        kills.append(Kill(at, nth=rng.randint(1, 6), amount=amount))
+    return rng.choice(list(CASES)), kills
+
+
+def kill_run(hospital: Hospital, seed: int) -> None:
+    case, kills = schedule(seed)
+    found = hospital.killed(case, CASES[case], kills, name=f"seed{seed}")
+    assert found == [], f"kill schedule seed={seed}: {case}, {kills}"
+    shutil.rmtree(hospital.ward / f"runs/seed{seed}")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_killed_at_random_moments(seed: int, hospital: Hospital):
+    kill_run(hospital, seed)
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize("seed", range(1000, 1100))
+def test_killed_at_random_moments_a_hundred_times(seed: int, hospital: Hospital):
+    kill_run(hospital, seed)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -104,11 +104,12 @@ def carry_out(
 def _go_on(run: "RunFolder", console: "Console", *, rank_zero: bool) -> "Start | None":
     """Choose the checkpoint, and put the run folder into the state that it had then."""
     from videxp.runs.metrics_file import keep_rows
-    from videxp.runs.newest import newest_checkpoint
+    from videxp.runs.newest import newest_checkpoint, restore_last
 
     start = newest_checkpoint(run)
     if rank_zero:
         run.sweep()
+        start = start and restore_last(run, start)
         keep_rows(run.metrics, start.rows if start else 0)
         where = f"goes on after batch {start.step:,} ({start.path})" if start else "begins anew: it has no checkpoint"
         console.print(f"  [dim]{'resume':<7}[/]{run.path} {where}", soft_wrap=True)
