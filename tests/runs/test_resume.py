@@ -11,7 +11,10 @@ from tests.runs.conftest import checkpoint, command, differences, metrics, watch
 from tests.runs.forking import KILLED, Kill, Nursery
 
 pytestmark = pytest.mark.slow
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
+RECIPE = "classification/moving_digits"
+RECIPES = sorted(str(file.relative_to(EXPERIMENTS).with_suffix("")) for file in EXPERIMENTS.rglob("*.yaml"))
 EACH_STEP = "callbacks.checkpoint.every_n_steps=1"
 
 CASES = {
@@ -35,19 +38,31 @@ class Hospital:
     def __post_init__(self) -> None:
         self.whole: dict[str, tuple[Path, dict]] = {}
 
-    def left_alone(self, case: str, overrides: list[str], *, ranks: int = 1) -> tuple[Path, dict]:
+    def left_alone(
+        self, case: str, overrides: list[str], *, ranks: int = 1, recipe: str = RECIPE
+    ) -> tuple[Path, dict]:
         if case not in self.whole:
             run = self.ward / f"runs/{case}"
-            statuses, printed = self.nursery.run(*command(*overrides, run=case), cwd=self.ward, ranks=ranks)
+            arguments = command(*overrides, run=case, recipe=recipe)
+            statuses, printed = self.nursery.run(*arguments, cwd=self.ward, ranks=ranks)
             assert statuses == [0] * ranks, printed
             self.whole[case] = run, watched(self.ward)
         return self.whole[case]
 
-    def killed(self, case: str, overrides: list[str], kills: list[Kill], *, ranks: int = 1, name: str) -> list[str]:
+    def killed(
+        self,
+        case: str,
+        overrides: list[str],
+        kills: list[Kill],
+        *,
+        name: str,
+        ranks: int = 1,
+        recipe: str = RECIPE,
+    ) -> list[str]:
         """What differs between the case left alone and one that was killed so often; empty if nothing does."""
-        whole, seen = self.left_alone(case, overrides, ranks=ranks)
+        whole, seen = self.left_alone(case, overrides, ranks=ranks, recipe=recipe)
         run = self.ward / f"runs/{name}"
-        arguments = command(*overrides, run=name)
+        arguments = command(*overrides, run=name, recipe=recipe)
         for kill in [*kills, None]:
             statuses, printed = self.nursery.run(*arguments, cwd=self.ward, kill=kill, ranks=ranks)
             assert set(statuses) <= ({KILLED, 0} if kill else {0}), printed
@@ -114,3 +129,14 @@ def test_killed_at_random_moments_a_hundred_times(seed: int, hospital: Hospital)
 def test_a_killed_and_resumed_run_is_the_run_that_was_left_alone(case: str, hospital: Hospital):
     kills = [Kill("batch", nth=3), Kill("validation", nth=2), Kill("save", nth=2)]
     assert hospital.killed(case, CASES[case], kills, name=f"{case}-killed") == []
+
+
+def test_there_are_recipes():
+    assert RECIPE in RECIPES
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_shrunk_killed_and_resumed_is_as_left_alone(recipe: str, hospital: Hospital):
+    overrides = ["callbacks.checkpoint.every_n_steps=2"]
+    kills = [Kill("batch", nth=8)]
+    assert hospital.killed(recipe, overrides, kills, recipe=recipe, name=f"{recipe}-killed") == []
