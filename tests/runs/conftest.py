@@ -47,7 +47,9 @@ def differences(a: Any, b: Any, *, place: str = "") -> list[str]:
         return [] if same else [place]
     if isinstance(a, dict) and isinstance(b, dict):
         missing = [f"{place}.{key} is missing" for key in a.keys() ^ b.keys()]
-        return missing + [text for key in a.keys() & b.keys() for text in differences(a[key], b[key], place=f"{place}.{key}")]
+        return missing + [
+            text for key in a.keys() & b.keys() for text in differences(a[key], b[key], place=f"{place}.{key}")
+        ]
     if isinstance(a, list | tuple) and isinstance(b, list | tuple) and len(a) == len(b):
         return [text for i, (x, y) in enumerate(zip(a, b)) for text in differences(x, y, place=f"{place}[{i}]")]
     return [] if a == b else [f"{place}: {a} against {b}"]

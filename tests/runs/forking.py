@@ -102,7 +102,12 @@ def _import_everything() -> None:
     warnings.simplefilter("ignore")
     names = ["experiment", "commands.train", "commands.resume", "tasks.classification", "transforms", "models.small"]
     names += ["config.checking", "config.composing", "video.decord_reader", "data.moving_digits", "runs.newest"]
-    for name in ["matplotlib.figure", "matplotlib.backends.backend_agg", "rich.progress", *(f"videxp.{n}" for n in names)]:
+    for name in [
+        "matplotlib.figure",
+        "matplotlib.backends.backend_agg",
+        "rich.progress",
+        *(f"videxp.{n}" for n in names),
+    ]:
         import_module(name)
     from tests.shrink import tiny
     from videxp import config

@@ -22,7 +22,13 @@ SHM = Path("/dev/shm")
 
 def content(step: int, *, megabytes: float = 0.1, **more: object) -> dict:
     numbers = torch.full((int(megabytes * 2**18),), float(step))
-    return {"state_dict": {"w": numbers}, "seen": {"batches": step}, "rows": 0, "ranks": [{}], "accumulating": False} | more
+    return {
+        "state_dict": {"w": numbers},
+        "seen": {"batches": step},
+        "rows": 0,
+        "ranks": [{}],
+        "accumulating": False,
+    } | more
 
 
 # ---- kills -----------------------------------------------------------------------------------------------------------
@@ -193,5 +199,3 @@ def test_a_checkpoint_between_two_optimizer_steps_is_none_to_go_on_from(run: Run
 
 def test_no_checkpoint_is_no_start(tmp_path: Path):
     assert newest_checkpoint(RunFolder(tmp_path)) is None
-
-

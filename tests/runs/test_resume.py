@@ -38,9 +38,7 @@ class Hospital:
     def __post_init__(self) -> None:
         self.whole: dict[str, tuple[Path, dict]] = {}
 
-    def left_alone(
-        self, case: str, overrides: list[str], *, ranks: int = 1, recipe: str = RECIPE
-    ) -> tuple[Path, dict]:
+    def left_alone(self, case: str, overrides: list[str], *, ranks: int = 1, recipe: str = RECIPE) -> tuple[Path, dict]:
         if case not in self.whole:
             run = self.ward / f"runs/{case}"
             arguments = command(*overrides, run=case, recipe=recipe)

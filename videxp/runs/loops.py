@@ -8,7 +8,10 @@ A checkpoint can be taken at three moments, each with the whole of its batch don
   (lightning 2.6); `begin_next_epoch` makes it a beginning instead.
 """
 
+from typing import cast
+
 from pytorch_lightning import Trainer
+from pytorch_lightning.loops.progress import _ProcessedTracker
 
 
 def validation_follows(trainer: Trainer) -> bool:
@@ -26,17 +29,22 @@ def accumulating(trainer: Trainer) -> bool:
 def training_is_over(trainer: Trainer) -> bool:
     """Asked in `on_train_epoch_end`: whether no epoch follows."""
     loop = trainer.fit_loop
-    epochs = trainer.max_epochs is not None and 0 <= trainer.max_epochs <= loop.epoch_progress.current.processed
+    epochs = trainer.max_epochs is not None and 0 <= trainer.max_epochs <= _epochs(trainer)[1].processed
     steps = 0 <= trainer.max_steps <= trainer.global_step
     return epochs or steps or (trainer.should_stop and loop._can_stop_early)
 
 
 def begin_next_epoch(trainer: Trainer) -> None:
     """Asked in `on_train_start`: if the state is that of an epoch's end, make it the beginning of the next."""
-    progress = trainer.fit_loop.epoch_progress
-    if progress.total.processed == progress.total.completed:  # type: ignore[attr-defined]
+    total, current = _epochs(trainer)
+    if total.processed == total.completed:
         return
-    for counts in (progress.total, progress.current):
-        counts.completed = counts.processed  # type: ignore[attr-defined]
+    total.completed, current.completed = total.processed, current.processed
     trainer.fit_loop.reset_restart_stage()
     trainer.fit_loop.epoch_loop.restarting = False
+
+
+def _epochs(trainer: Trainer) -> tuple[_ProcessedTracker, _ProcessedTracker]:
+    """Lightning's counts of epochs: (since the run began, the same in a way that some hooks reset)."""
+    progress = trainer.fit_loop.epoch_progress
+    return cast(_ProcessedTracker, progress.total), cast(_ProcessedTracker, progress.current)

@@ -97,11 +97,10 @@ class WandbRun(Logger):
             self._log({name: int(value) if name in AXES else value for name, value in row.items()})
 
     def _put_older_aside(self) -> None:
-        """`wandb sync --sync-all` would upload an older attempt over the newer one: they are the same run."""
-        if self._id is None:
-            return
-        for older in self.folder.glob(f"wandb/offline-run-*-{self._id}"):
-            older.rename(older.with_name(older.name.replace("offline-run", "superseded-run", 1)))
+        """A later `wandb sync` would upload an older attempt over the newer one: they are the same run."""
+        for older in self.folder.glob(f"wandb/*run-*-{self._id}") if self._id else ():
+            if older.name.startswith(("run-", "offline-run-")):
+                older.rename(older.with_name("superseded-" + older.name))
 
     def _log(self, values: dict[str, Any]) -> None:
         self._run.log(values, step=self._count)
