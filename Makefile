@@ -4,7 +4,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast lint types format bench clean
+.PHONY: help install run test test-fast test-kill lint types format bench clean
 
 help:  ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -20,10 +20,13 @@ run: install  ## train the main job: classification/moving_digits
 	$(BIN)/videxp train classification/moving_digits
 
 test: lint types  ## everything that CI runs: format, lint, types, all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m 'not kill'
 
 test-fast: install  ## the tests that take less than two seconds each
-	$(BIN)/python -m pytest -m 'not slow and not gpu'
+	$(BIN)/python -m pytest -m 'not slow and not gpu and not kill'
+
+test-kill: install  ## a hundred runs killed at random moments and resumed (about 6 minutes)
+	$(BIN)/python -m pytest -m kill tests/runs
 
 lint: install  ## ruff: format and rules
 	$(BIN)/ruff format --check .

@@ -19,6 +19,7 @@ from videxp.runs import (
     Checkpoint,
     MetricsFile,
     ProgressBar,
+    RandomState,
     RunFolder,
     Samples,
     StepMetrics,
@@ -89,7 +90,7 @@ def build_callbacks(cfg: DictConfig, run: RunFolder, console: Console) -> list[C
     for callback in chosen:
         if isinstance(callback, Checkpoint):
             callback.folder = run.best.parent
-    return [StepMetrics(), *chosen, Samples(run.samples), ProgressBar(console)]
+    return [RandomState(), StepMetrics(), *chosen, Samples(run.samples), ProgressBar(console)]
 
 
 def build_experiment(

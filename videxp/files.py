@@ -28,6 +28,12 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
+def sweep(path: Path) -> None:
+    """Remove what a kill within `replacing(path)` left behind. Only while nobody writes `path`."""
+    for leftover in path.parent.glob(f".{path.stem}-????????{path.suffix}"):
+        leftover.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Replace the content of `path` with `text`."""
     with replacing(path) as temporary:

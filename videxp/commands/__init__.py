@@ -3,4 +3,4 @@
 Modules import torch and Lightning inside functions, so that `videxp --help` answers at once.
 """
 
-ORDER = ["train", "evaluate", "predict", "compare", "record", "prepare", "check", "list", "completion"]
+ORDER = ["train", "resume", "evaluate", "predict", "compare", "record", "prepare", "check", "list", "completion"]

@@ -1,5 +1,6 @@
 """videxp train: compose, check, prepare the data, train, test, and say what to do next."""
 
+import json
 import logging
 import os
 import shlex
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from videxp.data import VideoDataModule
     from videxp.experiment import Experiment
     from videxp.runs.folder import RunFolder
+    from videxp.runs.newest import Start
 
 SUMMARY = "RECIPE [overrides]        train and test; the run folder holds everything"
 USAGE = """usage: videxp train RECIPE [key=value ...] [--cfg job] [--info] [...]
@@ -35,7 +37,7 @@ def main(arguments: list[str]) -> int:
         print(USAGE)
         return 0 if arguments else 2
     if arguments[0] == "--resolved":  # how the other ranks of a DDP run are started
-        return _join(Path(arguments[1]))
+        return _join(Path(arguments[1]), checkpoint=arguments[2] if len(arguments) > 2 else None)
     recipe, *rest = arguments
     if recipe.startswith("-"):
         raise BadRequest(f"the recipe comes first, got {recipe}: videxp train RECIPE {recipe} ...")
@@ -58,45 +60,87 @@ class Request:
 
 
 def _train(composed: "config.Composed") -> int:
-    from rich.console import Console
-
     from videxp.runs.folder import RunFolder
 
     command = shlex.join(["videxp", "train", composed.recipe, *config.redacted_overrides(composed.overrides)])
     request = Request(composed.recipe, command, started=time.perf_counter())
+    run = RunFolder(Path(composed.run_dir))
+    if composed.cfg.run.resume == "auto" and run.config.exists():
+        from videxp.commands.resume import resume
+
+        return resume(run, wanted=composed.cfg)
+    return carry_out(composed.cfg, run, request, overrides=composed.overrides)
+
+
+def carry_out(
+    cfg: "DictConfig", run: "RunFolder", request: Request, *, overrides: list[str] | None = None, resuming: bool = False
+) -> int:
+    """Prepare the data, train from the beginning or from the run's newest whole checkpoint, test."""
+    from rich.console import Console
+
     rank_zero = _global_rank() == 0
     console = Console(highlight=False, quiet=not rank_zero)
-    console.print(f"[bold]{composed.recipe}[/]")
+    console.print(f"[bold]{request.recipe}[/]")
     quiet_libraries()
-    datamodule = config.build(composed.cfg.dataset)
+    datamodule = config.build(cfg.dataset)
     datamodule.prepare()
-    run = RunFolder(Path(composed.run_dir))
-    if rank_zero:
+    start = None
+    if rank_zero and not resuming:
         run.create()
-        config.save_resolved(composed.cfg, run.config)
-        config.save_overrides(composed.overrides, run.overrides)
+        config.save_resolved(cfg, run.config)
+        config.save_overrides(overrides or [], run.overrides)
+    lock = run.claim() if rank_zero else None  # held by this name until the end
+    if resuming:
+        start = _go_on(run, console, rank_zero=rank_zero)
+    if rank_zero:
         run.set_state("running")
         # Lightning starts the other ranks of this machine with our own arguments; they must not compose again.
-        sys.argv[1:] = ["train", "--resolved", str(run.config.resolve())]
-    return _fit_and_test(composed.cfg, run, console, datamodule, request)
+        sys.argv[1:] = ["train", "--resolved", str(run.config.resolve()), *([str(start.path)] if start else [])]
+    status = _fit_and_test(cfg, run, console, datamodule, request, start=start, resuming=resuming)
+    del lock
+    return status
 
 
-def _join(resolved: Path) -> int:
+def _go_on(run: "RunFolder", console: "Console", *, rank_zero: bool) -> "Start | None":
+    """Choose the checkpoint, and put the run folder into the state that it had then."""
+    from videxp.runs.metrics_file import keep_rows
+    from videxp.runs.newest import newest_checkpoint, restore_last
+
+    start = newest_checkpoint(run)
+    if rank_zero:
+        run.sweep()
+        start = start and restore_last(run, start)
+        keep_rows(run.metrics, start.rows if start else 0)
+        where = f"goes on after batch {start.step:,} ({start.path})" if start else "begins anew: it has no checkpoint"
+        console.print(f"  [dim]{'resume':<7}[/]{run.path} {where}", soft_wrap=True)
+    return start
+
+
+def _join(resolved: Path, *, checkpoint: str | None) -> int:
     """Another rank of a run whose config is resolved and whose data is prepared."""
     from rich.console import Console
 
     from videxp.runs.folder import RunFolder
+    from videxp.runs.newest import Start
 
     cfg = config.load_resolved(resolved)
     quiet_libraries()
     datamodule = config.build(cfg.dataset)
     datamodule.prepare()
     request = Request(recipe="", command="", started=0.0)  # rank 0 writes the records
-    return _fit_and_test(cfg, RunFolder(resolved.parent), Console(quiet=True), datamodule, request)
+    start = Start(Path(checkpoint), step=0, rows=0, processes=0) if checkpoint else None
+    return _fit_and_test(cfg, RunFolder(resolved.parent), Console(quiet=True), datamodule, request, start=start)
 
 
 def _fit_and_test(
-    cfg: "DictConfig", run: "RunFolder", console: "Console", datamodule: "VideoDataModule", request: Request
+    cfg: "DictConfig",
+    run: "RunFolder",
+    console: "Console",
+    datamodule: "VideoDataModule",
+    request: Request,
+    *,
+    start: "Start | None" = None,
+    resuming: bool = False,
 ) -> int:
     from videxp.experiment import build_callbacks, build_experiment, build_loggers
 
@@ -112,8 +156,8 @@ def _fit_and_test(
             callbacks=build_callbacks(cfg, run, console),
         )
         if rank_zero:
-            _announce(cfg, run, experiment, console, request)
-        test_metrics = fit_and_test(experiment, run)
+            _announce(cfg, run, experiment, console, request, resuming=resuming)
+        test_metrics = fit_and_test(experiment, run, checkpoint=start.path if start else None)
     except BaseException as error:
         if rank_zero:
             logging.getLogger("videxp").exception("failed")
@@ -126,12 +170,12 @@ def _fit_and_test(
     return 0
 
 
-def fit_and_test(experiment: "Experiment", run: "RunFolder") -> dict[str, float]:
-    """Train, then test the best weights; returns the test metrics."""
+def fit_and_test(experiment: "Experiment", run: "RunFolder", *, checkpoint: Path | None = None) -> dict[str, float]:
+    """Train, on from `checkpoint` if given, then test the best weights; returns the test metrics."""
     from videxp.experiment import load_weights
 
     trainer, task, datamodule = experiment.trainer, experiment.task, experiment.datamodule
-    trainer.fit(task, datamodule=datamodule)
+    trainer.fit(task, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
     trainer.strategy.barrier()
     load_weights(task, run.checkpoint())
     trainer.test(task, datamodule=datamodule, verbose=False)
@@ -148,7 +192,7 @@ def _failed(run: "RunFolder", error: BaseException, *, rank_zero: bool) -> int:
         run.set_state("interrupted" if interrupted else "failed", cause=cause)
     if not interrupted:
         raise error
-    print(f"videxp: interrupted; the newest state is {run.last}", file=sys.stderr)
+    print(f"videxp: interrupted; videxp resume {run.path} goes on", file=sys.stderr)
     return 143 if isinstance(error, SIGTERMException) else 130
 
 
@@ -156,11 +200,18 @@ def _failed(run: "RunFolder", error: BaseException, *, rank_zero: bool) -> int:
 
 
 def _announce(
-    cfg: "DictConfig", run: "RunFolder", experiment: "Experiment", console: "Console", request: Request
+    cfg: "DictConfig",
+    run: "RunFolder",
+    experiment: "Experiment",
+    console: "Console",
+    request: Request,
+    *,
+    resuming: bool,
 ) -> None:
     """What is run, and where; and the same facts into provenance.json and the loggers."""
     from videxp.models.summary import count_parameters, gmacs
     from videxp.runs.folder import write_json
+    from videxp.runs.metrics_file import read_metrics
     from videxp.runs.provenance import provenance
     from videxp.runs.wandb_logger import WandbRun
 
@@ -184,14 +235,20 @@ def _announce(
         world_size=trainer.world_size,
         data={"name": data.name, "fingerprint": data.fingerprint, "clips": data.counts},
     )
+    before = json.loads(run.provenance.read_text()) if resuming and run.provenance.exists() else None
     for logger in trainer.loggers:
         if isinstance(logger, WandbRun):
+            if before is not None and "wandb_id" in before:
+                logger.go_on(before["wandb_id"], rows=read_metrics(run.metrics))
             plain = config.plain(cfg)
             wandb_config = {**plain, "recipe": request.recipe, "parameters": parameters, "gmacs": work}
             wandb_config["code"] = (record["code"] or {}).get("commit")
             wandb_config["data_fingerprint"] = data.fingerprint
             logger.start(config=wandb_config, group=cfg.run.group, tags=list(cfg.run.tags), notes=cfg.run.notes)
             record["wandb_id"] = logger.version
+    if before is not None:  # the record of the beginning stays; each time that it was gone on with is added
+        changed = {key: value for key, value in record.items() if before.get(key) != value}
+        record = {**before, "resumed": [*before.get("resumed", []), changed]}
     write_json(run.provenance, record)
 
 

@@ -43,6 +43,8 @@ class Run:
     """Runs that are compared side by side in W&B."""
     tags: list[str] = field(default_factory=list)
     notes: str | None = None
+    resume: Literal["never", "auto"] = "never"
+    """`auto`: if the run folder holds an unfinished run of this config, go on with it."""
 
 
 @dataclass

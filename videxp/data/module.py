@@ -108,6 +108,7 @@ class VideoDataModule(LightningDataModule):
         self._manifest: Manifest | None = None
         self._datasets: dict[Split, ClipDataset] = {}
         self._epoch, self._consumed = 0, 0  # training batches that have reached the device
+        self._resumed_at = (0, 0)  # (epoch, batches of it that were done) of the checkpoint
         self._restored: dict[str, Any] | None = None
 
     # ---- what the data decides, known after prepare() or setup() ------------------------------------------------
@@ -161,6 +162,7 @@ class VideoDataModule(LightningDataModule):
     def setup(self, stage: str | None = None) -> None:
         """Every rank reads the manifest that prepare() left."""
         self._epoch, self._consumed, self._restored = 0, 0, None
+        self._resumed_at = (0, 0)
         if self._manifest is None:
             manifest = Manifest.read(self.manifest_path)
             check_unreadable(manifest, max_unreadable=self.max_unreadable, path=self.manifest_path)
@@ -277,20 +279,24 @@ class VideoDataModule(LightningDataModule):
         a trainer resumed from an epoch's last batch asks for an iterator before it has counted that epoch as done.
         """
         assert self.trainer is not None
-        batches = len(self.dataset("train")) // self.batch_size
-        return max((self.trainer.current_epoch, 0), normalized(self._epoch, self._consumed, batches=batches))
+        return max((self.trainer.current_epoch, 0), self._resumed_at)
 
     def state_dict(self) -> dict[str, Any]:
+        batches = len(self.dataset("train")) // self.batch_size
+        if self.trainer is not None:
+            batches = int(min(batches, self.trainer.num_training_batches))  # limit_train_batches
+        epoch, consumed = normalized(self._epoch, self._consumed, batches=batches)
         return {
-            "epoch": self._epoch,
-            "consumed": self._consumed,
+            "epoch": epoch,
+            "consumed": consumed,
             "batch_size": self.batch_size,
             "seed": self.seed,
             "fingerprint": self.fingerprint,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._epoch, self._consumed = state_dict["epoch"], state_dict["consumed"]
+        self._resumed_at = (state_dict["epoch"], state_dict["consumed"])
+        self._epoch, self._consumed = self._resumed_at
         self._restored = state_dict
 
     def _check_restored(self) -> None:

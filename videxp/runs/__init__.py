@@ -9,6 +9,7 @@ __getattr__, __all__ = lazy_exports(
         "Checkpoint": "videxp.runs.checkpoint",
         "MetricsFile": "videxp.runs.metrics_file",
         "ProgressBar": "videxp.runs.progress",
+        "RandomState": "videxp.runs.random_state",
         "RunFolder": "videxp.runs.folder",
         "Samples": "videxp.runs.samples",
         "StepMetrics": "videxp.runs.step_metrics",

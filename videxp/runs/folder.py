@@ -8,10 +8,10 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from videxp.errors import BadRequest
-from videxp.files import write_text
+from videxp.files import sweep, write_text
 
 State = Literal["running", "finished", "failed", "interrupted"]
 
@@ -21,10 +21,6 @@ class RunFolder:
     """A run folder by its path; nothing is read or made before a method is called."""
 
     path: Path
-
-    @property
-    def state(self) -> Path:
-        return self.path / "status.json"
 
     @property
     def config(self) -> Path:
@@ -37,6 +33,10 @@ class RunFolder:
     @property
     def provenance(self) -> Path:
         return self.path / "provenance.json"
+
+    @property
+    def state(self) -> Path:
+        return self.path / "status.json"
 
     @property
     def metrics(self) -> Path:
@@ -72,6 +72,27 @@ class RunFolder:
             raise BadRequest(f"{self.path} holds a run already: give another hydra.run.dir, or none")
         self.path.mkdir(parents=True, exist_ok=True)
         return self
+
+    def claim(self) -> IO[str]:
+        """Hold the folder until the returned file is closed or the process ends, however it ends.
+
+        Raises BadRequest where another process holds it.
+        """
+        file = (self.path / ".lock").open("w")
+        try:
+            import fcntl  # not on Windows
+
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # a lock that forked data workers do not inherit
+        except (BlockingIOError, PermissionError) as error:
+            raise BadRequest(f"{self.path} is in use: another process is training there") from error
+        except (ImportError, OSError):
+            pass  # no locks here
+        return file
+
+    def sweep(self) -> None:
+        """Remove halves of files that a kill left."""
+        for path in (self.best, self.last, self.metrics, self.config, self.overrides, self.provenance, self.state):
+            sweep(path)
 
     def set_state(self, state: State, *, cause: str | None = None) -> None:
         status = {"state": state, "time": _iso(_now()), **self._times(state)}

@@ -19,9 +19,11 @@ class MetricsFile(Logger):
         super().__init__()
         self.path = path
         self.columns = list(AXES)
+        self.rows = 0
         if path.exists():
             with path.open(newline="") as file:
                 self.columns = next(csv.reader(file), list(AXES))
+                self.rows = sum(1 for _ in csv.reader(file))
 
     @property
     def name(self) -> str:
@@ -43,6 +45,7 @@ class MetricsFile(Logger):
             self._widen(new)
         with self.path.open("a", newline="") as file:
             csv.DictWriter(file, self.columns).writerow(row)
+        self.rows += 1
 
     def _widen(self, new: list[str]) -> None:
         rows: list[dict[str, str]] = []
@@ -54,6 +57,21 @@ class MetricsFile(Logger):
             writer = csv.DictWriter(file, self.columns)
             writer.writeheader()
             writer.writerows(rows)
+
+
+def keep_rows(path: Path, count: int) -> None:
+    """Cut off what was logged after a checkpoint that was taken at `count` rows; columns that then are empty go too."""
+    if not path.exists():
+        return
+    with path.open(newline="") as file:
+        reader = csv.DictReader(file)
+        rows = [row for row, _ in zip(reader, range(count))]
+        columns = reader.fieldnames or AXES
+    with replacing(path) as temporary, temporary.open("w", newline="") as file:
+        filled = [name for name in columns if name in AXES or any(row[name] for row in rows)]
+        writer = csv.DictWriter(file, filled, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:

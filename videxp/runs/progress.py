@@ -26,9 +26,15 @@ class ProgressBar(Callback):
 
     # ---- training: one bar (or line) per epoch -------------------------------------------------------------------
 
+    def on_train_start(self, trainer: Trainer, pl_module: VideoTask) -> None:
+        self.started = time.perf_counter()  # resumed within an epoch, training does not start that epoch again
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: VideoTask) -> None:
         self.started = time.perf_counter()
-        self._open(f"epoch {trainer.current_epoch + 1}/{_total(trainer)}", int(trainer.num_training_batches))
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: VideoTask, batch: Any, batch_idx: int) -> None:
+        if self.bar is None:
+            self._open(f"epoch {trainer.current_epoch + 1}/{_total(trainer)}", int(trainer.num_training_batches))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: VideoTask, outputs: Any, batch: Any, batch_idx: int

@@ -24,6 +24,9 @@ class StepMetrics(Callback):
         self.clips = 0
         self.since = time.perf_counter()
 
+    def on_train_start(self, trainer: Trainer, pl_module: VideoTask) -> None:
+        self.since = time.perf_counter()
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: VideoTask) -> None:
         self.since, self.clips = time.perf_counter(), 0  # validation is no training time
 
@@ -32,7 +35,7 @@ class StepMetrics(Callback):
     ) -> None:
         self.names = list(outputs["log"])
         values = torch.stack(list(outputs["log"].values()))
-        self.sums = values if self.sums is None else self.sums + values
+        self.sums = values if self.sums is None else self.sums.to(values.device) + values
         self.steps += 1
         self.clips += len(batch["index"]) * trainer.world_size
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # Lightning sets it from outside the class
@@ -51,3 +54,12 @@ class StepMetrics(Callback):
         task.record({**dict(zip(self.names, means)), **rates, **speed})
         self.latest = dict(zip(self.names, means))
         self.sums, self.steps, self.clips, self.since = None, 0, 0, now
+
+    # A checkpoint between two log points holds each rank's sums, so that a resumed run logs the same means.
+
+    def rank_state(self) -> dict[str, Any]:
+        sums = None if self.sums is None else self.sums.cpu()
+        return {"names": self.names, "sums": sums, "steps": self.steps}
+
+    def load_rank_state(self, state: dict[str, Any]) -> None:
+        self.names, self.sums, self.steps = state["names"], state["sums"], state["steps"]

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
+from videxp.runs.metrics_file import AXES
+
 VIDEO_SUFFIXES = {".mp4", ".gif", ".webm"}
 
 
@@ -31,7 +33,9 @@ def _netrc_has_key() -> bool:
 class WandbRun(Logger):
     """One W&B run. Rows keep videxp's axes: `step` (batches) is the x-axis, `epoch` and `clips_seen` can be chosen.
 
-    The record of a run is metrics.csv; W&B is a sink.
+    The record of a run is metrics.csv; W&B is a sink: W&B's own `_step` is the number of the row. A resumed run has the
+    id that it had, and hands over metrics.csv's rows again. Online the client drops those that the server has, so what
+    a kill took on its way is filled in; offline the new folder holds the whole run, and the older ones are put aside.
     """
 
     def __init__(self, *, save_dir: str, project: str, entity: str | None = None) -> None:
@@ -41,6 +45,9 @@ class WandbRun(Logger):
         self.entity = entity
         self.mode = wandb_mode()
         self._run: Any = None
+        self._id: str | None = None
+        self._rows: list[dict[str, float]] = []
+        self._count = 0
 
     @property
     def name(self) -> str:
@@ -61,12 +68,19 @@ class WandbRun(Logger):
             return None
         return f"wandb sync {Path(self._run.dir).parent}"
 
+    def go_on(self, run_id: str, *, rows: list[dict[str, float]]) -> None:
+        """Called before `start` where a run is resumed: its id, and the rows that it has logged."""
+        self._id, self._rows = run_id, rows
+
     @rank_zero_only
     def start(self, *, config: dict[str, Any], group: str | None, tags: list[str], notes: str | None) -> None:
         import wandb
 
+        self._put_older_aside()
         self._run = wandb.init(
             dir=self.folder,
+            id=self._id,
+            resume="allow" if self._id and self.mode == "online" else None,
             project=self.project,
             entity=self.entity,
             name="/".join(self.folder.parts[-3:]),
@@ -79,6 +93,18 @@ class WandbRun(Logger):
         )
         self._run.define_metric("step")
         self._run.define_metric("*", step_metric="step")
+        for row in self._rows:
+            self._log({name: int(value) if name in AXES else value for name, value in row.items()})
+
+    def _put_older_aside(self) -> None:
+        """A later `wandb sync` would upload an older attempt over the newer one: they are the same run."""
+        for older in self.folder.glob(f"wandb/*run-*-{self._id}") if self._id else ():
+            if older.name.startswith(("run-", "offline-run-")):
+                older.rename(older.with_name("superseded-" + older.name))
+
+    def _log(self, values: dict[str, Any]) -> None:
+        self._run.log(values, step=self._count)
+        self._count += 1
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
@@ -87,7 +113,7 @@ class WandbRun(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         if self._run is not None:
-            self._run.log({"step": step, **metrics})
+            self._log({"step": step, **metrics})
 
     @rank_zero_only
     def log_files(self, paths: list[Path], *, step: int) -> None:
@@ -102,7 +128,7 @@ class WandbRun(Logger):
             else wandb.Image(str(path))
             for path in paths
         }
-        self._run.log({"step": step, **media})
+        self._log({"step": step, **media})
 
     @rank_zero_only
     def finalize(self, status: str) -> None:

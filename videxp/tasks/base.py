@@ -5,7 +5,7 @@ config knows from there which metrics a callback may monitor.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, final
 
 import torch
 from pytorch_lightning import LightningModule
@@ -95,6 +95,14 @@ class VideoTask(LightningModule):
         self.batches_seen = checkpoint["seen"]["batches"]
         self.clips_seen = checkpoint["seen"]["clips"]
 
+    @final
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Not for subclasses: checkpoints are taken before. What a batch changes is changed by `training_step`."""
+
+    @final
+    def on_validation_end(self) -> None:
+        """Not for subclasses: checkpoints are taken before. `on_validation_epoch_end` is the place."""
+
     def record(self, values: dict[str, float]) -> None:
         """One row for every logger, on the shared axes `step` (batches), `epoch` and `clips_seen`."""
         row = {"epoch": self.current_epoch, "clips_seen": self.clips_seen, **values}
@@ -128,8 +136,8 @@ class VideoTask(LightningModule):
         self.log_dict(values, logger=False, rank_zero_only=False)  # for callbacks that monitor
         self.record({name: float(value) for name, value in values.items()})
 
-    def on_validation_start(self) -> None:
-        self._share_buffers()
+    def on_validation_epoch_start(self) -> None:
+        self._share_buffers()  # here, because an EMA has put its average (and its buffers) in place by now
 
     def on_test_start(self) -> None:
         self._share_buffers()

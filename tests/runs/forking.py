@@ -1,0 +1,217 @@
+"""videxp in forked children: a process that has imported everything, and computed nothing, forks for each run.
+
+A run then takes a second rather than the ten that the imports take. `python -m tests.runs.forking` reads one request
+per line and answers each with the exit statuses. A child can be told when to kill itself with SIGKILL.
+"""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+KILLED = -signal.SIGKILL
+
+
+@dataclass(frozen=True)
+class Kill:
+    """When a child ends itself. `at`: "time" (after `amount` seconds), or before the `nth` batch, validation batch or
+    row, or in the `nth` write of a checkpoint, of which the share `amount` is on disk."""
+
+    at: str
+    nth: int = 1
+    amount: float = 0.5
+    rank: int = 0
+
+
+@dataclass
+class Nursery:
+    """The other end: asks the process that forks."""
+
+    process: subprocess.Popen = field(init=False)
+
+    def __post_init__(self) -> None:
+        root = Path(__file__).parents[2]
+        environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.runs.forking"],
+            cwd=root,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(
+        self, *arguments: str, cwd: Path, kill: Kill | None = None, ranks: int = 1, **environment: str
+    ) -> tuple[list[int], str]:
+        """`videxp ARGUMENTS` on so many ranks -> (exit status of each rank, what was printed)."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        request = {
+            "arguments": arguments,
+            "cwd": str(cwd),
+            "kill": kill and vars(kill),
+            "ranks": ranks,
+            "environment": {**_environment(cwd), **environment},
+        }
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline()), (cwd / "printed.txt").read_text()
+
+    def close(self) -> None:
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.close()
+        self.process.wait(10)
+        self.process.stdout.close()
+
+
+def _environment(cwd: Path) -> dict[str, str]:
+    return {"HOME": str(cwd), "VIDEXP_CACHE": str(cwd / "cache"), "VIDEXP_ALLOW": "tests", "VIDEXP_TRACEBACK": "1"}
+
+
+# ---- in the process that forks ---------------------------------------------------------------------------------------
+
+
+def serve() -> None:
+    _import_everything()
+    answers = os.fdopen(os.dup(1), "w")
+    for line in sys.stdin:
+        request = json.loads(line)
+        port = str(20000 + os.getpid() % 10000 + serve_count())
+        (Path(request["cwd"]) / "printed.txt").write_text("")
+        children = [_fork(request, rank=rank, port=port) for rank in range(request["ranks"])]
+        answers.write(json.dumps(_statuses(children)) + "\n")
+        answers.flush()
+
+
+def serve_count(count: list[int] = [0]) -> int:  # noqa: B006
+    count[0] += 1
+    return count[0]
+
+
+def _import_everything() -> None:
+    import warnings
+    from importlib import import_module
+
+    warnings.simplefilter("ignore")
+    names = ["experiment", "commands.train", "commands.resume", "tasks.classification", "transforms", "models.small"]
+    names += ["config.checking", "config.composing", "video.decord_reader", "data.moving_digits", "runs.newest"]
+    for name in [
+        "matplotlib.figure",
+        "matplotlib.backends.backend_agg",
+        "rich.progress",
+        *(f"videxp.{n}" for n in names),
+    ]:
+        import_module(name)
+    from tests.shrink import tiny
+    from videxp import config
+
+    os.environ["VIDEXP_ALLOW"] = "tests"
+    for more in ([], ["callbacks=[checkpoint,ema]"]):  # the check keeps what it has read of torch's source
+        config.check(config.compose("classification/moving_digits", tiny("logger=csv", *more)))
+
+
+def _statuses(children: list[int]) -> list[int]:
+    """Waits for all; when one is killed, so are the others, as by a scheduler."""
+    statuses: dict[int, int] = {}
+    while len(statuses) < len(children):
+        pid, status = os.wait()
+        if pid in children:
+            statuses[pid] = os.waitstatus_to_exitcode(status)
+            if statuses[pid] < 0:
+                for other in set(children) - set(statuses):
+                    os.kill(other, signal.SIGKILL)
+    return [statuses[pid] for pid in children]
+
+
+def _fork(request: dict[str, Any], *, rank: int, port: str) -> int:
+    if pid := os.fork():
+        return pid
+    status = 1
+    try:
+        os.chdir(request["cwd"])
+        os.environ.update(request["environment"])
+        if request["ranks"] > 1:
+            world = {"WORLD_SIZE": str(request["ranks"]), "RANK": str(rank), "LOCAL_RANK": str(rank)}
+            os.environ.update(world, MASTER_ADDR="127.0.0.1", MASTER_PORT=port, TORCHELASTIC_RUN_ID="test")
+        printed = os.open("printed.txt", os.O_WRONLY | os.O_APPEND)
+        os.dup2(printed, 1)
+        os.dup2(printed, 2)
+        if request["kill"] and rank == request["kill"].pop("rank"):
+            _arm(Kill(**request["kill"]))
+        _leave_out_what_no_result_depends_on()
+        from videxp.cli import main
+
+        sys.argv = ["videxp", *request["arguments"]]
+        status = main(request["arguments"])
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _leave_out_what_no_result_depends_on() -> None:
+    """Pictures and the list of installed packages take longer than the training of a test."""
+    from videxp.runs import Samples, provenance
+
+    Samples.on_test_end = lambda *_: None  # type: ignore[method-assign]
+    provenance.environment = dict  # type: ignore[assignment]
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _arm(kill: Kill) -> None:
+    import torch
+
+    from videxp.runs.metrics_file import MetricsFile
+    from videxp.tasks import VideoTask
+
+    if kill.at == "time":
+        timer = threading.Timer(kill.amount, _die)
+        timer.daemon = True
+        timer.start()
+    elif kill.at == "save":
+        save = torch.save
+
+        def half_a_save(value: Any, path: Any) -> None:
+            buffer = io.BytesIO()
+            save(value, buffer)
+            content = buffer.getvalue()
+            Path(path).write_bytes(content[: int(kill.amount * len(content))])
+            _die()
+
+        torch.save = _after(kill.nth, half_a_save, otherwise=save)
+    else:
+        owner, name = {
+            "batch": (VideoTask, "on_train_batch_start"),
+            "validation": (VideoTask, "validation_step"),
+            "row": (MetricsFile, "log_metrics"),
+        }[kill.at]
+        original = getattr(owner, name)
+        setattr(owner, name, _after(kill.nth, lambda *_, **__: _die(), otherwise=original))
+
+
+def _after(nth: int, last: Any, *, otherwise: Any) -> Any:
+    calls = 0
+
+    def call(*arguments: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return (last if calls == nth else otherwise)(*arguments, **named)
+
+    return call
+
+
+if __name__ == "__main__":
+    serve()
+    os._exit(0)  # at once: to take apart what was imported takes seconds

@@ -1,0 +1,140 @@
+"""A run that was killed and resumed is the run that was not: weights, EMA, optimizers, random states, rows, batches."""
+
+import random
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.runs.conftest import checkpoint, command, differences, metrics, watched
+from tests.runs.forking import KILLED, Kill, Nursery
+
+pytestmark = pytest.mark.slow
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+
+RECIPE = "classification/moving_digits"
+RECIPES = sorted(str(file.relative_to(EXPERIMENTS).with_suffix("")) for file in EXPERIMENTS.rglob("*.yaml"))
+EACH_STEP = "callbacks.checkpoint.every_n_steps=1"
+
+CASES = {
+    "plain": [EACH_STEP],
+    "workers": [EACH_STEP, "hardware.num_workers=2"],
+    "ema": [EACH_STEP, "callbacks=[checkpoint,ema]", "callbacks.ema.decay=0.9", "trainer.accumulate_grad_batches=2"],
+    "validation": [EACH_STEP, "+trainer.val_check_interval=2", "trainer.accumulate_grad_batches=2"],
+    "two_optimizers": [EACH_STEP, "task=two_optimizers"],
+    "limited": [EACH_STEP, "trainer.limit_train_batches=3", "hardware.num_workers=1"],
+    "rarely": ["callbacks.checkpoint.every_n_steps=3", "trainer.check_val_every_n_epoch=2"],
+}
+
+
+@dataclass
+class Hospital:
+    """Runs cases, and keeps how each goes when it is left alone."""
+
+    nursery: Nursery
+    ward: Path
+
+    def __post_init__(self) -> None:
+        self.whole: dict[str, tuple[Path, dict]] = {}
+
+    def left_alone(self, case: str, overrides: list[str], *, ranks: int = 1, recipe: str = RECIPE) -> tuple[Path, dict]:
+        if case not in self.whole:
+            run = self.ward / f"runs/{case}"
+            arguments = command(*overrides, run=case, recipe=recipe)
+            statuses, printed = self.nursery.run(*arguments, cwd=self.ward, ranks=ranks)
+            assert statuses == [0] * ranks, printed
+            self.whole[case] = run, watched(self.ward)
+        return self.whole[case]
+
+    def killed(
+        self,
+        case: str,
+        overrides: list[str],
+        kills: list[Kill],
+        *,
+        name: str,
+        ranks: int = 1,
+        recipe: str = RECIPE,
+    ) -> list[str]:
+        """What differs between the case left alone and one that was killed so often; empty if nothing does."""
+        whole, seen = self.left_alone(case, overrides, ranks=ranks, recipe=recipe)
+        run = self.ward / f"runs/{name}"
+        arguments = command(*overrides, run=name, recipe=recipe)
+        for kill in [*kills, None]:
+            statuses, printed = self.nursery.run(*arguments, cwd=self.ward, kill=kill, ranks=ranks)
+            assert set(statuses) <= ({KILLED, 0} if kill else {0}), printed
+            assert kill is not None or "Traceback" not in printed
+            if (run / "config.yaml").exists():
+                arguments = ["resume", str(run)]
+        found = differences(checkpoint(whole), checkpoint(run)) + differences(metrics(whole), metrics(run))
+        found += differences(checkpoint(whole, "best"), checkpoint(run, "best"))
+        return found + [f"step {key}" for key, what in watched(self.ward).items() if what != seen[key]]
+
+
+@pytest.fixture(scope="module")
+def hospital(nursery: Nursery, ward: Path) -> Hospital:
+    return Hospital(nursery, ward)
+
+
+DDP_EMA = [
+    "hardware=ddp_cpu",
+    "hardware.num_workers=0",
+    "callbacks=[checkpoint,ema]",
+    "callbacks.checkpoint.every_n_steps=2",
+    "callbacks.ema.decay=0.9",
+    "trainer.log_every_n_steps=3",  # a checkpoint between two log points
+]
+
+
+def test_two_processes_of_which_one_is_killed_go_on_as_if_nothing_had_been(hospital: Hospital):
+    kills = [Kill("batch", nth=8, rank=1), Kill("validation", nth=1, rank=1)]
+    assert hospital.killed("ddp", DDP_EMA, kills, ranks=2, name="ddp-killed") == []
+    assert {rank for rank, _ in hospital.whole["ddp"][1]} == {"0", "1"}
+    assert len(checkpoint(hospital.ward / "runs/ddp")["ranks"]) == 2
+
+
+def schedule(seed: int) -> tuple[str, list[Kill]]:
+    """Which case, and one to three random moments; many of them within a validation or the write of a checkpoint."""
+    rng = random.Random(seed)
+    kills = []
+    for _ in range(rng.choice([1, 1, 2, 3])):
+        at = rng.choice(["time", "batch", "validation", "save", "save", "row"])
+        amount = rng.uniform(0.2, 1.5) if at == "time" else rng.random()
+        kills.append(Kill(at, nth=rng.randint(1, 6), amount=amount))
+    return rng.choice(list(CASES)), kills
+
+
+def kill_run(hospital: Hospital, seed: int) -> None:
+    case, kills = schedule(seed)
+    found = hospital.killed(case, CASES[case], kills, name=f"seed{seed}")
+    assert found == [], f"kill schedule seed={seed}: {case}, {kills}"
+    shutil.rmtree(hospital.ward / f"runs/seed{seed}")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_killed_at_random_moments(seed: int, hospital: Hospital):
+    kill_run(hospital, seed)
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize("seed", range(1000, 1100))
+def test_killed_at_random_moments_a_hundred_times(seed: int, hospital: Hospital):
+    kill_run(hospital, seed)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_killed_and_resumed_run_is_the_run_that_was_left_alone(case: str, hospital: Hospital):
+    kills = [Kill("batch", nth=3), Kill("validation", nth=2), Kill("save", nth=2)]
+    assert hospital.killed(case, CASES[case], kills, name=f"{case}-killed") == []
+
+
+def test_there_are_recipes():
+    assert RECIPE in RECIPES
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_shrunk_killed_and_resumed_is_as_left_alone(recipe: str, hospital: Hospital):
+    overrides = ["callbacks.checkpoint.every_n_steps=2"]
+    kills = [Kill("batch", nth=8)]
+    assert hospital.killed(recipe, overrides, kills, recipe=recipe, name=f"{recipe}-killed") == []

@@ -1,0 +1,144 @@
+"""videxp resume, run.resume=auto: what they say, refuse and leave alone."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import clean_environment, videxp
+from tests.runs.conftest import checkpoint, command, differences, metrics
+from tests.runs.forking import KILLED, Kill, Nursery
+from videxp.runs.metrics_file import read_metrics
+
+pytestmark = pytest.mark.slow
+AUTO = "run.resume=auto"
+
+
+def printed_by(nursery: Nursery, ward: Path, *arguments: str, kill: Kill | None = None, status: int = 0) -> str:
+    statuses, printed = nursery.run(*arguments, cwd=ward, kill=kill, VIDEXP_TRACEBACK="0")
+    assert statuses == [status], printed
+    return printed
+
+
+def test_the_same_command_begins_goes_on_and_then_says_that_it_is_finished(nursery: Nursery, ward: Path):
+    arguments = command(AUTO, "callbacks.checkpoint.every_n_steps=1", run="auto")
+    printed_by(nursery, ward, *arguments, kill=Kill("batch", nth=8), status=KILLED)
+    assert json.loads((ward / "runs/auto/status.json").read_text())["state"] == "running"
+    assert "goes on after batch 7 (runs/auto/checkpoints/last.ckpt)" in printed_by(nursery, ward, *arguments)
+    before = (ward / "runs/auto/metrics.csv").read_bytes()
+    assert printed_by(nursery, ward, *arguments).startswith("runs/auto is finished already: videxp evaluate runs/auto")
+    assert "is finished already" in printed_by(nursery, ward, "resume", "runs/auto")
+    assert (ward / "runs/auto/metrics.csv").read_bytes() == before
+    provenance = json.loads((ward / "runs/auto/provenance.json").read_text())
+    assert provenance["command"].startswith("videxp train classification/moving_digits")
+    assert [one["command"] for one in provenance["resumed"]] == ["videxp resume runs/auto"]
+
+
+def test_another_config_is_refused_in_one_line_and_nothing_is_touched(nursery: Nursery, ward: Path):
+    printed_by(nursery, ward, *command(run="other"), kill=Kill("batch", nth=8), status=KILLED)
+    before = {path: path.read_bytes() for path in (ward / "runs/other").rglob("*") if path.is_file()}
+    printed = printed_by(nursery, ward, *command(AUTO, "optimizer.lr=0.5", run="other"), status=2)
+    assert printed.strip() == (
+        "videxp: runs/other holds a run of another config (optimizer.lr was 0.003, now 0.5): give another hydra.run.dir"
+    )
+    assert before == {path: path.read_bytes() for path in (ward / "runs/other").rglob("*") if path.is_file()}
+    assert "holds a run already" in printed_by(nursery, ward, *command(run="other"), status=2)
+
+
+def test_a_run_without_a_checkpoint_begins_anew_in_its_folder(nursery: Nursery, ward: Path):
+    printed_by(nursery, ward, *command(run="early"), kill=Kill("batch", nth=4), status=KILLED)
+    assert len(read_metrics(ward / "runs/early/metrics.csv")) == 1
+    printed = printed_by(nursery, ward, "resume", "runs/early")
+    assert "runs/early begins anew: it has no checkpoint" in printed
+    steps = [row["step"] for row in read_metrics(ward / "runs/early/metrics.csv") if "train/loss" in row]
+    assert steps == [2, 4, 5, 7, 9, 10]
+
+
+def test_a_damaged_last_checkpoint_costs_the_batches_since_the_best_and_is_named(nursery: Nursery, ward: Path):
+    printed_by(nursery, ward, *command("callbacks.checkpoint.every_n_steps=2", run="whole"))
+    killed = command("callbacks.checkpoint.every_n_steps=2", run="damaged")
+    printed_by(nursery, ward, *killed, kill=Kill("batch", nth=10), status=KILLED)
+    last = ward / "runs/damaged/checkpoints/last.ckpt"
+    last.write_bytes(last.read_bytes()[:-100])
+    printed = printed_by(nursery, ward, "resume", "runs/damaged")
+    assert "last.ckpt cannot be used to go on" in printed
+    assert "goes on after batch 5 (runs/damaged/checkpoints/last.ckpt)" in printed
+    whole, damaged = ward / "runs/whole", ward / "runs/damaged"
+    assert differences(checkpoint(whole), checkpoint(damaged)) + differences(metrics(whole), metrics(damaged)) == []
+
+
+def test_early_stopping_stays_stopped(nursery: Nursery, ward: Path):
+    """Killed after the last epoch's end, where stock Lightning would train on: `should_stop` is in no checkpoint."""
+    stops = ["callbacks=[checkpoint,early_stopping]", "+callbacks.early_stopping.stopping_threshold=0.0"]
+    arguments = command(*stops, "trainer.max_epochs=4", run="stopped")
+    printed_by(nursery, ward, *arguments)
+    assert checkpoint(ward / "runs/stopped")["seen"]["batches"] == 5
+    status = ward / "runs/stopped/status.json"
+    status.write_text(status.read_text().replace("finished", "running"))
+    printed_by(nursery, ward, "resume", "runs/stopped")
+    assert checkpoint(ward / "runs/stopped")["seen"]["batches"] == 5
+    rows = read_metrics(ward / "runs/stopped/metrics.csv")
+    assert len([row for row in rows if "test/loss" in row]) == 1
+
+
+def test_a_folder_in_use_is_refused(ward: Path, nursery: Nursery):
+    printed_by(nursery, ward, *command(run="busy"), kill=Kill("batch", nth=8), status=KILLED)
+    holds = "import sys, time; from pathlib import Path; from videxp.runs.folder import RunFolder\n"
+    holds += "lock = RunFolder(Path('runs/busy')).claim(); print('held', flush=True); time.sleep(60)"
+    holder = subprocess.Popen([sys.executable, "-c", holds], cwd=ward, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+    assert "is in use: another process is training there" in printed_by(nursery, ward, "resume", "runs/busy", status=2)
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    holder.stdout.close()
+    printed_by(nursery, ward, "resume", "runs/busy")
+
+
+def test_a_full_disk_costs_no_checkpoint_and_is_said(nursery: Nursery, ward: Path):
+    """A disk with room for one checkpoint and a half: best.ckpt fits, last.ckpt does not."""
+    disk = ward / "disk"
+    disk.mkdir()
+    size = (ward / "runs/auto/checkpoints/last.ckpt").stat().st_size if (ward / "runs/auto").exists() else 4_000_000
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={int(1.5 * size)}", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    try:
+        for policy, batches in (("continue", 10), ("stop", 5)):
+            arguments = command(f"callbacks.checkpoint.on_failed_write={policy}", run="x")
+            arguments[-1] = f"hydra.run.dir={disk}/{policy}"
+            printed = printed_by(nursery, ward, *arguments, status=1)  # the last one of all is an error in any case
+            assert "last.ckpt could not be written" in printed
+            assert ("training goes on" in printed) == (policy == "continue")
+            run = disk / policy
+            assert checkpoint(run, "best")["seen"]["batches"] == 5
+            assert max(row["step"] for row in read_metrics(run / "metrics.csv")) == batches
+            assert json.loads((run / "status.json").read_text())["state"] == "failed"
+            shutil.rmtree(run)
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_two_processes_that_lightning_starts_go_on(ward: Path):
+    """As a user runs it: the second process is started by Lightning, with our arguments."""
+    arguments = command("hardware=ddp_cpu", "callbacks.checkpoint.every_n_steps=1", "trainer.max_epochs=30", run="ddp2")
+    environment = {**clean_environment(ward), "VIDEXP_ALLOW": "tests", "PYTHONPATH": str(Path(__file__).parents[2])}
+    started = subprocess.Popen(
+        [sys.executable, "-m", "videxp.cli", *arguments], cwd=ward, env=environment, start_new_session=True
+    )
+    while not (ward / "runs/ddp2/checkpoints/last.ckpt").exists():
+        assert started.poll() is None
+        time.sleep(0.1)
+    os.killpg(started.pid, signal.SIGKILL)
+    started.wait()
+    (ward / "runs/ddp2/config.yaml").write_text(
+        (ward / "runs/ddp2/config.yaml").read_text().replace("max_epochs: 30", "max_epochs: 3")
+    )
+    done = videxp("resume", "runs/ddp2", cwd=ward, VIDEXP_ALLOW="tests", PYTHONPATH=str(Path(__file__).parents[2]))
+    assert done.returncode == 0, done.stderr
+    assert "goes on after batch" in done.stdout

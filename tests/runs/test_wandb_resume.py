@@ -1,0 +1,127 @@
+"""A resumed run is one curve in W&B: the real client, online and by `wandb sync`, against a server on loopback."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import clean_environment
+from tests.runs.conftest import command
+from tests.runs.forking import KILLED, Kill, Nursery
+from tests.runs.wandb_server import Server, serving
+from videxp.runs.metrics_file import read_metrics
+
+pytestmark = pytest.mark.slow
+
+# An attempt: hand over `first` rows of an earlier one (if there is its id), log up to `upto`.
+ATTEMPT = """
+import sys
+from videxp.runs.wandb_logger import WandbRun
+first, upto, run_id = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+run = WandbRun(save_dir=".", project="videxp")
+loss = lambda step: {"epoch": 0, "train/loss": 1 / step}
+if run_id:
+    run.go_on(run_id[0], rows=[{"step": float(step), **loss(step)} for step in range(1, first + 1)])
+run.start(config={}, group=None, tags=[], notes=None)
+for step in range(first + 1, upto + 1):
+    run.log_metrics(loss(step), step=step)
+print(run.version, flush=True)
+run.finish(summary={}, exit_code=0)
+"""
+
+STOCK = """
+import sys, wandb
+run = wandb.init(project="videxp", id=sys.argv[3], resume="allow", settings=wandb.Settings(silent=True, console="off"))
+for step in range(int(sys.argv[1]) + 1, int(sys.argv[2]) + 1):
+    run.log({"step": step, "train/loss": 1 / step})
+run.finish()
+"""
+
+
+def attempt(folder: Path, server: Server, *arguments: object, code: str = ATTEMPT, mode: str = "online") -> str:
+    """The run's id."""
+    environment = clean_environment(folder) | {
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "WANDB_BASE_URL": server.url,
+        "WANDB_API_KEY": "x" * 40,
+        "WANDB_MODE": mode,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def sync(folder: Path, server: Server, *arguments: str) -> None:
+    environment = clean_environment(folder) | {"WANDB_BASE_URL": server.url, "WANDB_API_KEY": "x" * 40}
+    wandb = [str(Path(sys.executable).with_name("wandb")), "sync", *arguments]
+    done = subprocess.run(wandb, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def steps(server: Server, run_id: str) -> list[int]:
+    rows = server.rows(run_id)
+    assert [row["_step"] for row in rows] == list(range(len(rows)))
+    assert all(row["train/loss"] == 1 / row["step"] for row in rows)
+    return [row["step"] for row in rows]
+
+
+def test_online_rows_after_the_checkpoint_come_once_and_rows_lost_on_their_way_are_filled_in(tmp_path: Path):
+    with serving() as server:
+        run_id = attempt(tmp_path, server, 0, 10)
+        assert steps(server, run_id) == list(range(1, 11))
+        attempt(tmp_path, server, 6, 14, run_id)  # the checkpoint was at row 6: 7 to 10 are logged again
+        assert steps(server, run_id) == list(range(1, 15))
+        server.history[run_id] = {i: row for i, row in server.history[run_id].items() if i < 3}  # a kill took the rest
+        attempt(tmp_path, server, 6, 14, run_id)
+        assert steps(server, run_id) == list(range(1, 15))
+        assert len(server.history) == 1
+
+
+def test_offline_attempts_are_one_run_after_a_sync(tmp_path: Path):
+    with serving() as server:
+        run_id = attempt(tmp_path, server, 0, 10, mode="offline")
+        attempt(tmp_path, server, 6, 14, run_id, mode="offline")
+        assert len(list(tmp_path.glob("wandb/offline-run-*"))) == 1
+        assert len(list(tmp_path.glob("wandb/superseded-offline-run-*"))) == 1
+        sync(tmp_path, server, "--yes")  # all that wandb finds
+        assert steps(server, run_id) == list(range(1, 15))
+
+
+def test_stock_offline_attempts_with_one_id_write_over_each_other(tmp_path: Path):
+    with serving() as server:
+        attempt(tmp_path, server, 0, 10, "same", code=STOCK, mode="offline")
+        attempt(tmp_path, server, 6, 14, "same", code=STOCK, mode="offline")
+        for folder in sorted(tmp_path.glob("wandb/offline-run-*")):
+            sync(tmp_path, server, str(folder))
+        assert [row["step"] for row in server.rows("same")] != list(range(1, 15))
+
+
+def test_a_run_that_videxp_resumed_holds_the_rows_of_metrics_csv(nursery: Nursery, ward: Path):
+    statuses, _ = nursery.run(*command("logger=wandb", run="curve"), cwd=ward, kill=Kill("batch", nth=8))
+    assert statuses == [KILLED]
+    statuses, printed = nursery.run("resume", "runs/curve", cwd=ward)
+    assert statuses == [0], printed
+    run_id = json.loads((ward / "runs/curve/provenance.json").read_text())["wandb_id"]
+    (offline,) = (ward / "runs/curve/wandb").glob("offline-run-*")
+    assert offline.name.endswith(run_id)
+    assert f"wandb sync runs/curve/wandb/{offline.name}" in printed
+    with serving() as server:
+        sync(ward / "runs/curve", server, "--yes")
+        sent = [{k: v for k, v in row.items() if not k.startswith("_")} for row in server.rows(run_id)]
+    assert sent == read_metrics(ward / "runs/curve/metrics.csv")
+
+
+def test_a_run_that_began_offline_may_go_on_online(tmp_path: Path):
+    with serving() as server:
+        run_id = attempt(tmp_path, server, 0, 10, mode="offline")
+        attempt(tmp_path, server, 6, 14, run_id)
+        assert steps(server, run_id) == list(range(1, 15))

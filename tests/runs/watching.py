@@ -1,0 +1,26 @@
+"""A callback for tests: notes every batch, and draws from the global generators in training and in validation."""
+
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+
+class Watch(Callback):
+    """A line `rank step epoch indices draws` for each training batch, into watch.txt of the working folder."""
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        draws = f"{random.random():.9f} {np.random.rand():.9f} {float(torch.rand(())):.9f}"
+        indices = ",".join(map(str, batch["index"].tolist()))
+        line = f"{trainer.global_rank} {pl_module.batches_seen} {int(batch['epoch'][0])} {indices} {draws}\n"
+        descriptor = os.open(Path("watch.txt"), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(descriptor, line.encode())
+        os.close(descriptor)
+
+    def on_validation_batch_start(self, *_: Any) -> None:
+        torch.rand(3)
+        random.random()

@@ -1,0 +1,66 @@
+"""videxp resume: go on with a run that was stopped, from its newest whole checkpoint."""
+
+import argparse
+import json
+import shlex
+import time
+from typing import TYPE_CHECKING, Any
+
+from videxp import config
+from videxp.errors import BadRequest
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from videxp.runs.folder import RunFolder
+
+SUMMARY = "RUN                       go on with a run that was stopped, where it stopped"
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="videxp resume", description=__doc__)
+    parser.add_argument("run", metavar="RUN", help="a run folder")
+    options = parser.parse_args(arguments)
+
+    from videxp.runs.folder import open_run
+
+    return resume(open_run(options.run))
+
+
+def resume(run: "RunFolder", *, wanted: "DictConfig | None" = None) -> int:
+    """Go on with `run`; from its beginning if it has no whole checkpoint. Exit status as of `videxp train`.
+
+    Raises BadRequest if the run's config is not `wanted`, or if a process is training there.
+    """
+    from videxp.commands.train import Request, carry_out
+
+    cfg = config.load_resolved(run.config)
+    if wanted is not None:
+        _refuse_another_config(run, old=config.flat(cfg), new=config.flat(wanted))
+    if _state(run) == "finished":
+        print(f"{run.path} is finished already: videxp evaluate {run.path}")
+        return 0
+    request = Request(_recipe(run), shlex.join(["videxp", "resume", str(run.path)]), started=time.perf_counter())
+    return carry_out(cfg, run, request, resuming=True)
+
+
+def _refuse_another_config(run: "RunFolder", *, old: dict[str, Any], new: dict[str, Any]) -> None:
+    """What `run.*` says changes no result."""
+    keys = [key for key in {**old, **new} if not key.startswith("run.") and old.get(key) != new.get(key)]
+    if keys:
+        shown = ", ".join(f"{key} was {old.get(key)}, now {new.get(key)}" for key in keys[:3])
+        more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+        raise BadRequest(f"{run.path} holds a run of another config ({shown}{more}): give another hydra.run.dir")
+
+
+def _state(run: "RunFolder") -> str:
+    """A kill before the first state was written counts as a run that was stopped."""
+    return run.status()["state"] if run.state.exists() else "interrupted"
+
+
+def _recipe(run: "RunFolder") -> str:
+    """`classification/moving_digits`, from the command that the run was started with; "" where it is not known."""
+    try:
+        return shlex.split(json.loads(run.provenance.read_text())["command"])[2]
+    except (OSError, ValueError, KeyError, IndexError):
+        return ""

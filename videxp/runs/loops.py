@@ -1,0 +1,50 @@
+"""Where Lightning's training loop stands, and how it starts again. All that videxp knows of the loop's inside is here.
+
+A checkpoint can be taken at three moments, each with the whole of its batch done:
+
+- after a batch that no validation follows: Lightning goes on with the next batch;
+- after a validation within an epoch: Lightning skips that validation and goes on with the next batch;
+- after all hooks of an epoch's end: Lightning would call them again, or train a batch of an epoch that is over
+  (lightning 2.6); `begin_next_epoch` makes it a beginning instead.
+"""
+
+from typing import cast
+
+from pytorch_lightning import Trainer
+from pytorch_lightning.loops.progress import _ProcessedTracker
+
+
+def validation_follows(trainer: Trainer) -> bool:
+    """Whether the loop will validate after the batch that just ended."""
+    fetcher = trainer.fit_loop._data_fetcher
+    assert fetcher is not None
+    return trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher)
+
+
+def accumulating(trainer: Trainer) -> bool:
+    """Whether gradients are held that no optimizer step has used yet; a checkpoint does not hold them."""
+    return trainer.fit_loop._should_accumulate()
+
+
+def training_is_over(trainer: Trainer) -> bool:
+    """Asked in `on_train_epoch_end`: whether no epoch follows."""
+    loop = trainer.fit_loop
+    epochs = trainer.max_epochs is not None and 0 <= trainer.max_epochs <= _epochs(trainer)[1].processed
+    steps = 0 <= trainer.max_steps <= trainer.global_step
+    return epochs or steps or (trainer.should_stop and loop._can_stop_early)
+
+
+def begin_next_epoch(trainer: Trainer) -> None:
+    """Asked in `on_train_start`: if the state is that of an epoch's end, make it the beginning of the next."""
+    total, current = _epochs(trainer)
+    if total.processed == total.completed:
+        return
+    total.completed, current.completed = total.processed, current.processed
+    trainer.fit_loop.reset_restart_stage()
+    trainer.fit_loop.epoch_loop.restarting = False
+
+
+def _epochs(trainer: Trainer) -> tuple[_ProcessedTracker, _ProcessedTracker]:
+    """Lightning's counts of epochs: (since the run began, the same in a way that some hooks reset)."""
+    progress = trainer.fit_loop.epoch_progress
+    return cast(_ProcessedTracker, progress.total), cast(_ProcessedTracker, progress.current)

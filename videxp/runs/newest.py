@@ -1,0 +1,56 @@
+"""Which checkpoint a run goes on from: the newest by what it holds, not by its name or date."""
+
+import logging
+import shutil
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+
+from videxp.files import replacing
+from videxp.runs.folder import RunFolder
+
+log = logging.getLogger("videxp")
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a run goes on."""
+
+    path: Path
+    step: int
+    """Batches done."""
+    rows: int
+    """Rows that metrics.csv had."""
+    processes: int
+    """Ranks that the run had."""
+
+
+def newest_checkpoint(run: RunFolder) -> Start | None:
+    """The whole checkpoint with the most batches, or None; one that cannot be read is named in the log."""
+    found = [start for path in (run.best, run.last) if path.exists() and (start := _read(path)) is not None]
+    return max(found, key=lambda start: (start.step, start.path == run.last), default=None)
+
+
+def restore_last(run: RunFolder, start: Start) -> Start:
+    """Make last.ckpt the newest again, where a kill came between best.ckpt and last.ckpt, or last.ckpt is damaged."""
+    if start.path != run.last:
+        with replacing(run.last) as temporary:
+            shutil.copyfile(start.path, temporary)
+    return replace(start, path=run.last)
+
+
+def _read(path: Path) -> Start | None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if (damaged := archive.testzip()) is not None:  # reads all of it: torch.load does not look at checksums
+                raise RuntimeError(f"{damaged} is damaged")
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        if content["accumulating"]:
+            return None
+        return Start(path, content["seen"]["batches"], content["rows"], len(content["ranks"]))
+    except (OSError, RuntimeError, KeyError, zipfile.BadZipFile, UnpicklingError) as error:
+        log.warning(f"{path} cannot be used to go on: {' '.join(str(error).split())[:200]}")
+        return None
