@@ -14,6 +14,7 @@ from rich.console import Console
 
 from videxp.config import build
 from videxp.data import VideoDataModule
+from videxp.errors import BadRequest
 from videxp.runs import (
     AtomicCheckpointIO,
     Checkpoint,
@@ -24,6 +25,7 @@ from videxp.runs import (
     StepMetrics,
     UnpaddedDDPStrategy,
 )
+from videxp.runs.weights import read_checkpoint
 from videxp.tasks import VideoTask
 
 
@@ -125,4 +127,13 @@ def load_weights(task: VideoTask, path: Any) -> None:
     Not through `Trainer.test(ckpt_path=...)`: after a fit, Lightning's EMA callback answers that by loading the
     unaveraged weights.
     """
-    task.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["state_dict"])
+    set_weights(task, read_checkpoint(Path(path))["state_dict"], path=path)
+
+
+def set_weights(task: VideoTask, state: dict[str, torch.Tensor], *, path: Any) -> None:
+    """The same for weights that were read already; `path` is for the message where they do not fit."""
+    try:
+        task.load_state_dict(state)
+    except RuntimeError as error:
+        first = " ".join(str(error).split(":", 1)[-1].split())[:200]
+        raise BadRequest(f"{path}: does not fit the network that config.yaml describes: {first}") from error

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from videxp.config.problems import Problem as Problem
     from videxp.config.problems import refuse as refuse
     from videxp.config.problems import suggestion as suggestion
+    from videxp.config.redaction import redacted_keys as redacted_keys
     from videxp.config.redaction import redacted_overrides as redacted_overrides
     from videxp.config.saving import config_hash as config_hash
     from videxp.config.saving import flat as flat
@@ -52,6 +53,7 @@ __getattr__, __all__ = lazy_exports(
         "load_resolved": "videxp.config.saving",
         "plain": "videxp.config.saving",
         "recipes": "videxp.config.places",
+        "redacted_keys": "videxp.config.redaction",
         "redacted_overrides": "videxp.config.redaction",
         "refuse": "videxp.config.problems",
         "run_hydra_flag": "videxp.config.composing",

@@ -21,6 +21,7 @@ from videxp.config.places import folders, group_options, own_folder, recipes
 from videxp.config.problems import NOTHING, Problem, listing, refuse, suggestion
 from videxp.config.sources import mount
 from videxp.errors import BadRequest
+from videxp.secret_values import remember_if_secret
 
 VERSION_BASE = "1.3"
 COMPLETION_FLAGS = {"--shell-completion", "-sc"}  # their value, query=bash, looks like an override
@@ -244,7 +245,9 @@ def _environment_watched() -> Iterator[list[str]]:
 
     def watching(key: str, *default: Any) -> Any:
         touched.append(key)
-        return oc.env(key, *default)
+        value = oc.env(key, *default)
+        remember_if_secret(key, value)  # it will be built with it, and may be logged by what is built
+        return value
 
     OmegaConf.register_new_resolver("oc.env", watching, replace=True)
     try:

@@ -1,6 +1,6 @@
 """Where a run's files are, and its state.
 
-config.yaml overrides.yaml provenance.json status.json metrics.csv log.txt evaluation.json predictions.csv
+config.yaml overrides.yaml provenance.json data.jsonl.gz status.json metrics.csv log.txt evaluation.json predictions.csv
 checkpoints/{best,last}.ckpt samples/ wandb/
 """
 
@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from videxp.errors import BadRequest
 from videxp.files import write_text
+from videxp.secret_values import scrubbed
 
 State = Literal["running", "finished", "failed", "interrupted"]
 
@@ -33,6 +34,10 @@ class RunFolder:
     @property
     def provenance(self) -> Path:
         return self.path / "provenance.json"
+
+    @property
+    def data(self) -> Path:
+        return self.path / "data.jsonl.gz"
 
     @property
     def metrics(self) -> Path:
@@ -72,7 +77,7 @@ class RunFolder:
     def set_state(self, state: State, *, cause: str | None = None) -> None:
         status = {"state": state, "time": datetime.now(timezone.utc).isoformat(timespec="seconds")}
         if cause is not None:
-            status["cause"] = cause
+            status["cause"] = scrubbed(cause)
         write_json(self.path / "status.json", status)
 
     def status(self) -> dict[str, Any]:
