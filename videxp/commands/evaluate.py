@@ -27,16 +27,18 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_intermixed_args(arguments)
 
+    from videxp.runs.folder import open_run, write_json
+
+    run = open_run(options.run)
+    cfg = config.load_resolved(run.config, overrides=options.overrides)
+
     from rich.console import Console
 
     from videxp.commands.train import quiet_libraries
     from videxp.experiment import build_experiment, set_weights
-    from videxp.runs.folder import open_run, write_json
     from videxp.runs.progress import ProgressBar
     from videxp.runs.weights import read_checkpoint, weights_hash
 
-    run = open_run(options.run)
-    cfg = config.load_resolved(run.config, overrides=options.overrides)
     if not any("limit_test_batches" in text for text in options.overrides):
         cfg.trainer.limit_test_batches = None  # a run cut short for a try is still evaluated on everything
     checkpoint = run.checkpoint()

@@ -22,19 +22,22 @@ def main(arguments: list[str]) -> int:
 
     from videxp.commands.train import quiet_libraries
     from videxp.deploy import label_video
-    from videxp.experiment import build_task, load_weights
+    from videxp.experiment import build_task, set_weights
     from videxp.runs.folder import open_run, write_json
+    from videxp.runs.weights import read_checkpoint
     from videxp.tasks import Classification
 
     run = open_run(options.run)
     cfg = config.load_resolved(run.config)
+    checkpoint = run.checkpoint()
+    state = read_checkpoint(checkpoint)["state_dict"]
     quiet_libraries()
     datamodule = config.build(cfg.dataset)
     datamodule.prepare()
     task = build_task(cfg, datamodule)
     if not isinstance(task, Classification):
         raise BadRequest(f"{options.run} is a run of {type(task).__name__}: predict labels classification runs only")
-    load_weights(task, run.checkpoint())
+    set_weights(task, state, path=checkpoint)
     task.eval()
     results = [label_video(task, datamodule, path) for path in paths]
     if options.output is None:

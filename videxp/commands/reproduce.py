@@ -37,9 +37,9 @@ def main(arguments: list[str]) -> int:
     from videxp.runs.provenance import read_provenance
 
     run = open_run(options.run)
-    before = read_provenance(run)
     if (state := run.status()["state"]) != "finished":
         raise BadRequest(f"{run.path} is {state}: only a finished run can be reproduced")
+    before = read_provenance(run)
     overrides = [text for text in options.overrides if not text.startswith(RUN_DIR)]
     chosen = [text.removeprefix(RUN_DIR) for text in options.overrides if text.startswith(RUN_DIR)]
     cfg, edited = recorded_config(run, before, overrides)

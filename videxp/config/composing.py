@@ -26,6 +26,10 @@ from videxp.secret_values import remember_if_secret
 VERSION_BASE = "1.3"
 COMPLETION_FLAGS = {"--shell-completion", "-sc"}  # their value, query=bash, looks like an override
 FLAGS_WITH_A_VALUE = {"--cfg", "-c", "--package", "-p", "--info", "-i", *COMPLETION_FLAGS}
+# Without one of these, or with one of those, hydra.main would run a job, and with it a recipe's hydra.callbacks and
+# hydra.job_logging: code that no gate has seen.
+SHOWING_FLAGS = {"--cfg", "-c", "--info", "-i", "--help", "-h", "--hydra-help", *COMPLETION_FLAGS}
+RUNNING_FLAGS = {"--run", "-r", "--multirun", "-m"}
 # Six hexadecimal digits, the same for the whole process: the end of the run folder's name.
 RUN_ID = os.urandom(3).hex()
 
@@ -135,6 +139,11 @@ def run_hydra_flag(recipe: str, argv: list[str]) -> int:
 
     before, handlers, level = sys.argv, list(logging.root.handlers), logging.root.level
     overrides, flags = _flags_apart(argv)
+    running = [flag for flag in flags if flag in RUNNING_FLAGS]
+    if running or not SHOWING_FLAGS & set(flags):
+        raise BadRequest(
+            f"{(running or flags)[0]}: shows nothing; of Hydra's flags, {', '.join(sorted(SHOWING_FLAGS))} do"
+        )
     sys.argv = [before[0], f"experiments={name}", *overrides, *flags]
     try:
         hydra.main(version_base=VERSION_BASE, config_path=str(own_folder("conf")), config_name="config")(nothing)()

@@ -105,9 +105,10 @@ def _is_run_folder(folder: Path) -> bool:
 
 
 def own_packages() -> list[str]:
-    """Top-level modules that are loaded from neither the standard library nor site-packages; videxp always."""
-    tops = {name.partition(".")[0] for name in list(sys.modules)} - {"__main__", "__mp_main__"}
-    return sorted({"videxp"} | {name for name in tops if _is_own(getattr(sys.modules.get(name), "__file__", None))})
+    """Top-level names of what is loaded from neither the standard library nor site-packages; videxp always."""
+    loaded = {name: getattr(module, "__file__", None) for name, module in list(sys.modules.items())}
+    own = {name.partition(".")[0] for name, file in loaded.items() if _is_own(file)}
+    return sorted({"videxp"} | own - {"__main__", "__mp_main__"})
 
 
 def source_hashes(packages: Iterable[str]) -> dict[str, str]:
@@ -125,14 +126,15 @@ def _files_of(name: str) -> list[tuple[str, Path]]:
         spec = find_spec(name) or PathFinder.find_spec(name, [str(Path.cwd())])
     except (ImportError, ValueError):
         return []
-    if spec is None or spec.origin is None:
+    if spec is None:
         return []
-    origin = Path(spec.origin)
-    if not spec.submodule_search_locations:
-        return [(origin.name, origin)] if origin.suffix == ".py" else []
-    folder = origin.parent
-    paths = sorted(path for path in folder.rglob("*.py") if path.is_file())[:MAX_HASHED_FILES]
-    return [((Path(name) / path.relative_to(folder)).as_posix(), path) for path in paths]
+    if spec.submodule_search_locations is None:
+        return [(Path(spec.origin).name, Path(spec.origin))] if spec.origin and spec.origin.endswith(".py") else []
+    return [
+        ((Path(name) / path.relative_to(folder)).as_posix(), path)
+        for folder in map(Path, spec.submodule_search_locations)  # a folder without __init__.py may lie in two places
+        for path in sorted(path for path in folder.rglob("*.py") if path.is_file())[:MAX_HASHED_FILES]
+    ]
 
 
 def _is_own(file: str | None) -> bool:

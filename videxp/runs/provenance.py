@@ -21,7 +21,6 @@ from videxp.randomness import RANDOM_SCHEME
 from videxp.runs.code_state import code_state, own_packages, source_hashes
 from videxp.runs.environment import environment
 from videxp.runs.folder import RunFolder, State, write_json
-from videxp.runs.weights import checkpoint_hash
 
 FORMAT = 2
 COLUMNS = ("split", "path", "label", "start_seconds", "end_seconds", "content")
@@ -66,6 +65,8 @@ def data_facts(manifest: Manifest) -> dict[str, Any]:
 
 def finish_provenance(run: RunFolder, *, state: State) -> None:
     """Add how the run ended, and the hashes of the weights that it left; nothing where it never got so far."""
+    from videxp.runs.weights import checkpoint_hash  # torch
+
     try:
         record = json.loads(run.provenance.read_text(encoding="utf-8"))
         record["weights"] = {"last": checkpoint_hash(run.last), "best": checkpoint_hash(run.best)}

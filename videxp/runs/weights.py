@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from torch import Tensor
 
 from videxp.errors import BadRequest
 
+# What torch's unpickler says of a function or class that it will not call.
+CODE = re.compile(r"(?:GLOBAL|class|call of) ([\w.]+[.][\w]+)")
+
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Everything in a checkpoint, on the CPU: tensors and plain values only; a file that holds code is not run.
@@ -18,7 +22,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises BadRequest in one line for what is no such file.
     """
     if not path.is_file():  # a pipe would be waited for
-        raise BadRequest(f"{path}: no such file")
+        raise BadRequest(f"{path}: {'not a regular' if path.exists() else 'no such'} file")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError) as error:
@@ -35,15 +39,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 def _cause(error: Exception) -> str:
     """torch answers a file with code in it with a page of advice on how to run the code."""
     text = " ".join(str(error).split())
-    for mark in (
-        "Unsupported global: GLOBAL ",
-        "Trying to load unsupported GLOBAL ",
-        "Unsupported operand ",
-        "Unsupported class ",
-    ):
-        if mark in text:
-            return f"it would run code ({text.partition(mark)[2].split(' ')[0].rstrip('.,')}); only tensors are loaded"
-    return f"no checkpoint, or a damaged one ({text[:120] or type(error).__name__})"
+    if named := CODE.search(text):
+        return f"it would run code ({named[1]}); only tensors are loaded"
+    return "no checkpoint, or a damaged one"
 
 
 def weights_hash(state: Mapping[str, Tensor]) -> str:
