@@ -9,7 +9,7 @@ import videxp
 
 PACKAGE = Path(videxp.__file__).parent
 TIERS = [
-    {"errors", "randomness", "lazy", "limits", "files", "signatures"},
+    {"errors", "randomness", "lazy", "limits", "files", "signatures", "secret_values"},
     {"video"},
     {"data", "transforms", "models", "losses", "metrics"},
     {"tasks"},

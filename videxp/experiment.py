@@ -14,6 +14,7 @@ from rich.console import Console
 
 from videxp.config import build
 from videxp.data import VideoDataModule
+from videxp.errors import BadRequest
 from videxp.runs import (
     AtomicCheckpointIO,
     Checkpoint,
@@ -25,6 +26,7 @@ from videxp.runs import (
     StepMetrics,
     UnpaddedDDPStrategy,
 )
+from videxp.runs.weights import read_checkpoint
 from videxp.tasks import VideoTask
 
 
@@ -51,8 +53,9 @@ def build_task(cfg: DictConfig, *, classes: list[str]) -> VideoTask:
 
 def load_task(cfg: DictConfig, checkpoint: Path) -> VideoTask:
     """A trained task from a run's files alone: its data need not be there. In evaluation mode, on the CPU."""
-    task = build_task(cfg, classes=torch.load(checkpoint, map_location="cpu", weights_only=True)["classes"])
-    load_weights(task, checkpoint)
+    content = read_checkpoint(checkpoint)
+    task = build_task(cfg, classes=content["classes"])
+    set_weights(task, content["state_dict"], path=checkpoint)
     return task.eval()
 
 
@@ -131,4 +134,13 @@ def load_weights(task: VideoTask, path: Any) -> None:
     Not through `Trainer.test(ckpt_path=...)`: after a fit, Lightning's EMA callback answers that by loading the
     unaveraged weights.
     """
-    task.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["state_dict"])
+    set_weights(task, read_checkpoint(Path(path))["state_dict"], path=path)
+
+
+def set_weights(task: VideoTask, state: dict[str, torch.Tensor], *, path: Any) -> None:
+    """The same for weights that were read already; `path` is for the message where they do not fit."""
+    try:
+        task.load_state_dict(state)
+    except RuntimeError as error:
+        first = " ".join(str(error).split(":", 1)[-1].split())[:200]
+        raise BadRequest(f"{path}: does not fit the network that config.yaml describes: {first}") from error

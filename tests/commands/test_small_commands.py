@@ -10,7 +10,6 @@ import pytest
 
 from tests.conftest import clean_environment, videxp
 from videxp.cli import command_names, main
-from videxp.commands.compare import differing_keys
 from videxp.commands.predict import expand
 from videxp.errors import BadRequest
 
@@ -100,8 +99,3 @@ def test_predict_takes_files_folders_and_globs(tmp_path: Path):
     assert names(["b/*.MKV", "a.mp4"]) == ["b/c.MKV", "a.mp4"]
     with pytest.raises(BadRequest, match="nothing"):
         expand([str(tmp_path / "nothing*")])
-
-
-def test_compare_shows_only_what_differs():
-    assert differing_keys([{"a": 1, "b": [1]}, {"a": 1, "b": [2], "c": None}]) == ["b"]
-    assert differing_keys([{"a": 1}, {"a": True}]) == ["a"]

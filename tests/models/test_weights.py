@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from tests.models.catalogue import CATALOGUE, OPTIONAL, build_tiny, cases
 from videxp.errors import BadRequest
@@ -120,8 +121,7 @@ def test_on_the_meta_device_weights_are_checked_but_nothing_is_copied(tmp_path: 
 
 
 def test_safetensors_files_are_read(tmp_path: Path):
-    library = pytest.importorskip("safetensors.torch")
     state = x3d_xs(num_classes=5, **X3D).state_dict()
-    library.save_file(state, tmp_path / "model.safetensors")
+    save_file(state, tmp_path / "model.safetensors")
     loaded = x3d_xs(num_classes=5, weights=str(tmp_path / "model.safetensors"), **X3D).state_dict()
     assert all(torch.equal(state[key], loaded[key]) for key in state)

@@ -1,4 +1,8 @@
-"""videxp evaluate: a run's best checkpoint on a split, each sample counted once."""
+"""videxp evaluate: a run's best checkpoint on a split, each sample counted once.
+
+Every split is read as the test split is: the same clips of each video, the same transform. So the numbers of train, val
+and test can be compared.
+"""
 
 import argparse
 import csv
@@ -8,62 +12,96 @@ from pathlib import Path
 from typing import Any
 
 from videxp import config
+from videxp.errors import BadRequest, VidexpError
 from videxp.files import replacing
 
 SUMMARY = "RUN [overrides]           test a run's best checkpoint -> RUN/evaluation.json"
+SPLITS = ("train", "val", "test")
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="videxp evaluate", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="a run folder")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="e.g. dataset.test_clips=10 hardware=cpu")
+    parser.add_argument("--split", choices=SPLITS, default="test", help="which samples; default: test")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
 
-    from videxp.runs.folder import open_run
+    from videxp.runs.folder import open_run, write_json
 
-    run = open_run(options.run)  # before the slow imports
+    run = open_run(options.run)
     cfg = config.load_resolved(run.config, overrides=options.overrides)
 
     from rich.console import Console
 
     from videxp.commands.train import quiet_libraries
-    from videxp.experiment import build_experiment, load_weights
-    from videxp.runs.folder import write_json
+    from videxp.experiment import build_experiment, set_weights
     from videxp.runs.progress import ProgressBar
+    from videxp.runs.weights import read_checkpoint, weights_hash
 
+    if not any("limit_test_batches" in text for text in options.overrides):
+        cfg.trainer.limit_test_batches = None  # a run cut short for a try is still evaluated on everything
+    checkpoint = run.checkpoint()
+    state = read_checkpoint(checkpoint)["state_dict"]
     quiet_libraries()
     datamodule = config.build(cfg.dataset)
     datamodule.prepare()
+    fingerprint = datamodule.fingerprint
+    datamodule.use(datamodule.manifest.as_test(options.split))
     console = Console(highlight=False, quiet=options.json)
     experiment = build_experiment(cfg, datamodule, root=run.path, loggers=[], callbacks=[ProgressBar(console)])
     trainer, task = experiment.trainer, experiment.task
-    checkpoint = run.checkpoint()
-    load_weights(task, checkpoint)
+    if (count := datamodule.counts["test"]) < trainer.world_size:  # a rank without any would not meet the others
+        raise BadRequest(f"{count} {options.split} samples for {trainer.world_size} processes: use fewer, hardware=cpu")
+    set_weights(task, state, path=checkpoint)
     started = time.perf_counter()
     trainer.test(task, datamodule=datamodule, verbose=False)
     seconds = time.perf_counter() - started
     rows = gathered(task.prediction_rows(datamodule), world_size=trainer.world_size)
     if not trainer.is_global_zero:
         return 0
+    limited = cfg.trainer.limit_test_batches is not None
+    if rows:  # a task need not have predictions for each sample
+        require_each_once(rows, num_samples=datamodule.counts["test"], limited=limited)
+    clips = len(rows) or datamodule.counts["test"]
+    metrics = {name.replace("test/", f"{options.split}/", 1): v for name, v in trainer.callback_metrics.items()}
     result: dict[str, Any] = {
         "checkpoint": str(checkpoint.relative_to(run.path)),
-        "data": {"name": datamodule.name, "fingerprint": datamodule.fingerprint, "clips": datamodule.counts["test"]},
+        "weights": weights_hash(state),
+        "split": options.split,
+        "data": {"name": datamodule.name, "fingerprint": fingerprint, "clips": clips},
         "overrides": config.redacted_overrides(options.overrides),
-        "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
-        "videos_per_second": round(datamodule.counts["test"] / seconds, 2),
+        "world_size": trainer.world_size,
+        "metrics": {name: float(value) for name, value in metrics.items()},
+        "videos_per_second": round(clips / seconds, 2),
     }
-    write_json(run.evaluation, result)
+    evaluation, predictions = (of_split(path, options.split) for path in (run.evaluation, run.predictions))
+    write_json(evaluation, result)
     if rows:
-        write_predictions(run.predictions, rows)
+        write_predictions(predictions, rows)
     if options.json:
         print(json.dumps(result))
         return 0
     for name, value in result["metrics"].items():
         console.print(f"{name:<26}{value:.4f}")
-    console.print(f"{datamodule.counts['test']} videos, {result['videos_per_second']:.0f} videos/s", soft_wrap=True)
-    console.print(f"{run.evaluation}{f', {run.predictions}' if rows else ''}", soft_wrap=True)
+    console.print(f"{clips} videos, {result['videos_per_second']:.0f} videos/s", soft_wrap=True)
+    console.print(f"{evaluation}{f', {predictions}' if rows else ''}", soft_wrap=True)
     return 0
+
+
+def of_split(path: Path, split: str) -> Path:
+    """evaluation.json for test, evaluation_val.json for val."""
+    return path if split == "test" else path.with_stem(f"{path.stem}_{split}")
+
+
+def require_each_once(rows: list[dict[str, Any]], *, num_samples: int, limited: bool) -> None:
+    """The guarantee, checked on what was really evaluated."""
+    indices = [row["index"] for row in rows]
+    if len(set(indices)) != len(indices) or (not limited and len(indices) != num_samples):
+        raise VidexpError(
+            f"{num_samples} samples, but {len(indices)} predictions for {len(set(indices))} of them: "
+            "the task's prediction_rows must have one row for each sample"
+        )
 
 
 def gathered(rows: list[dict[str, Any]], *, world_size: int) -> list[dict[str, Any]]:

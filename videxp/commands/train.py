@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from videxp import config
 from videxp.errors import BadRequest, VidexpError
+from videxp.secret_values import ScrubbingFormatter
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -59,10 +60,16 @@ class Request:
     started: float
 
 
-def _train(composed: "config.Composed") -> int:
+def run_again(composed: "config.Composed", *, command: str) -> int:
+    """Train a config that is resolved already; `command` is what was typed, for the records."""
+    return _train(composed, command=command)
+
+
+def _train(composed: "config.Composed", *, command: str = "") -> int:
     from videxp.runs.folder import RunFolder
 
-    command = shlex.join(["videxp", "train", composed.recipe, *config.redacted_overrides(composed.overrides)])
+    if not command:
+        command = shlex.join(["videxp", "train", composed.recipe, *config.redacted_overrides(composed.overrides)])
     request = Request(composed.recipe, command, started=time.perf_counter())
     run = RunFolder(Path(composed.run_dir))
     if composed.cfg.run.resume == "auto" and run.config.exists():
@@ -143,6 +150,7 @@ def _fit_and_test(
     resuming: bool = False,
 ) -> int:
     from videxp.experiment import build_callbacks, build_experiment, build_loggers
+    from videxp.runs.provenance import finish_provenance
 
     rank_zero = _global_rank() == 0
     if rank_zero:
@@ -165,6 +173,7 @@ def _fit_and_test(
         return _failed(run, error, rank_zero=rank_zero)
     if rank_zero:
         _close_loggers(experiment, summary=test_metrics, exit_code=0)
+        finish_provenance(run, state="finished")
         run.set_state("finished")
         _report(run, experiment, test_metrics, console, seconds=time.perf_counter() - request.started)
     return 0
@@ -186,10 +195,13 @@ def _failed(run: "RunFolder", error: BaseException, *, rank_zero: bool) -> int:
     """Write the state; interruptions have the shell's exit status, errors go on to the command line's door."""
     from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+    from videxp.runs.provenance import finish_provenance
+
     interrupted = isinstance(error, KeyboardInterrupt | SIGTERMException | SystemExit)
     if rank_zero:
         cause = None if interrupted else " ".join(f"{type(error).__name__}: {error}".split())[:1000]
         run.set_state("interrupted" if interrupted else "failed", cause=cause)
+        finish_provenance(run, state="interrupted" if interrupted else "failed")
     if not interrupted:
         raise error
     print(f"videxp: interrupted; videxp resume {run.path} goes on", file=sys.stderr)
@@ -212,7 +224,7 @@ def _announce(
     from videxp.models.summary import count_parameters, gmacs
     from videxp.runs.folder import write_json
     from videxp.runs.metrics_file import read_metrics
-    from videxp.runs.provenance import provenance
+    from videxp.runs.provenance import provenance, save_samples
     from videxp.runs.wandb_logger import WandbRun
 
     task, data, trainer = experiment.task, experiment.datamodule, experiment.trainer
@@ -230,12 +242,15 @@ def _announce(
         console.print(f"  [dim]{name:<7}[/]{text}", soft_wrap=True)
     record = provenance(
         command=request.command,
+        recipe=request.recipe,
         config_hash=config.config_hash(cfg),
         seed=cfg.seed,
         world_size=trainer.world_size,
-        data={"name": data.name, "fingerprint": data.fingerprint, "clips": data.counts},
+        decoder=data.decoder,
+        manifest=data.manifest,
     )
     before = json.loads(run.provenance.read_text()) if resuming and run.provenance.exists() else None
+    save_samples(data.manifest, run.data)
     for logger in trainer.loggers:
         if isinstance(logger, WandbRun):
             if before is not None and "wandb_id" in before:
@@ -244,7 +259,8 @@ def _announce(
             wandb_config = {**plain, "recipe": request.recipe, "parameters": parameters, "gmacs": work}
             wandb_config["code"] = (record["code"] or {}).get("commit")
             wandb_config["data_fingerprint"] = data.fingerprint
-            logger.start(config=wandb_config, group=cfg.run.group, tags=list(cfg.run.tags), notes=cfg.run.notes)
+            named = plain["run"]  # not from cfg, which would read the environment
+            logger.start(config=wandb_config, group=named["group"], tags=named["tags"], notes=named["notes"])
             record["wandb_id"] = logger.version
     if before is not None:  # the record of the beginning stays; each time that it was gone on with is added
         changed = {key: value for key, value in record.items() if before.get(key) != value}
@@ -323,7 +339,7 @@ def quiet_libraries() -> None:
 
 def _log_to(path: Path) -> None:
     handler = logging.FileHandler(path)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(ScrubbingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.getLogger().addHandler(handler)
     logging.getLogger("videxp").setLevel(logging.INFO)
     logging.captureWarnings(True)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from videxp.config.problems import suggestion as suggestion
     from videxp.config.recipe_hash import Recipe as Recipe
     from videxp.config.recipe_hash import read_recipe as read_recipe
+    from videxp.config.redaction import redacted_keys as redacted_keys
     from videxp.config.redaction import redacted_overrides as redacted_overrides
     from videxp.config.saving import config_hash as config_hash
     from videxp.config.saving import flat as flat
@@ -56,6 +57,7 @@ __getattr__, __all__ = lazy_exports(
         "plain": "videxp.config.saving",
         "read_recipe": "videxp.config.recipe_hash",
         "recipes": "videxp.config.places",
+        "redacted_keys": "videxp.config.redaction",
         "redacted_overrides": "videxp.config.redaction",
         "refuse": "videxp.config.problems",
         "run_hydra_flag": "videxp.config.composing",

@@ -21,19 +21,16 @@ from videxp.config.places import folders, group_options, own_folder, recipes
 from videxp.config.problems import NOTHING, Problem, listing, refuse, suggestion
 from videxp.config.sources import mount
 from videxp.errors import BadRequest
+from videxp.secret_values import remember_if_secret
 
 VERSION_BASE = "1.3"
 FLAGS_WITH_A_VALUE = {"--cfg", "-c", "--package", "-p", "--info", "-i"}
-HYDRA_FLAGS = {
-    *FLAGS_WITH_A_VALUE,
-    "--help",
-    "-h",
-    "--hydra-help",
-    "--version",
-    "--resolve",
-    "--shell-completion",
-    "-sc",
-}
+COMPLETION_FLAGS = {"--shell-completion", "-sc"}
+# Without one of these, or with one of those, hydra.main would run a job, and with it a recipe's hydra.callbacks and
+# hydra.job_logging: code that no gate has seen.
+SHOWING_FLAGS = {"--cfg", "-c", "--info", "-i", "--help", "-h", "--hydra-help", *COMPLETION_FLAGS}
+RUNNING_FLAGS = {"--run", "-r", "--multirun", "-m"}
+KNOWN_FLAGS = {*SHOWING_FLAGS, *RUNNING_FLAGS, "--package", "-p", "--resolve", "--version"}
 # Six hexadecimal digits, the same for the whole process: the end of the run folder's name.
 RUN_ID = os.urandom(3).hex()
 
@@ -145,11 +142,14 @@ def run_hydra_flag(recipe: str, argv: list[str]) -> int:
 
     before, handlers, level = sys.argv, list(logging.root.handlers), logging.root.level
     overrides, flags = _flags_apart(argv)
-    for flag in flags:
-        if flag.startswith("-") and flag.partition("=")[0] not in HYDRA_FLAGS:
-            raise BadRequest(
-                f"{flag}: unknown flag; values are given as key=value, and flags are Hydra's: --cfg job, --info"
-            )
+    if unknown := [flag for flag in flags if flag.startswith("-") and flag.partition("=")[0] not in KNOWN_FLAGS]:
+        remedy = "values are given as key=value, and flags are Hydra's: --cfg job, --info"
+        raise BadRequest(f"{unknown[0]}: unknown flag; {remedy}")
+    running = [flag for flag in flags if flag in RUNNING_FLAGS]
+    if running or not SHOWING_FLAGS & set(flags):
+        raise BadRequest(
+            f"{(running or flags)[0]}: shows nothing; of Hydra's flags, {', '.join(sorted(SHOWING_FLAGS))} do"
+        )
     sys.argv = [before[0], f"experiments={name}", *overrides, *flags]
     try:
         hydra.main(version_base=VERSION_BASE, config_path=str(own_folder("conf")), config_name="config")(nothing)()
@@ -264,7 +264,9 @@ def _environment_watched() -> Iterator[list[str]]:
 
     def watching(key: str, *default: Any) -> Any:
         touched.append(key)
-        return oc.env(key, *default)
+        value = oc.env(key, *default)
+        remember_if_secret(key, value)  # it will be built with it, and may be logged by what is built
+        return value
 
     OmegaConf.register_new_resolver("oc.env", watching, replace=True)
     try:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from math import isnan, nan
 from pathlib import Path
@@ -126,6 +126,13 @@ class Manifest:
         """Positions of the readable samples of a split, int64 [n]: a sample's `index` in batches counts in this."""
         readable = (name == split and not error for name, error in zip(self["split"], self["error"]))
         return np.flatnonzero(np.fromiter(readable, dtype=bool, count=len(self)))
+
+    def as_test(self, split: Split) -> "Manifest":
+        """The samples of one split as though they were the test's, in the same order, and no others: evaluation reads
+        every split in one way."""
+        chosen = np.flatnonzero(np.fromiter((name == split for name in self["split"]), dtype=bool, count=len(self)))
+        columns = {name: column[chosen] for name, column in self.columns.items()}
+        return replace(self, columns={**columns, "split": Strings.pack(["test"] * len(chosen))})
 
     @cached_property
     def counts(self) -> dict[str, int]:

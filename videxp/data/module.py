@@ -144,7 +144,7 @@ class VideoDataModule(LightningDataModule):
 
     def prepare(self) -> None:
         """Read what is new under root. Needs no trainer; under DDP one process does it before the others start."""
-        self._use(
+        self.use(
             prepare(
                 self.layout,
                 root=self.root,
@@ -166,9 +166,10 @@ class VideoDataModule(LightningDataModule):
         if self._manifest is None:
             manifest = Manifest.read(self.manifest_path)
             check_unreadable(manifest, max_unreadable=self.max_unreadable, path=self.manifest_path)
-            self._use(manifest)
+            self.use(manifest)
 
-    def _use(self, manifest: Manifest) -> None:
+    def use(self, manifest: Manifest) -> None:
+        """Take the samples from this manifest."""
         if self.frame_size is None:
             for split in SPLITS:
                 check_one_size(manifest, split=split)

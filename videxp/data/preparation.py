@@ -133,15 +133,19 @@ def unchanged(file: Path, facts: Facts, *, layout: Layout) -> bool:
 def read_file(path: str, *, root: Path, layout: Layout) -> Facts:
     """Open one file and tell what is in it; never raises for what is wrong with the file."""
     from videxp.video import UnreadableVideo, probe  # PyAV: a quarter of a second, and only needed here
+    from videxp.video.container import plain_path
 
     file = root / path
     try:
         if facts := layout.facts(file):
             return facts
+        plain_path(file)  # a pipe or /dev/zero would be read for ever
         size_bytes, mtime_ns = layout.size_and_time(file)
         seen = Facts(size_bytes=size_bytes, mtime_ns=mtime_ns, content_hash=content_hash(file))
     except OSError as error:
         return Facts(error=error.strerror or type(error).__name__)
+    except UnreadableVideo as error:
+        return Facts(error=error.cause)
     try:
         found = probe(file)
     except UnreadableVideo as error:

@@ -75,10 +75,10 @@ class EpochBatches(Sampler[Batch]):
 
 
 class EvaluationBatches(Sampler[Batch]):
-    """Evaluation: every sample exactly once over all ranks, in order. No padding: in the end a rank may get fewer."""
+    """Evaluation: every sample exactly once over all ranks, in order. No padding: a rank may get fewer than another."""
 
     def __init__(self, num_samples: int, *, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
-        share_of_batch(batch_size, world_size=world_size, key="eval_batch_size")
+        batch_size = max(batch_size, world_size)
         self.shares: list[list[int]] = []
         for first in range(0, num_samples, batch_size):
             batch = np.arange(first, min(first + batch_size, num_samples))

@@ -10,7 +10,7 @@ from urllib.error import URLError
 import torch
 from torch import Tensor, nn
 
-from videxp.errors import BadRequest, NotInstalled
+from videxp.errors import BadRequest
 
 log = logging.getLogger(__name__)
 
@@ -58,11 +58,13 @@ def _read(source: str) -> Any:
 
 
 def _read_safetensors(source: str) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     try:
-        from safetensors.torch import load_file
-    except ImportError as error:
-        raise NotInstalled("safetensors", extra="transformers") from error
-    return load_file(source)
+        return load_file(source)
+    except SafetensorError as error:
+        raise RuntimeError(str(error)) from error
 
 
 def _state_dict_in(content: Any, source: str) -> dict[str, Tensor]:

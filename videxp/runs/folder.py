@@ -1,6 +1,6 @@
 """Where a run's files are, and its state.
 
-config.yaml overrides.yaml provenance.json status.json metrics.csv log.txt evaluation.json predictions.csv
+config.yaml overrides.yaml provenance.json data.jsonl.gz status.json metrics.csv log.txt evaluation.json predictions.csv
 checkpoints/{best,last}.ckpt samples/ wandb/
 """
 
@@ -12,6 +12,7 @@ from typing import IO, Any, Literal
 
 from videxp.errors import BadRequest
 from videxp.files import sweep, write_text
+from videxp.secret_values import scrubbed
 
 State = Literal["running", "finished", "failed", "interrupted"]
 
@@ -37,6 +38,10 @@ class RunFolder:
     @property
     def state(self) -> Path:
         return self.path / "status.json"
+
+    @property
+    def data(self) -> Path:
+        return self.path / "data.jsonl.gz"
 
     @property
     def metrics(self) -> Path:
@@ -97,7 +102,7 @@ class RunFolder:
     def set_state(self, state: State, *, cause: str | None = None) -> None:
         status = {"state": state, "time": _iso(_now()), **self._times(state)}
         if cause is not None:
-            status["cause"] = cause
+            status["cause"] = scrubbed(cause)
         write_json(self.state, status)
 
     def _times(self, state: State) -> dict[str, Any]:

@@ -1,76 +1,152 @@
-"""provenance.json: what a run was made from, so that somebody else can get the same number."""
+"""provenance.json: what a run was made from and what came out, so that somebody else can get the same number.
 
+Written when training starts, completed when it ends. Beside it data.jsonl.gz names every file of the data set with its
+content's hash, so that it can be told later which one changed.
+"""
+
+import gzip
+import io
+import json
 import os
-import platform
-import subprocess
-from importlib.metadata import distributions
+from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import videxp
+from videxp.data.manifest import SPLITS, Manifest
+from videxp.errors import BadRequest, VidexpError
+from videxp.files import replacing
 from videxp.randomness import RANDOM_SCHEME
+from videxp.runs.code_state import code_state, own_packages, source_hashes
+from videxp.runs.environment import environment
+from videxp.runs.folder import RunFolder, State, write_json
+
+FORMAT = 2
+COLUMNS = ("split", "path", "label", "start_seconds", "end_seconds", "content")
 
 
-def code_state(folder: Path) -> dict[str, Any] | None:
-    """Git commit, uncommitted diff and untracked source files of `folder`; None outside a repository."""
-
-    def git(*arguments: str) -> str:
-        result = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True)
-        return result.stdout
-
-    try:
-        root = Path(git("rev-parse", "--show-toplevel").strip())
-        commit = git("rev-parse", "HEAD").strip()
-        untracked = git("ls-files", "--others", "--exclude-standard", "--full-name", ":/").split("\n")
-        sources = [name for name in untracked if name.endswith((".py", ".yaml", ".toml"))]
-        return {
-            "commit": commit,
-            "diff": git("diff", "HEAD"),
-            "untracked": {name: (root / name).read_text(errors="replace") for name in sources},
-        }
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def environment() -> dict[str, Any]:
-    """Versions and machine; imports torch."""
-    import torch
-
-    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpu": _cpu_model(),
-        "cpu_count": os.cpu_count(),
-        "gpus": gpus,
-        "cuda": torch.version.cuda,
-        "torch_threads": torch.get_num_threads(),
-        "torch_flags": {
-            "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
-            "cudnn_benchmark": torch.backends.cudnn.benchmark,
-            "cudnn_deterministic": torch.backends.cudnn.deterministic,
-            "float32_matmul_precision": torch.get_float32_matmul_precision(),
-        },
-        "packages": dict(sorted((d.metadata["Name"], d.version) for d in distributions() if d.metadata["Name"])),
-    }
-
-
-def provenance(*, command: str, config_hash: str, seed: int, world_size: int, data: dict[str, Any]) -> dict[str, Any]:
+def provenance(
+    *, command: str, recipe: str, config_hash: str, seed: int, world_size: int, decoder: str, manifest: Manifest
+) -> dict[str, Any]:
     """Everything that is known when training starts."""
     return {
+        "format": FORMAT,
+        "started": _now(),
         "command": command,
+        "folder": os.getcwd(),
+        "recipe": recipe,
         "config_hash": config_hash,
         "seed": seed,
         "random_scheme": RANDOM_SCHEME,
         "world_size": world_size,
-        "data": data,
+        "data": {**data_facts(manifest), "decoder": decoder},
         "code": code_state(Path.cwd()),
+        "videxp": videxp.__version__,
+        "videxp_code": _own_code_state(),
+        "sources": source_hashes(own_packages()),
         **environment(),
+        "state": "running",
     }
 
 
-def _cpu_model() -> str:
+def data_facts(manifest: Manifest) -> dict[str, Any]:
+    """The data set by its content, which decoder `auto` means for how many files, and what was left out and why."""
+    decoders = [name for name, error in zip(manifest["decoder"], manifest["error"]) if not error]
+    return {
+        "name": manifest.name,
+        "fingerprint": manifest.fingerprint,
+        "clips": manifest.counts,
+        "classes": len(manifest.classes),
+        "decoder_by_probe": {name: decoders.count(name) for name in sorted(set(decoders))},
+        "quarantined": manifest.unreadable,
+    }
+
+
+def finish_provenance(run: RunFolder, *, state: State) -> None:
+    """Add how the run ended, and the hashes of the weights that it left; nothing where it never got so far."""
+    from videxp.runs.weights import checkpoint_hash  # torch
+
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor()
+        record = json.loads(run.provenance.read_text(encoding="utf-8"))
+        record["weights"] = {"last": checkpoint_hash(run.last), "best": checkpoint_hash(run.best)}
+    except (OSError, ValueError, VidexpError):
+        return  # what ended the run is the news, not this
+    write_json(run.provenance, {**record, "state": state, "finished": _now()})
+
+
+def read_provenance(run: RunFolder) -> dict[str, Any]:
+    """Raises BadRequest where it is missing or damaged."""
+    try:
+        record = json.loads(run.provenance.read_text(encoding="utf-8"))
+        if not isinstance(record, dict) or not isinstance(record.get("sources"), dict):
+            raise ValueError("it does not hold what this version records")
+    except FileNotFoundError:
+        raise BadRequest(
+            f"{run.path}: has no provenance.json: it stopped before training, or was made otherwise"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise BadRequest(f"{run.provenance}: cannot be read: {error}") from None
+    return record
+
+
+def _own_code_state() -> dict[str, Any] | None:
+    """The repository that videxp itself is run from, where that is not the current one or an installed wheel."""
+    package = Path(videxp.__file__).resolve().parent
+    if "site-packages" in package.parts or Path.cwd().resolve().is_relative_to(package.parent):
+        return None
+    return code_state(package)
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+# ---- data.jsonl.gz -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the fingerprint of a data set is made from, of one sample."""
+
+    split: str
+    path: str
+    label: str
+    start_seconds: str
+    end_seconds: str
+    content: str
+
+
+def samples(manifest: Manifest) -> list[Sample]:
+    """The readable samples."""
+    return [
+        Sample(
+            split=split,
+            path=manifest["path"][i],
+            label=manifest["label"][i],
+            start_seconds=str(float(manifest["start_seconds"][i])),
+            end_seconds=str(float(manifest["end_seconds"][i])),
+            content=manifest["content_hash"][i][:16],
+        )
+        for split in SPLITS
+        for i in manifest.samples(split)
+    ]
+
+
+def save_samples(manifest: Manifest, path: Path) -> None:
+    """JSON lines, compressed: 20 bytes per sample, nearly all of them the hashes."""
+    text = io.BytesIO()
+    with gzip.GzipFile(fileobj=text, mode="wb", mtime=0, filename="") as file:
+        for sample in samples(manifest):
+            file.write(json.dumps([getattr(sample, name) for name in COLUMNS]).encode() + b"\n")
+    with replacing(path) as temporary:
+        temporary.write_bytes(text.getvalue())
+
+
+def read_samples(path: Path) -> list[Sample]:
+    """Nothing where the file is missing or damaged: then only the fingerprints can be compared."""
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            return [Sample(*map(str, json.loads(line))) for line in file]
+    except (OSError, ValueError, EOFError, TypeError):
+        return []

@@ -89,7 +89,8 @@ class WandbRun(Logger):
             notes=notes,
             config=config,
             mode=self.mode,  # type: ignore[arg-type]
-            settings=wandb.Settings(silent=True, console="off"),
+            # Code and its state are in provenance.json, without secrets; W&B would save a diff as it is.
+            settings=wandb.Settings(silent=True, console="off", disable_git=True, disable_code=True),
         )
         self._run.define_metric("step")
         self._run.define_metric("*", step_metric="step")

@@ -1,0 +1,47 @@
+"""videxp export: a run's weights in a file of their own, for use without the run folder."""
+
+import argparse
+import json
+from pathlib import Path
+
+from videxp import config
+from videxp.errors import BadRequest, VidexpError
+from videxp.files import replacing
+
+SUMMARY = "RUN --format safetensors  a run's weights in one file, read back and compared"
+PREFIX = "network."
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="videxp export", description=__doc__)
+    parser.add_argument("run", metavar="RUN", help="a run folder")
+    parser.add_argument("--format", choices=["safetensors"], required=True)
+    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="default: RUN/weights.safetensors")
+    options = parser.parse_args(arguments)
+
+    from safetensors.torch import load_file, save_file
+
+    from videxp.runs.folder import open_run
+    from videxp.runs.weights import read_checkpoint, weights_hash
+
+    run = open_run(options.run)
+    cfg = config.load_resolved(run.config)
+    checkpoint = run.checkpoint()
+    state = read_checkpoint(checkpoint)["state_dict"]
+    # The network alone, under the names that `model.weights=FILE` looks for; clones, since views cannot be saved.
+    network = {k.removeprefix(PREFIX): v.clone().contiguous() for k, v in state.items() if k.startswith(PREFIX)}
+    if not network:
+        raise BadRequest(f"{checkpoint}: no tensor's name starts with {PREFIX!r}: not a run of videxp")
+    output = options.output or run.path / "weights.safetensors"
+    if output.is_dir():
+        raise BadRequest(f"-o {output}: is a folder; give a file")
+    digest = weights_hash(network)
+    about = {"format": "pt", "weights_sha256": digest, "model": json.dumps(config.plain(cfg)["model"])}
+    with replacing(output) as temporary:
+        save_file(network, temporary, metadata=about)
+        if weights_hash(load_file(temporary)) != digest:
+            raise VidexpError(f"{output}: what was written is not what was to be written; is the disk sound?")
+    count = sum(tensor.numel() for tensor in network.values())
+    print(f"{output}: {len(network)} tensors, {count:,} values of {checkpoint.relative_to(run.path)}")
+    print(f"sha256 {digest} (names, shapes, types and bytes; read back and compared)")
+    return 0

@@ -1,0 +1,153 @@
+"""The code that a run was made with: the state of its git repository, and a hash of each source file in use.
+
+The hashes are what two runs are compared by. They also work outside a repository, and for a package that is used from
+another folder; what comes from site-packages is known by its version.
+"""
+
+import hashlib
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterable
+from functools import cache
+from importlib.machinery import PathFinder
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from videxp.secret_values import known_secrets, scrubbed
+
+SOURCE_SUFFIXES = {".py", ".pyi", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".sh", ".ipynb", ".c", ".cpp", ".cu", ".h"}
+# Left out of diffs and copies whatever they hold.
+SECRET_FILES = [
+    *(".env", ".env.*", ".netrc", "_netrc", "*.pem", "*.key", "id_rsa*", "id_ed25519*"),
+    *("credentials", "credentials.*", "secrets", "secrets.*", "secret.*"),
+]
+MAX_DIFF_CHARACTERS = 1 << 20
+MAX_FILE_BYTES = 1 << 18
+MAX_ALL_BYTES = 1 << 21
+MAX_HASHED_FILES = 2000  # of one package
+
+
+def code_state(folder: Path) -> dict[str, Any] | None:
+    """Git commit, uncommitted diff and untracked source files of the repository around `folder`; None outside one.
+
+    Text only, without secrets, cut to a size that can be kept in every run; `left_out` names what is not in it.
+    """
+    try:
+        root = Path(_git(folder, "rev-parse", "--show-toplevel").strip())
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    secrets = known_secrets()
+    try:
+        commit = _git(root, "rev-parse", "--verify", "-q", "HEAD").strip()
+    except subprocess.CalledProcessError:
+        commit = ""  # nothing was ever committed
+    excluded = [f":(top,exclude,glob,icase)**/{pattern}" for pattern in SECRET_FILES]
+    diff = (
+        _git(root, "diff", "--no-ext-diff", "--no-textconv", "--no-color", "HEAD", "--", ":/", *excluded)
+        if commit
+        else ""
+    )
+    left_out: dict[str, str] = {}
+    if len(diff) > MAX_DIFF_CHARACTERS:
+        left_out["diff"] = f"cut after {MAX_DIFF_CHARACTERS} of {len(diff)} characters"
+    names = _git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", ":/", *excluded).split("\0")
+    return {
+        "commit": commit or None,
+        "diff": scrubbed(diff[:MAX_DIFF_CHARACTERS], secrets),
+        "untracked": _texts(root, names, secrets=secrets, left_out=left_out),
+        "left_out": left_out,
+    }
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    # fsmonitor would run a program that the repository names.
+    command = ["git", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, check=True)
+    return done.stdout.decode("utf-8", "replace")
+
+
+def _texts(root: Path, names: Iterable[str], *, secrets: list[str], left_out: dict[str, str]) -> dict[str, str]:
+    """Untracked source files, less links, run folders, and what is too large or no text."""
+    found: dict[str, str] = {}
+    total_bytes = 0
+    for name in names:
+        path = root / name
+        if path.suffix not in SOURCE_SUFFIXES or path.is_symlink() or not path.is_file() or _in_run_folder(path, root):
+            continue
+        size_bytes = path.stat().st_size
+        if size_bytes > MAX_FILE_BYTES or total_bytes + size_bytes > MAX_ALL_BYTES:
+            left_out[name] = f"{size_bytes} bytes"
+            continue
+        try:
+            text = path.read_bytes().decode("utf-8")
+        except (OSError, UnicodeDecodeError):
+            text = "\0"
+        if "\0" in text:
+            left_out[name] = "no text"
+            continue
+        total_bytes += size_bytes
+        found[name] = scrubbed(text, secrets)
+    return found
+
+
+def _in_run_folder(path: Path, root: Path) -> bool:
+    return any(_is_run_folder(parent) for parent in path.parents if parent.is_relative_to(root))
+
+
+@cache
+def _is_run_folder(folder: Path) -> bool:
+    return (folder / "status.json").exists() and (folder / "config.yaml").exists()
+
+
+# ---- hashes of source files --------------------------------------------------------------------------------------
+
+
+def own_packages() -> list[str]:
+    """Top-level names of what is loaded from neither the standard library nor site-packages; videxp always."""
+    loaded = {name: getattr(module, "__file__", None) for name, module in list(sys.modules.items())}
+    own = {name.partition(".")[0] for name, file in loaded.items() if _is_own(file)}
+    return sorted({"videxp"} | own - {"__main__", "__mp_main__"})
+
+
+def source_hashes(packages: Iterable[str]) -> dict[str, str]:
+    """`{"mymodels/tiny.py": "8f0c..."}` for the Python files of packages, found as an import would, not imported."""
+    hashes: dict[str, str] = {}
+    for name in packages:
+        for label, path in _files_of(name):
+            hashes[label] = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return hashes
+
+
+def _files_of(name: str) -> list[tuple[str, Path]]:
+    try:
+        # A name that lies in the current folder is found, though `videxp` does not search there by itself.
+        spec = find_spec(name) or PathFinder.find_spec(name, [str(Path.cwd())])
+    except (ImportError, ValueError):
+        return []
+    if spec is None:
+        return []
+    if spec.submodule_search_locations is None:
+        return [(Path(spec.origin).name, Path(spec.origin))] if spec.origin and spec.origin.endswith(".py") else []
+    return [
+        ((Path(name) / path.relative_to(folder)).as_posix(), path)
+        for folder in map(Path, spec.submodule_search_locations)  # a folder without __init__.py may lie in two places
+        for path in sorted(path for path in folder.rglob("*.py") if path.is_file())[:MAX_HASHED_FILES]
+    ]
+
+
+def _is_own(file: str | None) -> bool:
+    if not file or not file.endswith(".py"):
+        return False
+    path = Path(file).resolve()
+    return not any(path.is_relative_to(place) for place in _foreign_places())
+
+
+@cache
+def _foreign_places() -> list[Path]:
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    places = [sysconfig.get_path(name) for name in names]
+    return [Path(place).resolve() for place in places if place] + [
+        Path(entry).resolve() for entry in sys.path if entry.rstrip("/").endswith(("site-packages", "dist-packages"))
+    ]
