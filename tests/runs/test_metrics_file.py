@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from videxp.runs.metrics_file import MetricsFile, last_values, read_metrics
+from videxp.runs.metrics_file import MetricsFile, keep_rows, last_values, read_metrics
 
 
 def test_rows_are_on_disk_when_log_metrics_returns(tmp_path: Path):
@@ -27,3 +27,20 @@ def test_a_second_process_goes_on_with_the_columns_of_the_first(tmp_path: Path):
     rows = read_metrics(tmp_path / "metrics.csv")
     assert last_values(rows) == {"val/accuracy": 0.5, "train/loss": 1.0}
     assert last_values(rows, prefix="val/") == {"val/accuracy": 0.5}
+
+
+def test_rows_after_a_checkpoint_are_cut_off_with_the_columns_that_they_brought(tmp_path: Path):
+    path = tmp_path / "metrics.csv"
+    file = MetricsFile(path)
+    file.log_metrics({"epoch": 0, "clips_seen": 8, "train/loss": 2.0}, step=1)
+    content = path.read_bytes()
+    assert file.rows == 1
+    file.log_metrics({"epoch": 0, "clips_seen": 16, "train/loss": 1.0}, step=2)
+    file.log_metrics({"epoch": 0, "clips_seen": 16, "val/accuracy": 0.5}, step=2)
+    with path.open("a") as half:
+        half.write("3,0,")  # a kill
+    keep_rows(path, 1)
+    assert path.read_bytes() == content
+    assert MetricsFile(path).rows == 1
+    keep_rows(path, 0)
+    assert read_metrics(path) == []

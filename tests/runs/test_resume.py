@@ -22,6 +22,7 @@ CASES = {
     "workers": [EACH_STEP, "hardware.num_workers=2"],
     "ema": [EACH_STEP, "callbacks=[checkpoint,ema]", "callbacks.ema.decay=0.9", "trainer.accumulate_grad_batches=2"],
     "validation": [EACH_STEP, "+trainer.val_check_interval=2", "trainer.accumulate_grad_batches=2"],
+    "validation_while_accumulating": [EACH_STEP, "+trainer.val_check_interval=3", "trainer.accumulate_grad_batches=2"],
     "two_optimizers": [EACH_STEP, "task=two_optimizers"],
     "limited": [EACH_STEP, "trainer.limit_train_batches=3", "hardware.num_workers=1"],
     "rarely": ["callbacks.checkpoint.every_n_steps=3", "trainer.check_val_every_n_epoch=2"],

@@ -106,8 +106,11 @@ def test_stock_offline_attempts_with_one_id_write_over_each_other(tmp_path: Path
 
 
 def test_a_run_that_videxp_resumed_holds_the_rows_of_metrics_csv(nursery: Nursery, ward: Path):
-    statuses, _ = nursery.run(*command("logger=wandb", run="curve"), cwd=ward, kill=Kill("batch", nth=8))
-    assert statuses == [KILLED]
+    arguments = command("logger=wandb", run="curve")
+    for batch in (1, 8):  # before the first row, and after the first checkpoint
+        statuses, printed = nursery.run(*arguments, cwd=ward, kill=Kill("batch", nth=batch))
+        assert statuses == [KILLED], printed
+        arguments = ["resume", "runs/curve"]
     statuses, printed = nursery.run("resume", "runs/curve", cwd=ward)
     assert statuses == [0], printed
     run_id = json.loads((ward / "runs/curve/provenance.json").read_text())["wandb_id"]

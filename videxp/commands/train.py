@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from videxp.data import VideoDataModule
     from videxp.experiment import Experiment
     from videxp.runs.folder import RunFolder
-    from videxp.runs.newest import Start
 
 SUMMARY = "RECIPE [overrides]        train and test; the run folder holds everything"
 USAGE = """usage: videxp train RECIPE [key=value ...] [--cfg job] [--info] [...]
@@ -38,7 +37,7 @@ def main(arguments: list[str]) -> int:
         print(USAGE)
         return 0 if arguments else 2
     if arguments[0] == "--resolved":  # how the other ranks of a DDP run are started
-        return _join(Path(arguments[1]), checkpoint=arguments[2] if len(arguments) > 2 else None)
+        return _join(Path(arguments[1]), checkpoint=Path(arguments[2]) if len(arguments) > 2 else None)
     recipe, *rest = arguments
     if recipe.startswith("-"):
         raise BadRequest(f"the recipe comes first, got {recipe}: videxp train RECIPE {recipe} ...")
@@ -91,24 +90,22 @@ def carry_out(
     quiet_libraries()
     datamodule = config.build(cfg.dataset)
     datamodule.prepare()
-    start = None
     if rank_zero and not resuming:
         run.create()
         config.save_resolved(cfg, run.config)
         config.save_overrides(overrides or [], run.overrides)
     lock = run.claim() if rank_zero else None  # held by this name until the end
-    if resuming:
-        start = _go_on(run, console, rank_zero=rank_zero)
+    checkpoint = _go_on(run, console, rank_zero=rank_zero) if resuming else None
     if rank_zero:
         run.set_state("running")
         # Lightning starts the other ranks of this machine with our own arguments; they must not compose again.
-        sys.argv[1:] = ["train", "--resolved", str(run.config.resolve()), *([str(start.path)] if start else [])]
-    status = _fit_and_test(cfg, run, console, datamodule, request, start=start, resuming=resuming)
+        sys.argv[1:] = ["train", "--resolved", str(run.config.resolve()), *([str(checkpoint)] if checkpoint else [])]
+    status = _fit_and_test(cfg, run, console, datamodule, request, checkpoint=checkpoint, resuming=resuming)
     del lock
     return status
 
 
-def _go_on(run: "RunFolder", console: "Console", *, rank_zero: bool) -> "Start | None":
+def _go_on(run: "RunFolder", console: "Console", *, rank_zero: bool) -> Path | None:
     """Choose the checkpoint, and put the run folder into the state that it had then."""
     from videxp.runs.metrics_file import keep_rows
     from videxp.runs.newest import newest_checkpoint, restore_last
@@ -120,23 +117,22 @@ def _go_on(run: "RunFolder", console: "Console", *, rank_zero: bool) -> "Start |
         keep_rows(run.metrics, start.rows if start else 0)
         where = f"goes on after batch {start.step:,} ({start.path})" if start else "begins anew: it has no checkpoint"
         console.print(f"  [dim]{'resume':<7}[/]{run.path} {where}", soft_wrap=True)
-    return start
+    return start.path if start else None
 
 
-def _join(resolved: Path, *, checkpoint: str | None) -> int:
+def _join(resolved: Path, *, checkpoint: Path | None) -> int:
     """Another rank of a run whose config is resolved and whose data is prepared."""
     from rich.console import Console
 
     from videxp.runs.folder import RunFolder
-    from videxp.runs.newest import Start
 
     cfg = config.load_resolved(resolved)
     quiet_libraries()
     datamodule = config.build(cfg.dataset)
     datamodule.prepare()
     request = Request(recipe="", command="", started=0.0)  # rank 0 writes the records
-    start = Start(Path(checkpoint), step=0, rows=0, processes=0) if checkpoint else None
-    return _fit_and_test(cfg, RunFolder(resolved.parent), Console(quiet=True), datamodule, request, start=start)
+    run = RunFolder(resolved.parent)
+    return _fit_and_test(cfg, run, Console(quiet=True), datamodule, request, checkpoint=checkpoint)
 
 
 def _fit_and_test(
@@ -146,7 +142,7 @@ def _fit_and_test(
     datamodule: "VideoDataModule",
     request: Request,
     *,
-    start: "Start | None" = None,
+    checkpoint: Path | None = None,
     resuming: bool = False,
 ) -> int:
     from videxp.experiment import build_callbacks, build_experiment, build_loggers
@@ -165,7 +161,7 @@ def _fit_and_test(
         )
         if rank_zero:
             _announce(cfg, run, experiment, console, request, resuming=resuming)
-        test_metrics = fit_and_test(experiment, run, checkpoint=start.path if start else None)
+        test_metrics = fit_and_test(experiment, run, checkpoint=checkpoint)
     except BaseException as error:
         if rank_zero:
             logging.getLogger("videxp").exception("failed")
@@ -254,7 +250,7 @@ def _announce(
     for logger in trainer.loggers:
         if isinstance(logger, WandbRun):
             if before is not None and "wandb_id" in before:
-                logger.go_on(before["wandb_id"], rows=read_metrics(run.metrics))
+                logger.go_on(before["wandb_id"], rows=read_metrics(run.metrics) if run.metrics.exists() else [])
             plain = config.plain(cfg)
             wandb_config = {**plain, "recipe": request.recipe, "parameters": parameters, "gmacs": work}
             wandb_config["code"] = (record["code"] or {}).get("commit")
@@ -265,6 +261,7 @@ def _announce(
     if before is not None:  # the record of the beginning stays; each time that it was gone on with is added
         changed = {key: value for key, value in record.items() if before.get(key) != value}
         record = {**before, "resumed": [*before.get("resumed", []), changed]}
+        record |= {"wandb_id": changed["wandb_id"]} if "wandb_id" in changed else {}
     write_json(run.provenance, record)
 
 

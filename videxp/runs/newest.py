@@ -24,8 +24,6 @@ class Start:
     """Batches done."""
     rows: int
     """Rows that metrics.csv had."""
-    processes: int
-    """Ranks that the run had."""
 
 
 def newest_checkpoint(run: RunFolder) -> Start | None:
@@ -50,7 +48,7 @@ def _read(path: Path) -> Start | None:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         if content["accumulating"]:
             return None
-        return Start(path, content["seen"]["batches"], content["rows"], len(content["ranks"]))
+        return Start(path, content["seen"]["batches"], content["rows"])
     except (OSError, RuntimeError, KeyError, zipfile.BadZipFile, UnpicklingError) as error:
         log.warning(f"{path} cannot be used to go on: {' '.join(str(error).split())[:200]}")
         return None
