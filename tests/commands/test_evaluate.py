@@ -1,4 +1,4 @@
-"""`videxp evaluate` counts each sample once: one number for any batch size and any number of processes, for any recipe."""
+"""`videxp evaluate` counts each sample once: one number for any batch size, number of processes and recipe."""
 
 import csv
 import json
@@ -74,6 +74,7 @@ def test_lightnings_padded_sampler_gives_another_number(tmp_path: Path):
         capture_output=True,
         text=True,
         timeout=200,
+        check=True,
     )
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("mean")]
     assert abs(float(line.split()[1]) - 20) > 1, done.stderr

@@ -47,7 +47,7 @@ def keys() -> dict[str, str]:
 
 
 def plant(folder: Path, keys: dict[str, str]) -> dict[str, str]:
-    """Files with keys, in a git repository where they are committed and changed; the environment that goes with them."""
+    """Files with keys, in a git repository where they are committed and changed; the environment that goes with it."""
     (folder / "chatty.py").write_text(MODEL)
     (folder / ".env").write_text("OTHER=1\n")
     (folder / ".netrc").write_text("machine example.org login me password none\n")
@@ -55,7 +55,9 @@ def plant(folder: Path, keys: dict[str, str]) -> dict[str, str]:
         subprocess.run(["git", *command], cwd=folder, check=True, capture_output=True, env=clean_environment(folder))
     (folder / ".env").write_text(f"OTHER=1\nSERVICE_TOKEN='{keys['dotenv']}'\n")
     (folder / ".netrc").write_text(f"machine api.wandb.ai login user password {keys['netrc']}\n")
-    (folder / "settings.py").write_text(f"api_key = '{keys['environment']}'\nnetrc = ['{keys['netrc']}']\n")  # untracked
+    (folder / "settings.py").write_text(
+        f"api_key = '{keys['environment']}'\nnetrc = ['{keys['netrc']}']\n"
+    )  # untracked
     (folder / "chatty.py").write_text(MODEL + f"# {keys['dotenv']}\n")  # in the diff
     return {
         "WANDB_API_KEY": keys["environment"],
@@ -67,7 +69,7 @@ def plant(folder: Path, keys: dict[str, str]) -> dict[str, str]:
 
 
 def contents(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """All bytes beneath a folder: as they are, unpacked where packed, W&B's records without the frames that cut them."""
+    """All bytes beneath a folder: as they are, unpacked where packed, W&B's records without their frames."""
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         data = path.read_bytes()
         yield str(path.relative_to(folder)), data
@@ -81,7 +83,7 @@ def contents(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def without_frames(data: bytes) -> bytes:
-    """LevelDB's log: blocks of 32 KiB, chunks of checksum (4), length (2), type (1), payload; 7 bytes of header on top."""
+    """LevelDB's log: blocks of 32 KiB, chunks of checksum (4), length (2), type (1), payload; 7 bytes on top."""
     joined, position = b"", 7
     while position + 7 <= len(data):
         if 32768 - position % 32768 < 7:
