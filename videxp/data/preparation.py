@@ -139,8 +139,8 @@ def read_file(path: str, *, root: Path, layout: Layout) -> Facts:
     try:
         if facts := layout.facts(file):
             return facts
-        plain_path(file)  # a pipe or /dev/zero would be read for ever
         size_bytes, mtime_ns = layout.size_and_time(file)
+        plain_path(file)  # a pipe or /dev/zero would be read for ever
         seen = Facts(size_bytes=size_bytes, mtime_ns=mtime_ns, content_hash=content_hash(file))
     except OSError as error:
         return Facts(error=error.strerror or type(error).__name__)

@@ -5,6 +5,7 @@ another folder; what comes from site-packages is known by its version.
 """
 
 import hashlib
+import os
 import subprocess
 import sys
 import sysconfig
@@ -138,7 +139,7 @@ def _files_of(name: str) -> list[tuple[str, Path]]:
 
 
 def _is_own(file: str | None) -> bool:
-    if not file or not file.endswith(".py"):
+    if not file or not file.endswith(".py") or not os.path.isabs(file):  # torch.ops says it were "_ops.py"
         return False
     path = Path(file).resolve()
     return not any(path.is_relative_to(place) for place in _foreign_places())
