@@ -131,7 +131,7 @@ def test_the_page_shows_table_curves_and_samples_and_asks_the_network_for_nothin
     assert len(drawn) == len(names)
     assert min(drawn) > 100
     samples = tab.run("[...document.querySelectorAll('.sample h3')].map(h => h.textContent)")
-    assert samples == ["clip.mp4", "confusion_matrix.png", "moving.gif", "predictions.png"]
+    assert samples == ["clip.mp4", "confusion_matrix.png", "moving.gif", "prediction_clips.mp4", "predictions.png"]
     tab.wait("[...document.querySelectorAll('#gallery img')].every(image => image.naturalWidth > 0)")
     assert tab.run("document.querySelectorAll('#gallery video').length") == 2
     tab.run("document.querySelector('#gallery video').scrollIntoView({behavior: 'instant'})")  # unseen ones wait
@@ -170,12 +170,12 @@ def test_sorting_finding_and_hiding_runs_by_keyboard(page: Path, tab: Tab):
     for letter in "fin":
         tab.press(letter)
     assert tab.run(ROWS) == 2
-    assert tab.run("document.querySelectorAll('#gallery figure').length") == 7
+    assert tab.run("document.querySelectorAll('#gallery figure').length") == 9
     before = sum(tab.run(COLOURED))
     tab.run("document.querySelector('#table tbody input').focus()")
     tab.press(" ")
     tab.frames()
-    assert tab.run("document.querySelectorAll('#gallery figure').length") < 7
+    assert tab.run("document.querySelectorAll('#gallery figure').length") < 9
     assert sum(tab.run(COLOURED)) < before
 
 

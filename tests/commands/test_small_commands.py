@@ -25,11 +25,11 @@ def test_help_names_every_command_and_imports_neither_hydra_nor_torch(tmp_path: 
     ("arguments", "message"),
     [
         (["trian"], "did you mean train?"),
-        (["frobnicate"], "commands: train, evaluate"),
+        (["frobnicate"], "commands: train, resume, reproduce, evaluate"),
         (["train", "--cfg", "job"], "the recipe comes first"),
         (["train", "classification/moving_digits", "-m", "seed=1,2"], "one config at a time"),
         (["evaluate", "nowhere"], "nowhere is not a run folder"),
-        (["compare", "nowhere"], "no run folder there"),
+        (["compare", "nowhere"], "nowhere: no such folder"),
         (["predict", "nowhere", "no.mp4"], "no.mp4: no such video file"),
         (["completion", "bash"], "expected install=bash"),
     ],

@@ -3,4 +3,7 @@
 Modules import torch and Lightning inside functions, so that `videxp --help` answers at once.
 """
 
-ORDER = ["train", "resume", "evaluate", "predict", "compare", "record", "prepare", "check", "list", "completion"]
+ORDER = [
+    *("train", "resume", "reproduce", "evaluate", "predict", "export", "compare", "record"),
+    *("prepare", "check", "list", "completion"),
+]

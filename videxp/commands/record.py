@@ -48,7 +48,7 @@ def _record(options: argparse.Namespace) -> int:
     return 0
 
 
-def _the_recipe(runs: list["Run"]) -> config.Recipe:
+def _the_recipe(runs: list["Run"]) -> "config.Recipe":
     """The one recipe that all runs are of, unchanged. Raises BadRequest else."""
     from videxp.runs.record import recipe_of
 
