@@ -133,7 +133,7 @@ def test_the_page_shows_table_curves_and_samples_and_asks_the_network_for_nothin
     samples = tab.run("[...document.querySelectorAll('.sample h3')].map(h => h.textContent)")
     assert samples == ["clip.mp4", "confusion_matrix.png", "moving.gif", "prediction_clips.mp4", "predictions.png"]
     tab.wait("[...document.querySelectorAll('#gallery img')].every(image => image.naturalWidth > 0)")
-    assert tab.run("document.querySelectorAll('#gallery video').length") == 2
+    assert tab.run("document.querySelectorAll('#gallery video').length") == 4
     tab.run("document.querySelector('#gallery video').scrollIntoView({behavior: 'instant'})")  # unseen ones wait
     tab.wait("[...document.querySelectorAll('#gallery video')].every(video => video.currentTime > 0 && !video.paused)")
     assert tab.problems == []

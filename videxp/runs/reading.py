@@ -26,7 +26,7 @@ SPEED = "train/clips_per_second"
 # Folders of a run, which hold no other run.
 INSIDE = {"checkpoints", "samples", "wandb"}
 # libyaml's parser is ten times as quick, where PyYAML was built with it.
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
@@ -167,9 +167,9 @@ def _read_config(path: Path) -> tuple[dict[str, Any], str]:
     """The file is only looked at, so no `_target_` in it needs to be allowed."""
     try:
         text = path.read_text(encoding="utf-8")
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, LOADER)):
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, SAFE_LOADER)):
             raise ValueError("it has YAML aliases, which can grow without end and which videxp never writes")
-        config = yaml.load(text, LOADER)
+        config = yaml.load(text, SAFE_LOADER)
     except FileNotFoundError:
         return {}, "no config.yaml"
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
