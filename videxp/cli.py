@@ -11,9 +11,18 @@ from videxp.errors import BadRequest, VidexpError
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command. Exit status: 0 done, 1 failed while running, 2 bad request, 130 Ctrl-C."""
-    arguments = sys.argv[1:] if argv is None else argv
-    if (here := os.getcwd()) not in sys.path:
-        sys.path.append(here)  # last, so that it hides nothing: a researcher's own models lie there
+    here = os.getcwd()  # a researcher's own models lie there; last on the path, so that they hide nothing
+    sys.path.append(here)
+    try:
+        return _answer(sys.argv[1:] if argv is None else argv)
+    finally:
+        sys.path.reverse()
+        sys.path.remove(here)  # the last one, which is ours
+        sys.path.reverse()
+
+
+def _answer(arguments: list[str]) -> int:
+    """Run one command and say its errors."""
     try:
         return _dispatch(arguments)
     except VidexpError as error:
