@@ -93,7 +93,10 @@ def test_predict_takes_files_folders_and_globs(tmp_path: Path):
     for name in ("a.mp4", "b/c.MKV", "b/notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    names = lambda inputs: [os.path.relpath(p, tmp_path) for p in expand([str(tmp_path / i) for i in inputs])]  # noqa: E731
+
+    def names(inputs: list[str]) -> list[str]:
+        return [os.path.relpath(path, tmp_path) for path in expand([str(tmp_path / each) for each in inputs])]
+
     assert names(["a.mp4"]) == ["a.mp4"]
     assert names(["."]) == ["a.mp4", "b/c.MKV"]
     assert names(["b/*.MKV", "a.mp4"]) == ["b/c.MKV", "a.mp4"]
