@@ -79,16 +79,13 @@ def try_one_batch(cfg: "DictConfig") -> dict[str, Any]:
     task = build_task(cfg, classes=datamodule.classes).eval()
     device = "cuda" if torch.cuda.is_available() and cfg.hardware.accelerator != "cpu" else "cpu"
     task.to(device)
-    loaded = next(iter(datamodule.train_dataloader()))
-    batch = datamodule.train_transform({name: value.to(device) for name, value in loaded.items()})
+    clips = min(cfg.dataset.batch_size, datamodule.counts["train"])
+    batch = datamodule.batch("train", range(clips), device=torch.device(device))
     with torch.inference_mode():
         output = task.network(batch["video"])
     counts = ", ".join(f"{count} {split}" for split, count in datamodule.counts.items())
-    return {
-        "data": f"{datamodule.name}: {counts} clips, {datamodule.num_classes} classes",
-        "video": f"{_describe(batch['video'])} from {_describe(loaded['video'])}",
-        "output": _describe(output),
-    }
+    shapes = {name: _describe(batch[name]) for name in ("video", "target") if name in batch}
+    return {"data": f"{datamodule.name}: {counts} clips; {datamodule.labels}", **shapes, "output": _describe(output)}
 
 
 def _describe(tensor: Any) -> str:

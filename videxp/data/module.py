@@ -17,7 +17,7 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor, nn
 
 from videxp.data.clips import ClipChoice, Sampling
-from videxp.data.dataset import ClipDataset, Fit, check_one_size, collate
+from videxp.data.dataset import ClipDataset, Failure, Fit, check_one_size, collate
 from videxp.data.layouts import Layout
 from videxp.data.loader import ClipLoader
 from videxp.data.manifest import SPLITS, Manifest, Split
@@ -130,6 +130,11 @@ class VideoDataModule(LightningDataModule):
     @property
     def num_classes(self) -> int:
         return len(self.classes)
+
+    @property
+    def labels(self) -> str:
+        """What the samples are labelled with, in words."""
+        return f"{self.num_classes} classes" if self.num_classes > 1 else "no labels"
 
     @property
     def fingerprint(self) -> str:
@@ -266,6 +271,13 @@ class VideoDataModule(LightningDataModule):
             self._count(batch)
             return self.train_transform(batch)
         return (self.test_transform if trainer is not None and trainer.testing else self.eval_transform)(batch)
+
+    def batch(self, split: Split, indices: Sequence[int], *, device: torch.device) -> dict[str, Tensor]:
+        """These samples as a network gets them in the first epoch, outside any loop: for a look, or for a try."""
+        samples = collate([self.dataset(split)[0, index] for index in indices])
+        assert not isinstance(samples, Failure)  # those come from __getitems__
+        transforms = {"train": self.train_transform, "val": self.eval_transform, "test": self.test_transform}
+        return transforms[split](self.transfer_batch_to_device(samples, device, 0))
 
     # ---- resuming: the next batch is the one after the last that reached the device -----------------------------
 
