@@ -59,6 +59,8 @@ def test_prepare_of_an_unknown_data_set_or_folder_is_told(tmp_path: Path):
     nowhere = videxp("prepare", "ucf101", "dataset.root=nowhere", cwd=tmp_path)
     assert (nowhere.returncode, "nowhere" in nowhere.stderr) == (2, True)
     assert len(nowhere.stderr.strip().splitlines()) <= 3
+    misplaced = videxp("prepare", "moving_digits", "root=nowhere", cwd=tmp_path)
+    assert "root=nowhere: no such key; did you mean dataset.root?" in misplaced.stderr
 
 
 def complete(line: str, cwd: Path) -> set[str]:

@@ -80,12 +80,17 @@ def try_one_batch(cfg: "DictConfig") -> dict[str, Any]:
     device = "cuda" if torch.cuda.is_available() and cfg.hardware.accelerator != "cpu" else "cpu"
     task.to(device)
     clips = min(cfg.dataset.batch_size, datamodule.counts["train"])
-    batch = datamodule.batch("train", range(clips), device=torch.device(device))
+    loaded = datamodule.read("train", range(clips))
+    batch = datamodule.transformed(loaded, "train", device=torch.device(device))
     with torch.inference_mode():
         output = task.network(batch["video"])
     counts = ", ".join(f"{count} {split}" for split, count in datamodule.counts.items())
-    shapes = {name: _describe(batch[name]) for name in ("video", "target") if name in batch}
-    return {"data": f"{datamodule.name}: {counts} clips; {datamodule.labels}", **shapes, "output": _describe(output)}
+    return {
+        "data": f"{datamodule.name}: {counts} clips; {datamodule.labels}",
+        "video": f"{_describe(batch['video'])} from {_describe(loaded['video'])}",
+        **({"target": _describe(batch["target"])} if "target" in batch else {}),
+        "output": _describe(output),
+    }
 
 
 def _describe(tensor: Any) -> str:

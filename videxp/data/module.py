@@ -272,12 +272,18 @@ class VideoDataModule(LightningDataModule):
             return self.train_transform(batch)
         return (self.test_transform if trainer is not None and trainer.testing else self.eval_transform)(batch)
 
-    def batch(self, split: Split, indices: Sequence[int], *, device: torch.device) -> dict[str, Tensor]:
-        """These samples as a network gets them in the first epoch, outside any loop: for a look, or for a try."""
-        samples = collate([self.dataset(split)[0, index] for index in indices])
-        assert not isinstance(samples, Failure)  # those come from __getitems__
+    # ---- outside any loop: for a look, or for a try -------------------------------------------------------------
+
+    def read(self, split: Split, indices: Sequence[int]) -> dict[str, Tensor]:
+        """These samples of the first epoch as a batch, as a loader gives it."""
+        batch = collate([self.dataset(split)[0, index] for index in indices])
+        assert not isinstance(batch, Failure)  # those come from __getitems__
+        return batch
+
+    def transformed(self, batch: dict[str, Tensor], split: Split, *, device: torch.device) -> dict[str, Tensor]:
+        """A batch as a network gets it."""
         transforms = {"train": self.train_transform, "val": self.eval_transform, "test": self.test_transform}
-        return transforms[split](self.transfer_batch_to_device(samples, device, 0))
+        return transforms[split](self.transfer_batch_to_device(batch, device, 0))
 
     # ---- resuming: the next batch is the one after the last that reached the device -----------------------------
 

@@ -123,7 +123,10 @@ class Restoration(VideoTask):
 
     def score(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
         """float [B,T,C,H,W] twice -> PSNR in dB and SSIM of each clip, float64 [B]: the mean over its frames."""
-        return {"psnr": psnr(output, target, self.protocol).mean(1), "ssim": ssim(output, target, self.protocol).mean(1)}
+        return {
+            "psnr": psnr(output, target, self.protocol).mean(1),
+            "ssim": ssim(output, target, self.protocol).mean(1),
+        }
 
     def enlarged(self, video: Tensor) -> Tensor:
         """The input at the target's size: float [B,T,C,h,w] -> [B,T,C,H,W]."""
@@ -167,7 +170,7 @@ class Restoration(VideoTask):
 
     @torch.no_grad()
     def _comparison(self, datamodule: Any, split: Literal["val", "test"], index: int) -> Comparison:
-        batch = datamodule.batch(split, [index], device=self.device)
+        batch = datamodule.transformed(datamodule.read(split, [index]), split, device=self.device)
         video, target = batch["video"], batch["target"]
         scale: Any = self.network.scale
         nearest = video.repeat_interleave(scale, dim=-2).repeat_interleave(scale, dim=-1)
