@@ -25,7 +25,7 @@ def warp(b_NCHW: Tensor, flow_N2HW: Tensor) -> Tensor:
 def visible(flow_N2HW: Tensor, back_N2HW: Tensor) -> Tensor:
     """Where frame a's pixels are also seen in b: bool [N,1,H,W], from the flows a -> b and b -> a.
 
-    Ruder, Dosovitskiy & Brox 2016, sec. 4.2: not where there and back leads elsewhere (an occlusion), nor at motion
+    Ruder, Dosovitskiy & Brox 2016: not where there and back leads elsewhere (an occlusion), nor at motion
     boundaries; and not where the flow leaves the frame.
     """
     flow = flow_N2HW.float()

@@ -23,7 +23,7 @@ class Perceptual(nn.Module):
     """The sum over layers of layer weight x mean |VGG(output) - VGG(target)|, of convolutions before their ReLU.
 
     layers: name (conv1_1 ... conv5_4) -> weight; None: RealBasicVSR's, which are Real-ESRGAN's; ESRGAN's (Wang et al.
-    2018, sec. 3.2) are {conv5_4: 1.0}. weights: path of torchvision's ImageNet weights of VGG-19. Raises `BadRequest`
+    2018, sec. 3.3) are {conv5_4: 1.0}. weights: path of torchvision's ImageNet weights of VGG-19. Raises `BadRequest`
     without them, and for a layer that VGG-19 does not have. The network is frozen and no part of this module: it is in
     neither checkpoints nor averages of weights.
     """

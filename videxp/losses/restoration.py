@@ -56,8 +56,8 @@ class L2(nn.Module):
 class TemporalDifference(nn.Module):
     """mean |(o_t+1 - o_t) - (g_t+1 - g_t)|: the output should change from frame to frame as the target does.
 
-    The temporal coherence of video matting (Sun et al. 2021; Lin et al. 2022, eq. 2, there squared), without a flow. 0
-    for clips of one frame.
+    The temporal coherence loss of Robust Video Matting (Lin et al. 2022, there squared), which needs no flow. 0 where
+    clips have one frame.
     """
 
     def __init__(self, *, weight: Annotated[float, Ge(0)] = 1.0) -> None:
@@ -72,8 +72,8 @@ class TemporalDifference(nn.Module):
 class WarpingConsistency(nn.Module):
     """mean M |o_t+1 - warp(o_t)|, M = exp(-alpha |g_t+1 - warp(g_t)|^2): frames should follow the target's motion.
 
-    The short-term temporal loss of Lai et al. 2018, eq. 3 (there with the degraded input in the target's place), where
-    alpha = 50. It is smallest for a blurred video, so it goes beside a loss of the frames themselves.
+    The short-term temporal loss of Lai et al. 2018, with their alpha = 50 and, in place of their unprocessed input, the
+    target. It is smallest for a blurred video, so it goes beside a loss of the frames themselves.
 
     flow: a module such as SPyNet with weights; (a, b), both [N,3,H,W] in [0,1] -> the flow from a to b, [N,2,H,W] in
     pixels. It is frozen and no part of this module: it is in neither checkpoints nor averages of weights.

@@ -13,7 +13,7 @@ from videxp.warping import FlowFunction, visible, warp
 
 
 def warping_error(video_BTCHW: Tensor, flow: FlowFunction, *, reference_BTCHW: Tensor | None = None) -> Tensor:
-    """E_warp of Lai et al. 2018, eq. 9: the mean square of frame t minus frame t+1 moved back onto it; [B,T-1].
+    """E_warp of Lai et al. 2018: the mean square of frame t minus frame t+1 moved back onto it; [B,T-1].
 
     Both videos are float in [0,1], and so is the error. Only pixels that are seen in both frames count (a pair without
     any: all). Flows are those of the reference, by default of the video itself: give the clean clip, where there is
@@ -30,7 +30,7 @@ def warping_error(video_BTCHW: Tensor, flow: FlowFunction, *, reference_BTCHW: T
 
 
 def tof(output_BTCHW: Tensor, target_BTCHW: Tensor, flow: FlowFunction) -> Tensor:
-    """tOF of TecoGAN (Chu et al. 2020, eq. 3): how far the output's motion is from the target's, in pixels; [B,T-1].
+    """tOF of TecoGAN (Chu et al. 2020): how far the output's motion is from the target's, in pixels; [B,T-1].
 
     The mean length of the difference of the two flows, as the authors' code has it. Theirs is OpenCV's Farneback flow
     of grey frames, and leaves out a margin of 8 pixels or more.
@@ -40,7 +40,7 @@ def tof(output_BTCHW: Tensor, target_BTCHW: Tensor, flow: FlowFunction) -> Tenso
 
 
 def tlp(output_BTCHW: Tensor, target_BTCHW: Tensor, lpips: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """tLP of TecoGAN (Chu et al. 2020, eq. 3): |LPIPS(b_t, b_t+1) - LPIPS(g_t, g_t+1)|; [B,T-1].
+    """tLP of TecoGAN (Chu et al. 2020): |LPIPS(b_t, b_t+1) - LPIPS(g_t, g_t+1)|; [B,T-1].
 
     lpips: such as `videxp.metrics.Lpips` (theirs is net "alex"). Papers print a hundred times this value.
     """
