@@ -10,7 +10,8 @@ from torch import Tensor
 
 from videxp.errors import BadRequest
 
-_WRAPPERS = ("state_dict", "model_state", "model_state_dict", "model", "module")  # where checkpoints keep the tensors
+# where checkpoints keep the tensors; an average goes before the weights that it is of
+_WRAPPERS = ("state_dict", "model_state", "model_state_dict", "model", "module", "params_ema", "params")
 
 
 def read_tensors(source: str) -> dict[str, Tensor]:

@@ -1,7 +1,8 @@
 """Published or own weights into a network, by name: from a file or a URL, tensors only (no pickled code is run)."""
 
 import logging
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
 
 from torch import Tensor, nn
 
@@ -10,19 +11,23 @@ from videxp.tensor_files import read_tensors
 
 log = logging.getLogger(__name__)
 
+Renames = Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]
+"""Patterns (`re.sub`) that turn the names of public checkpoints into ours, one after the other; "" drops a tensor."""
 
-def load_weights(module: nn.Module, source: str | None, *, head: str) -> None:
+
+def load_weights(module: nn.Module, source: str | None, *, head: str = "", renames: Renames = ()) -> None:
     """Copy the tensors of `source` into `module` by name; None leaves it as it was initialised.
 
     `source` is a path or an http(s) URL (cached by `torch.hub`) of a state dict, bare or in a checkpoint, whose keys
     may all sit beneath one prefix (`model.`, `module.`). Every tensor must be there with its shape, and no other; only
     the classifier named `head` may be absent or have other classes: then it keeps its fresh values, and a log line
-    says so. Raises `BadRequest` for a file that is missing, holds more than tensors, or doesn't fit.
+    says so. `renames` lets files of other projects be read whose names differ. Raises `BadRequest` for a file that is
+    missing, holds more than tensors, or doesn't fit.
     """
     if source is None:
         return
     own = module.state_dict()
-    state = _without_prefix(read_tensors(source), own)
+    state = _without_prefix(renamed(read_tensors(source), renames), own)
     fresh = [key for key in own if _in_head(key, head) and (key not in state or state[key].shape != own[key].shape)]
     if fresh:
         there = next((f"{len(state[key])} classes" for key in fresh if key in state), "no classes")
@@ -34,11 +39,24 @@ def load_weights(module: nn.Module, source: str | None, *, head: str) -> None:
         module.load_state_dict(state, strict=False)
 
 
+def renamed(state: dict[str, Tensor], renames: Renames) -> dict[str, Tensor]:
+    """The same tensors under the names that `renames` makes of theirs."""
+    result = {}
+    for key, value in state.items():
+        for pattern, replacement in renames:
+            key = re.sub(pattern, replacement, key)
+        if key:
+            result[key] = value
+    return result
+
+
 def _without_prefix(state: dict[str, Tensor], own: Iterable[str]) -> dict[str, Tensor]:
     """{"net.fc.bias": b, "loss.w": w} -> {"fc.bias": b} for a module that has "fc.bias": other parts are left out."""
     first = next(iter(own))
     prefix = min(
-        (key.removesuffix(first) for key in state if key == first or key.endswith("." + first)), default="", key=len
+        (key.removesuffix(first) for key in state if key == first or key.endswith("." + first)),
+        default="",
+        key=lambda prefix: ("ema" not in prefix, len(prefix)),  # `generator_ema.` before `generator.`
     )
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
