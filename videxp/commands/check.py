@@ -85,7 +85,7 @@ def try_one_batch(cfg: "DictConfig") -> dict[str, Any]:
         output = task.network(batch["video"])
     counts = ", ".join(f"{count} {split}" for split, count in datamodule.counts.items())
     return {
-        "data": f"{datamodule.name}: {counts} clips, {datamodule.num_classes} classes",
+        "data": f"{datamodule.name}: {counts} clips, {datamodule.description}",
         "video": f"{_describe(batch['video'])} from {_describe(loaded['video'])}",
         "output": _describe(output),
     }
