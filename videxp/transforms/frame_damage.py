@@ -4,7 +4,8 @@ Legend: H, W pixels, C = 3 channels, K = height = width of a kernel. Frames are 
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -78,3 +79,15 @@ def through_jpeg(frame: np.ndarray, *, quality: int) -> np.ndarray:
 def as_uint8(frames: Frames) -> np.ndarray:
     """Frames of one size -> uint8 [T,H,W,C]."""
     return np.clip(np.rint(np.stack(frames)), 0, 255).astype(np.uint8)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """As in a data worker: torch's convolutions round in another way with another number of threads, and an encoder
+    makes much of little."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

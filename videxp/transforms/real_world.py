@@ -23,6 +23,7 @@ from videxp.transforms.frame_damage import (
     chosen,
     filtered,
     gaussian_noise,
+    one_thread,
     poisson_noise,
     resized,
     through_jpeg,
@@ -55,6 +56,10 @@ class RealWorld:
 
     def __call__(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Raises ValueError if scale does not divide H and W."""
+        with one_thread():
+            return self._degraded(clip, rng)
+
+    def _degraded(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         height, width = clip.shape[1:3]
         if height % self.scale or width % self.scale:
             raise ValueError(f"frames of {width}x{height} cannot be made {self.scale} times smaller")
