@@ -12,28 +12,34 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor, nn
 
 from videxp.data.clips import ClipChoice, Sampling
-from videxp.data.dataset import ClipDataset, Failure, Fit, check_one_size, collate
+from videxp.data.dataset import ClipDataset, Failure, Fit, collate
 from videxp.data.layouts import Layout
 from videxp.data.loader import ClipLoader
-from videxp.data.manifest import SPLITS, Manifest, Split
+from videxp.data.manifest import Manifest, Split
 from videxp.data.preparation import absolute, check_unreadable, manifest_path, prepare
 from videxp.data.processes import START_METHOD, available_cores
 from videxp.data.sampler import EpochBatches, EvaluationBatches, normalized
+from videxp.data.sizes import check_crop, check_one_length, check_one_size, check_scale
 from videxp.errors import BadRequest
 from videxp.limits import Ge, Gt
 from videxp.video import Decoder
 
 MAX_WORKERS = 8  # per rank, for "auto"
+EVALUATED: tuple[Split, ...] = ("val", "test")
+ON_DEVICE = ("video", "input", "label")
 
 
 class VideoDataModule(LightningDataModule):
     """Batches are dicts: `video` uint8 [N,T,H,W,C], after the transform float [N',T,C,size,size]; `label` int64 [B];
     `index` int64 [B], the sample's number in its split; `epoch` int64 [B]. `index` and `epoch` stay on the CPU.
+    In restoration `video` is the clean clip and `input` uint8 [N,T,H/scale,W/scale,C] its degraded counterpart, where
+    that comes from files or from `worker_degradation`; after the transform `target` and `video`.
 
     Needs `Trainer(use_distributed_sampler=False)`. No result depends on num_workers or on the number of devices:
     batch sizes are totals over all devices.
@@ -46,10 +52,10 @@ class VideoDataModule(LightningDataModule):
         root: str,
         layout: Layout,
         num_frames: Annotated[int, Ge(1)],
-        size: Annotated[int, Ge(1)],
         batch_size: Annotated[int, Ge(1)],
         train_transform: nn.Module,
         eval_transform: nn.Module,
+        size: Annotated[int, Ge(1)] | None = None,
         test_transform: nn.Module | None = None,
         eval_batch_size: Annotated[int, Ge(1)] | None = None,
         stride_frames: Annotated[int, Ge(1)] = 1,
@@ -57,6 +63,12 @@ class VideoDataModule(LightningDataModule):
         sampling: Sampling = "clip",
         short: Literal["loop", "clamp"] = "loop",
         test_clips: Annotated[int, Ge(1)] = 1,
+        val_frames: Annotated[int, Ge(1)] | Literal["all"] | None = None,
+        test_frames: Annotated[int, Ge(1)] | Literal["all"] | None = None,
+        train_repeats: Annotated[int, Ge(1)] = 1,
+        crop_size: Annotated[int, Ge(1)] | Sequence[int] | None = None,
+        scale: Annotated[int, Ge(1)] = 1,
+        worker_degradation: Any = None,
         frame_size: Sequence[int] | None = None,
         frame_fit: Fit = "crop",
         decoder: Decoder = "auto",
@@ -69,10 +81,15 @@ class VideoDataModule(LightningDataModule):
         seed: Annotated[int, Ge(0)] = 0,
     ) -> None:
         """
-        size: height = width of the model's input; the transforms bring clips to it.
+        size: height = width of the model's input; the transforms bring clips to it. None: crop_size / scale.
         test_transform: None takes eval_transform; another one may cut several crops.
         clip_fps: frames of a clip per second of video; None goes by stride_frames.
         test_clips: clips of each video in testing, evenly spaced; predictions are averaged per video.
+        val_frames, test_frames: frames of a clip there; None: num_frames; "all": the whole video.
+        train_repeats: how often an epoch meets each training video, each time with another clip of it.
+        crop_size: pixels, or [height, width], cut out at a random place in the worker, in training.
+        scale: the clip's size / its input's; frames that it does not divide are cut at the right and at the bottom.
+        worker_degradation: called in the worker with a clip uint8 [T,H,W,C] and a numpy generator; makes its `input`.
         frame_size: [height, width] that workers bring frames to; needed where files differ in size.
         max_unreadable: files that may be unreadable; they are left out, counted and listed.
         num_workers: per device; "auto" goes by the cores.
@@ -81,13 +98,20 @@ class VideoDataModule(LightningDataModule):
         super().__init__()
         if sampling == "segments" and test_clips > 1:
             raise BadRequest(f"dataset.test_clips={test_clips} with sampling=segments: segments span the video, set 1")
+        if sampling == "segments" and "all" in (val_frames, test_frames):
+            raise BadRequest("dataset.test_frames=all with sampling=segments: whole videos are read by sampling=clip")
         if frame_size is not None and (len(frame_size) != 2 or min(frame_size) < 1):
             raise BadRequest(f"dataset.frame_size={list(frame_size)} must be [height, width] in pixels, or null")
         self.name: str = name
         self.root = absolute(root)
         self.layout = layout
         self.num_frames = num_frames
-        self.size = size
+        self.scale = scale
+        self.crop_size = _crop_size(crop_size, scale=scale)
+        self.size = size or (min(self.crop_size) // scale if self.crop_size else 0)
+        if not self.size:
+            raise BadRequest("dataset.size=null: set it, or dataset.crop_size, from which it follows")
+        self.worker_degradation = worker_degradation
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size or batch_size
         self.train_transform = train_transform
@@ -95,6 +119,8 @@ class VideoDataModule(LightningDataModule):
         self.test_transform = test_transform or eval_transform
         self.choice = ClipChoice(num_frames, stride_frames, clip_fps, sampling, short)
         self.test_clips = test_clips
+        self.eval_frames: dict[Split, int | Literal["all"] | None] = {"val": val_frames, "test": test_frames}
+        self.train_repeats = train_repeats
         self.frame_size = None if frame_size is None else (int(frame_size[0]), int(frame_size[1]))
         self.frame_fit: Fit = frame_fit
         self.decoder: Decoder = decoder
@@ -132,9 +158,13 @@ class VideoDataModule(LightningDataModule):
         return len(self.classes)
 
     @property
-    def labels(self) -> str:
-        """What the samples are labelled with, in words."""
-        return f"{self.num_classes} classes" if self.num_classes > 1 else "no labels"
+    def description(self) -> str:
+        """`10 classes; 16 x 40 x 40`, or `no labels; 15 x 256 x 256, x4`: what a training clip is."""
+        labels = f"{self.num_classes} classes" if self.classes else "no labels"
+        if self.crop_size is None:
+            return f"{labels}; {self.num_frames} x {self.size} x {self.size}"
+        height, width = self.crop_size
+        return f"{labels}; {self.num_frames} x {height} x {width}" + (f", x{self.scale}" if self.scale > 1 else "")
 
     @property
     def fingerprint(self) -> str:
@@ -175,33 +205,60 @@ class VideoDataModule(LightningDataModule):
 
     def use(self, manifest: Manifest) -> None:
         """Take the samples from this manifest."""
+        check_scale(manifest, scale=self.scale)
+        if self.frame_size is not None and manifest.scale is not None:
+            raise BadRequest(f"dataset.frame_size={list(self.frame_size)}: pairs are not resized: set it to null")
         if self.frame_size is None:
-            for split in SPLITS:
-                check_one_size(manifest, split=split)
+            self._check_sizes(manifest)
         self._manifest = manifest
         self._datasets = {}
+        for split, frames in self.eval_frames.items():
+            if frames == "all" and self.eval_batch_size > 1:
+                samples = self.dataset(split)
+                lengths = [samples.frames(row, rng=np.random.default_rng(0)).shape[1] for row in range(len(samples))]
+                check_one_length(manifest, split=split, lengths=lengths)
+
+    def _check_sizes(self, manifest: Manifest) -> None:
+        if self.crop_size is None:
+            check_one_size(manifest, split="train")
+        else:
+            check_crop(manifest, crop_size=self.crop_size)
+        for split in EVALUATED if self.eval_batch_size > 1 else ():
+            remedy = "set dataset.frame_size=[height,width], or dataset.eval_batch_size=1"
+            check_one_size(manifest, split=split, remedy=remedy)
 
     # ---- loaders ------------------------------------------------------------------------------------------------
 
     def dataset(self, split: Split) -> ClipDataset:
         """The samples of a split as its stage reads them: train a random clip, val the central one, test all clips."""
         if split not in self._datasets:
-            clips = {"train": None, "val": 1, "test": self.test_clips}[split]
             self._datasets[split] = ClipDataset(
                 self.manifest,
                 split=split,
-                choice=self.choice if clips is None else self.choice.with_clips(clips),
+                choice=self._choice(split),
                 seed=self.seed,
                 frame_size=self.frame_size,
                 fit=self.frame_fit,
                 decoder=self.decoder,
                 allow_unsafe=self.allow_unsafe_decoder,
+                crop_size=self.crop_size,
+                scale=self.scale,
+                degradation=self.worker_degradation,
+                repeats=self.train_repeats if split == "train" else 1,
             )
         return self._datasets[split]
+
+    def _choice(self, split: Split) -> ClipChoice:
+        if split == "train":
+            return self.choice
+        clips = 1 if split == "val" else self.test_clips
+        return self.choice.with_clips(clips, num_frames=self.eval_frames[split])
 
     def train_dataloader(self) -> ClipLoader:
         self._check_restored()
         rank, world_size = self._ranks()
+        if not len(self.dataset("train")):
+            raise BadRequest(f"Data set {self.name} has no training samples: it is for evaluation alone")
         batches = EpochBatches(
             len(self.dataset("train")),
             batch_size=self.batch_size,
@@ -262,7 +319,7 @@ class VideoDataModule(LightningDataModule):
 
     def transfer_batch_to_device(self, batch: dict[str, Tensor], device: torch.device, _: int) -> dict[str, Tensor]:
         """`index` and `epoch` stay: the transforms read them, and reading from a GPU waits for it."""
-        moved = {name: batch[name].to(device, non_blocking=True) for name in ("video", "label")}
+        moved = {name: batch[name].to(device, non_blocking=True) for name in ON_DEVICE if name in batch}
         return {**batch, **moved}
 
     def on_after_batch_transfer(self, batch: dict[str, Tensor], _: int) -> dict[str, Tensor]:
@@ -324,3 +381,13 @@ class VideoDataModule(LightningDataModule):
         for key, value in now.items():
             if self._restored is not None and self._restored[key] != value:
                 raise BadRequest(f"Cannot resume: {key} of the data was {self._restored[key]}, now it is {value}")
+
+
+def _crop_size(given: int | Sequence[int] | None, *, scale: int) -> tuple[int, int] | None:
+    """(height, width). Raises BadRequest if the scale does not divide them."""
+    if given is None:
+        return None
+    size = [given, given] if isinstance(given, int) else list(given)
+    if len(size) != 2 or min(size) < 1 or any(pixels % scale for pixels in size):
+        raise BadRequest(f"dataset.crop_size={given}: pixels, or [height, width], multiples of dataset.scale={scale}")
+    return int(size[0]), int(size[1])

@@ -4,16 +4,17 @@ Shapes: B clips, T frames, C = 3 channels, H, W pixels of the target, h = H / sc
 """
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import MeanMetric
+from torchmetrics import MeanMetric, Metric, MetricCollection
 
 from videxp.errors import BadRequest
 from videxp.limits import Ge
-from videxp.metrics.restoration import Protocol, psnr, ssim
-from videxp.models.bicubic import enlarge_bicubic
+from videxp.losses.restoration import WeightedLosses
+from videxp.metrics.restoration import ClipMean, QualityProtocol, clip_rows, frame_scores
+from videxp.models.bicubic import bicubic
 from videxp.tasks.base import Split, VideoTask, parameter_groups
 from videxp.tasks.comparisons import Comparison, save_comparison_clips, save_comparison_strips
 
@@ -44,7 +45,7 @@ class Restoration(VideoTask):
         example_clips: Annotated[int, Ge(0)] = 3,
     ) -> None:
         """
-        losses: name -> loss; each is logged as train/<name>, their sum as train/loss.
+        losses: name -> loss; each is logged as train/<name>, their weighted sum as train/loss.
         channel: PSNR and SSIM in RGB, or on Y of BT.601. border: pixels left out at each side.
         flow_lr_scale: factor of the learning rate for the network's part `flow` (SPyNet in BasicVSR and its kin).
         flow_frozen_batches: so many batches leave `flow` as it is.
@@ -56,29 +57,31 @@ class Restoration(VideoTask):
             monitor=monitor,
             decay_norms_and_biases=decay_norms_and_biases,
         )
-        if (flow_lr_scale != 1 or flow_frozen_batches) and not isinstance(getattr(network, "flow", None), nn.Module):
+        if (flow_lr_scale != 1 or flow_frozen_batches) and not self._flow_parameters():
             raise BadRequest(
                 f"task.flow_lr_scale={flow_lr_scale:g}, task.flow_frozen_batches={flow_frozen_batches}: "
-                f"{type(network).__name__} estimates no flow: leave them out"
+                f"{type(network).__name__} has no flow that is trained: leave them out"
             )
-        self.losses = nn.ModuleDict(losses)
-        self.protocol = Protocol(channel=channel, border=border)
+        self.losses = WeightedLosses(losses)
+        self.protocol = QualityProtocol(channel=channel, border=border)
         self.flow_lr_scale = flow_lr_scale
         self.flow_frozen_batches = flow_frozen_batches
         self.example_clips = example_clips
-        names = list(self.metric_names)
-        self.metrics = nn.ModuleDict({s: nn.ModuleDict({n: MeanMetric() for n in names}) for s in ("val", "test")})
-        self.scores: list[dict[str, Tensor]] = []  # of the last test, a batch each
+        scores: dict[str, Metric] = {name: ClipMean() for name in ("psnr", "ssim", "psnr_gain")}
+        metrics = MetricCollection({**scores, "loss": MeanMetric()}, compute_groups=False)
+        self.metrics = nn.ModuleDict({"val": metrics.clone(), "test": metrics.clone()})
+        self.rows: list[dict[str, Any]] = []  # one for each clip of the last test
+
+    @property
+    def scale(self) -> int:
+        """Pixels of the target for each of the input, along a side; 1 where nothing is enlarged."""
+        return cast(int, self.network.scale)
 
     # ---- training -----------------------------------------------------------------------------------------------
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Any]:
-        output = self(batch["video"])
-        terms = {name: loss(output, batch["target"]) for name, loss in self.losses.items()}
-        total = torch.stack(list(terms.values())).sum()
-        several = terms if len(terms) > 1 else {}
-        log = {"train/loss": total, **{f"train/{name}": value for name, value in several.items()}}
-        return {"loss": total, "log": {name: value.detach() for name, value in log.items()}}
+        loss, terms = self.losses(self(batch["video"]), batch["target"])
+        return {"loss": loss, "log": {"train/loss": loss.detach(), **{f"train/{n}": term for n, term in terms.items()}}}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """The network's, and those of its flow with a learning rate of their own."""
@@ -106,52 +109,36 @@ class Restoration(VideoTask):
     # ---- evaluation ---------------------------------------------------------------------------------------------
 
     def on_test_epoch_start(self) -> None:
-        self.scores = []
+        self.rows = []
 
     def evaluation_step(self, batch: dict[str, Tensor], split: Split) -> None:
-        output, target = self(batch["video"]).float(), batch["target"]
-        scores = self.score(output, target)
-        scores["psnr_gain"] = scores["psnr"] - self.score(self.enlarged(batch["video"]), target)["psnr"]
-        metrics: Any = self.metrics[split]
-        for name, value_B in scores.items():
-            metrics[name].update(value_B)
-        loss = torch.stack([term(output, target) for term in self.losses.values()]).sum()
-        metrics["loss"].update(loss, weight=len(target))
+        video, target = batch["video"], batch["target"]
+        output = self(video).float()
+        scores_BT = frame_scores(output, target, protocol=self.protocol)
+        without = frame_scores(self.enlarged(video), target, protocol=self.protocol)
+        scores_BT["psnr_gain"] = scores_BT["psnr"] - without["psnr"]
+        metrics = cast(MetricCollection, self.metrics[split])
+        for name, value_BT in scores_BT.items():
+            metrics[name].update(value_BT)
+        metrics["loss"].update(self.losses(output, target)[0], weight=len(target))
         if split == "test":
-            rows = {name: value.cpu() for name, value in scores.items()}
-            self.scores.append({"index": batch["index"].cpu(), **rows})
-
-    def score(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """float [B,T,C,H,W] twice -> PSNR in dB and SSIM of each clip, float64 [B]: the mean over its frames."""
-        return {
-            "psnr": psnr(output, target, self.protocol).mean(1),
-            "ssim": ssim(output, target, self.protocol).mean(1),
-        }
+            self.rows += clip_rows(scores_BT, batch["index"])
 
     def enlarged(self, video: Tensor) -> Tensor:
-        """The input at the target's size: float [B,T,C,h,w] -> [B,T,C,H,W]."""
-        scale: Any = self.network.scale
-        return video if scale == 1 else enlarge_bicubic(video, scale=scale)
+        """The input at the target's size, by bicubic interpolation: float [B,T,C,h,w] -> [B,T,C,H,W]."""
+        return video if self.scale == 1 else bicubic(video, self.scale)
 
     def evaluation_metrics(self, split: Split) -> dict[str, Tensor]:
-        metrics: Any = self.metrics[split]
-        values = {name: metric.compute() for name, metric in metrics.items()}
-        for metric in metrics.values():
-            metric.reset()
+        metrics = cast(MetricCollection, self.metrics[split])
+        values = metrics.compute()
+        metrics.reset()
         return values
 
     def prediction_rows(self, datamodule: Any) -> list[dict[str, Any]]:
-        """One row for each clip that this process tested: index, path and its scores."""
+        """One row for each clip that this process tested: index, path, frames and its scores."""
         videos = datamodule.dataset("test")
-        columns = {name: torch.cat([scores[name] for scores in self.scores]) for name in self.scores[0]}
-        return [
-            {
-                "index": int(index),
-                "path": str(videos.path(int(index)).relative_to(datamodule.root)),
-                **{name: round(float(value[row]), 4) for name, value in columns.items() if name != "index"},
-            }
-            for row, index in enumerate(columns["index"])
-        ]
+        paths = [str(videos.path(row["index"]).relative_to(datamodule.root)) for row in self.rows]
+        return [{"index": row["index"], "path": path, **row} for row, path in zip(self.rows, paths)]
 
     # ---- what it looks like -------------------------------------------------------------------------------------
 
@@ -172,15 +159,12 @@ class Restoration(VideoTask):
     def _comparison(self, datamodule: Any, split: Literal["val", "test"], index: int) -> Comparison:
         batch = datamodule.transformed(datamodule.read(split, [index]), split, device=self.device)
         video, target = batch["video"], batch["target"]
-        scale: Any = self.network.scale
-        nearest = video.repeat_interleave(scale, dim=-2).repeat_interleave(scale, dim=-1)
-        clips = {"input": nearest, "output": self(video).float(), "target": target}
-        if scale > 1:
-            clips = {"input": nearest, "bicubic": self.enlarged(video), **clips}
-        captions = {
-            name: "{psnr:.2f} dB, {ssim:.3f}".format(**{k: float(v) for k, v in self.score(clip, target).items()})
-            for name, clip in clips.items()
-            if name not in ("input", "target")
-        }
+        nearest = video.repeat_interleave(self.scale, dim=-2).repeat_interleave(self.scale, dim=-1)
+        interpolated = {"bicubic": self.enlarged(video)} if self.scale > 1 else {}
+        clips = {"input": nearest, **interpolated, "output": self(video).float(), "target": target}
+        captions = {}
+        for name in ("bicubic" if self.scale > 1 else "input", "output"):
+            scores = frame_scores(clips[name], target, protocol=self.protocol)
+            captions[name] = f"{scores['psnr'].mean():.2f} dB, {scores['ssim'].mean():.3f}"
         title = datamodule.dataset(split).path(index).name
         return Comparison(title, {name: clip[0] for name, clip in clips.items()}, captions)
