@@ -34,7 +34,7 @@ def resizing(source: int, size: int, *, antialias: bool = True) -> Tensor:
     weights = cubic(width * (centres - positions))
     weights = weights / weights.sum(1, keepdim=True)
     before, within, after = weights.split(source, dim=1)
-    return within + before.flip(1) + after.flip(1)
+    return (within + before.flip(1) + after.flip(1)).float()
 
 
 def bicubic_x4(clean_TCHW: Tensor, *, antialias: bool = True) -> Tensor:
@@ -42,7 +42,7 @@ def bicubic_x4(clean_TCHW: Tensor, *, antialias: bool = True) -> Tensor:
     height, width = clean_TCHW.shape[-2:]
     for size in ((height // 4, width // 4), (height, width)):
         down, across = (resizing(a, b, antialias=antialias) for a, b in zip(clean_TCHW.shape[-2:], size))
-        clean_TCHW = ((down @ clean_TCHW.double() @ across.T).clamp(0, 1) * 255).round() / 255
+        clean_TCHW = ((down @ clean_TCHW @ across.T).clamp(0, 1) * 255).round() / 255
     return clean_TCHW
 
 

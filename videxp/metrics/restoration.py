@@ -49,8 +49,8 @@ def rgb_to_y(rgb: Tensor) -> Tensor:
     """[...,3,H,W] in [0,1] -> luma [...,1,H,W] in [16,235]: BT.601 in studio range, as MATLAB's rgb2ycbcr has it."""
     if rgb.shape[-3] != 3:
         raise BadRequest(f"channel=y takes RGB frames, not frames of {rgb.shape[-3]} channels: channel=rgb")
-    red, green, blue = rgb.unbind(-3)
-    return (16 + 65.481 * red + 128.553 * green + 24.966 * blue).unsqueeze(-3)
+    weights = rgb.new_tensor([[65.481, 128.553, 24.966]])
+    return 16 + (weights @ rgb.flatten(-2)).unflatten(-1, rgb.shape[-2:])
 
 
 def comparable(frames: Tensor, *, protocol: QualityProtocol = RGB) -> Tensor:
@@ -58,10 +58,11 @@ def comparable(frames: Tensor, *, protocol: QualityProtocol = RGB) -> Tensor:
 
     In float32 SSIM's variances are differences of nearly equal numbers (float32 it stays where there is no float64).
     """
-    frames = frames.to(torch.float32 if frames.device.type == "mps" else torch.float64).clamp(0, 1)
-    if protocol.round:
-        frames = (frames * 255).round() / 255
-    frames = rgb_to_y(frames) if protocol.channel == "y" else frames * 255
+    exact = torch.float32 if frames.device.type == "mps" else torch.float64
+    frames = frames.to(torch.promote_types(frames.dtype, torch.float32)).clamp(0, 1)
+    frames = (frames * 255).round().to(exact) if protocol.round else frames.to(exact) * 255
+    if protocol.channel == "y":
+        frames = rgb_to_y(frames / 255)
     height, width = frames.shape[-2:]
     border = protocol.border
     if min(height, width) <= 2 * border:
