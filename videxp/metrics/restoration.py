@@ -21,7 +21,8 @@ PSNR_CAP_DB = 100.0
 
 _WINDOW = 11  # Wang et al. 2004: a Gaussian of 11 x 11 pixels with sigma 1.5
 _SIGMA = 1.5
-_VALUES_AT_A_TIME = 4_000_000  # about one RGB frame of 720p: bounds the memory of float64 maps, and keeps to the caches
+_VALUES_AT_A_TIME = 500_000  # one large frame or some small ones: float64 maps of a whole clip would take gigabytes
+_ROWS_AT_A_TIME = 64  # keeps SSIM's maps in a CPU's cache: twice the speed at 720p
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,9 +107,23 @@ def ssim(output: Tensor, target: Tensor, *, protocol: QualityProtocol = RGB) -> 
         if min(a.shape[-2:]) < _WINDOW:
             size = f"{a.shape[-2]} x {a.shape[-1]}"
             raise BadRequest(f"SSIM needs frames of 11 x 11 or more within the border, not {size}: larger clips")
-        return ssim_map(a, b).mean((1, 2, 3))
+        return mean_ssim(a, b)
 
     return in_chunks(score, output, target)
+
+
+def mean_ssim(a_NCHW: Tensor, b_NCHW: Tensor) -> Tensor:
+    """The mean of `ssim_map` over channels and pixels, [N]; on a CPU channel by channel in strips of some rows."""
+    if a_NCHW.device.type != "cpu":
+        return ssim_map(a_NCHW, b_NCHW).mean((1, 2, 3))
+    channels, height, width = a_NCHW.shape[1:]
+    margin = _WINDOW - 1
+    total_N = torch.zeros(len(a_NCHW), dtype=a_NCHW.dtype)
+    for channel in range(channels):
+        for top in range(0, height - margin, _ROWS_AT_A_TIME):
+            strip = (slice(None), channel, slice(top, top + _ROWS_AT_A_TIME + margin))
+            total_N += ssim_map(a_NCHW[strip], b_NCHW[strip]).sum((1, 2))
+    return total_N / (channels * (height - margin) * (width - margin))
 
 
 def ssim_map(a: Tensor, b: Tensor) -> Tensor:
