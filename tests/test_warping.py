@@ -5,7 +5,7 @@ from scipy.ndimage import map_coordinates
 from torch import Tensor
 from torch.nn import functional as F
 
-from videxp.warping import visible, warp
+from videxp.warping import flow_warp, visible
 
 
 def constant_flow(x: float, y: float, *, height: int = 6, width: int = 8) -> Tensor:
@@ -16,7 +16,7 @@ def test_what_moved_is_moved_back():
     a = torch.rand(1, 3, 6, 8, generator=torch.Generator().manual_seed(0))
     b = torch.roll(a, shifts=(1, 2), dims=(2, 3))  # 2 pixels to the right, 1 down
     assert not torch.allclose(b[..., :5, :6], a[..., :5, :6])  # negative control
-    assert torch.allclose(warp(b, constant_flow(2, 1))[..., :5, :6], a[..., :5, :6], atol=1e-6)
+    assert torch.allclose(flow_warp(b, constant_flow(2, 1))[..., :5, :6], a[..., :5, :6], atol=1e-6)
 
 
 def test_fractions_of_pixels_and_edges_are_scipys():
@@ -26,7 +26,13 @@ def test_fractions_of_pixels_and_edges_are_scipys():
     rows, columns = np.mgrid[0:6, 0:8]
     where = [rows + flow[0, 1].numpy(), columns + flow[0, 0].numpy()]
     expected = map_coordinates(image[0, 0].numpy(), where, order=1, mode="nearest")
-    assert warp(image, flow)[0, 0].numpy() == pytest.approx(expected, abs=1e-12)
+    assert flow_warp(image, flow, outside="border")[0, 0].numpy() == pytest.approx(expected, abs=1e-12)
+
+
+def test_beyond_the_frame_there_is_nothing_by_default():
+    image = torch.ones(1, 1, 6, 8)
+    assert flow_warp(image, constant_flow(3, 0))[0, 0, 0].tolist() == [1, 1, 1, 1, 1, 0, 0, 0]
+    assert flow_warp(image, constant_flow(3, 0), outside="border").eq(1).all()
 
 
 def test_half_precision_is_moved_in_full():
@@ -37,7 +43,7 @@ def test_half_precision_is_moved_in_full():
     grid = torch.stack([columns, torch.zeros_like(columns)], dim=-1).expand(1, 2, -1, 2)
     stock = F.grid_sample(wide, grid, align_corners=True)
     assert (stock[..., :-1].float() - expected).abs().max() > 1e-3  # negative control: few places in its precision
-    assert (warp(wide, flow)[..., :-1] - expected).abs().max() < 1e-4
+    assert (flow_warp(wide, flow)[..., :-1].float() - expected).abs().max() < 1e-4
 
 
 def test_pixels_that_leave_or_come_back_elsewhere_are_not_visible():

@@ -69,6 +69,15 @@ def test_clips_give_a_value_for_each_frame_and_equal_frames_give_0(alex):
     assert values[0, 0] > 1e-3 and values[0, 1] == 0
 
 
+def test_mixed_precision_is_the_networks_and_not_the_judges(alex):
+    lpips = Lpips(weights=str(alex))
+    output, target = frames(1, 3, 40, 40)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert lpips.features(output).dtype == torch.bfloat16  # negative control
+        mixed = lpips(output, target)
+    assert torch.equal(mixed, lpips(output, target))
+
+
 def test_it_is_frozen(alex):
     assert not any(parameter.requires_grad for parameter in Lpips(weights=str(alex)).parameters())
 

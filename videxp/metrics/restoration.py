@@ -81,7 +81,8 @@ def in_chunks(score: Callable[[Tensor, Tensor], Tensor], output: Tensor, target:
     lead, frame = output.shape[:-3], output.shape[-3:]
     count = max(1, _VALUES_AT_A_TIME // frame.numel())
     pairs = zip(output.reshape(-1, *frame).split(count), target.reshape(-1, *frame).split(count))
-    return torch.cat([score(*pair) for pair in pairs]).view(lead)
+    with torch.autocast(output.device.type, enabled=False):  # the network's precision is not the judge's
+        return torch.cat([score(*pair) for pair in pairs]).view(lead)
 
 
 def psnr(output: Tensor, target: Tensor, *, protocol: QualityProtocol = RGB) -> Tensor:
