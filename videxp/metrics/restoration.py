@@ -72,7 +72,7 @@ def comparable(frames: Tensor, *, protocol: QualityProtocol = RGB) -> Tensor:
 
 
 def in_chunks(score: Callable[[Tensor, Tensor], Tensor], output: Tensor, target: Tensor) -> Tensor:
-    """`score` of [N,C,H,W] and [N,C,H,W] -> [N] for any leading dimensions, over few frames at a time.
+    """`score`, [N,C,H,W] and [N,C,H,W] -> [N,...], for any leading dimensions in N's place, few frames at a time.
 
     Raises ValueError if the shapes differ: broadcasting would compare frames that do not belong together.
     """
@@ -82,17 +82,13 @@ def in_chunks(score: Callable[[Tensor, Tensor], Tensor], output: Tensor, target:
     count = max(1, _VALUES_AT_A_TIME // frame.numel())
     pairs = zip(output.reshape(-1, *frame).split(count), target.reshape(-1, *frame).split(count))
     with torch.autocast(output.device.type, enabled=False):  # the network's precision is not the judge's
-        return torch.cat([score(*pair) for pair in pairs]).view(lead)
+        scores = torch.cat([score(*pair) for pair in pairs])
+    return scores.view(lead + scores.shape[1:])
 
 
 def psnr(output: Tensor, target: Tensor, *, protocol: QualityProtocol = RGB) -> Tensor:
     """10 log10(255^2 / MSE) in dB of each frame: [...,C,H,W] in [0,1] -> [...]; infinite where nothing differs."""
-
-    def score(a_NCHW: Tensor, b_NCHW: Tensor) -> Tensor:
-        difference = comparable(a_NCHW, protocol=protocol) - comparable(b_NCHW, protocol=protocol)
-        return 10 * (255**2 / difference.square().mean((1, 2, 3))).log10()
-
-    return in_chunks(score, output, target)
+    return _scores((_psnr,), output, target, protocol)[..., 0]
 
 
 def ssim(output: Tensor, target: Tensor, *, protocol: QualityProtocol = RGB) -> Tensor:
@@ -102,23 +98,34 @@ def ssim(output: Tensor, target: Tensor, *, protocol: QualityProtocol = RGB) -> 
     within the frame (MATLAB's ssim_index, BasicSR; scikit-image with gaussian_weights=True and
     use_sample_covariance=False). Raises `BadRequest` for frames smaller than that.
     """
+    return _scores((_mean_ssim,), output, target, protocol)[..., 0]
+
+
+def _scores(
+    scores: tuple[Callable[[Tensor, Tensor], Tensor], ...], output: Tensor, target: Tensor, protocol: QualityProtocol
+) -> Tensor:
+    """Each of `scores` of each frame, in the last dimension; frames are made comparable once for all."""
 
     def score(a_NCHW: Tensor, b_NCHW: Tensor) -> Tensor:
-        a, b = comparable(a_NCHW, protocol=protocol), comparable(b_NCHW, protocol=protocol)
-        if min(a.shape[-2:]) < _WINDOW:
-            size = f"{a.shape[-2]} x {a.shape[-1]}"
-            raise BadRequest(f"SSIM needs frames of 11 x 11 or more within the border, not {size}: larger clips")
-        return mean_ssim(a, b)
+        a_NCHW, b_NCHW = comparable(a_NCHW, protocol=protocol), comparable(b_NCHW, protocol=protocol)
+        return torch.stack([each(a_NCHW, b_NCHW) for each in scores], dim=-1)
 
     return in_chunks(score, output, target)
 
 
-def mean_ssim(a_NCHW: Tensor, b_NCHW: Tensor) -> Tensor:
+def _psnr(a_NCHW: Tensor, b_NCHW: Tensor) -> Tensor:
+    return 10 * (255**2 / (a_NCHW - b_NCHW).square().mean((1, 2, 3))).log10()
+
+
+def _mean_ssim(a_NCHW: Tensor, b_NCHW: Tensor) -> Tensor:
     """The mean of `ssim_map` over channels and pixels, [N]; on a CPU channel by channel in strips of some rows."""
-    if a_NCHW.device.type != "cpu":
-        return ssim_map(a_NCHW, b_NCHW).mean((1, 2, 3))
     channels, height, width = a_NCHW.shape[1:]
     margin = _WINDOW - 1
+    if min(height, width) <= margin:
+        size = f"{height} x {width}"
+        raise BadRequest(f"SSIM needs frames of 11 x 11 or more within the border, not {size}: larger clips")
+    if a_NCHW.device.type != "cpu":
+        return ssim_map(a_NCHW, b_NCHW).mean((1, 2, 3))
     total_N = torch.zeros(len(a_NCHW), dtype=a_NCHW.dtype)
     for channel in range(channels):
         for top in range(0, height - margin, _ROWS_AT_A_TIME):
@@ -156,10 +163,8 @@ def gaussian_mean(x: Tensor) -> Tensor:
 
 def frame_scores(output: Tensor, target: Tensor, *, protocol: QualityProtocol = RGB) -> dict[str, Tensor]:
     """`psnr` (at most `PSNR_CAP_DB`, in dB) and `ssim` of each frame: [B,T,C,H,W] in [0,1] -> float64 [B,T] each."""
-    return {
-        "psnr": psnr(output, target, protocol=protocol).clamp(max=PSNR_CAP_DB),  # NaN stays NaN
-        "ssim": ssim(output, target, protocol=protocol),
-    }
+    psnr_BT, ssim_BT = _scores((_psnr, _mean_ssim), output, target, protocol).unbind(-1)
+    return {"psnr": psnr_BT.clamp(max=PSNR_CAP_DB), "ssim": ssim_BT}  # NaN stays NaN
 
 
 class ClipMean(Metric):
