@@ -4,6 +4,7 @@ A flow from frame a to frame b is float [N,2,H,W], (x, y) in pixels: what is at 
 """
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -13,13 +14,17 @@ FlowFunction = Callable[[Tensor, Tensor], Tensor]
 """(a, b), both float [N,3,H,W] in [0,1] -> the flow from a to b, float [N,2,H,W] in pixels."""
 
 
-def warp(b_NCHW: Tensor, flow_N2HW: Tensor) -> Tensor:
-    """b(p + flow(p)): frame b moved to where a has it; bilinear, the edge's values outside; in float32 or more."""
-    b_NCHW = b_NCHW.to(torch.promote_types(b_NCHW.dtype, torch.float32))
-    height, width = b_NCHW.shape[-2:]
-    x, y = _targets(flow_N2HW.to(b_NCHW.dtype))
+def flow_warp(features: Tensor, flow: Tensor, *, outside: Literal["zeros", "border"] = "zeros") -> Tensor:
+    """b(p + flow(p)): what is seen in b (a frame or its features), moved to where a has it, bilinear.
+
+    features: [N,C,H,W]; flow: [N,2,H,W]. Beyond the frame are `zeros` or the nearest pixel of its `border`.
+    """
+    height, width = features.shape[-2:]
+    x, y = _destinations(_exact(flow))
+    # grid_sample counts from -1, the first pixel's centre, to 1, the last one's
     grid_NHW2 = torch.stack([2 * x / max(width - 1, 1) - 1, 2 * y / max(height - 1, 1) - 1], dim=-1)
-    return F.grid_sample(b_NCHW, grid_NHW2, mode="bilinear", padding_mode="border", align_corners=True)
+    moved = F.grid_sample(_exact(features), grid_NHW2, mode="bilinear", padding_mode=outside, align_corners=True)
+    return moved.to(features.dtype)
 
 
 def visible(flow_N2HW: Tensor, back_N2HW: Tensor) -> Tensor:
@@ -28,23 +33,28 @@ def visible(flow_N2HW: Tensor, back_N2HW: Tensor) -> Tensor:
     Ruder, Dosovitskiy & Brox 2016: not where there and back leads elsewhere (an occlusion), nor at motion
     boundaries; and not where the flow leaves the frame.
     """
-    flow = flow_N2HW.float()
-    back = warp(back_N2HW, flow)
+    flow = _exact(flow_N2HW)
+    back = flow_warp(_exact(back_N2HW), flow, outside="border")
     length2 = flow.square().sum(1, keepdim=True)
     astray2 = (flow + back).square().sum(1, keepdim=True)
     occluded = astray2 > 0.01 * (length2 + back.square().sum(1, keepdim=True)) + 0.5
     along_x = F.pad(flow.diff(dim=-1), (0, 1)).square().sum(1, keepdim=True)
     along_y = F.pad(flow.diff(dim=-2), (0, 0, 0, 1)).square().sum(1, keepdim=True)
     boundary = along_x + along_y > 0.01 * length2 + 0.002
-    x, y = _targets(flow)
+    x, y = _destinations(flow)
     height, width = flow.shape[-2:]
     outside = (x < 0) | (x > width - 1) | (y < 0) | (y > height - 1)
     return ~(occluded | boundary | outside[:, None])
 
 
-def _targets(flow_N2HW: Tensor) -> tuple[Tensor, Tensor]:
+def _destinations(flow_N2HW: Tensor) -> tuple[Tensor, Tensor]:
     """Where each pixel goes: x [N,H,W] and y [N,H,W] in pixels."""
     height, width = flow_N2HW.shape[-2:]
     columns = torch.arange(width, device=flow_N2HW.device)
     rows = torch.arange(height, device=flow_N2HW.device)[:, None]
     return flow_N2HW[:, 0] + columns, flow_N2HW[:, 1] + rows
+
+
+def _exact(tensor: Tensor) -> Tensor:
+    """In 32 bits at least, under autocast too: 16 don't tell neighbouring pixels of a large frame apart."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

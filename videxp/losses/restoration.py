@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from videxp.errors import BadRequest
 from videxp.limits import Ge, Gt
-from videxp.warping import warp
+from videxp.warping import flow_warp
 
 
 class Charbonnier(nn.Module):
@@ -91,12 +91,17 @@ class WarpingConsistency(nn.Module):
         if output.shape[1] < 2:
             return output.sum() * 0
         flow = self._hidden[0].to(output.device)
-        before, after = (target.float()[:, part].flatten(0, 1) for part in (slice(None, -1), slice(1, None)))
+        (before, after), (earlier, later) = _adjacent(target), _adjacent(output)
         with torch.no_grad():
             motion = flow(after, before)
-            mask_N1HW = (-self.alpha * (after - warp(before, motion)).square().sum(1, keepdim=True)).exp()
-        moved = warp(output[:, :-1].flatten(0, 1), motion)
-        return (mask_N1HW * (output[:, 1:].flatten(0, 1).float() - moved).abs()).mean()
+            astray_N1HW = (after - flow_warp(before, motion, outside="border")).square().sum(1, keepdim=True)
+            mask_N1HW = (-self.alpha * astray_N1HW).exp()
+        return (mask_N1HW * (later - flow_warp(earlier, motion, outside="border")).abs()).mean()
+
+
+def _adjacent(video_BTCHW: Tensor) -> tuple[Tensor, Tensor]:
+    """Frames t and t+1 of all clips: two of [B*(T-1),C,H,W], float32."""
+    return video_BTCHW[:, :-1].flatten(0, 1).float(), video_BTCHW[:, 1:].flatten(0, 1).float()
 
 
 class WeightedLosses(nn.Module):

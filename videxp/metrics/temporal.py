@@ -9,7 +9,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from videxp.errors import BadRequest
-from videxp.warping import FlowFunction, visible, warp
+from videxp.warping import FlowFunction, flow_warp, visible
 
 
 def warping_error(video_BTCHW: Tensor, flow: FlowFunction, *, reference_BTCHW: Tensor | None = None) -> Tensor:
@@ -24,7 +24,7 @@ def warping_error(video_BTCHW: Tensor, flow: FlowFunction, *, reference_BTCHW: T
     forward = flow(seen_a, seen_b)
     mask = visible(forward, flow(seen_b, seen_a)).to(a.dtype)
     mask = mask + (mask.sum((1, 2, 3), keepdim=True) == 0)
-    squares_N1HW = (a - warp(b, forward)).square().mean(1, keepdim=True)
+    squares_N1HW = (a - flow_warp(b, forward, outside="border")).square().mean(1, keepdim=True)
     error_N = (mask * squares_N1HW).sum((1, 2, 3)) / mask.sum((1, 2, 3))
     return error_N.view(len(video_BTCHW), -1)
 
