@@ -22,7 +22,7 @@ PARAMETERS = {
     "iconvsr": 8_694_991,
     "basicvsr_pp": 7_322_927,
 }
-_FLOW = {"flow_levels": 2, "flow_width": 4}
+_FLOW = {"flow_levels": 2, "flow_width": 8}
 _WINDOW = {"channels": 4, "feature_blocks": 1, "blocks": 1, "deform_groups": 2}
 TINY: dict[str, dict[str, Any]] = {
     "bicubic": {},
