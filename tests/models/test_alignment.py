@@ -71,7 +71,9 @@ def test_a_residue_is_bounded():
     torch.nn.init.constant_(align.conv_offset[-1].bias, 50.0)  # as far as the network can go, modulation 1
     states, still = noise(1, 4, 9, 9), torch.zeros(1, 2, 9, 9)
     shifted = F.conv2d(torch.roll(states, (-1, -1), (2, 3)), align.weight, padding=1)
-    torch.testing.assert_close(align(states, noise(1, 6, 9, 9), still, still)[..., 2:-2, 2:-2], shifted[..., 2:-2, 2:-2])
+    torch.testing.assert_close(
+        align(states, noise(1, 6, 9, 9), still, still)[..., 2:-2, 2:-2], shifted[..., 2:-2, 2:-2]
+    )
 
 
 def test_an_odd_number_of_groups_is_refused():

@@ -64,7 +64,9 @@ class BasicVSRPlusPlus(nn.Module):
         )
         self.deform_align, self.backbone = nn.ModuleDict(), nn.ModuleDict()
         for i, branch in enumerate(BRANCHES):
-            self.deform_align[branch] = FlowGuidedDeformableConv(channels, groups=deform_groups, max_residue=max_residue)
+            self.deform_align[branch] = FlowGuidedDeformableConv(
+                channels, groups=deform_groups, max_residue=max_residue
+            )
             self.backbone[branch] = residual_trunk((2 + i) * channels, channels, blocks)
         self.reconstruction = residual_trunk(5 * channels, channels, feature_blocks)
         self.head = Enlarge(channels, factor=2 if scale == 2 else 4)

@@ -81,8 +81,7 @@ class IconVSR(nn.Module):
             refills={i: refilling(self.forward_fusion, features[i]) for i in keys},
         )
         outputs = [
-            self.head(state) + enlarge_bilinear(frame, self.scale)
-            for frame, state in zip(frames, forward, strict=True)
+            self.head(state) + enlarge_bilinear(frame, self.scale) for frame, state in zip(frames, forward, strict=True)
         ]
         height, width = (self.scale * n for n in video.shape[-2:])
         return torch.stack(outputs, dim=1)[..., :height, :width]
