@@ -1,4 +1,4 @@
-"""Every restoration network of conf/model/: its published number of parameters, and a version that runs in milliseconds.
+"""Every restoration network of conf/model/: its published number of parameters, and a version that runs in a moment.
 
 Sources of the counts: BasicSR's and mmagic's networks, which these equal number by number (1e-7) with their weights.
 """

@@ -1,4 +1,4 @@
-"""Public checkpoints of BasicSR and mmagic load: every tensor under its name here, nothing left over, nothing missing."""
+"""Public checkpoints of BasicSR and mmagic load: every tensor under its name here, none left over, none missing."""
 
 from collections.abc import Callable
 from math import prod

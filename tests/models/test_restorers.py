@@ -1,4 +1,4 @@
-"""What every restoration network does: [B,T,3,h,w] in, [B,T,3,s*h,s*w] out, whatever T, h and w are; `radius` is true."""
+"""What every restoration network does: [B,T,3,h,w] in, [B,T,3,s*h,s*w] out, for any T, h and w; `radius` is true."""
 
 import inspect
 from pathlib import Path
