@@ -26,7 +26,11 @@ FAMILIES: dict[str, tuple[Callable[[str, int, int], Shapes], int, Renames]] = {
     "iconvsr": (public.iconvsr, 30, ICONVSR_NAMES),
     "basicvsr_pp": (public.basicvsr_pp, 7, RECURRENT_NAMES),
 }
-CASES = [(name, style) for name in FAMILIES for style in STYLES]
+CASES = [
+    pytest.param(name, style, marks=pytest.mark.slow if name == "iconvsr" else ())  # made of the other two
+    for name in FAMILIES
+    for style in STYLES
+]
 
 
 def filled(shapes: Shapes, **where: Any) -> dict[str, torch.Tensor]:

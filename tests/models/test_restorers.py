@@ -15,6 +15,8 @@ from videxp.models.spynet import SPyNet
 from videxp.models.summary import count_parameters, gmacs
 from videxp.signatures import signature
 
+SLOW = {True: pytest.mark.slow, False: ()}  # covered in part by another case that is not
+
 
 def scales(name: str) -> tuple[int, ...]:
     return (2, 4) if name == "iconvsr" else (1, 2, 4)
@@ -56,7 +58,7 @@ def test_any_number_of_frames_and_any_size_come_out_scaled(name: str):
     for scale in scales(name):
         net = build_tiny(name, scale=scale)
         assert net.scale == scale
-        for frames, height, width in [(1, 17, 23), (2, 5, 6), (3, 1, 1)]:
+        for frames, height, width in [(1, 17, 23), (2, 5, 6), (3, 1, 1)][: None if scale == 4 else 1]:
             with torch.no_grad():
                 output = net(clip(2, frames, 3, height, width))
             assert output.shape == (2, frames, 3, scale * height, scale * width)
@@ -65,19 +67,19 @@ def test_any_number_of_frames_and_any_size_come_out_scaled(name: str):
 
 @pytest.mark.parametrize("name", RESTORERS)
 def test_an_output_depends_on_the_frames_within_the_radius_and_no_others(name: str):
-    net, video = build_tiny(name).double(), clip(1, 8, 3, 9, 10).double()
-    for changed in (0, 3, 7):
+    net, video = build_tiny(name).double(), clip(1, 7, 3, 6, 7).double()
+    for changed in (0, 3):
         other = video.clone()
         other[:, changed] += 0.2 * torch.rand_like(other[:, changed])
         with torch.no_grad():
             change = (net(other) - net(video)).abs().amax(dim=(0, 2, 3, 4))
-        reached = [i for i in range(8) if change[i] > 0]
-        assert reached == [i for i in range(8) if net.radius is None or abs(i - changed) <= net.radius]
+        reached = [i for i in range(7) if change[i] > 0]
+        assert reached == [i for i in range(7) if net.radius is None or abs(i - changed) <= net.radius]
 
 
 @pytest.mark.parametrize("name", TRAINABLE)
 def test_gradient_reaches_every_parameter(name: str):
-    for scale in scales(name):
+    for scale in {scales(name)[0], 4}:
         net = build_tiny(name, scale=scale).train()
         (net(clip(1, 3, 3, 16, 16)) * torch.randn(16 * scale, 16 * scale)).sum().backward()
         assert [key for key, p in net.named_parameters() if p.grad is None or not p.grad.any()] == []
@@ -109,7 +111,7 @@ def test_saved_weights_come_back(name: str, tmp_path: Path):
     assert all(torch.equal(value, again[key]) for key, value in net.state_dict().items())
 
 
-@pytest.mark.parametrize("name", RESTORERS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW[name != "basicvsr_pp"]) for name in RESTORERS])
 def test_the_cost_is_counted_on_the_meta_device(name: str):
     assert (gmacs(build_tiny(name), num_frames=2, size=9) > 0) == (name != "bicubic")
 
