@@ -18,16 +18,20 @@ def flow_warp(features: Tensor, flow: Tensor, *, outside: Literal["zeros", "bord
     Beyond the frame are `zeros` or the nearest pixel of its `border`.
     """
     height, width = features.shape[-2:]
-    exact = torch.promote_types(flow.dtype, torch.float32)  # 16 bits don't tell neighbouring pixels of a frame apart
-    flow = flow.to(exact)
+    flow = exact(flow)
     y = torch.arange(height, device=flow.device, dtype=flow.dtype).view(-1, 1)
     x = torch.arange(width, device=flow.device, dtype=flow.dtype)
     # grid_sample counts from -1 (the first pixel's centre) to 1 (the last one's)
     grid_x = 2 * (x + flow[:, 0]) / max(1, width - 1) - 1
     grid_y = 2 * (y + flow[:, 1]) / max(1, height - 1) - 1
     grid = torch.stack([grid_x, grid_y], dim=-1)
-    warped = F.grid_sample(features.to(exact), grid, mode="bilinear", padding_mode=outside, align_corners=True)
+    warped = F.grid_sample(exact(features), grid, mode="bilinear", padding_mode=outside, align_corners=True)
     return warped.to(features.dtype)
+
+
+def exact(tensor: Tensor) -> Tensor:
+    """In 32 bits at least, even under autocast: 16 don't tell neighbouring pixels of a frame apart."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 class DeformableKernel(nn.Module):
@@ -44,7 +48,9 @@ class DeformableKernel(nn.Module):
 
     def sample(self, features: Tensor, offsets: Tensor, mask: Tensor | None) -> Tensor:
         """y(p) = sum_k w_k m_k(p) x(p + p_k + o_k(p)); offsets [N,18*groups,h,w] as (dy, dx), mask [N,9*groups,h,w]."""
-        return deform_conv2d(features, offsets, self.weight, self.bias, padding=1, mask=mask)
+        given = (features, offsets, self.weight, self.bias, mask)
+        x, o, w, b, m = (None if tensor is None else exact(tensor) for tensor in given)
+        return deform_conv2d(x, o, w, b, padding=1, mask=m).to(features.dtype)
 
 
 class DeformableConv(DeformableKernel):

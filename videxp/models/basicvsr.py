@@ -81,7 +81,7 @@ class BasicVSR(nn.Module):
         return self.restore(self.clean(video))
 
     def forward_with_intermediates(self, video: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Output, and "cleaned" [B,T,3,h,w], which has a loss of its own (equation 3), where there is a cleaning stage."""
+        """Output, and "cleaned" [B,T,3,h,w], which has a loss of its own, where there is a cleaning stage."""
         cleaned = self.clean(video)
         return self.restore(cleaned), {"cleaned": cleaned} if self.cleaner is not None else {}
 
@@ -122,8 +122,8 @@ def propagate(
 ) -> list[Tensor]:
     """state_i = trunk([frame_i, warp(state_{i-1}, flow to it)]) from zeros: T states [B,width,h,w].
 
-    T frames [B,C,h,w] in the order of travel; flows[i] leads from frame i+1 back to frame i, None: stay in place. `refills` change the
-    state of some frames before the trunk sees it.
+    T frames [B,C,h,w] in the order of travel; flows[i] leads from frame i+1 back to frame i, None: stay in place.
+    `refills` change the state of some frames before the trunk sees it.
     """
     state = frames[0].new_zeros(len(frames[0]), width, *frames[0].shape[-2:])
     states = []
@@ -138,7 +138,7 @@ def propagate(
 
 
 def at_feature_size(video: Tensor, scale: int) -> Tensor:
-    """Frames as large as the features, for the flow: [B,T,3,h,w], or a quarter of it where input is as large as output."""
+    """Frames as large as the features, for the flow: themselves, or a quarter of their height and width at scale 1."""
     if scale != 1:
         return video
     return F.interpolate(video.flatten(0, 1), scale_factor=0.25, mode="bicubic").unflatten(0, video.shape[:2])

@@ -58,7 +58,7 @@ class EDVRFeatures(nn.Module):
         self.fusion: nn.Module = TSAFusion(channels, frames=frames) if tsa else Concatenation(channels, frames=frames)
 
     def forward(self, video: Tensor, centres: Sequence[int]) -> Tensor:
-        """[B,T,3,h,w], h and w multiples of 4 -> [B,K,D,h,w] for the K frames of `centres` (16 and h/4, w/4: quarter)."""
+        """[B,T,3,h,w], h and w multiples of 4 -> [B,K,D,h,w] for the K frames of `centres` (quarter: 16, h/4, w/4)."""
         pyramid = self._pyramid(video)
         around = [windows(video.shape[1], self.radius)[i] for i in centres]
         reference = [level[:, list(centres)].flatten(0, 1) for level in pyramid]

@@ -10,7 +10,7 @@ from typing import Annotated
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from videxp.limits import Ge, accepts
+from videxp.limits import Ge
 from videxp.models.restoration_blocks import Enlarge, Scale, enlarge_bilinear, initialise_small, residual_chain
 from videxp.models.weights import Renames, load_weights
 

@@ -49,7 +49,7 @@ class TDAN(nn.Module):
         return self.forward_with_intermediates(video)[0]
 
     def forward_with_intermediates(self, video: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Output, and "aligned" [B,T,2*radius+1,3,h,w]: each frame's window, to be like the frame itself (equation 8)."""
+        """Output, and "aligned" [B,T,2*radius+1,3,h,w]: each frame's window, to be like the frame itself (its loss)."""
         batch_size, num_frames = video.shape[:2]
         features = self.feat_extract(video.flatten(0, 1)).unflatten(0, (batch_size, num_frames))
         centre = features.flatten(0, 1)

@@ -41,13 +41,10 @@ def load_weights(module: nn.Module, source: str | None, *, head: str = "", renam
 
 def renamed(state: dict[str, Tensor], renames: Renames) -> dict[str, Tensor]:
     """The same tensors under the names that `renames` makes of theirs."""
-    result = {}
-    for key, value in state.items():
-        for pattern, replacement in renames:
-            key = re.sub(pattern, replacement, key)
-        if key:
-            result[key] = value
-    return result
+    keys = {key: key for key in state}
+    for pattern, replacement in renames:
+        keys = {key: re.sub(pattern, replacement, name) for key, name in keys.items()}
+    return {name: state[key] for key, name in keys.items() if name}
 
 
 def _without_prefix(state: dict[str, Tensor], own: Iterable[str]) -> dict[str, Tensor]:
@@ -77,5 +74,5 @@ def _require_fit(state: dict[str, Tensor], own: dict[str, Tensor], fresh: list[s
     if problems:
         raise BadRequest(
             f"weights={source} doesn't fit {name}: {len(problems)} differences, the first: {problems[0]}\n"
-            "Choose the model (and num_frames, size, width, depths) that the weights were made with"
+            "Choose the model (and its numbers of frames, channels, blocks and so on) that the weights were made with"
         )
