@@ -1,4 +1,4 @@
-"""What a restoration network gets and what it is to restore: alike, reproducible, and refused where it makes no sense."""
+"""What a restoration network gets and what it is to restore: moved alike, reproducible, or refused in a line."""
 
 import pytest
 import torch
