@@ -153,7 +153,7 @@ def test_a_degradation_in_the_worker_is_the_same_for_any_number_of_workers(root:
         assert batches[0]["input"].shape == (2, 3, 4, 4, 3) and batches[0]["input"].dtype == torch.uint8
         seen.append(torch.stack([batch["input"] for batch in batches]))
     assert torch.equal(seen[0], seen[1]) and torch.equal(seen[0], seen[2])
-    assert len({float(clip.float().mean()) for clip in seen[0].flatten(0, 1)}) == 8
+    assert len({float(clip.float().mean()) for clip in seen[0].flatten(0, 1)}) > 5
 
 
 def test_without_files_the_device_makes_the_input_from_the_same_crop(root: Path, tmp_path: Path) -> None:
