@@ -20,10 +20,10 @@ def flow_warp(features: Tensor, flow: Tensor, *, outside: Literal["zeros", "bord
     features: [N,C,H,W]; flow: [N,2,H,W]. Beyond the frame are `zeros` or the nearest pixel of its `border`.
     """
     height, width = features.shape[-2:]
-    x, y = _destinations(_exact(flow))
+    x, y = _destinations(exact(flow))
     # grid_sample counts from -1, the first pixel's centre, to 1, the last one's
     grid_NHW2 = torch.stack([2 * x / max(width - 1, 1) - 1, 2 * y / max(height - 1, 1) - 1], dim=-1)
-    moved = F.grid_sample(_exact(features), grid_NHW2, mode="bilinear", padding_mode=outside, align_corners=True)
+    moved = F.grid_sample(exact(features), grid_NHW2, mode="bilinear", padding_mode=outside, align_corners=True)
     return moved.to(features.dtype)
 
 
@@ -33,8 +33,8 @@ def visible(flow_N2HW: Tensor, back_N2HW: Tensor) -> Tensor:
     Ruder, Dosovitskiy & Brox 2016: not where there and back leads elsewhere (an occlusion), nor at motion
     boundaries; and not where the flow leaves the frame.
     """
-    flow = _exact(flow_N2HW)
-    back = flow_warp(_exact(back_N2HW), flow, outside="border")
+    flow = exact(flow_N2HW)
+    back = flow_warp(exact(back_N2HW), flow, outside="border")
     length2 = flow.square().sum(1, keepdim=True)
     astray2 = (flow + back).square().sum(1, keepdim=True)
     occluded = astray2 > 0.01 * (length2 + back.square().sum(1, keepdim=True)) + 0.5
@@ -55,6 +55,6 @@ def _destinations(flow_N2HW: Tensor) -> tuple[Tensor, Tensor]:
     return flow_N2HW[:, 0] + columns, flow_N2HW[:, 1] + rows
 
 
-def _exact(tensor: Tensor) -> Tensor:
+def exact(tensor: Tensor) -> Tensor:
     """In 32 bits at least, under autocast too: 16 don't tell neighbouring pixels of a large frame apart."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

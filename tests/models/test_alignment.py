@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from videxp.models.alignment import DeformableConv, FlowGuidedDeformableConv, ModulatedDeformableConv, flow_warp
+from videxp.models.alignment import DeformableConv, FlowGuidedDeformableConv, ModulatedDeformableConv
+from videxp.warping import flow_warp
 
 
 def noise(*shape: int) -> torch.Tensor:

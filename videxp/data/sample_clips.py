@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -112,7 +113,7 @@ def pieces(shot: Shot) -> Iterator[tuple[str, tuple[slice, slice, slice]]]:
 def equal_parts(length: int, count: int) -> list[slice]:
     """61, 2 -> [0, 30), [30, 61)."""
     edges = [length * i // count for i in range(count + 1)]
-    return [slice(start, end) for start, end in zip(edges, edges[1:])]
+    return [slice(start, end) for start, end in pairwise(edges)]
 
 
 def write_shot(shot: Shot, *, root: Path) -> None:

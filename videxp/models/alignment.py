@@ -4,34 +4,12 @@ N frames, D features; a flow is [N,2,h,w] in pixels, (dx, dy), and says where in
 """
 
 import math
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torchvision.ops import deform_conv2d
 
-
-def flow_warp(features: Tensor, flow: Tensor, *, outside: Literal["zeros", "border"] = "zeros") -> Tensor:
-    """Backward warping: out[y, x] = features[y + dy, x + dx], bilinear. [N,D,h,w], [N,2,h,w] -> [N,D,h,w].
-
-    Beyond the frame are `zeros` or the nearest pixel of its `border`.
-    """
-    height, width = features.shape[-2:]
-    flow = exact(flow)
-    y = torch.arange(height, device=flow.device, dtype=flow.dtype).view(-1, 1)
-    x = torch.arange(width, device=flow.device, dtype=flow.dtype)
-    # grid_sample counts from -1 (the first pixel's centre) to 1 (the last one's)
-    grid_x = 2 * (x + flow[:, 0]) / max(1, width - 1) - 1
-    grid_y = 2 * (y + flow[:, 1]) / max(1, height - 1) - 1
-    grid = torch.stack([grid_x, grid_y], dim=-1)
-    warped = F.grid_sample(exact(features), grid, mode="bilinear", padding_mode=outside, align_corners=True)
-    return warped.to(features.dtype)
-
-
-def exact(tensor: Tensor) -> Tensor:
-    """In 32 bits at least, even under autocast: 16 don't tell neighbouring pixels of a frame apart."""
-    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+from videxp.warping import exact
 
 
 class DeformableKernel(nn.Module):

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from videxp.limits import Ge, Gt
-from videxp.models.alignment import flow_warp
 from videxp.models.restoration_blocks import (
     Enlarge,
     Scale,
@@ -26,6 +25,7 @@ from videxp.models.restoration_blocks import (
 from videxp.models.spynet import SPYNET_NAMES, Flow, Flows, flow_network, flows_along
 from videxp.models.srresnet import HEAD_NAMES
 from videxp.models.weights import Renames, load_weights
+from videxp.warping import flow_warp
 
 RECURRENT_NAMES: Renames = (
     (r"\bspynet\.", "flow."),

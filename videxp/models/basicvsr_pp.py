@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from videxp.limits import Ge, Gt
-from videxp.models.alignment import FlowGuidedDeformableConv, flow_warp
+from videxp.models.alignment import FlowGuidedDeformableConv
 from videxp.models.basicvsr import RECURRENT_NAMES, at_feature_size
 from videxp.models.restoration_blocks import (
     Enlarge,
@@ -25,6 +25,7 @@ from videxp.models.restoration_blocks import (
 )
 from videxp.models.spynet import Flow, Flows, flow_network, flows_along
 from videxp.models.weights import load_weights
+from videxp.warping import flow_warp
 
 BRANCHES = ("backward_1", "forward_1", "backward_2", "forward_2")
 

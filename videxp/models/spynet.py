@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from videxp.limits import Ge
-from videxp.models.alignment import flow_warp
 from videxp.models.weights import Renames, load_weights
+from videxp.warping import flow_warp
 
 Flow = Literal["spynet", "none"]
 Flows = Sequence[Tensor | None]

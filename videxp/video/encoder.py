@@ -80,16 +80,27 @@ def compress(frames: np.ndarray, *, codec: str, bit_rate: int, fps: float | Frac
     """What is left of uint8 [T,H,W,C] after a real encoder at `bit_rate` bits per second: uint8 [T,H,W,C].
 
     In memory, with chroma at half the resolution; odd sizes are padded by their last row and column meanwhile. One
-    thread: the same frames give the same. Raises `BadRequest` for an unknown codec.
+    thread: the same frames give the same. Raises `BadRequest` for an unknown codec, `VidexpError` where it fails.
     """
     height, width = frames.shape[1:3]
     even = np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    try:
+        decoded = _through(even, codec=codec, bit_rate=bit_rate, rate=frame_rate(fps))
+    except av.error.FFmpegError as error:
+        raise VidexpError(f"codec {codec!r} at {bit_rate} bits per second: {error.strerror}") from None
+    if len(decoded) != len(frames):
+        raise VidexpError(f"codec {codec!r}: {len(frames)} frames went in, {len(decoded)} came out")
+    return np.stack(decoded)[:, :height, :width]
+
+
+def _through(frames: np.ndarray, *, codec: str, bit_rate: int, rate: Fraction) -> list[np.ndarray]:
+    """Encoded and decoded again, frames of even size."""
     file = BytesIO()
     _encode(
         av.open(file, "w", format="matroska", options=muxer_options(".mkv")),
-        _checked(even),
-        size=even.shape[1:3],
-        rate=frame_rate(fps),
+        _checked(frames),
+        size=frames.shape[1:3],
+        rate=rate,
         codec=codec,
         options={name: value for name, value in ONE_THREAD.get(codec, {}).items() if name != "preset"},
         keyframe_interval=48,
@@ -100,10 +111,7 @@ def compress(frames: np.ndarray, *, codec: str, bit_rate: int, fps: float | Frac
     reformatter = VideoReformatter()
     with av.open(file) as container:
         container.streams.video[0].thread_count = 1
-        decoded = [rgb_picture(frame, reformatter) for frame in container.decode(video=0)]
-    if len(decoded) != len(frames):
-        raise VidexpError(f"codec {codec!r}: {len(frames)} frames went in, {len(decoded)} came out")
-    return np.stack(decoded)[:, :height, :width]
+        return [rgb_picture(frame, reformatter) for frame in container.decode(video=0)]
 
 
 def frame_rate(fps: float | Fraction) -> Fraction:
