@@ -35,7 +35,7 @@ def videxp(*arguments: str, cwd: Path, timeout: float = 300, **environment: str)
 
 def train(*overrides: str, cwd: Path, run: str = "run", recipe: str = "classification/moving_digits") -> Path:
     """Train a shrunk recipe for real; returns the run folder."""
-    done = videxp("train", recipe, *tiny(f"hydra.run.dir={run}", *overrides), cwd=cwd)
+    done = videxp("train", recipe, *tiny(f"hydra.run.dir={run}", *overrides, recipe=recipe, cwd=cwd), cwd=cwd)
     assert done.returncode == 0, done.stdout + done.stderr
     return cwd / run
 

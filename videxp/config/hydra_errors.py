@@ -26,7 +26,9 @@ class Verdict:
 
 
 def judge(error: Exception, *, recipe: str, overrides: list[str]) -> Verdict:
-    """Find the override at fault; `recipe` is as it was typed, a name or a file. No dropped and no forced one: the recipe or the files are at fault.
+    """Find the override at fault; `recipe` is as it was typed, a name or a file.
+
+    No dropped and no forced one: the recipe or the files are at fault.
 
     Raises `error` again if it is not about a config.
     """
