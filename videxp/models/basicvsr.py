@@ -90,7 +90,9 @@ class BasicVSR(nn.Module):
         if self.cleaner is None:
             return video
         unfinished = torch.ones_like(video[:, :1, :1, :1, :1])  # [B,1,1,1,1]
-        for _ in range(1 if self.training else self.max_cleanings):
+        for times in range(1 if self.training else self.max_cleanings):
+            if times > 0 and not video.is_meta and not unfinished.any():
+                break
             residue = self.cleaner(video.flatten(0, 1)).unflatten(0, video.shape[:2])
             video = video + unfinished * residue
             change = residue.abs().mean(dim=(1, 2, 3, 4), keepdim=True)

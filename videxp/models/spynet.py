@@ -1,8 +1,8 @@
 """SPyNet: optical flow by a pyramid of small networks. Ranjan & Black 2017, "Optical Flow Estimation using a Spatial
 Pyramid Network", section 3; six levels without normalisation, as BasicVSR uses it.
 
-BasicSR's and mmagic's files load: `weights=https://download.openmmlab.com/mmediting/restorers/basicvsr/
-spynet_20210409-c6c1bd09.pth`.
+BasicSR's and mmagic's files load, for example
+https://download.openmmlab.com/mmediting/restorers/basicvsr/spynet_20210409-c6c1bd09.pth
 """
 
 from collections.abc import Sequence
