@@ -14,7 +14,6 @@ from tests.conftest import clean_environment, train, videxp
 from videxp.runs.metrics_file import last_values, read_metrics
 from videxp.runs.weights import read_checkpoint, weights_hash
 
-
 # Five values on two ranks: 0, 1, 2, 3, 94, whose mean is 20.
 STOCK = """
 import torch
