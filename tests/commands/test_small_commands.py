@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import clean_environment, videxp
 from videxp.cli import command_names, main
-from videxp.commands.predict import expand
+from videxp.deploy.inputs import expand
 from videxp.errors import BadRequest
 
 
