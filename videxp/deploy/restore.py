@@ -55,9 +55,9 @@ def plan_for(
     The overlap is the network's `radius`, so that windows change nothing; a recurrent network (radius None) sees all
     frames, the nearest ones best. Frames are cut into tiles only if they are large. Raises `BadRequest`.
     """
-    radius = network.radius
+    _, radius = scale_and_radius(network)
     if overlap is None:
-        overlap = RECURRENT_OVERLAP if radius is None else int(radius)
+        overlap = RECURRENT_OVERLAP if radius is None else radius
         if window is not None and radius is None:
             overlap = min(overlap, (window - 1) // 2)
     if window is None:
@@ -71,6 +71,14 @@ def plan_for(
     if tile and tile <= 2 * tile_overlap:
         raise BadRequest(f"--tile {tile} --tile-overlap {tile_overlap}: a tile must be larger than twice its overlap")
     return Plan(window=window, overlap=overlap, tile=tile, tile_overlap=tile_overlap)
+
+
+def scale_and_radius(network: nn.Module) -> tuple[int, int | None]:
+    """(enlargement, frames to either side that a frame depends on; None: all). Raises `BadRequest` for other networks."""
+    scale, radius = getattr(network, "scale", None), getattr(network, "radius", -1)
+    if not isinstance(scale, int) or scale < 1 or not (radius is None or (isinstance(radius, int) and radius >= 0)):
+        raise BadRequest(f"{type(network).__name__} restores no videos: it needs `scale` (1, 2, ...) and `radius`")
+    return scale, radius
 
 
 def restore_video(
@@ -101,7 +109,7 @@ def restore_video(
     refuse_to_lose(source, destination, overwrite=overwrite)
     frames = open_sequence(source)
     height, width = frames.size
-    scale = int(network.scale)  # type: ignore[arg-type]
+    scale, _ = scale_and_radius(network)
     size = (height * scale, width * scale)
     plan = plan_for(network, frames.size, window=window, overlap=overlap, tile=tile, tile_overlap=tile_overlap)
     say(f"{source}: {frames.num_frames} frames, {width}x{height} -> {size[1]}x{size[0]}, {plan}")
@@ -145,7 +153,7 @@ def restored_clip(
 ) -> Tensor:
     """uint8 [T,H,W,C] -> uint8 [len(places),sH,sW,C] of the frames at `places`, tile by tile; on the CPU."""
     _, height, width, _ = clip_THWC.shape
-    scale = int(network.scale)  # type: ignore[arg-type]
+    scale, _ = scale_and_radius(network)
     rows = spans(height, size=plan.tile or height, overlap=plan.tile_overlap)
     columns = spans(width, size=plan.tile or width, overlap=plan.tile_overlap)
     kept = slice(places.start, places.stop)

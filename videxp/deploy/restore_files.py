@@ -17,6 +17,13 @@ from videxp.deploy.restore import refuse_to_lose, restore_video
 from videxp.errors import BadRequest, VidexpError
 from videxp.video.remaking import TIMED_SUFFIXES
 
+NUMBERS = {
+    "--window": "frames that the network sees at once",
+    "--overlap": "frames at each end of a window that only serve as surroundings",
+    "--tile": "height and width in pixels that it sees at once; 0: whole frames",
+    "--tile-overlap": "pixels at each side of a tile that serve as surroundings",
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What comes after RUN."""
@@ -29,11 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help=f"a file ({', '.join(sorted(TIMED_SUFFIXES))}); for folders of frames or several inputs a folder",
     )
-    number = {"type": int, "metavar": "N"}
-    parser.add_argument("--window", **number, help="frames that the network sees at once")
-    parser.add_argument("--overlap", **number, help="frames at each end of a window that only serve as surroundings")
-    parser.add_argument("--tile", **number, help="height and width in pixels that it sees at once; 0: whole frames")
-    parser.add_argument("--tile-overlap", **number, help="pixels at each side of a tile that serve as surroundings")
+    for name, what in NUMBERS.items():
+        parser.add_argument(name, type=int, metavar="N", help=what)
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1; default: a GPU if there is one")
     parser.add_argument("--crf", type=int, default=18, metavar="N", help="quality, 0 (best) to 51; default 18")
     parser.add_argument("--codec", help="FFmpeg's name; default libx264, in WebM libvpx-vp9")

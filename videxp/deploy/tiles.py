@@ -20,7 +20,7 @@ Item = TypeVar("Item")
 def windows(items: Iterable[Item], *, length: int, overlap: int) -> Iterator[tuple[list[Item], range]]:
     """(a window of items, which of its places count), such that every item counts once and none is kept for longer.
 
-    length=5, overlap=1, 9 items -> [0 1 2 3 4] 0-3, [3 4 5 6 7] 4-6, [4 5 6 7 8] 7-8: the last is as long as the others.
+    length=5, overlap=1, 9 items -> [0 1 2 3 4] for 0-3, [3 4 5 6 7] for 4-6, [4 5 6 7 8] for 7-8: all equally long.
     """
     held: deque[Item] = deque(maxlen=length)
     waiting = 0  # the last of those held, which no window has counted yet

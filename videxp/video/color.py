@@ -35,8 +35,8 @@ class Color:
 def color_of(frame: VideoFrame) -> Color:
     """The colour in which a copy of the frame's stream is to be written.
 
-    What says nothing is decoded as BT.601, as FFmpeg does. A copy of it says so if the pictures are small, because it
-    may be large, and players take BT.709 for large ones; if they are large, they take it for both, so it is left unsaid.
+    What says nothing is decoded as BT.601, as FFmpeg does. The copy says so if the pictures are small, because its own
+    may be large, and players take large ones for BT.709; if they are large already, it says nothing either.
     """
     if frame.format.is_rgb or frame.format.has_palette:
         return Color(primaries=frame.color_primaries, transfer=frame.color_trc)

@@ -85,8 +85,8 @@ class VideoFile:
         with container:
             try:
                 for number, frame in enumerate(container.decode(stream)):
-                    timed = not self._untimed and frame.pts is not None and (number == 0 or frame.pts - start > pts)
-                    pts = frame.pts - start if timed else pts + step
+                    stamp = None if self._untimed or frame.pts is None else frame.pts - start
+                    pts = pts + step if stamp is None or (number > 0 and stamp <= pts) else stamp
                     yield Picture(self._upright(number, frame, reformatter), pts=pts, duration=frame.duration or 0)
             except av.error.FFmpegError as error:
                 raise DecodeError(self.path, [number], f"damaged: {one_line(error.strerror or error)}") from None
@@ -126,7 +126,7 @@ def pictures_in(folder: Path) -> list[Path]:
 
 
 def name_template(folder: Path) -> str:
-    """[im1.png ... im10.png] -> "im{:01d}.png"; [f_001.jpg, ...] -> "f_{:03d}.jpg": the last number in a name counts."""
+    """[im1.png ... im10.png] -> "im{:01d}.png"; [f_001.jpg, ...] -> "f_{:03d}.jpg": a name's last number counts."""
     digits: dict[tuple[str, str], int] = {}  # (before the number, after it) -> the fewest digits
     for file in pictures_in(folder):
         found = re.fullmatch(r"(.*?)(\d+)(\D*)", file.stem)
