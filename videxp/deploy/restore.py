@@ -74,7 +74,7 @@ def plan_for(
 
 
 def scale_and_radius(network: nn.Module) -> tuple[int, int | None]:
-    """(enlargement, frames to either side that a frame depends on; None: all). Raises `BadRequest` for other networks."""
+    """(enlargement, frames to either side that one depends on; None: all). Raises `BadRequest` for other networks."""
     scale, radius = getattr(network, "scale", None), getattr(network, "radius", -1)
     if not isinstance(scale, int) or scale < 1 or not (radius is None or (isinstance(radius, int) and radius >= 0)):
         raise BadRequest(f"{type(network).__name__} restores no videos: it needs `scale` (1, 2, ...) and `radius`")
