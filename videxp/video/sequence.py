@@ -14,7 +14,7 @@ from typing import Protocol
 import av
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Interpolation, VideoReformatter
 
 from videxp.video.color import color_of
 from videxp.video.container import open_container
@@ -27,6 +27,9 @@ from videxp.video.probing import scan, verified
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 # Where frames out of order have no times of their own, or the demuxer guesses them.
 UNTIMED = frozenset({"avi", "h261", "h263", "h264", "hevc", "m4v", "mpegvideo", "vc1"})
+# The fast way from yuv420p to RGB rounds down: a video would get darker by a grey level each time it is restored.
+SWS_ACCURATE_RND, SWS_FULL_CHR_H_INT = 0x40000, 0x2000
+UNBIASED = int(Interpolation.BICUBIC) | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT
 CLOCKS_THAT_START_ANYWHERE = frozenset({"mpegts", "mpeg"})
 
 
@@ -95,7 +98,7 @@ class VideoFile:
         turn, degrees = turn_of(display_matrix(frame))
         if turn is None:
             raise DecodeError(self.path, [number], f"it is to be shown turned by {degrees} degrees")
-        picture_HWC = turned(rgb_picture(frame, reformatter), turn)
+        picture_HWC = turned(rgb_picture(frame, reformatter, interpolation=UNBIASED), turn)
         if picture_HWC.shape[:2] != self.size:
             raise DecodeError(self.path, [number], f"it has size {picture_HWC.shape[:2]}, the first {self.size}")
         return np.ascontiguousarray(picture_HWC)
