@@ -163,10 +163,14 @@ def test_colour_is_converted_and_tagged(tmp_path: Path, torture: Torture, name: 
     source, kind, _ = torture(name)
     remade, _ = remake(source, tmp_path / "out.mp4", pixel_format="yuv444p")
     assert tags(remade)[:2] == expected
-    difference = np.abs(shown(remade, kind.size) - shown(source, kind.size))
-    assert difference.mean() < 0.7 and np.percentile(difference, 99) <= 2
+    lower = slice(72, 92)  # below the stamps, whose edges give colours that RGB cannot hold
+    original = shown(source, kind.size)[:, lower]
+    difference = shown(remade, kind.size)[:, lower] - original
+    # FFmpeg rounds the chroma of full range down; and the two scale chroma up a little otherwise.
+    assert np.abs(difference.mean((0, 1, 2))).max() < (1 if expected[1] == 2 else 0.1)
+    assert np.abs(difference).mean() < 1.5
     if name == "h264_bt709.mp4":
-        assert np.abs(shown(remade, kind.size, matrix="bt601") - shown(source, kind.size)).mean() > 2
+        assert np.abs(shown(remade, kind.size, matrix="bt601")[:, lower] - original).mean() > 3
     if name == "h264_full_range.mp4":
         assert tags(stock(source, tmp_path / "stock.mp4"))[1] == 1
 
