@@ -37,7 +37,7 @@ def test_one_input_becomes_the_output_and_several_go_into_it(tmp_path: Path):
 
 
 def test_a_folder_of_frames_is_an_input_and_pictures_beside_videos_are_not(tmp_path: Path):
-    for name in ("frames/a/1.png", "frames/b/1.jpg", "videos/v.mp4", "videos/thumbnails/1.png"):
+    for name in ("frames/a/1.png", "frames/b/1.jpg", "frames/.a-half/1.png", "videos/v.mp4", "videos/thumbnails/1.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     assert expand([str(tmp_path / "frames")]) == [tmp_path / "frames/a", tmp_path / "frames/b"]
@@ -68,6 +68,12 @@ def test_a_batch_is_refused_before_its_work_begins(tmp_path: Path):
     assert run(tmp_path / "a.mp4", tmp_path / "b.mp4", "-o", tmp_path / "out", "--overwrite") == 0
     with pytest.raises(BadRequest, match="is the input itself"):
         run(tmp_path / "*.mp4", "-o", tmp_path)
+
+
+def test_a_device_that_is_not_there_is_told(tmp_path: Path):
+    write_video(tmp_path / "a.mp4", FRAMES, fps=25)
+    with pytest.raises(BadRequest, match="--device cuda:99: not to be used here"):
+        run(tmp_path / "a.mp4", "-o", tmp_path / "b.mp4", "--device", "cuda:99")
 
 
 def test_files_and_folders_of_frames_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -297,7 +297,6 @@ REAL: list[tuple[str, Callable[[Path], object]]] = [
     ("odd/made/vfr_dropped.mkv", times),
     ("odd/real/torchcodec_nasa_13013_rotated.mp4", times),
     ("odd/real/pyscenedetect_delayed_start.mp4", times),
-    ("odd/real/torchcodec_bt709_full_range.mp4", tags),
     ("odd/real/torchcodec_bt2020_10bit.mp4", tags),
     ("clips/nasa_13013.mp4", lambda path: [audio_packets(path, track) for track in (0, 1)]),
     ("clips/flipping_a_pancake.mkv", audio_packets),

@@ -36,6 +36,8 @@ def _matches(text: str) -> list[Path]:
 
 
 def _beneath(folder: Path) -> list[Path]:
-    files = sorted(path for path in folder.rglob("*") if not path.name.startswith("."))
+    # Hidden ones may be outputs that were never finished.
+    found = (path for path in folder.rglob("*") if not any(p.startswith(".") for p in path.relative_to(folder).parts))
+    files = sorted(found)
     videos = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES]
     return videos or sorted({path.parent for path in files if path.suffix.lower() in PICTURE_SUFFIXES})

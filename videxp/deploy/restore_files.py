@@ -50,7 +50,7 @@ def predict(task: Any, datamodule: Any, options: argparse.Namespace) -> int:
     pairs = destinations(expand(options.inputs), options.output)
     for source, destination in pairs:
         refuse_to_lose(source, destination, overwrite=options.overwrite)
-    device = options.device if options.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    device = usable_device(options.device)
     start = time.perf_counter()
     frames, failed = 0, []
     for source, destination in pairs:
@@ -79,6 +79,17 @@ def predict(task: Any, datamodule: Any, options: argparse.Namespace) -> int:
     for line in failed:
         print(line, file=sys.stderr)
     return 1 if failed else 0
+
+
+def usable_device(name: str) -> torch.device:
+    """`auto`: a GPU if there is one. Raises `BadRequest` for what is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.zeros(1, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        cause = str(error).strip().splitlines()[0]
+        raise BadRequest(f"--device {name}: not to be used here: {cause[:200]}") from None
 
 
 def destinations(sources: list[Path], output: Path) -> list[tuple[Path, Path]]:

@@ -28,6 +28,7 @@ class AudioTracks:
         tracks = list(self._container.streams.audio)
         self._send = {track.index: _send(track, output, say=say) for track in tracks}
         self._packets: Iterator[Packet] = self._container.demux(tracks) if tracks else iter(())
+        self._earliest = {track.index: -(2**62) for track in tracks}
         self._next = self._following()
 
     def copy_until(self, seconds: Fraction | None) -> None:
@@ -38,8 +39,10 @@ class AudioTracks:
                 shift = round(self._start_seconds / packet.time_base)
                 if seconds is not None and (packet.dts - shift) * packet.time_base >= seconds:
                     return
-                packet.dts -= shift
-                packet.pts = packet.dts if packet.pts is None else packet.pts - shift
+                late = max(0, self._earliest[packet.stream.index] - (packet.dts - shift))  # muxers want ascending times
+                pts = packet.dts if packet.pts is None else packet.pts
+                packet.dts, packet.pts = packet.dts - shift + late, pts - shift + late
+                self._earliest[packet.stream.index] = packet.dts + 1
             self._send[packet.stream.index](packet)
             self._next = self._following()
 
