@@ -65,6 +65,7 @@ def make_run(folder: Path, monkeypatch: pytest.MonkeyPatch, *, predictor: str, p
     torch.save({"classes": ["a", "b"], "state_dict": task.state_dict()}, folder / "run/checkpoints/best.ckpt")
 
 
+@pytest.mark.slow
 def test_a_restoration_run_restores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

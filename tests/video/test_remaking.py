@@ -148,6 +148,29 @@ def test_audio_that_the_container_cannot_hold_is_encoded_again_and_that_is_said(
 
 
 @pytest.mark.slow
+def test_audio_whose_clock_stands_still_is_not_the_end_of_the_work(tmp_path: Path):
+    """Matroska allows it, MP4 does not."""
+    source, stuck = write_timed(tmp_path / "in.mp4", audio="aac"), tmp_path / "stuck.mkv"
+
+    def write_stuck(target: Path, template: Path) -> None:
+        with av.open(str(template)) as old, av.open(str(target), "w") as new:
+            tracks = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
+            for packet in (packet for packet in old.demux() if packet.size):
+                packet.stream = track = tracks[packet.stream.index]
+                if track.type == "audio":
+                    packet.pts = packet.dts = max(0, packet.dts // 2048 * 2048)
+                new.mux(packet)
+
+    write_stuck(stuck, source)
+    with pytest.raises(av.error.FFmpegError):
+        write_stuck(tmp_path / "stock.mp4", source)
+    remade, _ = remake(stuck, tmp_path / "out.mp4")
+    assert [data for _, data in audio_packets(remade)] == [data for _, data in audio_packets(stuck)]
+    found, given = ([time for time, _ in audio_packets(path)] for path in (remade, stuck))
+    assert len(set(given)) < len(given) == len(set(found))
+    assert all(abs(a - b) < 0.002 for a, b in zip(found, given))
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
