@@ -147,7 +147,6 @@ def test_audio_that_the_container_cannot_hold_is_encoded_again_and_that_is_said(
     assert crossings == pytest.approx(2 * 0.5 * 16000 * 0.17 / (2 * np.pi), rel=0.02)  # the same tone
 
 
-@pytest.mark.slow
 def test_audio_whose_clock_stands_still_is_not_the_end_of_the_work(tmp_path: Path):
     """Matroska allows it, MP4 does not."""
     source, stuck = write_timed(tmp_path / "in.mp4", audio="aac"), tmp_path / "stuck.mkv"
@@ -171,6 +170,7 @@ def test_audio_whose_clock_stands_still_is_not_the_end_of_the_work(tmp_path: Pat
     assert all(abs(a - b) < 0.002 for a, b in zip(found, given))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
@@ -238,11 +238,22 @@ def test_turned_videos_come_out_upright(tmp_path: Path, torture: Torture, name: 
 def test_odd_sizes_keep_their_size_and_ten_bits_become_eight(tmp_path: Path, torture: Torture):
     remade, said = remake(torture("h264_odd_size.mp4")[0], tmp_path / "odd.mp4")
     assert (first_frame(remade).height, first_frame(remade).width) == (93, 125)
-    assert said == ["pictures: 125x93 is odd, so they are written as yuv444p; some players do not show it"]
+    assert said == ["pictures: 125x93 is odd, so they are written as yuv444p, which some players do not show"]
     source, kind, _ = torture("h264_10_bit.mp4")
     remade, said = remake(source, tmp_path / "bits.mp4")
     assert said == ["pictures: 10 bits become 8"]
     assert np.abs(shown(remade, kind.size) - shown(source, kind.size)).mean() < 1
+
+
+def test_subtitles_are_left_out_and_that_is_said(tmp_path: Path):
+    source = write_timed(tmp_path / "in.mp4")
+    (tmp_path / "in.srt").write_text("1\n00:00:00,100 --> 00:00:00,900\nHello\n")
+    both = ["-i", str(source), "-i", str(tmp_path / "in.srt"), "-map", "0", "-map", "1"]
+    run_ffmpeg([*both, "-c:v", "copy", str(tmp_path / "in.mkv")])
+    remade, said = remake(tmp_path / "in.mkv", tmp_path / "out.mkv")
+    assert said == ["left out: 1 subtitle"]
+    with av.open(str(remade)) as container:
+        assert [stream.type for stream in container.streams] == ["video"]
 
 
 def test_the_shape_of_pixels_is_kept(tmp_path: Path):

@@ -105,10 +105,10 @@ def _describe(stream: VideoStream, *, like: VideoFile, size: tuple[int, int], pi
 def _tell(like: VideoFile, *, size: tuple[int, int], pixel_format: str, say: Callable[[str], None]) -> None:
     if like.bits > 8:
         say(f"pictures: {like.bits} bits become 8")
-    if size[0] % 2 or size[1] % 2:
-        say(f"pictures: {size[1]}x{size[0]} is odd, so they are written as {pixel_format}; some players do not show it")
-    if like.subtitles:
-        say(f"subtitles: {like.subtitles} track{'s' * (like.subtitles > 1)} left out")
+    if pixel_format == "yuv444p" and (size[0] % 2 or size[1] % 2):
+        say(f"pictures: {size[1]}x{size[0]} is odd, so they are written as yuv444p, which some players do not show")
+    if like.other_streams:
+        say(f"left out: {like.other_streams}")  # subtitles, second videos, cover pictures, data
 
 
 @contextmanager

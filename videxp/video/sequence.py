@@ -4,6 +4,7 @@ Shapes: H, W = height and width as displayed, C = 3 (red, green, blue), uint8 in
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -77,7 +78,8 @@ class VideoFile:
             self.start_seconds = Fraction(0)
             if container.format.name in CLOCKS_THAT_START_ANYWHERE:
                 self.start_seconds = Fraction(container.start_time or 0, av.time_base)
-            self.subtitles = len(container.streams.subtitles)
+            others = Counter(other.type for other in container.streams if other is not stream and other.type != "audio")
+            self.other_streams = ", ".join(f"{count} {kind}" for kind, count in sorted(others.items()))
 
     def __iter__(self) -> Iterator[Picture]:
         container, stream = open_container(self.path)
