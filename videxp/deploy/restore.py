@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from videxp.data.progress import progress
 from videxp.deploy.tiles import joined, spans, windows
 from videxp.errors import BadRequest, VidexpError
-from videxp.video.remaking import Write, picture_folder, remade_video
+from videxp.video.remaking import picture_folder, remade_video
 from videxp.video.sequence import Picture, PictureFolder, VideoFile, open_sequence, pictures_in
 
 # A recurrent network of 64 channels keeps 512 bytes a pixel and frame: 2 GB for 30 frames of this size.
@@ -120,16 +120,15 @@ def restore_video(
             destination, like=frames, size=size, codec=codec, crf=crf, pixel_format=pixel_format, say=say
         )
     bar = progress(source.name, frames.num_frames, unit="frames") if show_progress else nullcontext(lambda: None)
+    done = 0
     with output as write, bar as advance:
-        return _write_all(restored(network.to(device).eval(), frames, plan=plan, device=device), write, advance)
-
-
-def _write_all(pictures: Iterator[Picture], write: Write, advance: Callable[[], None]) -> int:
-    count = 0
-    for count, picture in enumerate(pictures, 1):  # noqa: B007
-        write(picture)
-        advance()
-    return count
+        for picture in restored(network.to(device).eval(), frames, plan=plan, device=device):
+            write(picture)
+            advance()
+            done += 1
+        if done != frames.num_frames:
+            raise VidexpError(f"{source}: {done} frames were read where {frames.num_frames} are due")
+    return done
 
 
 def restored(
