@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import clean_environment, videxp
 from videxp.cli import command_names, main
-from videxp.commands.predict import expand
+from videxp.deploy.inputs import expand
 from videxp.errors import BadRequest
 
 
@@ -30,7 +30,7 @@ def test_help_names_every_command_and_imports_neither_hydra_nor_torch(tmp_path: 
         (["train", "classification/moving_digits", "-m", "seed=1,2"], "one config at a time"),
         (["evaluate", "nowhere"], "nowhere is not a run folder"),
         (["compare", "nowhere"], "nowhere: no such folder"),
-        (["predict", "nowhere", "no.mp4"], "no.mp4: no such video file"),
+        (["predict", "nowhere", "no.mp4"], "nowhere is not a run folder"),
         (["completion", "bash"], "expected install=bash"),
     ],
 )

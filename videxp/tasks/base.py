@@ -42,6 +42,13 @@ class VideoTask(LightningModule):
     headline: ClassVar[tuple[str, ...]] = ()
     """The names of `metric_names` that a progress bar has room for; none given: all."""
 
+    predictor: ClassVar[str] = ""
+    """The module that `videxp predict` puts a trained task to work with; "": there is nothing to predict.
+
+    It has `add_arguments(parser)`, which adds what comes after RUN on the command line, and
+    `predict(task, datamodule, options) -> exit status`. A name, because what deploys tasks lies above them.
+    """
+
     def __init__(
         self,
         *,

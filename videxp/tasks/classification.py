@@ -48,6 +48,7 @@ class Classification(VideoTask):
         "loss": "min",
     }
     headline: ClassVar[tuple[str, ...]] = ("accuracy", "loss")
+    predictor: ClassVar[str] = "videxp.deploy.label_files"
 
     def __init__(
         self,
