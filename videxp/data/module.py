@@ -9,6 +9,7 @@ Legend: B samples, K clips of a sample, N = B*K clips, T frames, H, W pixels, C 
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,12 +24,15 @@ from videxp.data.loader import ClipLoader
 from videxp.data.manifest import SPLITS, Manifest, Split
 from videxp.data.preparation import absolute, check_unreadable, manifest_path, prepare
 from videxp.data.processes import START_METHOD, available_cores
+from videxp.data.quarantine import Batch, Failure, Quarantine, agreed, is_empty, kept
 from videxp.data.sampler import EpochBatches, EvaluationBatches, normalized
 from videxp.errors import BadRequest
 from videxp.limits import Ge, Gt
 from videxp.video import Decoder
 
 MAX_WORKERS = 8  # per rank, for "auto"
+# Looked at before a stage begins: training that ends in a test without samples would have been for nothing.
+STAGE_SPLITS: dict[str, Sequence[Split]] = {"fit": SPLITS, "validate": ["val"], "test": ["test"]}
 
 
 class VideoDataModule(LightningDataModule):
@@ -74,7 +78,8 @@ class VideoDataModule(LightningDataModule):
         clip_fps: frames of a clip per second of video; None goes by stride_frames.
         test_clips: clips of each video in testing, evenly spaced; predictions are averaged per video.
         frame_size: [height, width] that workers bring frames to; needed where files differ in size.
-        max_unreadable: files that may be unreadable; they are left out, counted and listed.
+        max_unreadable: files that may be unreadable, found so when preparing or later; they are left out, counted and
+            listed. One more is an error.
         num_workers: per device; "auto" goes by the cores.
         timeout_seconds: a batch that takes longer is an error; 0 waits for ever.
         """
@@ -100,6 +105,7 @@ class VideoDataModule(LightningDataModule):
         self.decoder: Decoder = decoder
         self.allow_unsafe_decoder = allow_unsafe_decoder
         self.max_unreadable = max_unreadable
+        self.quarantine = Quarantine(limit=max_unreadable)
         self.num_workers = num_workers
         self.prefetch_factor = prefetch_factor
         self.timeout_seconds = timeout_seconds
@@ -140,6 +146,12 @@ class VideoDataModule(LightningDataModule):
         """Videos per split."""
         return self.manifest.counts
 
+    def coverage(self, split: Split) -> tuple[int, int]:
+        """(samples of a split that can be read, samples that it has)."""
+        paths = [path for path, of in zip(self.manifest["path"], self.manifest["split"]) if of == split]
+        missing = {*self.manifest.unreadable, *self.quarantine.causes}
+        return sum(path not in missing for path in paths), len(paths)
+
     # ---- preparing ----------------------------------------------------------------------------------------------
 
     def prepare(self) -> None:
@@ -167,6 +179,16 @@ class VideoDataModule(LightningDataModule):
             manifest = Manifest.read(self.manifest_path)
             check_unreadable(manifest, max_unreadable=self.max_unreadable, path=self.manifest_path)
             self.use(manifest)
+        for split in STAGE_SPLITS.get(stage or "", ()):
+            self._require_samples(split)
+
+    def _require_samples(self, split: Split) -> None:
+        """Raises BadRequest for a split without any, and for one of which a rank would get none."""
+        count, (_, world_size) = len(self.dataset(split)), self._ranks()
+        if not count:
+            raise BadRequest(f"Data set {self.name} has no readable {split} samples: see {self.manifest_path}")
+        if count < world_size:  # a rank without any would not meet the others
+            raise BadRequest(f"{count} {split} samples for {world_size} processes: use fewer, hardware=cpu")
 
     def use(self, manifest: Manifest) -> None:
         """Take the samples from this manifest."""
@@ -175,6 +197,7 @@ class VideoDataModule(LightningDataModule):
                 check_one_size(manifest, split=split)
         self._manifest = manifest
         self._datasets = {}
+        self.quarantine.before = len(manifest.unreadable)
 
     # ---- loaders ------------------------------------------------------------------------------------------------
 
@@ -214,9 +237,9 @@ class VideoDataModule(LightningDataModule):
         return self._evaluation_loader("test")
 
     def _evaluation_loader(self, split: Split) -> ClipLoader:
+        self._require_samples(split)
         rank, world_size = self._ranks()
-        if not (num_samples := len(self.dataset(split))):
-            raise BadRequest(f"Data set {self.name} has no readable {split} samples")
+        num_samples = len(self.dataset(split))
         batches = EvaluationBatches(num_samples, batch_size=self.eval_batch_size, rank=rank, world_size=world_size)
         return self._loader(split, batches)
 
@@ -224,6 +247,7 @@ class VideoDataModule(LightningDataModule):
         workers = self.workers
         return ClipLoader(
             self.dataset(split),
+            admit=partial(self._admit, split=split),
             batch_sampler=batches,
             collate_fn=collate,
             num_workers=workers,
@@ -235,6 +259,15 @@ class VideoDataModule(LightningDataModule):
             pin_memory=self._on_cuda(),
             generator=torch.Generator().manual_seed(self.seed),  # else every iter() draws from the global generator
         )
+
+    def _admit(self, batch: Batch, failures: list[Failure], *, split: Split) -> Batch | None:
+        """The batch without what is quarantined; of an evaluation, None where nothing is left of it."""
+        paths = [str(self.dataset(split).columns["path"][int(i)]) for i in batch["index"]]
+        if split == "train":
+            return agreed(batch, failures, self.quarantine, paths)
+        self.quarantine.hold(failures)
+        batch = kept(batch, [path not in self.quarantine.causes for path in paths])
+        return None if is_empty(batch) else batch
 
     @property
     def workers(self) -> int:
@@ -257,6 +290,8 @@ class VideoDataModule(LightningDataModule):
 
     def transfer_batch_to_device(self, batch: dict[str, Tensor], device: torch.device, _: int) -> dict[str, Tensor]:
         """`index` and `epoch` stay: the transforms read them, and reading from a GPU waits for it."""
+        if is_empty(batch):
+            return batch
         moved = {name: batch[name].to(device, non_blocking=True) for name in ("video", "label")}
         return {**batch, **moved}
 
@@ -264,7 +299,7 @@ class VideoDataModule(LightningDataModule):
         trainer = self.trainer
         if trainer is not None and trainer.training:
             self._count(batch)
-            return self.train_transform(batch)
+            return batch if is_empty(batch) else self.train_transform(batch)
         return (self.test_transform if trainer is not None and trainer.testing else self.eval_transform)(batch)
 
     # ---- resuming: the next batch is the one after the last that reached the device -----------------------------
@@ -293,12 +328,14 @@ class VideoDataModule(LightningDataModule):
             "batch_size": self.batch_size,
             "seed": self.seed,
             "fingerprint": self.fingerprint,
+            "quarantined": dict(self.quarantine.causes),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._resumed_at = (state_dict["epoch"], state_dict["consumed"])
         self._epoch, self._consumed = self._resumed_at
         self._restored = state_dict
+        self.quarantine.causes = dict(state_dict.get("quarantined", {}))
 
     def _check_restored(self) -> None:
         """To go on with other data or another order would be no resumption. (To test on other data is fine.)"""

@@ -57,6 +57,8 @@ def prepare(
             raise BadRequest(f"Data set {name}: " + "\n".join(problems[:3]))
         rows = list(layout.rows(root))
         check_rows(rows, name=name)
+        classes = layout.classes(root, (row.label for row in rows))
+        check_labels(rows, classes, name=name)
         facts = read_facts(
             sorted({row.path for row in rows}),
             layout,
@@ -69,12 +71,23 @@ def prepare(
             ((row, facts_of_part(row, facts[row.path])) for row in rows),
             name=name,
             root=str(root),
-            classes=layout.classes(root, (row.label for row in rows)),
+            classes=classes,
             frame_template=layout.frame_template,
         )
         manifest.write(path)
     check_unreadable(manifest, max_unreadable=max_unreadable, path=path)
     return manifest
+
+
+def check_labels(rows: Sequence[Row], classes: Sequence[str], *, name: str) -> None:
+    """Raises BadRequest, naming samples, where a label is none of the classes."""
+    known = set(classes)
+    if outside := [row for row in rows if row.label not in known]:
+        named = ", ".join(f"{row.path} ({row.label})" for row in outside[:MAX_NAMED])
+        raise BadRequest(
+            f"Data set {name}: {len(outside)} samples have labels that are none of the {len(classes)} classes: {named}\n"
+            "Add the classes to the layout's list, or leave the samples out"
+        )
 
 
 def check_unreadable(manifest: Manifest, *, max_unreadable: int, path: Path) -> None:
