@@ -63,7 +63,6 @@ def main(arguments: list[str]) -> int:
         return 0
     limited = cfg.trainer.limit_test_batches is not None
     readable, samples = datamodule.coverage("test")
-    missing = missing_files(datamodule)
     if rows:  # a task need not have predictions for each sample
         require_each_once(rows, num_samples=readable, limited=limited)
     clips = len(rows) or readable
@@ -73,7 +72,7 @@ def main(arguments: list[str]) -> int:
         "weights": weights_hash(state),
         "split": options.split,
         "data": {"name": datamodule.name, "fingerprint": fingerprint, "clips": clips, "of": samples},
-        "quarantined": missing,
+        "quarantined": missing_files(datamodule),
         "overrides": config.redacted_overrides(options.overrides),
         "world_size": trainer.world_size,
         "metrics": {name: float(value) for name, value in metrics.items()},

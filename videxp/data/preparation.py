@@ -82,10 +82,10 @@ def prepare(
 def check_labels(rows: Sequence[Row], classes: Sequence[str], *, name: str) -> None:
     """Raises BadRequest, naming samples, where a label is none of the classes."""
     known = set(classes)
-    if outside := [row for row in rows if row.label not in known]:
-        named = ", ".join(f"{row.path} ({row.label})" for row in outside[:MAX_NAMED])
+    if outside := list(dict.fromkeys(f"{row.path} ({row.label})" for row in rows if row.label not in known)):
+        named = ", ".join(outside[:MAX_NAMED])
         raise BadRequest(
-            f"Data set {name}: {len(outside)} samples have labels that are none of the {len(classes)} classes: {named}\n"
+            f"Data set {name}: {len(outside)} samples have a label that is none of {len(classes)} classes: {named}\n"
             "Add the classes to the layout's list, or leave the samples out"
         )
 

@@ -63,8 +63,7 @@ class NonFinite(Callback):
     ) -> None:
         self._samples.append(batch["index"])
         if self.policy == "skip" and not self._buffers:
-            floating = [b for b in pl_module.buffers() if b.is_floating_point()]
-            self._buffers = [(buffer, buffer.clone()) for buffer in floating]
+            self._buffers = [(buffer, buffer.clone()) for buffer in pl_module.network.buffers()]
 
     def on_before_backward(self, trainer: Trainer, pl_module: VideoTask, loss: Tensor) -> None:
         finite = loss.detach().isfinite().all()
