@@ -105,7 +105,7 @@ class VideoDataModule(LightningDataModule):
         self.decoder: Decoder = decoder
         self.allow_unsafe_decoder = allow_unsafe_decoder
         self.max_unreadable = max_unreadable
-        self.quarantine = Quarantine(limit=max_unreadable)
+        self.quarantine = Quarantine(limit=max_unreadable, timeout_seconds=timeout_seconds)
         self.num_workers = num_workers
         self.prefetch_factor = prefetch_factor
         self.timeout_seconds = timeout_seconds

@@ -10,6 +10,7 @@ Legend: B samples of a batch; a tensor of a batch has B rows, or a multiple of B
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -30,11 +31,49 @@ class Failure:
     cause: str = ""
 
 
+class Ranks:
+    """What the processes of a run tell each other, on the CPU: no GPU is waited for."""
+
+    def __init__(self, *, timeout_seconds: float = 0) -> None:
+        self.timeout = timedelta(seconds=timeout_seconds) if timeout_seconds else None
+        self._groups: tuple[Any, Any] = (None, None)  # all processes; the same, in a group that takes CPU tensors
+
+    @property
+    def alone(self) -> bool:
+        return not distributed.is_available() or not distributed.is_initialized() or distributed.get_world_size() == 1
+
+    def summed(self, numbers: list[int]) -> list[int]:
+        """Each number summed over all ranks."""
+        if self.alone:
+            return numbers
+        tensor = torch.tensor(numbers)
+        distributed.all_reduce(tensor, group=self._group())
+        return [int(value) for value in tensor]
+
+    def gathered(self, failures: list[Failure]) -> list[Failure]:
+        """Those of all ranks, in the order of ranks; where nobody has any, one small number is exchanged."""
+        if self.alone or self.summed([len(failures)]) == [0]:
+            return failures
+        parts: list[list[Failure]] = [[] for _ in range(distributed.get_world_size())]
+        distributed.all_gather_object(parts, failures, group=self._group())
+        return [failure for part in parts for failure in part]
+
+    def _group(self) -> Any:
+        world, group = self._groups
+        if world is not distributed.group.WORLD:
+            world = distributed.group.WORLD
+            is_gloo = distributed.get_backend() == "gloo"
+            group = world if is_gloo else distributed.new_group(backend="gloo", timeout=self.timeout)
+            self._groups = world, group
+        return group
+
+
 class Quarantine:
     """`causes`: path -> cause of the files that are left out. `before`: how many `prepare` left out already."""
 
-    def __init__(self, *, limit: int) -> None:
+    def __init__(self, *, limit: int, timeout_seconds: float = 0) -> None:
         self.limit = limit
+        self.ranks = Ranks(timeout_seconds=timeout_seconds)
         self.before = 0
         self.causes: dict[str, str] = {}
         self.waiting: dict[str, Failure] = {}  # of the evaluation under way: they count from its end
@@ -51,13 +90,13 @@ class Quarantine:
         their files are left out, and ranks fail together, only when it ends."""
         for failure in failures:
             self.waiting.setdefault(failure.path, failure)
-            if _alone():
+            if self.ranks.alone:
                 self._require_room(failure, count=len({*self.causes, *self.waiting}))
 
     def settle(self) -> None:
         """At the end of an evaluation, on all ranks: what any of them met is left out from now on."""
         waiting, self.waiting = list(self.waiting.values()), {}
-        self.add(gathered(waiting))
+        self.add(self.ranks.gathered(waiting))
 
     def _require_room(self, failure: Failure, *, count: int) -> None:
         if not failure.path:
@@ -78,12 +117,12 @@ def agreed(batch: Batch, failures: list[Failure], quarantine: Quarantine, paths:
     if quarantine.limit == 0:
         quarantine.add(failures)
         return batch
-    quarantine.add(gathered(failures))
+    quarantine.add(quarantine.ranks.gathered(failures))
     if not quarantine.causes:
         return batch
     batch = kept(batch, [path not in quarantine.causes for path in paths])
     samples = len(batch["index"])
-    total, somebody_has_none = summed([samples, int(samples == 0)])
+    total, somebody_has_none = quarantine.ranks.summed([samples, int(samples == 0)])
     return none_of(batch) if somebody_has_none else {**batch, "total": torch.tensor(total)}
 
 
@@ -109,39 +148,3 @@ def none_of(batch: Batch) -> Batch:
 def is_empty(batch: Any) -> bool:
     """Whether a batch has lost all its samples."""
     return isinstance(batch, dict) and "index" in batch and len(batch["index"]) == 0
-
-
-# ---- between ranks, on the CPU: no GPU is waited for ---------------------------------------------------------------
-
-_groups: dict[Any, Any] = {}  # the process group that is there -> one of the same processes that works on CPU tensors
-
-
-def _group() -> Any:
-    world = distributed.group.WORLD
-    if world not in _groups:
-        _groups.clear()
-        is_gloo = distributed.get_backend() == "gloo"
-        _groups[world] = world if is_gloo else distributed.new_group(backend="gloo")
-    return _groups[world]
-
-
-def _alone() -> bool:
-    return not distributed.is_available() or not distributed.is_initialized() or distributed.get_world_size() == 1
-
-
-def summed(numbers: list[int]) -> list[int]:
-    """Each number summed over all ranks."""
-    if _alone():
-        return numbers
-    tensor = torch.tensor(numbers)
-    distributed.all_reduce(tensor, group=_group())
-    return [int(value) for value in tensor]
-
-
-def gathered(failures: list[Failure]) -> list[Failure]:
-    """Those of all ranks, in the order of ranks; where nobody has any, one small number is exchanged."""
-    if _alone() or summed([len(failures)]) == [0]:
-        return failures
-    parts: list[list[Failure]] = [[] for _ in range(distributed.get_world_size())]
-    distributed.all_gather_object(parts, failures, group=_group())
-    return [failure for part in parts for failure in part]
