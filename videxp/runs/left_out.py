@@ -68,8 +68,8 @@ class LeftOut(Callback):
 def left_out_lines(trainer: Trainer, data: VideoDataModule) -> list[tuple[str, str]]:
     """For the end of a run: how many samples of the test there were, and what was left out and why."""
     lines = []
-    read, all_samples = data.coverage("test")
     if missing := missing_files(data):
+        read, all_samples = data.coverage("test")
         lines.append(("read", f"{read:,} of {all_samples:,} test samples; {len(missing)} files are left out:"))
         lines += [("", f"{path}: {cause}") for path, cause in list(missing.items())[:MAX_NAMED]]
         if len(missing) > MAX_NAMED:
