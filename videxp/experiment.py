@@ -18,7 +18,9 @@ from videxp.errors import BadRequest
 from videxp.runs import (
     AtomicCheckpointIO,
     Checkpoint,
+    LeftOut,
     MetricsFile,
+    NonFinite,
     ProgressBar,
     RandomState,
     RunFolder,
@@ -93,7 +95,11 @@ def build_callbacks(cfg: DictConfig, run: RunFolder, console: Console) -> list[C
     for callback in chosen:
         if isinstance(callback, Checkpoint):
             callback.folder = run.best.parent
-    return [RandomState(), StepMetrics(), Samples(run.samples), *chosen, ProgressBar(console)]
+    watch = [one for one in chosen if isinstance(one, NonFinite)] or [NonFinite()]
+    for callback in watch:
+        callback.run = run
+    rest = [one for one in chosen if one not in watch]
+    return [RandomState(), *watch, StepMetrics(), Samples(run.samples), *rest, LeftOut(run), ProgressBar(console)]
 
 
 def build_experiment(

@@ -8,7 +8,7 @@ import torch
 
 from tests.data.conftest import Put, module, moving_bar
 from videxp.data import FolderPerClass, FrameFolders
-from videxp.data.dataset import Failure, resize
+from videxp.data.dataset import resize
 from videxp.errors import BadRequest, VidexpError
 from videxp.video import DecodeError
 
@@ -141,7 +141,6 @@ def test_a_failure_in_a_worker_is_said_in_its_own_words(num_workers: int, root: 
     assert len(str(caught.value).splitlines()) <= 3
     del caught
     gc.collect()  # the loader, which the traceback holds: in the middle of a later test its worker would be waited for
-    assert isinstance(data.dataset("val").__getitems__([(0, 1)]), Failure)
 
 
 def test_parts_of_a_video_stay_inside(root: Path, tmp_path: Path) -> None:

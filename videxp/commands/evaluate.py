@@ -36,6 +36,7 @@ def main(arguments: list[str]) -> int:
 
     from videxp.commands.train import quiet_libraries
     from videxp.experiment import build_experiment, set_weights
+    from videxp.runs.left_out import missing_files
     from videxp.runs.progress import ProgressBar
     from videxp.runs.weights import read_checkpoint, weights_hash
 
@@ -61,15 +62,17 @@ def main(arguments: list[str]) -> int:
     if not trainer.is_global_zero:
         return 0
     limited = cfg.trainer.limit_test_batches is not None
+    readable, samples = datamodule.coverage("test")
     if rows:  # a task need not have predictions for each sample
-        require_each_once(rows, num_samples=datamodule.counts["test"], limited=limited)
-    clips = len(rows) or datamodule.counts["test"]
+        require_each_once(rows, num_samples=readable, limited=limited)
+    clips = len(rows) or readable
     metrics = {name.replace("test/", f"{options.split}/", 1): v for name, v in trainer.callback_metrics.items()}
     result: dict[str, Any] = {
         "checkpoint": str(checkpoint.relative_to(run.path)),
         "weights": weights_hash(state),
         "split": options.split,
-        "data": {"name": datamodule.name, "fingerprint": fingerprint, "clips": clips},
+        "data": {"name": datamodule.name, "fingerprint": fingerprint, "clips": clips, "of": samples},
+        "quarantined": missing_files(datamodule),
         "overrides": config.redacted_overrides(options.overrides),
         "world_size": trainer.world_size,
         "metrics": {name: float(value) for name, value in metrics.items()},
@@ -81,12 +84,20 @@ def main(arguments: list[str]) -> int:
         write_predictions(predictions, rows)
     if options.json:
         print(json.dumps(result))
-        return 0
+    else:
+        report(result, console, files=[evaluation, *([predictions] if rows else [])])
+    return 0
+
+
+def report(result: dict[str, Any], console: Any, *, files: list[Path]) -> None:
+    """What the terminal shows."""
     for name, value in result["metrics"].items():
         console.print(f"{name:<26}{value:.4f}")
-    console.print(f"{clips} videos, {result['videos_per_second']:.0f} videos/s", soft_wrap=True)
-    console.print(f"{evaluation}{f', {predictions}' if rows else ''}", soft_wrap=True)
-    return 0
+    for path, cause in result["quarantined"].items():
+        console.print(f"left out: {path}: {cause}", soft_wrap=True)
+    data = result["data"]
+    console.print(f"{data['clips']} of {data['of']} videos, {result['videos_per_second']:.0f} videos/s", soft_wrap=True)
+    console.print(", ".join(map(str, files)), soft_wrap=True)
 
 
 def of_split(path: Path, split: str) -> Path:

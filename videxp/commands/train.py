@@ -146,12 +146,15 @@ def _fit_and_test(
     resuming: bool = False,
 ) -> int:
     from videxp.experiment import build_callbacks, build_experiment, build_loggers
+    from videxp.runs.left_out import recall_data
     from videxp.runs.provenance import finish_provenance
 
     rank_zero = _global_rank() == 0
     if rank_zero:
         _log_to(run.log)
     try:
+        if checkpoint is not None:
+            recall_data(datamodule, run)
         experiment = build_experiment(
             cfg,
             datamodule,
@@ -219,6 +222,7 @@ def _announce(
     """What is run, and where; and the same facts into provenance.json and the loggers."""
     from videxp.models.summary import count_parameters, gmacs
     from videxp.runs.folder import write_json
+    from videxp.runs.left_out import save_manifest
     from videxp.runs.metrics_file import read_metrics
     from videxp.runs.provenance import provenance, save_samples
     from videxp.runs.wandb_logger import WandbRun
@@ -247,6 +251,7 @@ def _announce(
     )
     before = json.loads(run.provenance.read_text()) if resuming and run.provenance.exists() else None
     save_samples(data.manifest, run.data)
+    save_manifest(data.manifest, run.manifest)
     for logger in trainer.loggers:
         if isinstance(logger, WandbRun):
             if before is not None and "wandb_id" in before:
@@ -275,6 +280,8 @@ def _report(
 ) -> None:
     from rich.table import Table
 
+    from videxp.runs.left_out import left_out_lines
+
     table = Table(title=f"test ({seconds:.0f} s in all)", title_justify="left", show_edge=False, pad_edge=False)
     table.add_column("metric")
     table.add_column("value", justify="right")
@@ -283,7 +290,8 @@ def _report(
     console.print()
     console.print(table)
     console.print()
-    for name, text in next_steps(run, experiment):
+    left_out = left_out_lines(experiment.trainer, experiment.datamodule)
+    for name, text in [*left_out, *next_steps(run, experiment)]:
         console.print(f"[dim]{name:<5}[/]{text}", soft_wrap=True)
 
 

@@ -18,9 +18,10 @@ from torch.utils.data import Dataset, default_collate
 from videxp.data.clips import ClipChoice
 from videxp.data.cropping import Box, random_box, whole_box
 from videxp.data.manifest import Manifest, Split
+from videxp.data.quarantine import Failure
 from videxp.errors import VidexpError
 from videxp.randomness import Stream, generator
-from videxp.video import DecodeError, Decoder, Probe, open_video
+from videxp.video import DecodeError, Decoder, DecoderRefused, Probe, UnreadableVideo, open_video
 
 Fit = Literal["crop", "stretch", "pad"]
 NO_LABEL = -1
@@ -32,12 +33,17 @@ COLUMNS = (
     *("input", "input_size_bytes"),
 )
 
+# What may be wrong with one file; anything else is wrong with the request.
+FILE_ERRORS = (UnreadableVideo, DecodeError, DecoderRefused)
+
 
 @dataclass(frozen=True)
-class Failure:
-    """A batch that could not be read, on its way from a worker, where a traceback would bury the message."""
+class Samples:
+    """What was read for a batch, and what could not be."""
 
-    message: str
+    read: list[dict[str, Any]]
+    failures: list[Failure]
+    epoch: int
 
 
 class ClipDataset(Dataset[dict[str, Any]]):
@@ -139,12 +145,30 @@ class ClipDataset(Dataset[dict[str, Any]]):
             return whole_box(size, multiple=self.scale)
         return random_box(size, self.crop_size, multiple=self.scale, rng=self._rng(Stream.CROP, key))
 
-    def __getitems__(self, keys: Sequence[tuple[int, int]]) -> list[dict[str, Any]] | Failure:
-        """What a DataLoader calls for a batch."""
-        try:
-            return [self[key] for key in keys]
-        except VidexpError as error:
-            return Failure(str(error))
+    def __getitems__(self, keys: Sequence[tuple[int, int]]) -> Samples:
+        """What a DataLoader calls for a batch: the samples that can be read, and why others cannot."""
+        samples = Samples([], [], epoch=keys[0][0])
+        for epoch, index in keys:
+            try:
+                samples.read.append(self[epoch, index])
+            except FILE_ERRORS as error:
+                cause = error.reason if isinstance(error, DecoderRefused) else error.cause
+                samples.failures.append(Failure(str(error), path=self.columns["path"][self.row(index)], cause=cause))
+            except VidexpError as error:
+                samples.failures.append(Failure(str(error)))
+        if odd := self._odd_sizes(samples.read):
+            samples.failures.append(Failure(odd))
+        return samples
+
+    def _odd_sizes(self, samples: list[dict[str, Any]]) -> str:
+        """Which two samples cannot form a batch; "" where all can."""
+        for sample in samples:
+            for name, value in sample.items():
+                if isinstance(value, Tensor) and value.shape != samples[0][name].shape:
+                    one, other = (self.path(s["index"]) for s in (samples[0], sample))
+                    shapes = f"{list(samples[0][name].shape)} and {list(value.shape)}"
+                    return f"{one} and {other} cannot form a batch: their {name} is {shapes}: set dataset.frame_size"
+        return ""
 
     def _read_input(self, row: int, frames: np.ndarray) -> Tensor:
         """uint8 [T,h,w,C]. Without a probe: PyAV reads every file rightly."""
@@ -191,13 +215,18 @@ class ClipDataset(Dataset[dict[str, Any]]):
         )
 
 
-def collate(samples: list[dict[str, Any]] | Failure) -> dict[str, Tensor] | Failure:
-    """Samples -> `video` uint8 [N,T,H,W,C] (the K clips of a sample adjacent), `label`, `index`, `epoch` int64 [B],
-    and `input` uint8 [N,T,h,w,C] where samples have one."""
-    if isinstance(samples, Failure):
-        return samples
-    batch = default_collate(samples)  # in a worker it stacks straight into shared memory
-    return batch | {name: batch[name].flatten(0, 1) for name in ("video", "input") if name in batch}
+def collate(samples: Samples) -> dict[str, Any]:
+    """Samples -> `video` uint8 [N,T,H,W,C] (the K clips of a sample adjacent), `label`, `index`, `epoch` int64 [B], and
+    `input` uint8 [N,T,h,w,C] where samples have one.
+
+    Where some could not be read, `failures` tells why. Where none could: `index` int64 [0], `epoch` int64 [1].
+    """
+    failures = {"failures": samples.failures} if samples.failures else {}
+    if not samples.read or any(not failure.path for failure in samples.failures):
+        return {"index": torch.empty(0, dtype=torch.int64), "epoch": torch.tensor([samples.epoch]), **failures}
+    batch = default_collate(samples.read)  # in a worker it stacks straight into shared memory
+    flat = {name: batch[name].flatten(0, 1) for name in ("video", "input") if name in batch}
+    return {**batch, **flat, **failures}
 
 
 def resize(clip: Tensor, *, size: tuple[int, int], fit: Fit) -> Tensor:

@@ -1,20 +1,26 @@
 """A DataLoader whose failures are said in words."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from torch import Tensor
 from torch.utils.data import DataLoader
 
-from videxp.data.dataset import Failure
+from videxp.data.quarantine import Batch, Failure
 from videxp.errors import VidexpError
+
+Admit = Callable[[Batch, list[Failure]], Batch | None]
+"""What becomes of a batch of which some samples could not be read; None: it is passed over."""
 
 
 class ClipLoader(DataLoader[dict[str, Any]]):
-    """Raises VidexpError with a sample's own message, and where a worker hangs or dies."""
+    """`admit`, if given, is asked about each batch. Raises VidexpError, in words, where a worker hangs or dies."""
+
+    def __init__(self, *args: Any, admit: Admit | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.admit = admit
 
     def __iter__(self) -> Any:
-        return _Batches(super().__iter__(), timeout_seconds=self.timeout)
+        return _Batches(super().__iter__(), admit=self.admit, timeout_seconds=self.timeout)
 
     # Lightning asks loaders whether they can resume in the middle of an epoch. Ours do: their batch sampler asks the
     # data module, whose state is in the checkpoint, for the position.
@@ -27,21 +33,24 @@ class ClipLoader(DataLoader[dict[str, Any]]):
 
 
 class _Batches:
-    def __init__(self, batches: Iterator[Any], *, timeout_seconds: float) -> None:
+    def __init__(self, batches: Iterator[Any], *, admit: Admit | None, timeout_seconds: float) -> None:
         self.batches = batches
+        self.admit = admit
         self.timeout_seconds = timeout_seconds
 
     def __iter__(self) -> "_Batches":
         return self
 
-    def __next__(self) -> dict[str, Tensor]:
-        try:
-            batch = next(self.batches)
-        except RuntimeError as error:
-            raise _explained(error, timeout_seconds=self.timeout_seconds) from error
-        if isinstance(batch, Failure):
-            raise VidexpError(batch.message)
-        return batch
+    def __next__(self) -> Batch:
+        while True:
+            try:
+                batch = next(self.batches)
+            except RuntimeError as error:
+                raise _explained(error, timeout_seconds=self.timeout_seconds) from error
+            if self.admit is None:
+                return batch
+            if (admitted := self.admit(batch, batch.pop("failures", []))) is not None:
+                return admitted
 
 
 def _explained(error: RuntimeError, *, timeout_seconds: float) -> Exception:

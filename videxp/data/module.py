@@ -9,6 +9,7 @@ Legend: B samples, K clips of a sample, N = B*K clips, T frames, H, W pixels, C 
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,12 +19,13 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor, nn
 
 from videxp.data.clips import ClipChoice, Sampling
-from videxp.data.dataset import ClipDataset, Failure, Fit, collate
+from videxp.data.dataset import ClipDataset, Fit, Samples, collate
 from videxp.data.layouts import Layout
 from videxp.data.loader import ClipLoader
-from videxp.data.manifest import Manifest, Split
+from videxp.data.manifest import SPLITS, Manifest, Split
 from videxp.data.preparation import absolute, check_unreadable, manifest_path, prepare
 from videxp.data.processes import START_METHOD, available_cores
+from videxp.data.quarantine import Batch, Failure, Quarantine, agreed, is_empty, kept
 from videxp.data.sampler import EpochBatches, EvaluationBatches, normalized
 from videxp.data.sizes import check_crop, check_one_length, check_one_size, check_scale
 from videxp.errors import BadRequest
@@ -33,6 +35,8 @@ from videxp.video import Decoder
 MAX_WORKERS = 8  # per rank, for "auto"
 EVALUATED: tuple[Split, ...] = ("val", "test")
 ON_DEVICE = ("video", "input", "label")
+# Looked at before a stage begins: training that ends in a test without samples would have been for nothing.
+STAGE_SPLITS: dict[str, Sequence[Split]] = {"fit": SPLITS, "validate": ["val"], "test": ["test"]}
 
 
 class VideoDataModule(LightningDataModule):
@@ -91,7 +95,8 @@ class VideoDataModule(LightningDataModule):
         scale: the clip's size / its input's; frames that it does not divide are cut at the right and at the bottom.
         worker_degradation: called in the worker with a clip uint8 [T,H,W,C] and a numpy generator; makes its `input`.
         frame_size: [height, width] that workers bring frames to; needed where files differ in size.
-        max_unreadable: files that may be unreadable; they are left out, counted and listed.
+        max_unreadable: files that may be unreadable, found so when preparing or later; they are left out, counted and
+            listed. One more is an error.
         num_workers: per device; "auto" goes by the cores.
         timeout_seconds: a batch that takes longer is an error; 0 waits for ever.
         """
@@ -126,6 +131,7 @@ class VideoDataModule(LightningDataModule):
         self.decoder: Decoder = decoder
         self.allow_unsafe_decoder = allow_unsafe_decoder
         self.max_unreadable = max_unreadable
+        self.quarantine = Quarantine(limit=max_unreadable, timeout_seconds=timeout_seconds)
         self.num_workers = num_workers
         self.prefetch_factor = prefetch_factor
         self.timeout_seconds = timeout_seconds
@@ -175,6 +181,12 @@ class VideoDataModule(LightningDataModule):
         """Videos per split."""
         return self.manifest.counts
 
+    def coverage(self, split: Split) -> tuple[int, int]:
+        """(samples of a split that can be read, samples that it has)."""
+        paths = [path for path, of in zip(self.manifest["path"], self.manifest["split"]) if of == split]
+        missing = {*self.manifest.unreadable, *self.quarantine.causes}
+        return sum(path not in missing for path in paths), len(paths)
+
     # ---- preparing ----------------------------------------------------------------------------------------------
 
     def prepare(self) -> None:
@@ -202,6 +214,16 @@ class VideoDataModule(LightningDataModule):
             manifest = Manifest.read(self.manifest_path)
             check_unreadable(manifest, max_unreadable=self.max_unreadable, path=self.manifest_path)
             self.use(manifest)
+        for split in STAGE_SPLITS.get(stage or "", ()):
+            self._require_samples(split)
+
+    def _require_samples(self, split: Split) -> None:
+        """Raises BadRequest for a split without any, and for one of which a rank would get none."""
+        count, (_, world_size) = len(self.dataset(split)), self._ranks()
+        if not count:
+            raise BadRequest(f"Data set {self.name} has no readable {split} samples: see {self.manifest_path}")
+        if count < world_size:  # a rank without any would not meet the others
+            raise BadRequest(f"{count} {split} samples for {world_size} processes: use fewer, hardware=cpu")
 
     def use(self, manifest: Manifest) -> None:
         """Take the samples from this manifest."""
@@ -212,6 +234,7 @@ class VideoDataModule(LightningDataModule):
             self._check_sizes(manifest)
         self._manifest = manifest
         self._datasets = {}
+        self.quarantine.before = len(manifest.unreadable)
         for split, frames in self.eval_frames.items():
             if frames == "all" and self.eval_batch_size > 1:
                 samples = self.dataset(split)
@@ -276,9 +299,9 @@ class VideoDataModule(LightningDataModule):
         return self._evaluation_loader("test")
 
     def _evaluation_loader(self, split: Split) -> ClipLoader:
+        self._require_samples(split)
         rank, world_size = self._ranks()
-        if not (num_samples := len(self.dataset(split))):
-            raise BadRequest(f"Data set {self.name} has no readable {split} samples")
+        num_samples = len(self.dataset(split))
         batches = EvaluationBatches(num_samples, batch_size=self.eval_batch_size, rank=rank, world_size=world_size)
         return self._loader(split, batches)
 
@@ -286,6 +309,7 @@ class VideoDataModule(LightningDataModule):
         workers = self.workers
         return ClipLoader(
             self.dataset(split),
+            admit=partial(self._admit, split=split),
             batch_sampler=batches,
             collate_fn=collate,
             num_workers=workers,
@@ -297,6 +321,15 @@ class VideoDataModule(LightningDataModule):
             pin_memory=self._on_cuda(),
             generator=torch.Generator().manual_seed(self.seed),  # else every iter() draws from the global generator
         )
+
+    def _admit(self, batch: Batch, failures: list[Failure], *, split: Split) -> Batch | None:
+        """The batch without what is quarantined; of an evaluation, None where nothing is left of it."""
+        paths = [str(self.dataset(split).columns["path"][int(i)]) for i in batch["index"]]
+        if split == "train":
+            return agreed(batch, failures, self.quarantine, paths)
+        self.quarantine.hold(failures)
+        batch = kept(batch, [path not in self.quarantine.causes for path in paths])
+        return None if is_empty(batch) else batch
 
     @property
     def workers(self) -> int:
@@ -319,6 +352,8 @@ class VideoDataModule(LightningDataModule):
 
     def transfer_batch_to_device(self, batch: dict[str, Tensor], device: torch.device, _: int) -> dict[str, Tensor]:
         """`index` and `epoch` stay: the transforms read them, and reading from a GPU waits for it."""
+        if is_empty(batch):
+            return batch
         moved = {name: batch[name].to(device, non_blocking=True) for name in ON_DEVICE if name in batch}
         return {**batch, **moved}
 
@@ -326,16 +361,15 @@ class VideoDataModule(LightningDataModule):
         trainer = self.trainer
         if trainer is not None and trainer.training:
             self._count(batch)
-            return self.train_transform(batch)
+            return batch if is_empty(batch) else self.train_transform(batch)
         return (self.test_transform if trainer is not None and trainer.testing else self.eval_transform)(batch)
 
     # ---- outside any loop: for a look, or for a try -------------------------------------------------------------
 
     def read(self, split: Split, indices: Sequence[int]) -> dict[str, Tensor]:
         """These samples of the first epoch as a batch, as a loader gives it."""
-        batch = collate([self.dataset(split)[0, index] for index in indices])
-        assert not isinstance(batch, Failure)  # those come from __getitems__
-        return batch
+        videos = self.dataset(split)
+        return collate(Samples([videos[0, index] for index in indices], [], epoch=0))
 
     def transformed(self, batch: dict[str, Tensor], split: Split, *, device: torch.device) -> dict[str, Tensor]:
         """A batch as a network gets it."""
@@ -368,12 +402,14 @@ class VideoDataModule(LightningDataModule):
             "batch_size": self.batch_size,
             "seed": self.seed,
             "fingerprint": self.fingerprint,
+            "quarantined": dict(self.quarantine.causes),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._resumed_at = (state_dict["epoch"], state_dict["consumed"])
         self._epoch, self._consumed = self._resumed_at
         self._restored = state_dict
+        self.quarantine.causes = dict(state_dict.get("quarantined", {}))
 
     def _check_restored(self) -> None:
         """To go on with other data or another order would be no resumption. (To test on other data is fine.)"""

@@ -57,6 +57,8 @@ def prepare(
             raise BadRequest(f"Data set {name}: " + "\n".join(problems[:3]))
         rows = list(layout.rows(root))
         check_rows(rows, name=name, trains=layout.trains)
+        classes = layout.classes(root, (row.label for row in rows))
+        check_labels(rows, classes, name=name)
         facts = read_facts(
             sorted({path for row in rows for path in (row.path, row.input) if path}),
             layout,
@@ -69,12 +71,23 @@ def prepare(
             ((row, facts_of_pair(row, facts)) for row in rows),
             name=name,
             root=str(root),
-            classes=layout.classes(root, (row.label for row in rows)),
+            classes=classes,
             frame_template=layout.frame_template,
         )
         manifest.write(path)
     check_unreadable(manifest, max_unreadable=max_unreadable, path=path)
     return manifest
+
+
+def check_labels(rows: Sequence[Row], classes: Sequence[str], *, name: str) -> None:
+    """Raises BadRequest, naming samples, where a label is none of the classes."""
+    known = set(classes)
+    if outside := list(dict.fromkeys(f"{row.path} ({row.label})" for row in rows if row.label and row.label not in known)):
+        named = ", ".join(outside[:MAX_NAMED])
+        raise BadRequest(
+            f"Data set {name}: {len(outside)} samples have a label that is none of {len(classes)} classes: {named}\n"
+            "Add the classes to the layout's list, or leave the samples out"
+        )
 
 
 def check_unreadable(manifest: Manifest, *, max_unreadable: int, path: Path) -> None:

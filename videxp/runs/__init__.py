@@ -7,7 +7,9 @@ __getattr__, __all__ = lazy_exports(
     {
         "AtomicCheckpointIO": "videxp.runs.checkpoint",
         "Checkpoint": "videxp.runs.checkpoint",
+        "LeftOut": "videxp.runs.left_out",
         "MetricsFile": "videxp.runs.metrics_file",
+        "NonFinite": "videxp.runs.nonfinite",
         "ProgressBar": "videxp.runs.progress",
         "RandomState": "videxp.runs.random_state",
         "RunFolder": "videxp.runs.folder",

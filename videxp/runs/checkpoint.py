@@ -107,10 +107,22 @@ class Checkpoint(LightningCheckpoint):
     def _judge(self, trainer: Trainer, task: VideoTask) -> None:
         score = float(trainer.callback_metrics.get(self.monitor, math.nan))
         if math.isnan(score):
+            self._say_nan(trainer)
             return
         higher = task.metric_names[self.monitor.partition("/")[2]] == "max"
         if math.isnan(self.best_score) or (score > self.best_score if higher else score < self.best_score):
             self.best_score, self.best_epoch, self.better = score, trainer.current_epoch, True
+
+    def _say_nan(self, trainer: Trainer) -> None:
+        if not trainer.is_global_zero:
+            return
+        what = "NaN" if self.monitor in trainer.callback_metrics else "missing"
+        best = (
+            "there is no best checkpoint yet" if self.best_epoch is None else f"epoch {self.best_epoch + 1} stays best"
+        )
+        text = f"{self.monitor} is {what} after epoch {trainer.current_epoch + 1}: {best}"
+        print(f"videxp: {text}", flush=True)
+        log.warning(text)
 
     def _save_if_better(self, trainer: Trainer) -> None:
         if self.better:

@@ -78,6 +78,9 @@ def environment_differences(before: dict[str, Any], after: dict[str, Any]) -> li
         for key, kind, label in FACTS
         if key in before and key in after and before[key] != after[key]
     ]
+    lost = [(record.get("data") or {}).get("quarantined", {}) for record in (before, after)]
+    if lost[0] != lost[1]:  # what failed in training: the fingerprint is of what was there when it began
+        facts.append(Difference("data", "files left out", _arrow(*lost)))
     return sorted(facts, key=lambda difference: difference.kind != "threads") + found
 
 

@@ -1,7 +1,7 @@
 """Where a run's files are, and its state.
 
 config.yaml overrides.yaml provenance.json data.jsonl.gz status.json metrics.csv log.txt evaluation.json predictions.csv
-checkpoints/{best,last}.ckpt samples/ wandb/
+checkpoints/{best,last}.ckpt samples/ wandb/ manifest.tsv.gz
 """
 
 import json
@@ -15,6 +15,8 @@ from videxp.files import sweep, write_text
 from videxp.secret_values import scrubbed
 
 State = Literal["running", "finished", "failed", "interrupted"]
+# What status.json keeps besides: path -> cause of files left out; batches whose step was left out.
+NOTES = ("quarantined", "skipped_steps")
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,10 @@ class RunFolder:
     @property
     def data(self) -> Path:
         return self.path / "data.jsonl.gz"
+
+    @property
+    def manifest(self) -> Path:
+        return self.path / "manifest.tsv.gz"
 
     @property
     def metrics(self) -> Path:
@@ -100,17 +106,28 @@ class RunFolder:
             sweep(path)
 
     def set_state(self, state: State, *, cause: str | None = None) -> None:
-        status = {"state": state, "time": _iso(_now()), **self._times(state)}
+        status = {"state": state, "time": _iso(_now()), **self._times(state), **self._notes()}
         if cause is not None:
             status["cause"] = scrubbed(cause)
         write_json(self.state, status)
 
+    def note(self, **facts: Any) -> None:
+        """Keep a fact of `NOTES` in status.json, at once, whatever state follows; an empty one is taken out."""
+        status = self._status_if_any() | facts
+        write_json(self.state, {key: value for key, value in status.items() if value or key not in NOTES})
+
+    def _notes(self) -> dict[str, Any]:
+        return {key: value for key, value in self._status_if_any().items() if key in NOTES}
+
+    def _status_if_any(self) -> dict[str, Any]:
+        try:
+            return self.status()
+        except (OSError, ValueError):
+            return {}
+
     def _times(self, state: State) -> dict[str, Any]:
         """When the run and its newest attempt began, and the seconds of all attempts, without the pauses between."""
-        try:
-            before = self.status()
-        except (OSError, ValueError):
-            before = {}
+        before = self._status_if_any()
         going = before.get("state") == "running"
         # An attempt that was killed left no end: its last row is the latest that is known.
         end = _modified(self.metrics) if state == "running" else _now()

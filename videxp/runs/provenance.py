@@ -70,7 +70,9 @@ def finish_provenance(run: RunFolder, *, state: State) -> None:
     try:
         record = json.loads(run.provenance.read_text(encoding="utf-8"))
         record["weights"] = {"last": checkpoint_hash(run.last), "best": checkpoint_hash(run.best)}
-    except (OSError, ValueError, VidexpError):
+        record["data"]["quarantined"] = run.status().get("quarantined", {})
+        record["skipped_steps"] = run.status().get("skipped_steps", [])
+    except (OSError, ValueError, KeyError, VidexpError):
         return  # what ended the run is the news, not this
     write_json(run.provenance, {**record, "state": state, "finished": _now()})
 

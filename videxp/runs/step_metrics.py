@@ -33,13 +33,14 @@ class StepMetrics(Callback):
     def on_train_batch_end(  # type: ignore[override]
         self, trainer: Trainer, pl_module: VideoTask, outputs: dict[str, Any], batch: dict[str, Tensor], batch_idx: int
     ) -> None:
-        self.names = list(outputs["log"])
-        values = torch.stack(list(outputs["log"].values()))
-        self.sums = values if self.sums is None else self.sums.to(values.device) + values
-        self.steps += 1
+        if outputs["log"]:  # not where the batch had nothing in it
+            self.names = list(outputs["log"])
+            values = torch.stack(list(outputs["log"].values()))
+            self.sums = values if self.sums is None else self.sums.to(values.device) + values
+            self.steps += 1
         self.clips += len(batch["index"]) * trainer.world_size
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # Lightning sets it from outside the class
-        if (batch_idx + 1) % every == 0 or trainer.is_last_batch:
+        if self.steps and ((batch_idx + 1) % every == 0 or trainer.is_last_batch):
             self._write(trainer, pl_module)
 
     def _write(self, trainer: Trainer, task: VideoTask) -> None:

@@ -5,6 +5,7 @@ config knows from there which metrics a callback may monitor.
 """
 
 from collections.abc import Callable, Iterable
+from functools import wraps
 from pathlib import Path
 from typing import Any, ClassVar, Literal, final
 
@@ -12,6 +13,9 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
+from videxp.data.module import VideoDataModule
+from videxp.data.quarantine import is_empty
+from videxp.tasks.blame import naming_samples
 from videxp.tasks.schedules import Schedule
 
 Split = Literal["train", "val", "test"]
@@ -26,6 +30,27 @@ def parameter_groups(network: nn.Module, *, decay_norms_and_biases: bool) -> lis
     plain = [p for p in trainable if p.ndim <= 1]
     groups: list[dict[str, Any]] = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
+
+
+def trains_on_what_is_left(step: Callable[..., Any]) -> Callable[..., Any]:
+    """A `training_step` that is called only for batches with something in them, and whose errors name the samples.
+
+    Of a batch whose files all turned out unreadable (on one rank: `videxp.data.quarantine`), the loss is a zero that
+    hangs on all weights: DDP's ranks meet in the backward pass. No optimizer step follows (`on_before_optimizer_step`).
+    """
+
+    @wraps(step)
+    def guarded(self: "VideoTask", batch: dict[str, Tensor], batch_idx: int) -> Any:
+        if not is_empty(batch):
+            self.is_left_out = False
+            with naming_samples(self, batch, split="train"):
+                return step(self, batch, batch_idx)
+        if not self.automatic_optimization:
+            return {"log": {}}
+        trainable = [p for p in self.network.parameters() if p.requires_grad]
+        return {"loss": torch.stack([p.sum() for p in trainable]).sum() * 0, "log": {}}
+
+    return guarded
 
 
 class VideoTask(LightningModule):
@@ -66,6 +91,13 @@ class VideoTask(LightningModule):
         self.decay_norms_and_biases = decay_norms_and_biases
         self.batches_seen = 0
         self.clips_seen = 0
+        self.is_left_out = True  # no batch since the last optimizer step had anything in it
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Every task's own `training_step` is guarded, without its author thinking of it."""
+        super().__init_subclass__(**kwargs)
+        if "training_step" in cls.__dict__:
+            cls.training_step = trains_on_what_is_left(cls.training_step)  # type: ignore[method-assign]
 
     def forward(self, video: Tensor) -> Tensor:
         """video: float [B,T,C,H,W], normalised."""
@@ -87,6 +119,12 @@ class VideoTask(LightningModule):
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        if self.automatic_optimization:
+            if self.is_left_out:
+                optimizer.zero_grad(set_to_none=True)  # torch's optimizers pass over weights without a gradient
+            self.is_left_out = True
+
     def schedule_length(self) -> tuple[float, float]:
         """(epochs in the whole run, optimiser steps per epoch), known from the trainer and the data."""
         total_steps = self.trainer.estimated_stepping_batches
@@ -99,7 +137,8 @@ class VideoTask(LightningModule):
     def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         # At the start, because callbacks' on_train_batch_end runs before the module's.
         self.batches_seen += 1
-        self.clips_seen += len(batch["index"]) * self.trainer.world_size  # drop_last: the same on all ranks
+        # drop_last: the same on all ranks, unless files were left out; then their number is told.
+        self.clips_seen += int(batch["total"]) if "total" in batch else len(batch["index"]) * self.trainer.world_size
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["seen"] = {"batches": self.batches_seen, "clips": self.clips_seen}
@@ -133,10 +172,12 @@ class VideoTask(LightningModule):
         raise NotImplementedError
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        self.evaluation_step(batch, "val")
+        with naming_samples(self, batch, split="val"):
+            self.evaluation_step(batch, "val")
 
     def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        self.evaluation_step(batch, "test")
+        with naming_samples(self, batch, split="test"):
+            self.evaluation_step(batch, "test")
 
     def on_validation_epoch_end(self) -> None:
         self._finish_evaluation("val")
@@ -145,6 +186,9 @@ class VideoTask(LightningModule):
         self._finish_evaluation("test")
 
     def _finish_evaluation(self, split: Split) -> None:
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        if isinstance(data, VideoDataModule):
+            data.quarantine.settle()
         values = {f"{split}/{name}": value for name, value in self.evaluation_metrics(split).items()}
         self.log_dict(values, logger=False, rank_zero_only=False)  # for callbacks that monitor
         self.record({name: float(value) for name, value in values.items()})

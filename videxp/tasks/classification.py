@@ -15,6 +15,7 @@ from videxp.limits import Ge, Interval
 from videxp.losses.classification import cross_entropy
 from videxp.metrics.classification import classification_metrics
 from videxp.tasks.base import Split, VideoTask
+from videxp.tasks.blame import require_scores
 from videxp.tasks.pictures import Example, save_confusion_matrix, save_prediction_clips, save_prediction_strips
 
 
@@ -84,8 +85,14 @@ class Classification(VideoTask):
     def _metrics(self, split: Split) -> MetricCollection:
         return cast(MetricCollection, self.metrics[split])
 
+    def _scores(self, batch: dict[str, Tensor], split: Split) -> Tensor:
+        """Logits [N,K], K the data's number of classes."""
+        logits_NK: Tensor = self(batch["video"])
+        require_scores(logits_NK, classes=len(self.classes), batch=batch, task=self, split=split)
+        return logits_NK
+
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Any]:
-        logits_BK = self(batch["video"])
+        logits_BK = self._scores(batch, "train")
         loss = cross_entropy(
             logits_BK,
             batch["label"],
@@ -102,7 +109,7 @@ class Classification(VideoTask):
 
     def evaluation_step(self, batch: dict[str, Tensor], split: Split) -> None:
         label_B = batch["label"]
-        probabilities_BK = video_probabilities(self(batch["video"]).float(), videos=len(label_B))
+        probabilities_BK = video_probabilities(self._scores(batch, split).float(), videos=len(label_B))
         for name, metric in self._metrics(split).items():
             if name == "loss":
                 metric.update(F.nll_loss(probabilities_BK.clamp_min(1e-12).log(), label_B), weight=len(label_B))

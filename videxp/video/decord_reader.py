@@ -13,7 +13,7 @@ import torch
 
 from videxp.errors import BadRequest
 from videxp.video.container import file_url
-from videxp.video.errors import DecodeError, DecoderRefused
+from videxp.video.errors import DecodeError, DecoderRefused, UnreadableVideo
 from videxp.video.probing import Probe
 from videxp.video.reader import Reader
 
@@ -52,6 +52,8 @@ class DecordReader(Reader):
         try:
             self._decoder = decord.VideoReader(file_url(path), ctx=decord.cpu(0), num_threads=1)
         except (decord.DECORDError, RuntimeError, AssertionError) as error:
+            if probe.decord_safe:  # so it could once
+                raise UnreadableVideo(path, f"decord cannot open it: {_message(error)}") from None
             raise DecoderRefused(path, "decord", f"cannot open it: {_message(error)}") from None
         super().__init__(path, num_frames=len(self._decoder), fps=probe.fps, size=(probe.height, probe.width))
         if self.num_frames != probe.num_frames and not allow_unsafe:

@@ -1,0 +1,164 @@
+"""Files that can no longer be read: left out up to a limit, never replaced, for any number of workers, for good."""
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from torch.utils.data import DataLoader, Dataset
+
+from tests.data.conftest import Put, module
+from tests.runs.small_tasks import Mean, trainer
+from videxp.data import FolderPerClass, VideoDataModule
+from videxp.errors import BadRequest, VidexpError
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        for text in ("does not have many workers", "smaller than the logging interval", "litlogger", "LeafSpec"):
+            warnings.filterwarnings("ignore", message=f".*{text}.*")
+        yield
+
+
+@pytest.fixture
+def root(put: Put, tmp_path: Path) -> Path:
+    for i in range(12):
+        put(f"train/{('run', 'walk')[i % 2]}/{i:02d}.mp4")
+    for i in range(5):
+        put(f"val/run/{i}.mp4")
+    return tmp_path / "root"
+
+
+def damage(file: Path) -> None:
+    """Bits in the middle change; size and name stay."""
+    content = bytearray(file.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 200] = bytes(255 - byte for byte in content[middle : middle + 200])
+    file.write_bytes(content)
+
+
+def prepared(tmp_path: Path, **changes: object) -> VideoDataModule:
+    data = module(tmp_path, FolderPerClass(), **changes)
+    data.prepare()
+    return data
+
+
+class RandomOther(Dataset[int]):
+    """What most pipelines do with a file that fails: another one in its place."""
+
+    def __len__(self) -> int:
+        return 6
+
+    def __getitem__(self, index: int) -> int:
+        return index if index != 2 else self[(index + 1) % 6]
+
+
+def test_the_stock_way_counts_another_sample_twice_and_says_nothing() -> None:
+    assert [int(i) for batch in DataLoader(RandomOther(), batch_size=2) for i in batch] == [0, 1, 3, 3, 4, 5]
+
+
+@pytest.mark.parametrize("num_workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+def test_batches_are_shorter_by_what_cannot_be_read(num_workers: int, root: Path, tmp_path: Path) -> None:
+    data = prepared(tmp_path, max_unreadable=2, num_workers=num_workers)
+    whole = [batch["index"].tolist() for batch in data.train_dataloader()]
+    (root / "train/run/00.mp4").unlink()  # index 0
+    damage(root / "train/walk/01.mp4")  # index 6: run comes before walk
+    batches = list(data.train_dataloader())
+    assert [b["index"].tolist() for b in batches] == [[i for i in indices if i not in (0, 6)] for indices in whole]
+    assert all(len(b["video"]) == len(b["label"]) == len(b["index"]) for b in batches)
+    assert set(data.quarantine.causes) == {"train/run/00.mp4", "train/walk/01.mp4"}
+    assert "changed or gone" in data.quarantine.causes["train/run/00.mp4"]
+    assert "failures" not in batches[0]
+
+
+def test_one_file_more_than_allowed_is_an_error_that_says_how_many_there_are(root: Path, tmp_path: Path) -> None:
+    data = prepared(tmp_path, max_unreadable=1)
+    for name in ("run/00", "walk/01"):
+        (root / f"train/{name}.mp4").unlink()
+    with pytest.raises(VidexpError, match=r"(?s)train/.*cannot decode.*max_unreadable=2 \(2 files") as caught:
+        list(data.train_dataloader())
+    assert len(str(caught.value).splitlines()) <= 3
+
+
+def test_by_default_none_may_be_missing(root: Path, tmp_path: Path) -> None:
+    data = prepared(tmp_path)
+    damage(root / "val/run/0.mp4")
+    with pytest.raises(VidexpError, match=r"(?s)^[^\n]*val/run/0\.mp4.*go on without it: dataset\.max_unreadable=1$"):
+        list(data.val_dataloader())
+
+
+def test_what_prepare_left_out_counts_too(root: Path, put: Put, tmp_path: Path) -> None:
+    put("train/run/bad.mp4", of="broken.mp4")
+    data = prepared(tmp_path, max_unreadable=1)
+    assert data.coverage("train") == (12, 13)
+    (root / "train/run/00.mp4").unlink()
+    with pytest.raises(VidexpError, match=r"max_unreadable=2"):
+        list(data.train_dataloader())
+
+
+def test_a_file_that_comes_back_stays_out_and_so_it_does_after_a_resume(root: Path, tmp_path: Path) -> None:
+    data, file = prepared(tmp_path, max_unreadable=1), root / "train/run/00.mp4"
+    content = file.read_bytes()
+    file.unlink()
+    list(data.train_dataloader())
+    file.write_bytes(content)
+    assert 0 not in [i for batch in data.train_dataloader() for i in batch["index"].tolist()]
+    resumed = prepared(tmp_path, max_unreadable=1)
+    resumed.load_state_dict(data.state_dict())
+    assert 0 not in [i for batch in resumed.train_dataloader() for i in batch["index"].tolist()]
+    assert resumed.quarantine.causes == data.quarantine.causes
+
+
+def test_an_evaluation_passes_over_what_fails_and_says_n_of_m(root: Path, tmp_path: Path) -> None:
+    data, task = prepared(tmp_path, max_unreadable=2, eval_batch_size=1), Mean()
+    (root / "val/run/3.mp4").unlink()
+    trainer(tmp_path).validate(task, data, verbose=False)
+    assert task.evaluated["val"] == [0, 1, 2, 4]
+    assert list(data.quarantine.causes) == ["val/run/3.mp4"]
+    assert data.coverage("val") == (4, 5)
+    assert data.coverage("train") == (12, 12)
+
+
+def test_a_batch_of_which_nothing_is_left_is_no_step(root: Path, tmp_path: Path) -> None:
+    """Not even one of momentum and weight decay, which a zero gradient would be."""
+
+    data, task = prepared(tmp_path, batch_size=2, max_unreadable=2), Mean()
+    third = list(data.train_dataloader())[2]["index"]
+    for index in third.tolist():
+        data.dataset("train").path(index).unlink()
+    trainer(tmp_path).fit(task, data)
+    assert (task.batches_seen, task.clips_seen) == (6, 10)
+    assert len(task.states) == 5  # training_step was called so often
+    weight = task.network[1].weight  # type: ignore[union-attr]
+    assert int(task.trainer.optimizers[0].state[weight]["step"]) == 5  # type: ignore[index]
+
+
+def test_an_empty_split_and_fewer_samples_than_processes_are_refused_before_training(
+    root: Path, put: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = prepared(tmp_path)
+    monkeypatch.setattr(type(data), "_ranks", lambda self: (0, 6))
+    with pytest.raises(BadRequest, match="5 val samples for 6 processes: use fewer"):
+        data.setup("fit")
+    monkeypatch.undo()
+    for i in range(5):
+        put(f"val/run/{i}.mp4", of="broken.mp4")
+    data = prepared(tmp_path, max_unreadable=5)
+    with pytest.raises(BadRequest, match="no readable val samples") as caught:
+        trainer(tmp_path).fit(Mean(), data)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_clips_of_two_sizes_in_a_batch_are_named(root: Path, put: Put, tmp_path: Path) -> None:
+    data = prepared(tmp_path)
+    dataset = data.dataset("train")
+    put("train/run/02.mp4", of="wide.mp4")
+    for name, column in dataset.columns.items():  # as an own data set that forgets to look would have it
+        if name == "size_bytes":
+            column[1] = dataset.path(1).stat().st_size
+        elif name == "width":
+            column[1] = 64
+    with pytest.raises(VidexpError, match=r"run/0\d.mp4 and .*02.mp4|02.mp4 and .*mp4 cannot form a batch") as caught:
+        list(data.train_dataloader())
+    assert "set dataset.frame_size" in str(caught.value)

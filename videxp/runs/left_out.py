@@ -1,0 +1,119 @@
+"""What a run went without: files that could not be read, steps that were not finite. Told at once, kept, told again."""
+
+import gzip
+import logging
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from videxp.data import VideoDataModule
+from videxp.data.manifest import Manifest
+from videxp.errors import BadRequest
+from videxp.files import replacing
+from videxp.runs.folder import RunFolder
+from videxp.runs.nonfinite import NonFinite
+
+MAX_NAMED = 10
+SAME = ("split", "path", "label", "start_seconds", "end_seconds", "size_bytes", "content_hash")
+
+log = logging.getLogger("videxp")
+
+
+def missing_files(data: VideoDataModule) -> dict[str, str]:
+    """Path -> cause: what was found when preparing, and since."""
+    return {**data.manifest.unreadable, **data.quarantine.causes}
+
+
+class LeftOut(Callback):
+    """Says on the terminal when a file is left out, and keeps all of them in status.json."""
+
+    def __init__(self, run: RunFolder) -> None:
+        self.run = run
+        self.told: dict[str, str] = {}
+
+    def _tell(self, trainer: Trainer, *, aloud: bool = True) -> None:
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        if not isinstance(data, VideoDataModule) or len(data.quarantine.causes) == len(self.told):
+            return
+        new = {path: cause for path, cause in data.quarantine.causes.items() if path not in self.told}
+        self.told = dict(data.quarantine.causes)
+        if trainer.is_global_zero:
+            self.run.note(quarantined=missing_files(data))
+            for path, cause in new.items() if aloud else ():
+                text = f"{path} is left out from now on: {cause}"
+                count = f"{len(missing_files(data))} of at most {data.max_unreadable} files"
+                print(f"videxp: {text} ({count})", flush=True)
+                log.warning(text)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        self._tell(trainer, aloud=False)  # what a checkpoint brought
+        if trainer.is_global_zero and isinstance(data, VideoDataModule):
+            self.run.note(quarantined=missing_files(data))
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        self._tell(trainer)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._tell(trainer)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._tell(trainer)
+
+
+def left_out_lines(trainer: Trainer, data: VideoDataModule) -> list[tuple[str, str]]:
+    """For the end of a run: how many samples of the test there were, and what was left out and why."""
+    lines = []
+    if missing := missing_files(data):
+        read, all_samples = data.coverage("test")
+        lines.append(("read", f"{read:,} of {all_samples:,} test samples; {len(missing)} files are left out:"))
+        lines += [("", f"{path}: {cause}") for path, cause in list(missing.items())[:MAX_NAMED]]
+        if len(missing) > MAX_NAMED:
+            lines.append(("", f"and {len(missing) - MAX_NAMED} more: see status.json"))
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, NonFinite) and callback.skipped:
+            steps = ", ".join(map(str, callback.skipped[:MAX_NAMED]))
+            lines.append(("skip", f"{len(callback.skipped)} steps were NaN or infinite and left out: batches {steps}"))
+    return lines
+
+
+# ---- resuming where files have gone since ---------------------------------------------------------------------------
+
+
+def save_manifest(manifest: Manifest, path: Path) -> None:
+    """The data set as the run began with it."""
+    with tempfile.TemporaryDirectory() as folder, replacing(path) as temporary:
+        manifest.write(Path(folder, "manifest.tsv"))
+        temporary.write_bytes(gzip.compress(Path(folder, "manifest.tsv").read_bytes(), mtime=0))
+
+
+def read_manifest(path: Path) -> Manifest | None:
+    """None where it is missing or damaged."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "manifest.tsv").write_bytes(gzip.decompress(path.read_bytes()))
+            return Manifest.read(Path(folder, "manifest.tsv"))
+    except (OSError, EOFError, ValueError, BadRequest):
+        return None
+
+
+def recall_data(data: VideoDataModule, run: RunFolder) -> None:
+    """Where nothing has changed but files that cannot be read any more, and so many may be missing: go on with the
+    samples as they were numbered. Where more has changed, the data module will refuse to resume."""
+    before = read_manifest(run.manifest)
+    if before is None or before.fingerprint == data.fingerprint:
+        return
+    then, now = _samples(before), _samples(data.manifest)
+    lost = {path for _, path, *_ in then - now}
+    if not now - then and len({*lost, *before.unreadable}) <= data.max_unreadable:
+        data.use(replace(before, root=data.manifest.root))
+
+
+def _samples(manifest: Manifest) -> set[tuple]:
+    """The readable ones."""
+    readable = np.flatnonzero([not error for error in manifest["error"]])
+    return {tuple(str(manifest[name][int(i)]) for name in SAME) for i in readable}
