@@ -7,13 +7,15 @@ import shlex
 import sys
 import time
 import warnings
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+import videxp
 from videxp import config
 from videxp.errors import BadRequest, VidexpError
-from videxp.secret_values import ScrubbingFormatter
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from videxp.data import VideoDataModule
     from videxp.experiment import Experiment
     from videxp.runs.folder import RunFolder
+    from videxp.runs.signals import Signals
+    from videxp.runs.supervision import RanksFailed, Supervisor
 
 SUMMARY = "RECIPE [overrides]        train and test; the run folder holds everything"
 USAGE = """usage: videxp train RECIPE [key=value ...] [--cfg job] [--info] [...]
@@ -31,13 +35,26 @@ RECIPE is a name from `videxp list recipes` or the path of a YAML file. Override
   videxp train classification/moving_digits --cfg job        print the composed config, run nothing
   videxp train classification/moving_digits hydra.run.dir=runs/mine"""
 
+# Not `-m videxp.cli`, which would put the current folder first on the path: there, a json.py would hide Python's.
+START_A_RANK = [
+    sys.executable,
+    "-c",
+    f"""import sys
+sys.path[0] or sys.path.pop(0)
+sys.path.append({str(Path(videxp.__file__).parents[1])!r})
+from videxp.cli import main
+sys.exit(main())""",
+    "train",
+    "--rank",
+]
+
 
 def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)
         return 0 if arguments else 2
-    if arguments[0] == "--resolved":  # how the other ranks of a DDP run are started
-        return _join(Path(arguments[1]), checkpoint=Path(arguments[2]) if len(arguments) > 2 else None)
+    if arguments[0] == "--rank":  # how the supervisor of a DDP run starts each of them
+        return _be_a_rank(Request(**json.loads(arguments[1])))
     recipe, *rest = arguments
     if recipe.startswith("-"):
         raise BadRequest(f"the recipe comes first, got {recipe}: videxp train RECIPE {recipe} ...")
@@ -52,11 +69,16 @@ def main(arguments: list[str]) -> int:
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for, as it is told on the terminal and in the records."""
+    """What was asked for, as it is told on the terminal and in the records, and where the run begins."""
 
+    run_dir: str
     recipe: str
     command: str
     started: float
+    """Seconds since the epoch."""
+    resuming: bool = False
+    checkpoint: str | None = None
+    """Where it goes on; None: from the beginning."""
 
 
 def run_again(composed: "config.Composed", *, command: str) -> int:
@@ -69,113 +91,174 @@ def _train(composed: "config.Composed", *, command: str = "") -> int:
 
     if not command:
         command = shlex.join(["videxp", "train", composed.recipe, *config.redacted_overrides(composed.overrides)])
-    request = Request(composed.recipe, command, started=time.perf_counter())
+    request = Request(composed.run_dir, composed.recipe, command, started=time.time())
     run = RunFolder(Path(composed.run_dir))
     if composed.cfg.run.resume == "auto" and run.config.exists():
         from videxp.commands.resume import resume
 
         return resume(run, wanted=composed.cfg)
-    return carry_out(composed.cfg, run, request, overrides=composed.overrides)
+    return carry_out(composed.cfg, request, overrides=composed.overrides)
 
 
-def carry_out(
-    cfg: "DictConfig", run: "RunFolder", request: Request, *, overrides: list[str] | None = None, resuming: bool = False
-) -> int:
-    """Prepare the data, train from the beginning or from the run's newest whole checkpoint, test."""
+def carry_out(cfg: "DictConfig", request: Request, *, overrides: list[str] | None = None) -> int:
+    """Take the run folder, prepare the data, train and test here or in ranks, and write down how it ended."""
+    from videxp.runs.folder import RunFolder
+    from videxp.runs.signals import Signals
+    from videxp.runs.supervision import Supervisor
+
+    run = RunFolder(Path(request.run_dir))
+    if not request.resuming and is_rank_zero():
+        run.create()
+    lock = run.claim() if is_rank_zero() else None  # held by this name until the end
+    supervisor = Supervisor()
+    try:
+        with Signals(at_once=partial(_end_at_once, run, supervisor)) as signals, supervisor:
+            _carry_out(cfg, run, request, overrides or [], signals=signals, supervisor=supervisor)
+    except BaseException as error:
+        return _ended(run, error)
+    finally:
+        del lock
+    return 0
+
+
+def _carry_out(
+    cfg: "DictConfig",
+    run: "RunFolder",
+    request: Request,
+    overrides: list[str],
+    *,
+    signals: "Signals",
+    supervisor: "Supervisor",
+) -> None:
     from rich.console import Console
 
-    rank_zero = _global_rank() == 0
-    console = Console(highlight=False, quiet=not rank_zero)
+    from videxp.experiment import ranks_to_start
+
+    console = Console(highlight=False, quiet=not is_rank_zero())
     console.print(f"[bold]{request.recipe}[/]")
-    quiet_libraries()
-    datamodule = config.build(cfg.dataset)
-    datamodule.prepare()
-    if rank_zero and not resuming:
-        run.create()
-        config.save_resolved(cfg, run.config)
-        config.save_overrides(overrides or [], run.overrides)
-    lock = run.claim() if rank_zero else None  # held by this name until the end
-    checkpoint = _go_on(run, console, rank_zero=rank_zero) if resuming else None
-    if rank_zero:
+    if is_rank_zero():
+        if not request.resuming:
+            config.save_resolved(cfg, run.config)
+            config.save_overrides(overrides, run.overrides)
         run.set_state("running")
-        # Lightning starts the other ranks of this machine with our own arguments; they must not compose again.
-        sys.argv[1:] = ["train", "--resolved", str(run.config.resolve()), *([str(checkpoint)] if checkpoint else [])]
-    status = _fit_and_test(cfg, run, console, datamodule, request, checkpoint=checkpoint, resuming=resuming)
-    del lock
-    return status
+    quiet_libraries()
+    datamodule = _prepared_data(cfg, run, new=not request.resuming)
+    if request.resuming:
+        request = replace(request, checkpoint=_go_on(run, console))
+    ranks, environment = ranks_to_start(cfg, root=run.path)
+    if ranks < 2:
+        _train_and_test(cfg, run, console, datamodule, request=request, signals=signals)
+        return
+    supervisor.run(
+        [*START_A_RANK, json.dumps(vars(request))],
+        content=config.with_secrets(cfg),
+        environment={**os.environ, **environment},
+        ranks=ranks,
+        timeout_seconds=cfg.hardware.timeout_seconds,
+        signals=signals,
+    )
 
 
-def _go_on(run: "RunFolder", console: "Console", *, rank_zero: bool) -> Path | None:
+def _prepared_data(cfg: "DictConfig", run: "RunFolder", *, new: bool) -> "VideoDataModule":
+    """A request that is refused here leaves no run folder behind."""
+    try:
+        datamodule = config.build(cfg.dataset)
+        datamodule.prepare()
+    except BadRequest:
+        if new and is_rank_zero():
+            run.discard()
+        raise
+    return datamodule
+
+
+def _go_on(run: "RunFolder", console: "Console") -> str | None:
     """Choose the checkpoint, and put the run folder into the state that it had then."""
     from videxp.runs.metrics_file import keep_rows
     from videxp.runs.newest import newest_checkpoint, restore_last
 
     start = newest_checkpoint(run)
-    if rank_zero:
+    if is_rank_zero():
         run.sweep()
         start = start and restore_last(run, start)
         keep_rows(run.metrics, start.rows if start else 0)
         where = f"goes on after batch {start.step:,} ({start.path})" if start else "begins anew: it has no checkpoint"
         console.print(f"  [dim]{'resume':<7}[/]{run.path} {where}", soft_wrap=True)
-    return start.path if start else None
+    return str(start.path) if start else None
 
 
-def _join(resolved: Path, *, checkpoint: Path | None) -> int:
-    """Another rank of a run whose config is resolved and whose data is prepared."""
+def _be_a_rank(request: Request) -> int:
+    """One of a DDP run's processes: its config comes through standard input, its data is prepared."""
     from rich.console import Console
 
     from videxp.runs.folder import RunFolder
+    from videxp.runs.signals import Interrupted, Signals
+    from videxp.runs.supervision import be_supervised, report
 
-    cfg = config.load_resolved(resolved)
-    quiet_libraries()
-    datamodule = config.build(cfg.dataset)
-    datamodule.prepare()
-    request = Request(recipe="", command="", started=0.0)  # rank 0 writes the records
-    run = RunFolder(resolved.parent)
-    return _fit_and_test(cfg, run, Console(quiet=True), datamodule, request, checkpoint=checkpoint)
+    be_supervised()
+    run = RunFolder(Path(request.run_dir))
+    try:
+        with Signals(at_once=lambda: None, say=False) as signals:
+            cfg = config.load_resolved("/dev/stdin")
+            quiet_libraries()
+            datamodule = _prepared_data(cfg, run, new=False)
+            console = Console(highlight=False, quiet=not is_rank_zero())
+            _train_and_test(cfg, run, console, datamodule, request=request, signals=signals)
+    except Interrupted as interruption:
+        return interruption.exit_status
+    except BaseException as error:
+        report(error)
+        sys.stdout.flush()
+        os._exit(1)  # at once: taking a process group apart would wait for the others
+    return 0
 
 
-def _fit_and_test(
+def _train_and_test(
     cfg: "DictConfig",
     run: "RunFolder",
     console: "Console",
     datamodule: "VideoDataModule",
-    request: Request,
     *,
-    checkpoint: Path | None = None,
-    resuming: bool = False,
-) -> int:
+    request: Request,
+    signals: "Signals",
+) -> None:
     from videxp.experiment import build_callbacks, build_experiment, build_loggers
+    from videxp.runs.log_file import LogFile
+    from videxp.runs.loops import leave_signals_alone
     from videxp.runs.provenance import finish_provenance
+    from videxp.runs.signals import Interrupted
+    from videxp.runs.stopping import StopOnSignal
+    from videxp.runs.supervision import report, under_supervision
 
-    rank_zero = _global_rank() == 0
-    if rank_zero:
-        _log_to(run.log)
-    try:
-        experiment = build_experiment(
-            cfg,
-            datamodule,
-            root=run.path,
-            loggers=build_loggers(cfg, run),
-            callbacks=build_callbacks(cfg, run, console),
-        )
-        if rank_zero:
-            _announce(cfg, run, experiment, console, request, resuming=resuming)
-        test_metrics = fit_and_test(experiment, run, checkpoint=checkpoint)
-    except BaseException as error:
-        if rank_zero:
-            logging.getLogger("videxp").exception("failed")
-            _close_loggers(locals().get("experiment"), summary={}, exit_code=1)
-        return _failed(run, error, rank_zero=rank_zero)
-    if rank_zero:
-        _close_loggers(experiment, summary=test_metrics, exit_code=0)
-        finish_provenance(run, state="finished")
-        run.set_state("finished")
-        _report(run, experiment, test_metrics, console, seconds=time.perf_counter() - request.started)
-    return 0
+    experiment = None
+    with LogFile(run.log) if is_rank_zero() else nullcontext() as log_file:
+        try:
+            callbacks = [*build_callbacks(cfg, run, console), StopOnSignal(signals)]
+            loggers = build_loggers(cfg, run)
+            experiment = build_experiment(cfg, datamodule, root=run.path, loggers=loggers, callbacks=callbacks)
+            leave_signals_alone(experiment.trainer)
+            if is_rank_zero():
+                _announce(cfg, run, experiment, console, request)
+            with signals.held():
+                test_metrics = fit_and_test(experiment, run, checkpoint=request.checkpoint)
+        except BaseException as error:
+            if under_supervision() and not isinstance(error, Interrupted):
+                report(error)  # before all that could take its time
+            if is_rank_zero():
+                _note(error)
+                _close_loggers(experiment, summary={}, exit_code=getattr(error, "exit_status", 1))
+            raise
+        if is_rank_zero():
+            _close_loggers(experiment, summary=test_metrics, exit_code=0)
+            finish_provenance(run, state="finished")
+            if log_file is not None:
+                log_file.refuse_if_incomplete()
+            run.set_state("finished")
+            _report(run, experiment, test_metrics, console, seconds=time.time() - request.started)
 
 
-def fit_and_test(experiment: "Experiment", run: "RunFolder", *, checkpoint: Path | None = None) -> dict[str, float]:
+def fit_and_test(
+    experiment: "Experiment", run: "RunFolder", *, checkpoint: Path | str | None = None
+) -> dict[str, float]:
     """Train, on from `checkpoint` if given, then test the best weights; returns the test metrics."""
     from videxp.experiment import load_weights
 
@@ -187,21 +270,57 @@ def fit_and_test(experiment: "Experiment", run: "RunFolder", *, checkpoint: Path
     return {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
 
 
-def _failed(run: "RunFolder", error: BaseException, *, rank_zero: bool) -> int:
-    """Write the state; interruptions have the shell's exit status, errors go on to the command line's door."""
-    from pytorch_lightning.utilities.exceptions import SIGTERMException
+# ---- how it ended ------------------------------------------------------------------------------------------------
 
+
+def _ended(run: "RunFolder", error: BaseException) -> int:
+    """Write the state; an interruption has the shell's exit status, errors go on to the command line's door."""
+    from videxp.runs.signals import Interrupted
+    from videxp.runs.supervision import RanksFailed
+
+    if not isinstance(error, Interrupted | KeyboardInterrupt):
+        if is_rank_zero() and run.config.exists():
+            if isinstance(error, RanksFailed):
+                _note_ranks(run, error)
+            name = "" if isinstance(error, RanksFailed) else f"{type(error).__name__}: "
+            _write_state(run, "failed", cause=" ".join(f"{name}{error}".split())[:1000])
+        raise error
+    if is_rank_zero():
+        _write_state(run, "interrupted")
+        print(f"videxp: interrupted; videxp resume {run.path} goes on", file=sys.stderr)
+    return error.exit_status if isinstance(error, Interrupted) else 130
+
+
+def _write_state(run: "RunFolder", state: Literal["failed", "interrupted"], *, cause: str | None = None) -> None:
     from videxp.runs.provenance import finish_provenance
 
-    interrupted = isinstance(error, KeyboardInterrupt | SIGTERMException | SystemExit)
-    if rank_zero:
-        cause = None if interrupted else " ".join(f"{type(error).__name__}: {error}".split())[:1000]
-        run.set_state("interrupted" if interrupted else "failed", cause=cause)
-        finish_provenance(run, state="interrupted" if interrupted else "failed")
-    if not interrupted:
-        raise error
-    print(f"videxp: interrupted; videxp resume {run.path} goes on", file=sys.stderr)
-    return 143 if isinstance(error, SIGTERMException) else 130
+    try:
+        run.set_state(state, cause=cause)
+        finish_provenance(run, state=state)
+    except OSError as error:  # a full disk
+        print(f"videxp: {run.state} could not be written ({error.strerror}): the run {state}", file=sys.stderr)
+
+
+def _note(error: BaseException) -> None:
+    logging.getLogger("videxp").error(f"ended by {type(error).__name__}", exc_info=error)
+
+
+def _note_ranks(run: "RunFolder", error: "RanksFailed") -> None:
+    from videxp.runs.log_file import LogFile
+
+    try:
+        with LogFile(run.log):
+            logging.getLogger("videxp").error(f"{error}\n{error.details}")
+    except OSError:
+        pass  # the terminal says the same
+
+
+def _end_at_once(run: "RunFolder", supervisor: "Supervisor") -> None:
+    """A second signal: no checkpoint, nothing is waited for."""
+    supervisor.end()
+    if is_rank_zero():
+        _write_state(run, "interrupted")
+        print(f"videxp: ended at once; videxp resume {run.path} goes on", file=sys.stderr, flush=True)
 
 
 # ---- what the terminal shows -------------------------------------------------------------------------------------
@@ -213,8 +332,6 @@ def _announce(
     experiment: "Experiment",
     console: "Console",
     request: Request,
-    *,
-    resuming: bool,
 ) -> None:
     """What is run, and where; and the same facts into provenance.json and the loggers."""
     from videxp.models.summary import count_parameters, gmacs
@@ -245,7 +362,7 @@ def _announce(
         decoder=data.decoder,
         manifest=data.manifest,
     )
-    before = json.loads(run.provenance.read_text()) if resuming and run.provenance.exists() else None
+    before = json.loads(run.provenance.read_text()) if request.resuming and run.provenance.exists() else None
     save_samples(data.manifest, run.data)
     for logger in trainer.loggers:
         if isinstance(logger, WandbRun):
@@ -334,20 +451,12 @@ def quiet_libraries() -> None:
     warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric|torchmetrics)\b.*")
 
 
-def _log_to(path: Path) -> None:
-    handler = logging.FileHandler(path)
-    handler.setFormatter(ScrubbingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.getLogger().addHandler(handler)
-    logging.getLogger("videxp").setLevel(logging.INFO)
-    logging.captureWarnings(True)
-
-
-def _global_rank() -> int:
-    """This process's rank as its launcher says; 0 for the process that a person started."""
-    for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"):
+def is_rank_zero() -> bool:
+    """Whether this process, as its launcher counts, is the first of the run; so is the one that a person started."""
+    for name in ("RANK", "SLURM_PROCID"):
         if name in os.environ:
-            return int(os.environ[name])
-    return 0
+            return int(os.environ[name]) == 0
+    return all(int(os.environ.get(name, "0")) == 0 for name in ("NODE_RANK", "LOCAL_RANK"))
 
 
 __all__ = ["SUMMARY", "VidexpError", "fit_and_test", "main"]
