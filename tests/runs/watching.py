@@ -2,6 +2,7 @@
 
 import os
 import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,3 +25,11 @@ class Watch(Callback):
     def on_validation_batch_start(self, *_: Any) -> None:
         torch.rand(3)
         random.random()
+
+
+class Sleep(Callback):
+    """The third step takes ten seconds."""
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, i: int) -> None:
+        if i == 2:
+            time.sleep(10)

@@ -111,13 +111,14 @@ def carry_out(cfg: "DictConfig", request: Request, *, overrides: list[str] | Non
         run.create()
     lock = run.claim() if is_rank_zero() else None  # held by this name until the end
     supervisor = Supervisor()
-    try:
-        with Signals(at_once=partial(_end_at_once, run, supervisor)) as signals, supervisor:
-            _carry_out(cfg, run, request, overrides or [], signals=signals, supervisor=supervisor)
-    except BaseException as error:
-        return _ended(run, error)
-    finally:
-        del lock
+    with Signals(at_once=partial(_end_at_once, run, supervisor)) as signals:
+        try:
+            with supervisor:
+                _carry_out(cfg, run, request, overrides or [], signals=signals, supervisor=supervisor)
+        except BaseException as error:
+            return _ended(run, error)
+        finally:
+            del lock
     return 0
 
 

@@ -10,12 +10,13 @@ that then say nothing are the ones that hang; SIGABRT makes them write their sta
 import faulthandler
 import json
 import os
+import re
 import signal
-import subprocess
 import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from subprocess import PIPE, Popen
 from typing import Any
 
 from videxp.errors import VidexpError
@@ -28,7 +29,10 @@ SILENT_SECONDS = (
 )
 CLOSING_SECONDS = 11  # ... until ranks that said why they end must be gone: they close their loggers
 DUMP_SECONDS = 1.5
+INTERRUPTED = Interrupted(signal.SIGTERM).exit_status
 MAX_TRACEBACK = 20_000  # a pipe holds 64 KiB
+
+ECHO = re.compile(r"gloo/|NCCL|TCPStore|pair closure|[Cc]onnection (closed|reset) by peer|Timed out waiting")
 
 
 class RanksFailed(VidexpError):
@@ -71,8 +75,7 @@ def _is_echo(error: BaseException) -> bool:
     """Whether it only says that another rank is gone or does not come, as gloo, NCCL and the store do."""
     import torch.distributed
 
-    text = str(error)
-    return isinstance(error, torch.distributed.DistError) or any(word in text for word in ("gloo/", "NCCL", "TCPStore"))
+    return isinstance(error, torch.distributed.DistError) or ECHO.search(str(error)) is not None
 
 
 # ---- in the supervisor -----------------------------------------------------------------------------------------------
@@ -83,7 +86,7 @@ class Rank:
     """A process and what it has said: lines of JSON, and stacks in words."""
 
     number: int
-    process: subprocess.Popen
+    process: Popen
     pipe: int
     said: bytes = b""
     aborted: bool = field(default=False)
@@ -170,6 +173,8 @@ class Supervisor:
         if any(rank.status for rank in self.ranks):
             if signals.received is not None:
                 raise Interrupted(signals.received)
+            if all(rank.status == INTERRUPTED for rank in self.ranks):  # somebody told a rank rather than the run
+                raise Interrupted(signal.SIGTERM)
             raise failure(self.ranks, timeout_seconds=timeout_seconds)
 
     def _end_late_ones(self, seconds: float, *, orderly: bool) -> None:
@@ -188,10 +193,10 @@ class Supervisor:
 def _start(command: Sequence[str], content: str, environment: dict[str, str], number: int) -> Rank:
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
-    process = subprocess.Popen(
+    process = Popen(
         command,
         env={**environment, REPORT_FD: str(writing), PARENT: str(os.getpid())},
-        stdin=subprocess.PIPE,
+        stdin=PIPE,
         pass_fds=[writing],
         start_new_session=True,
         text=True,
