@@ -22,8 +22,8 @@ KILLED = -signal.SIGKILL
 
 @dataclass(frozen=True)
 class Kill:
-    """When a child ends itself. `at`: "time" (after `amount` seconds), or before the `nth` batch, validation batch, test
-    batch or row, or in the `nth` write of a checkpoint, of which the share `amount` is on disk.
+    """When a child ends itself. `at`: "time" (after `amount` seconds), or before the `nth` batch, validation batch,
+    test batch or row, or in the `nth` write of a checkpoint, of which the share `amount` is on disk.
 
     how: a signal to itself, "group TERM" to its group, "exit", "raise", "hang"; `again_seconds`: once more after that.
     """

@@ -143,7 +143,9 @@ except Interrupted as error:
 
 
 def started(mode: str) -> subprocess.Popen[str]:
-    process = subprocess.Popen([sys.executable, "-c", PLAIN, mode], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", PLAIN, mode], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
     return process
 

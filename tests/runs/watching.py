@@ -30,6 +30,8 @@ class Watch(Callback):
 class Sleep(Callback):
     """The third step takes ten seconds."""
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, i: int) -> None:
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, i: int
+    ) -> None:
         if i == 2:
             time.sleep(10)

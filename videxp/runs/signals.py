@@ -63,7 +63,9 @@ class Signals:
         return self
 
     def __exit__(self, *_: Any) -> None:
-        if self._before and self.received is None:  # otherwise the process is about to end; a late twin must not kill it
+        if (
+            self._before and self.received is None
+        ):  # otherwise the process is about to end; a late twin must not kill it
             signal.set_wakeup_fd(self._wakeup)
             for number, handler in self._before.items():
                 signal.signal(number, handler)
