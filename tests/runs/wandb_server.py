@@ -18,6 +18,7 @@ class Server:
         self.queries: list[str] = []
         self.lost_after: int | None = None  # rows beyond this are answered, and not kept: a kill on their way
         self.url = ""
+        self.fault_when_streaming = ""  # the fault that begins when the first rows come
         self.fault = ""  # from then on: "hang" accepts and never answers, "500" answers that, "drop" closes connections
 
     def rows(self, run_id: str) -> list[dict[str, Any]]:
@@ -91,9 +92,11 @@ def serving() -> Iterator[Server]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            stream = re.match(r"/files/[^/]+/[^/]+/([^/]+)/file_stream", self.path)
+            if stream and server.fault_when_streaming:
+                server.fault = server.fault_when_streaming
             if server.fault:  # what comes now is not kept
                 return self._answer({})
-            stream = re.match(r"/files/[^/]+/[^/]+/([^/]+)/file_stream", self.path)
             if stream:
                 server.file_stream(stream[1], json.loads(content).get("files") or {})
                 self._answer({"exitcode": None, "limits": {}})
