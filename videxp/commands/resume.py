@@ -32,7 +32,7 @@ def resume(run: "RunFolder", *, wanted: "DictConfig | None" = None) -> int:
 
     Raises BadRequest if the run's config is not `wanted`, or if a process is training there.
     """
-    from videxp.commands.train import Request, carry_out
+    from videxp.training import Request, carry_out
 
     cfg = config.load_resolved(run.config)
     if wanted is not None:
