@@ -9,7 +9,7 @@ import torch
 from omegaconf import DictConfig
 from pytorch_lightning import Callback, Trainer, seed_everything
 from pytorch_lightning.callbacks import Checkpoint as LightningCheckpoint
-from pytorch_lightning.loggers import Logger
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.strategies import FSDPStrategy, Strategy
 from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 from rich.console import Console
@@ -103,9 +103,13 @@ def ranks_to_start(cfg: DictConfig, *, root: Path) -> tuple[int, dict[str, str]]
     }
 
 
-def build_loggers(cfg: DictConfig, run: RunFolder) -> list[Logger]:
-    """metrics.csv always; others by config."""
-    return [MetricsFile(run.metrics), *(build(node, save_dir=str(run.path)) for node in cfg.logger.values())]
+def build_loggers(cfg: DictConfig, run: RunFolder, *, after_step: int = 0) -> list[Logger]:
+    """metrics.csv always; others by config. What was logged after `after_step` (batches) will be logged again."""
+    loggers: list[Logger] = [build(node, save_dir=str(run.path)) for node in cfg.logger.values()]
+    for logger in loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger._kwargs["purge_step"] = after_step + 1  # TensorBoard hides older events from there on
+    return [MetricsFile(run.metrics), *loggers]
 
 
 def build_callbacks(cfg: DictConfig, run: RunFolder, console: Console) -> list[Callback]:

@@ -51,6 +51,8 @@ class Request:
     resuming: bool = False
     checkpoint: str | None = None
     """Where it goes on; None: from the beginning."""
+    step: int = 0
+    """Batches that are done there."""
 
 
 def carry_out(cfg: "DictConfig", request: Request, *, overrides: list[str] | None = None) -> int:
@@ -99,7 +101,7 @@ def _carry_out(
     quiet_libraries()
     datamodule = _prepared_data(cfg, run, new=not request.resuming)
     if request.resuming:
-        request = replace(request, checkpoint=_go_on(run, console))
+        request = _go_on(run, request, console)
     ranks, environment = ranks_to_start(cfg, root=run.path)
     if ranks < 2:
         _train_and_test(cfg, run, console, datamodule, request=request, signals=signals)
@@ -126,7 +128,7 @@ def _prepared_data(cfg: "DictConfig", run: "RunFolder", *, new: bool) -> "VideoD
     return datamodule
 
 
-def _go_on(run: "RunFolder", console: "Console") -> str | None:
+def _go_on(run: "RunFolder", request: Request, console: "Console") -> Request:
     """Choose the checkpoint, and put the run folder into the state that it had then."""
     from videxp.runs.metrics_file import keep_rows
     from videxp.runs.newest import newest_checkpoint, restore_last
@@ -138,7 +140,7 @@ def _go_on(run: "RunFolder", console: "Console") -> str | None:
         keep_rows(run.metrics, start.rows if start else 0)
         where = f"goes on after batch {start.step:,} ({start.path})" if start else "begins anew: it has no checkpoint"
         console.print(f"  [dim]{'resume':<7}[/]{run.path} {where}", soft_wrap=True)
-    return str(start.path) if start else None
+    return replace(request, checkpoint=str(start.path), step=start.step) if start else request
 
 
 def be_a_rank(request: Request) -> int:
@@ -190,7 +192,7 @@ def _train_and_test(
     with LogFile(run.log) if is_rank_zero() else nullcontext() as log_file:
         try:
             callbacks = [*build_callbacks(cfg, run, console), StopOnSignal(signals)]
-            loggers = build_loggers(cfg, run)
+            loggers = build_loggers(cfg, run, after_step=request.step)
             experiment = build_experiment(cfg, datamodule, root=run.path, loggers=loggers, callbacks=callbacks)
             leave_signals_alone(experiment.trainer)
             if is_rank_zero():

@@ -265,6 +265,7 @@ def _signal(group: str, name: str) -> None:
 def _arm(kill: Kill) -> None:
     import torch
 
+    from videxp.data import VideoDataModule
     from videxp.runs.metrics_file import MetricsFile
     from videxp.tasks import VideoTask
 
@@ -288,6 +289,7 @@ def _arm(kill: Kill) -> None:
             "batch": (VideoTask, "on_train_batch_start"),
             "validation": (VideoTask, "validation_step"),
             "test": (VideoTask, "test_step"),
+            "preparation": (VideoDataModule, "prepare"),
             "row": (MetricsFile, "log_metrics"),
         }[kill.at]
         original = getattr(owner, name)

@@ -75,6 +75,16 @@ def test_in_a_test_the_trained_weights_stay_and_a_resumed_run_tests(nursery: Nur
 
 
 @pytest.mark.slow
+def test_in_preparation_there_is_a_run_folder_to_go_on_in(nursery: Nursery, ward: Path):
+    run = interrupted(nursery, ward, Kill("preparation", how="INT"), run="early-signal", status=130)
+    assert not (run / "checkpoints").exists()
+    statuses, printed = nursery.run("resume", str(run), cwd=ward)
+    assert statuses == [0], printed
+    assert "begins anew: it has no checkpoint" in printed
+    assert state(run) == "finished"
+
+
+@pytest.mark.slow
 def test_accumulated_gradients_are_used_first(nursery: Nursery, ward: Path):
     run = interrupted(
         nursery, ward, Kill("batch", nth=3, how="TERM"), "trainer.accumulate_grad_batches=2", run="accumulated"
