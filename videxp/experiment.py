@@ -8,8 +8,10 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 from pytorch_lightning import Callback, Trainer, seed_everything
-from pytorch_lightning.loggers import Logger
+from pytorch_lightning.callbacks import Checkpoint as LightningCheckpoint
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.strategies import FSDPStrategy, Strategy
+from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 from rich.console import Console
 
 from videxp.config import build
@@ -80,13 +82,36 @@ def build_trainer(cfg: DictConfig, *, root: Path, loggers: list[Logger], callbac
         default_root_dir=str(root),
         enable_progress_bar=False,
         enable_model_summary=False,
-        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
+        enable_checkpointing=any(isinstance(callback, LightningCheckpoint) for callback in callbacks),
     )
 
 
-def build_loggers(cfg: DictConfig, run: RunFolder) -> list[Logger]:
-    """metrics.csv always; others by config."""
-    return [MetricsFile(run.metrics), *(build(node, save_dir=str(run.path)) for node in cfg.logger.values())]
+def ranks_to_start(cfg: DictConfig, *, root: Path) -> tuple[int, dict[str, str]]:
+    """(processes that this machine needs, what they must find in their environment); 1 where a launcher (Slurm,
+
+    torchrun) started them already. Asked of a trainer, because nobody else knows all launchers and kinds of devices.
+    """
+    strategy = build_trainer(cfg, root=root, loggers=[], callbacks=[]).strategy
+    if not isinstance(strategy.launcher, _SubprocessScriptLauncher):
+        return 1, {}
+    launcher, cluster = strategy.launcher, strategy.launcher.cluster_environment
+    if cluster.creates_processes_externally:
+        return 1, {}
+    return launcher.num_processes, {
+        "MASTER_ADDR": cluster.main_address,
+        "MASTER_PORT": str(cluster.main_port),
+        "NODE_RANK": str(cluster.node_rank()),
+        "WORLD_SIZE": str(launcher.num_processes * launcher.num_nodes),
+    }
+
+
+def build_loggers(cfg: DictConfig, run: RunFolder, *, after_step: int = 0) -> list[Logger]:
+    """metrics.csv always; others by config. What was logged after `after_step` (batches) will be logged again."""
+    loggers: list[Logger] = [build(node, save_dir=str(run.path)) for node in cfg.logger.values()]
+    for logger in loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger._kwargs["purge_step"] = after_step + 1  # TensorBoard hides older events from there on
+    return [MetricsFile(run.metrics), *loggers]
 
 
 def build_callbacks(cfg: DictConfig, run: RunFolder, console: Console) -> list[Callback]:

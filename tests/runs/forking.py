@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,13 +22,18 @@ KILLED = -signal.SIGKILL
 
 @dataclass(frozen=True)
 class Kill:
-    """When a child ends itself. `at`: "time" (after `amount` seconds), or before the `nth` batch, validation batch or
-    row, or in the `nth` write of a checkpoint, of which the share `amount` is on disk."""
+    """When a child ends itself. `at`: "time" (after `amount` seconds), or before the `nth` batch, validation batch,
+    test batch or row, or in the `nth` write of a checkpoint, of which the share `amount` is on disk.
+
+    how: a signal to itself, "group TERM" to its group, "exit", "raise", "hang"; `again_seconds`: once more after that.
+    """
 
     at: str
     nth: int = 1
     amount: float = 0.5
     rank: int = 0
+    how: str = "KILL"
+    again_seconds: float | None = None
 
 
 @dataclass
@@ -49,15 +55,25 @@ class Nursery:
         )
 
     def run(
-        self, *arguments: str, cwd: Path, kill: Kill | None = None, ranks: int = 1, **environment: str
+        self,
+        *arguments: str,
+        cwd: Path,
+        kill: Kill | None = None,
+        ranks: int = 1,
+        supervised: bool = False,
+        **environment: str,
     ) -> tuple[list[int], str]:
-        """`videxp ARGUMENTS` on so many ranks -> (exit status of each rank, what was printed)."""
+        """`videxp ARGUMENTS` on so many ranks -> (exit status of each rank, what was printed).
+
+        supervised: the ranks are started by videxp (forked, too), and `kill` is for one of them.
+        """
         assert self.process.stdin is not None and self.process.stdout is not None
         request = {
             "arguments": arguments,
             "cwd": str(cwd),
             "kill": kill and vars(kill),
             "ranks": ranks,
+            "supervised": supervised,
             "environment": {**_environment(cwd), **environment},
         }
         self.process.stdin.write(json.dumps(request) + "\n")
@@ -138,8 +154,13 @@ def _fork(request: dict[str, Any], *, rank: int, port: str) -> int:
         printed = os.open("printed.txt", os.O_WRONLY | os.O_APPEND)
         os.dup2(printed, 1)
         os.dup2(printed, 2)
-        if request["kill"] and rank == request["kill"].pop("rank"):
-            _arm(Kill(**request["kill"]))
+        kill = Kill(**request["kill"]) if request["kill"] else None
+        if kill is not None and kill.how.startswith("group"):
+            os.setpgid(0, 0)
+        if request["supervised"]:
+            _fork_ranks(kill)
+        elif kill is not None and rank == kill.rank:
+            _arm(kill)
         _leave_out_what_no_result_depends_on()
         from videxp.cli import main
 
@@ -161,18 +182,90 @@ def _leave_out_what_no_result_depends_on() -> None:
     provenance.environment = dict  # type: ignore[assignment]
 
 
-def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+def _fork_ranks(kill: Kill | None) -> None:
+    """The supervisor's ranks are forked from it, where it would start Python anew for each."""
+    from videxp.runs import supervision
+
+    class Forked:
+        """As much of `subprocess.Popen` as the supervisor uses."""
+
+        def __init__(self, command: list[str], *, env: dict[str, str], **_: Any) -> None:
+            reading, writing = os.pipe()
+            self.returncode: int | None = None
+            self.stdin = os.fdopen(writing, "w")
+            self.pid = os.fork()
+            if self.pid == 0:
+                status = 1
+                try:
+                    os.dup2(reading, 0)
+                    os.close(writing)
+                    os.environ.update(env)
+                    if kill is not None and int(env["LOCAL_RANK"]) == kill.rank:
+                        _arm(kill)
+                    from videxp.cli import main
+
+                    status = main(command[3:])
+                except BaseException:
+                    traceback.print_exc()
+                finally:
+                    sys.stdout.flush()
+                    sys.stderr.flush()
+                    os._exit(status)
+            os.close(reading)
+
+        def poll(self) -> int | None:
+            return self._waited(os.WNOHANG)
+
+        def wait(self) -> int | None:
+            return self._waited(0)
+
+        def _waited(self, flags: int) -> int | None:
+            if self.returncode is None:
+                pid, status = os.waitpid(self.pid, flags)
+                if pid:
+                    self.returncode = os.waitstatus_to_exitcode(status)
+            return self.returncode
+
+        def send_signal(self, signum: int) -> None:
+            if self.poll() is None:
+                os.kill(self.pid, signum)
+
+    supervision.Popen = Forked  # type: ignore[misc, assignment]
+
+
+def _end(kill: Kill) -> None:
+    group, _, name = kill.how.rpartition(" ")
+    Path("fault.txt").write_text(str(time.monotonic()))
+    if name == "exit":
+        os._exit(3)
+    if name == "raise":
+        raise RuntimeError("boom")
+    if name == "hang":
+        time.sleep(1000)
+    _signal(group, name)
+    if kill.again_seconds is not None:
+        timer = threading.Timer(kill.again_seconds, _signal, [group, name])
+        timer.daemon = True
+        timer.start()
+
+
+def _signal(group: str, name: str) -> None:
+    signum = signal.Signals[f"SIG{name}"]
+    if group:
+        os.killpg(0, signum)
+    else:
+        os.kill(os.getpid(), signum)
 
 
 def _arm(kill: Kill) -> None:
     import torch
 
+    from videxp.data import VideoDataModule
     from videxp.runs.metrics_file import MetricsFile
     from videxp.tasks import VideoTask
 
     if kill.at == "time":
-        timer = threading.Timer(kill.amount, _die)
+        timer = threading.Timer(kill.amount, _end, [kill])
         timer.daemon = True
         timer.start()
     elif kill.at == "save":
@@ -183,17 +276,24 @@ def _arm(kill: Kill) -> None:
             save(value, buffer)
             content = buffer.getvalue()
             Path(path).write_bytes(content[: int(kill.amount * len(content))])
-            _die()
+            _end(kill)
 
         torch.save = _after(kill.nth, half_a_save, otherwise=save)
     else:
         owner, name = {
             "batch": (VideoTask, "on_train_batch_start"),
             "validation": (VideoTask, "validation_step"),
+            "test": (VideoTask, "test_step"),
+            "preparation": (VideoDataModule, "prepare"),
             "row": (MetricsFile, "log_metrics"),
         }[kill.at]
         original = getattr(owner, name)
-        setattr(owner, name, _after(kill.nth, lambda *_, **__: _die(), otherwise=original))
+
+        def ended(*arguments: Any, **named: Any) -> Any:
+            _end(kill)
+            return original(*arguments, **named)
+
+        setattr(owner, name, _after(kill.nth, ended, otherwise=original))
 
 
 def _after(nth: int, last: Any, *, otherwise: Any) -> Any:

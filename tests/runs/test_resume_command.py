@@ -87,13 +87,28 @@ def test_early_stopping_stays_stopped(nursery: Nursery, ward: Path):
     assert len([row for row in rows if "test/loss" in row]) == 1
 
 
+def test_tensorboard_shows_each_step_once(nursery: Nursery, ward: Path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    arguments = command("logger=tensorboard", run="board")
+    printed_by(nursery, ward, *arguments, kill=Kill("batch", nth=9, how="raise"), status=1)  # in the second epoch
+    printed_by(nursery, ward, "resume", "runs/board")
+    events = EventAccumulator(str(ward / "runs/board/tensorboard"))
+    events.Reload()
+    assert [one.step for one in events.Scalars("train/loss")] == [2, 4, 5, 7, 9, 10]
+    events = EventAccumulator(str(ward / "runs/board/tensorboard"), purge_orphaned_data=False)
+    events.Reload()
+    assert [one.step for one in events.Scalars("train/loss")] != [2, 4, 5, 7, 9, 10]  # without the mark
+
+
 def test_a_folder_in_use_is_refused(ward: Path, nursery: Nursery):
     printed_by(nursery, ward, *command(run="busy"), kill=Kill("batch", nth=8), status=KILLED)
     holds = "import sys, time; from pathlib import Path; from videxp.runs.folder import RunFolder\n"
     holds += "lock = RunFolder(Path('runs/busy')).claim(); print('held', flush=True); time.sleep(60)"
     holder = subprocess.Popen([sys.executable, "-c", holds], cwd=ward, stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None and holder.stdout.readline() == "held\n"
-    assert "is in use: another process is training there" in printed_by(nursery, ward, "resume", "runs/busy", status=2)
+    said = printed_by(nursery, ward, "resume", "runs/busy", status=2)
+    assert said == "videxp: runs/busy is in use: another process is training there\n"  # before any data is looked at
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     holder.stdout.close()
@@ -124,8 +139,8 @@ def test_a_full_disk_costs_no_checkpoint_and_is_said(nursery: Nursery, ward: Pat
         subprocess.run(["umount", disk], check=True)
 
 
-def test_two_processes_that_lightning_starts_go_on(ward: Path):
-    """As a user runs it: the second process is started by Lightning, with our arguments."""
+def test_two_processes_whose_starter_is_killed_end_and_go_on(ward: Path):
+    """As a user runs it: Python is started anew for each process."""
     arguments = command("hardware=ddp_cpu", "callbacks.checkpoint.every_n_steps=1", "trainer.max_epochs=30", run="ddp2")
     environment = {**clean_environment(ward), "VIDEXP_ALLOW": "tests", "PYTHONPATH": str(Path(__file__).parents[2])}
     started = subprocess.Popen(

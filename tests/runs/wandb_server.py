@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 
@@ -18,6 +18,8 @@ class Server:
         self.queries: list[str] = []
         self.lost_after: int | None = None  # rows beyond this are answered, and not kept: a kill on their way
         self.url = ""
+        self.fault_when_streaming = ""  # the fault that begins when the first rows come
+        self.fault = ""  # from then on: "hang" accepts and never answers, "500" answers that, "drop" closes connections
 
     def rows(self, run_id: str) -> list[dict[str, Any]]:
         return [row for _, row in sorted(self.history.get(run_id, {}).items())]
@@ -85,11 +87,16 @@ class Server:
 @contextmanager
 def serving() -> Iterator[Server]:
     server = Server()
+    released = Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             stream = re.match(r"/files/[^/]+/[^/]+/([^/]+)/file_stream", self.path)
+            if stream and server.fault_when_streaming:
+                server.fault = server.fault_when_streaming
+            if server.fault:  # what comes now is not kept
+                return self._answer({})
             if stream:
                 server.file_stream(stream[1], json.loads(content).get("files") or {})
                 self._answer({"exitcode": None, "limits": {}})
@@ -106,8 +113,13 @@ def serving() -> Iterator[Server]:
         do_GET = do_PUT
 
         def _answer(self, value: dict[str, Any]) -> None:
+            if server.fault == "hang":
+                released.wait(60)
+            if server.fault in ("hang", "drop"):
+                self.close_connection = True
+                return
             content = json.dumps(value).encode()
-            self.send_response(200)
+            self.send_response(500 if server.fault == "500" else 200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
@@ -124,6 +136,7 @@ def serving() -> Iterator[Server]:
     try:
         yield server
     finally:
+        released.set()
         http.shutdown()
         http.server_close()
         thread.join()

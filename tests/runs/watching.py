@@ -2,6 +2,7 @@
 
 import os
 import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,3 +25,28 @@ class Watch(Callback):
     def on_validation_batch_start(self, *_: Any) -> None:
         torch.rand(3)
         random.random()
+
+
+class Sleep(Callback):
+    """The third step takes ten seconds."""
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, i: int
+    ) -> None:
+        if i == 2:
+            time.sleep(10)
+
+
+class FillDisk(Callback):
+    """From the eighth batch on the disk of the run folder is full."""
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, i: int
+    ) -> None:
+        if pl_module.batches_seen == 8:
+            with (Path(trainer.default_root_dir) / "filler").open("wb", buffering=0) as file:
+                try:
+                    while True:
+                        file.write(bytes(4096))
+                except OSError:
+                    pass

@@ -96,6 +96,8 @@ def report(result: dict[str, Any], console: Any, *, files: list[Path]) -> None:
     for path, cause in result["quarantined"].items():
         console.print(f"left out: {path}: {cause}", soft_wrap=True)
     data = result["data"]
+    if task.evaluation_protocol:
+        console.print(task.evaluation_protocol, soft_wrap=True)
     console.print(f"{data['clips']} of {data['of']} videos, {result['videos_per_second']:.0f} videos/s", soft_wrap=True)
     console.print(", ".join(map(str, files)), soft_wrap=True)
 

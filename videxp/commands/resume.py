@@ -32,7 +32,7 @@ def resume(run: "RunFolder", *, wanted: "DictConfig | None" = None) -> int:
 
     Raises BadRequest if the run's config is not `wanted`, or if a process is training there.
     """
-    from videxp.commands.train import Request, carry_out
+    from videxp.training import Request, carry_out
 
     cfg = config.load_resolved(run.config)
     if wanted is not None:
@@ -40,8 +40,8 @@ def resume(run: "RunFolder", *, wanted: "DictConfig | None" = None) -> int:
     if _state(run) == "finished":
         print(f"{run.path} is finished already: videxp evaluate {run.path}")
         return 0
-    request = Request(_recipe(run), shlex.join(["videxp", "resume", str(run.path)]), started=time.perf_counter())
-    return carry_out(cfg, run, request, resuming=True)
+    command = shlex.join(["videxp", "resume", str(run.path)])
+    return carry_out(cfg, Request(str(run.path), _recipe(run), command, started=time.time(), resuming=True))
 
 
 def _refuse_another_config(run: "RunFolder", *, old: dict[str, Any], new: dict[str, Any]) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from videxp.config.saving import plain as plain
     from videxp.config.saving import save_overrides as save_overrides
     from videxp.config.saving import save_resolved as save_resolved
+    from videxp.config.saving import with_secrets as with_secrets
     from videxp.config.schema import Hardware as Hardware
 
 __getattr__, __all__ = lazy_exports(
@@ -64,5 +65,6 @@ __getattr__, __all__ = lazy_exports(
         "save_overrides": "videxp.config.saving",
         "save_resolved": "videxp.config.saving",
         "suggestion": "videxp.config.problems",
+        "with_secrets": "videxp.config.saving",
     },
 )

@@ -53,6 +53,11 @@ def load_resolved(path: Path | str, *, overrides: list[str] | None = None) -> Di
     return cfg
 
 
+def with_secrets(cfg: DictConfig) -> str:
+    """YAML for another process of the same run, through a pipe: what is blotted out in a file stands here."""
+    return OmegaConf.to_yaml(cfg)
+
+
 def plain(cfg: DictConfig) -> dict[str, Any]:
     """The config as dicts and lists, to be handed to a logger: no secrets, nothing from the environment."""
     return cast(dict[str, Any], redacted(OmegaConf.to_container(cfg, resolve=False)))

@@ -2,9 +2,10 @@
 
 import logging
 import math
+import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol, runtime_checkable
+from typing import Annotated, Any, Literal, NoReturn, Protocol, runtime_checkable
 
 import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
@@ -76,6 +77,7 @@ class Checkpoint(LightningCheckpoint):
         self.best_epoch: int | None = None
         self.better = False  # the last validation was the best, and best.ckpt is yet to be written
         self.saved_step, self.saved_time = 0, time.monotonic()
+        self.failed: dict[str, str] = {}  # what could not be written, until it can
         self._rank_states: list[dict[str, Any]] = []
 
     # ---- when ----------------------------------------------------------------------------------------------------
@@ -103,6 +105,8 @@ class Checkpoint(LightningCheckpoint):
             self._save(trainer, "last.ckpt", must=over)
         else:
             self._save_if_due(trainer, pl_module)
+        if over and "best.ckpt" in self.failed:
+            self._refuse("best.ckpt")
 
     def _judge(self, trainer: Trainer, task: VideoTask) -> None:
         score = float(trainer.callback_metrics.get(self.monitor, math.nan))
@@ -141,6 +145,13 @@ class Checkpoint(LightningCheckpoint):
 
     # ---- what ----------------------------------------------------------------------------------------------------
 
+    def save_last(self, trainer: Trainer) -> None:
+        """`last.ckpt` of this step, unless it is that already. Only where training can go on from; see `loops`."""
+        task = trainer.lightning_module
+        assert isinstance(task, VideoTask)
+        if self.saved_step != task.batches_seen or "last.ckpt" in self.failed:
+            self._save(trainer, "last.ckpt", must=True)
+
     def _save(self, trainer: Trainer, name: str, *, must: bool = False) -> None:
         assert self.folder is not None
         if name == "last.ckpt":
@@ -150,13 +161,22 @@ class Checkpoint(LightningCheckpoint):
         trainer.save_checkpoint(self.folder / name)
         error = trainer.strategy.broadcast(getattr(trainer.strategy.checkpoint_io, "error", None))
         if error is None:
+            self.failed.pop(name, None)
             return
-        message = f"{self.folder / name} could not be written: {error}"
+        self.failed[name] = error
         if must or self.on_failed_write == "stop":
-            raise VidexpError(f"{message}\nThe file is as it was before; make room and go on with `videxp resume`")
+            self._refuse(name)
         if trainer.is_global_zero:
-            print(f"videxp: {message}; training goes on, the file is as it was before", flush=True)
+            message = f"{self.folder / name} could not be written: {error}"
+            print(f"videxp: {message}; training goes on, the file is as it was before", file=sys.stderr, flush=True)
             log.warning(message)
+
+    def _refuse(self, name: str) -> NoReturn:
+        assert self.folder is not None
+        raise VidexpError(
+            f"{self.folder / name} could not be written: {self.failed[name]}\n"
+            "The file is as it was before; make room and go on with `videxp resume`"
+        )
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint["ranks"] = _gathered(

@@ -100,6 +100,17 @@ class RunFolder:
             pass  # no locks here
         return file
 
+    def discard(self) -> None:
+        """Remove the folder of a run that was refused before anything was made; folders that hold more stay."""
+        for path in (self.config, self.overrides, self.state, self.path / ".lock"):
+            path.unlink(missing_ok=True)
+        parents = [] if self.path.is_absolute() else list(self.path.parents)[:-1]
+        for folder in (self.path, *parents):
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+
     def sweep(self) -> None:
         """Remove halves of files that a kill left."""
         for path in (self.best, self.last, self.metrics, self.config, self.overrides, self.provenance, self.state):

@@ -48,3 +48,13 @@ def _epochs(trainer: Trainer) -> tuple[_ProcessedTracker, _ProcessedTracker]:
     """Lightning's counts of epochs: (since the run began, the same in a way that some hooks reset)."""
     progress = trainer.fit_loop.epoch_progress
     return cast(_ProcessedTracker, progress.total), cast(_ProcessedTracker, progress.current)
+
+
+def leave_signals_alone(trainer: Trainer) -> None:
+    """Signals are `videxp.runs.signals`' to answer.
+
+    Lightning's handler ends a run with exit status 0 and no checkpoint; under DDP it calls a collective within the
+    handler, and each step waits for a broadcast that asks whether it did.
+    """
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]

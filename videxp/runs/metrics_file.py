@@ -1,12 +1,16 @@
 """metrics.csv: one row each time something is logged, on disk at once. The record of a run; other loggers are sinks."""
 
 import csv
+import errno
+import io
+import os
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
+from videxp.errors import VidexpError
 from videxp.files import replacing
 
 AXES = ["step", "epoch", "clips_seen"]
@@ -41,22 +45,42 @@ class MetricsFile(Logger):
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         row = {"step": step, **metrics}
         new = [name for name in row if name not in self.columns]
-        if new or not self.path.exists():
-            self._widen(new)
-        with self.path.open("a", newline="") as file:
-            csv.DictWriter(file, self.columns).writerow(row)
+        try:
+            if new or not self.path.exists():
+                self._widen(new)
+            self._append(row)
+        except OSError as error:
+            raise VidexpError(
+                f"{self.path} could not be written: {error.strerror}; its rows before step {step} are whole\n"
+                "Make room and go on with `videxp resume` from the newest checkpoint"
+            ) from error
         self.rows += 1
+
+    def _append(self, row: dict[str, Any]) -> None:
+        """One row in one write, or nothing."""
+        text = io.StringIO()
+        csv.DictWriter(text, self.columns).writerow(row)
+        with self.path.open("ab", buffering=0) as file:
+            before = file.tell()
+            content = text.getvalue().encode()
+            try:
+                if file.write(content) < len(content):  # a disk that gets full takes what it can
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            except OSError:
+                file.truncate(before)
+                raise
 
     def _widen(self, new: list[str]) -> None:
         rows: list[dict[str, str]] = []
         if self.path.exists():
             with self.path.open(newline="") as file:
                 rows = list(csv.DictReader(file))
-        self.columns += new
+        columns = self.columns + new
         with replacing(self.path) as temporary, temporary.open("w", newline="") as file:
-            writer = csv.DictWriter(file, self.columns)
+            writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(rows)
+        self.columns = columns
 
 
 def keep_rows(path: Path, count: int) -> None:

@@ -1,17 +1,30 @@
-"""Weights & Biases through its real client: online with an API key, offline without one, never a prompt."""
+"""Weights & Biases through its real client: online with an API key, offline without one, never a prompt.
 
+A server that refuses, hangs, answers 500 or dies costs a run a few seconds at its start and at its end, one line, and
+nothing else.
+"""
+
+import contextlib
+import io
 import netrc
 import os
+import ssl
+import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
+from videxp.limits import Ge
 from videxp.runs.metrics_file import AXES
 
 VIDEO_SUFFIXES = {".mp4", ".gif", ".webm"}
+ANSWER_SECONDS = 3  # wandb.init would wait for 90, and not cleanly end afterwards
+INIT_SECONDS = 6
 
 
 def wandb_mode() -> str:
@@ -22,12 +35,30 @@ def wandb_mode() -> str:
     return "online" if has_key else "offline"
 
 
+def server_url() -> str:
+    return os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").rstrip("/")
+
+
 def _netrc_has_key() -> bool:
-    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    host = urlsplit(server_url()).hostname or ""
     try:
         return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
     except (OSError, netrc.NetrcParseError):
         return False
+
+
+def unanswered(url: str) -> str | None:
+    """Why W&B at `url` cannot be used now; None where it answers, whatever it says."""
+    try:
+        with urllib.request.urlopen(f"{url}/graphql", data=b"{}", timeout=ANSWER_SECONDS):
+            return None
+    except urllib.error.HTTPError as error:  # it wants a key, or a better question
+        return f"HTTP {error.code}" if error.code >= 500 else None
+    except (OSError, ValueError) as error:  # a ValueError: no such scheme
+        reason = getattr(error, "reason", error)
+        return (
+            None if isinstance(reason, ssl.SSLError) else " ".join(str(reason).split())
+        )  # its client knows more of TLS
 
 
 class WandbRun(Logger):
@@ -38,8 +69,13 @@ class WandbRun(Logger):
     a kill took on its way is filled in; offline the new folder holds the whole run, and the older ones are put aside.
     """
 
-    def __init__(self, *, save_dir: str, project: str, entity: str | None = None) -> None:
+    def __init__(
+        self, *, save_dir: str, project: str, entity: str | None = None, finish_seconds: Annotated[int, Ge(1)] = 8
+    ) -> None:
+        """finish_seconds: how long the end of a run waits for uploads; the rest is left to `wandb sync`."""
         super().__init__()
+        self.finish_seconds = finish_seconds
+        self.unsent = False
         self.folder = Path(save_dir)
         self.project = project
         self.entity = entity
@@ -63,8 +99,8 @@ class WandbRun(Logger):
 
     @property
     def sync_command(self) -> str | None:
-        """The command that uploads an offline run; None where the run is online already."""
-        if self._run is None or self.mode != "offline":
+        """The command that uploads what the server does not have; None where it has it."""
+        if self._run is None or (self.mode != "offline" and not self.unsent):
             return None
         return f"wandb sync {Path(self._run.dir).parent}"
 
@@ -77,7 +113,36 @@ class WandbRun(Logger):
         import wandb
 
         self._put_older_aside()
-        self._run = wandb.init(
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # reports that wait for a server that is not there
+        if self.mode == "online" and (reason := unanswered(server_url())) is not None:
+            self._go_offline(reason)
+        named: dict[str, Any] = {"group": group, "tags": tags, "notes": notes, "config": config}
+        try:
+            self._run = self._init(**named)
+        except (wandb.errors.Error, OSError) as error:
+            if self.mode != "online":
+                raise
+            self._go_offline(" ".join(str(error).split())[:120])
+            self._run = self._init(**named)
+        self._run.define_metric("step")
+        self._run.define_metric("*", step_metric="step")
+        for row in self._rows:
+            self._log({name: int(value) if name in AXES else value for name, value in row.items()})
+
+    def _go_offline(self, reason: str) -> None:
+        self.mode = "offline"
+        print(f"videxp: W&B at {server_url()} does not answer ({reason}): this run is logged offline", file=sys.stderr)
+
+    def _init(self, *, group: str | None, tags: list[str], notes: str | None, config: dict[str, Any]) -> Any:
+        import wandb
+
+        # Code and its state are in provenance.json, without secrets; W&B would save a diff as it is.
+        settings = wandb.Settings(
+            silent=True, console="off", disable_git=True, disable_code=True, init_timeout=INIT_SECONDS
+        )
+        if hasattr(settings, "finish_timeout"):  # not in older versions of wandb
+            settings.finish_timeout = self.finish_seconds
+        return wandb.init(
             dir=self.folder,
             id=self._id,
             resume="allow" if self._id and self.mode == "online" else None,
@@ -89,13 +154,8 @@ class WandbRun(Logger):
             notes=notes,
             config=config,
             mode=self.mode,  # type: ignore[arg-type]
-            # Code and its state are in provenance.json, without secrets; W&B would save a diff as it is.
-            settings=wandb.Settings(silent=True, console="off", disable_git=True, disable_code=True),
+            settings=settings,
         )
-        self._run.define_metric("step")
-        self._run.define_metric("*", step_metric="step")
-        for row in self._rows:
-            self._log({name: int(value) if name in AXES else value for name, value in row.items()})
 
     def _put_older_aside(self) -> None:
         """A later `wandb sync` would upload an older attempt over the newer one: they are the same run."""
@@ -138,6 +198,15 @@ class WandbRun(Logger):
 
     @rank_zero_only
     def finish(self, *, summary: dict[str, float], exit_code: int) -> None:
-        if self._run is not None:
+        if self._run is None:
+            return
+        said = io.StringIO()  # several lines, where ours is one
+        with contextlib.redirect_stderr(said):
             self._run.summary.update(summary)
             self._run.finish(exit_code=exit_code)
+        if "WARNING" in said.getvalue() or "ERROR" in said.getvalue():
+            self.unsent = self.mode == "online"
+        if self.unsent:
+            print(
+                f"videxp: W&B did not take everything in {self.finish_seconds} s: {self.sync_command}", file=sys.stderr
+            )

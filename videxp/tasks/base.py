@@ -205,6 +205,11 @@ class VideoTask(LightningModule):
             for buffer in self.network.buffers():
                 torch.distributed.broadcast(buffer, src=0)
 
+    @property
+    def evaluation_protocol(self) -> str:
+        """What the numbers of an evaluation depend on beside the data, in words: printed and kept beside them."""
+        return ""
+
     # ---- what the task looks like -------------------------------------------------------------------------------
 
     def save_samples(self, folder: Path, datamodule: Any, split: Literal["val", "test"]) -> list[Path]:

@@ -28,6 +28,7 @@ class Restoration(VideoTask):
 
     metric_names: ClassVar[dict[str, str]] = {"psnr": "max", "ssim": "max", "psnr_gain": "max", "loss": "min"}
     headline: ClassVar[tuple[str, ...]] = ("psnr", "ssim")
+    predictor: ClassVar[str] = "videxp.deploy.restore_files"
 
     def __init__(
         self,
@@ -71,6 +72,10 @@ class Restoration(VideoTask):
         metrics = MetricCollection({**scores, "loss": MeanMetric()}, compute_groups=False)
         self.metrics = nn.ModuleDict({"val": metrics.clone(), "test": metrics.clone()})
         self.rows: list[dict[str, Any]] = []  # one for each clip of the last test
+
+    @property
+    def evaluation_protocol(self) -> str:
+        return str(self.protocol)
 
     @property
     def scale(self) -> int:

@@ -1,0 +1,180 @@
+"""SIGTERM, SIGUSR1, Ctrl-C: a checkpoint at the next step, the state, the exit status; twice: at once."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.runs.conftest import checkpoint, command, differences, metrics
+from tests.runs.forking import Kill, Nursery
+
+RARE = ["callbacks.checkpoint.every_n_epochs=5"]  # no checkpoint that would have come anyway
+
+
+def state(run: Path) -> str:
+    return json.loads((run / "status.json").read_text())["state"]
+
+
+@pytest.fixture(scope="module")
+def whole(nursery: Nursery, ward: Path) -> Path:
+    """The run that nobody interrupts."""
+    statuses, printed = nursery.run(*command(*RARE, run="whole-signals"), cwd=ward)
+    assert statuses == [0], printed
+    return ward / "runs/whole-signals"
+
+
+def interrupted(nursery: Nursery, ward: Path, kill: Kill, *overrides: str, run: str, status: int = 143) -> Path:
+    statuses, printed = nursery.run(*command(*RARE, *overrides, run=run), cwd=ward, kill=kill)
+    assert statuses == [status], printed
+    assert f"videxp resume runs/{run} goes on" in printed
+    assert "Traceback" not in printed
+    assert state(ward / f"runs/{run}") == "interrupted"
+    return ward / f"runs/{run}"
+
+
+def goes_on_as(whole: Path, run: Path, nursery: Nursery, ward: Path) -> list[str]:
+    statuses, printed = nursery.run("resume", str(run), cwd=ward)
+    assert statuses == [0], printed
+    return differences(checkpoint(whole), checkpoint(run)) + differences(metrics(whole), metrics(run))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("how", "status"), [("TERM", 143), ("USR1", 143), ("INT", 130), ("group TERM", 143)])
+def test_a_signal_in_training_leaves_a_checkpoint_of_the_step_from_which_the_run_goes_on_exactly(
+    how: str, status: int, nursery: Nursery, ward: Path, whole: Path
+):
+    name = how.replace(" ", "-")
+    workers = ["hardware.num_workers=2"] if how == "group TERM" else []
+    run = interrupted(nursery, ward, Kill("batch", nth=3, how=how), *workers, run=name, status=status)
+    assert checkpoint(run)["seen"]["batches"] == 3
+    assert goes_on_as(whole, run, nursery, ward) == []
+
+
+@pytest.mark.slow
+def test_in_the_last_batch_or_in_validation_it_waits_for_the_end_of_a_short_validation(
+    nursery: Nursery, ward: Path, whole: Path
+):
+    for at, nth in (("batch", 5), ("validation", 2)):
+        run = interrupted(nursery, ward, Kill(at, nth=nth, how="TERM"), run=f"{at}-end")
+        assert checkpoint(run)["seen"]["batches"] == 5
+        assert goes_on_as(whole, run, nursery, ward) == []
+
+
+@pytest.mark.slow
+def test_in_a_test_the_trained_weights_stay_and_a_resumed_run_tests(nursery: Nursery, ward: Path, whole: Path):
+    run = interrupted(nursery, ward, Kill("test", how="TERM"), "trainer.limit_test_batches=3", run="in-test")
+    assert checkpoint(run)["seen"]["batches"] == 10
+    assert not any("test/loss" in line for line in (run / "metrics.csv").read_text().splitlines())
+    statuses, printed = nursery.run("resume", str(run), cwd=ward)
+    assert statuses == [0], printed
+    assert state(run) == "finished"
+
+
+@pytest.mark.slow
+def test_in_preparation_there_is_a_run_folder_to_go_on_in(nursery: Nursery, ward: Path):
+    run = interrupted(nursery, ward, Kill("preparation", how="INT"), run="early-signal", status=130)
+    assert not (run / "checkpoints").exists()
+    statuses, printed = nursery.run("resume", str(run), cwd=ward)
+    assert statuses == [0], printed
+    assert "begins anew: it has no checkpoint" in printed
+    assert state(run) == "finished"
+
+
+@pytest.mark.slow
+def test_accumulated_gradients_are_used_first(nursery: Nursery, ward: Path):
+    run = interrupted(
+        nursery, ward, Kill("batch", nth=3, how="TERM"), "trainer.accumulate_grad_batches=2", run="accumulated"
+    )
+    assert checkpoint(run)["seen"]["batches"] == 4
+
+
+@pytest.mark.slow
+def test_a_second_signal_ends_at_once(nursery: Nursery, ward: Path):
+    hangs = Kill("batch", nth=3, how="TERM", again_seconds=0.8)
+    statuses, printed = nursery.run(
+        *command(*RARE, "+callbacks.sleep._target_=tests.runs.watching.Sleep", run="twice"), cwd=ward, kill=hangs
+    )
+    assert statuses == [143], printed
+    assert "ended at once" in printed
+    assert state(ward / "runs/twice") == "interrupted"
+    assert not (ward / "runs/twice/checkpoints/last.ckpt").exists()
+
+
+STOCK = """
+import sys, os, signal, warnings
+warnings.simplefilter("ignore")
+import torch
+from pytorch_lightning import LightningModule, Trainer
+
+class Stock(LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Linear(1, 1)
+    def training_step(self, batch, i):
+        if i == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return self.net(batch).sum()
+    def train_dataloader(self):
+        return torch.utils.data.DataLoader(torch.ones(50, 1))
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+Trainer(max_epochs=1, accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
+        default_root_dir=sys.argv[1]).fit(Stock())
+"""
+
+
+@pytest.mark.slow
+def test_stock_lightning_ends_with_success_and_without_a_checkpoint(tmp_path: Path):
+    done = subprocess.run([sys.executable, "-c", STOCK, str(tmp_path)], capture_output=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
+PLAIN = """
+import hashlib, sys, time
+from videxp.runs.signals import Interrupted, Signals
+try:
+    with Signals(at_once=lambda: print("at once", flush=True)) as signals:
+        if sys.argv[1] == "held":
+            with signals.held():
+                print("ready", flush=True)
+                hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)  # native code, in which no handler runs
+        print("ready", flush=True)
+        time.sleep(60)
+except Interrupted as error:
+    print(error, flush=True)
+    sys.exit(error.exit_status)
+"""
+
+
+def started(mode: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", PLAIN, mode], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    return process
+
+
+def test_outside_of_loops_a_signal_raises():
+    for signum, status in ((signal.SIGTERM, 143), (signal.SIGUSR1, 143), (signal.SIGINT, 130)):
+        process = started("open")
+        process.send_signal(signum)
+        assert process.communicate() == (f"{signum.name}\n", None)
+        assert process.returncode == status
+
+
+def test_the_second_signal_needs_no_python_in_the_main_thread_but_twins_count_as_one():
+    process = started("held")
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)  # `timeout` sends two
+    time.sleep(0.7)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=5) == ("at once\n", None)
+    assert process.returncode == 143

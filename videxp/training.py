@@ -1,0 +1,306 @@
+"""The course of a training run: its folder, its data, its ranks, and how it ended."""
+
+import json
+import logging
+import os
+import sys
+import time
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import videxp
+from videxp import config
+from videxp.errors import BadRequest
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+    from rich.console import Console
+
+    from videxp.data import VideoDataModule
+    from videxp.experiment import Experiment
+    from videxp.runs.folder import RunFolder
+    from videxp.runs.signals import Signals
+    from videxp.runs.supervision import RanksFailed, Supervisor
+
+# Not `-m videxp.cli`, which would put the current folder first on the path: there, a json.py would hide Python's.
+START_A_RANK = [
+    sys.executable,
+    "-c",
+    f"""import sys
+sys.path[0] or sys.path.pop(0)
+sys.path.append({str(Path(videxp.__file__).parents[1])!r})
+from videxp.cli import main
+sys.exit(main())""",
+    "train",
+    "--rank",
+]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for, as it is told on the terminal and in the records, and where the run begins."""
+
+    run_dir: str
+    recipe: str
+    command: str
+    started: float
+    """Seconds since the epoch."""
+    resuming: bool = False
+    checkpoint: str | None = None
+    """Where it goes on; None: from the beginning."""
+    step: int = 0
+    """Batches that are done there."""
+
+
+def carry_out(cfg: "DictConfig", request: Request, *, overrides: list[str] | None = None) -> int:
+    """Take the run folder, prepare the data, train and test here or in ranks, and write down how it ended."""
+    from videxp.runs.folder import RunFolder
+    from videxp.runs.signals import Signals
+    from videxp.runs.supervision import Supervisor
+
+    run = RunFolder(Path(request.run_dir))
+    if not request.resuming and is_rank_zero():
+        run.create()
+    lock = run.claim() if is_rank_zero() else None  # held by this name until the end
+    supervisor = Supervisor()
+    with Signals(at_once=partial(_end_at_once, run, supervisor)) as signals:
+        try:
+            with supervisor:
+                _carry_out(cfg, run, request, overrides or [], signals=signals, supervisor=supervisor)
+        except BaseException as error:
+            return _ended(run, error)
+        finally:
+            del lock
+    return 0
+
+
+def _carry_out(
+    cfg: "DictConfig",
+    run: "RunFolder",
+    request: Request,
+    overrides: list[str],
+    *,
+    signals: "Signals",
+    supervisor: "Supervisor",
+) -> None:
+    from rich.console import Console
+
+    from videxp.commands.train import quiet_libraries
+    from videxp.experiment import ranks_to_start
+
+    console = Console(highlight=False, quiet=not is_rank_zero())
+    console.print(f"[bold]{request.recipe}[/]")
+    if is_rank_zero():
+        if not request.resuming:
+            config.save_resolved(cfg, run.config)
+            config.save_overrides(overrides, run.overrides)
+        run.set_state("running")
+    quiet_libraries()
+    datamodule = _prepared_data(cfg, run, new=not request.resuming)
+    if request.resuming:
+        request = _go_on(run, request, console)
+    ranks, environment = ranks_to_start(cfg, root=run.path)
+    if ranks < 2:
+        _train_and_test(cfg, run, console, datamodule, request=request, signals=signals)
+        return
+    supervisor.run(
+        [*START_A_RANK, json.dumps(vars(request))],
+        content=config.with_secrets(cfg),
+        environment={**os.environ, **environment},
+        ranks=ranks,
+        timeout_seconds=cfg.hardware.timeout_seconds,
+        signals=signals,
+    )
+
+
+def _prepared_data(cfg: "DictConfig", run: "RunFolder", *, new: bool) -> "VideoDataModule":
+    """A request that is refused here leaves no run folder behind."""
+    try:
+        datamodule = config.build(cfg.dataset)
+        datamodule.prepare()
+    except BadRequest:
+        if new and is_rank_zero():
+            run.discard()
+        raise
+    return datamodule
+
+
+def _go_on(run: "RunFolder", request: Request, console: "Console") -> Request:
+    """Choose the checkpoint, and put the run folder into the state that it had then."""
+    from videxp.runs.metrics_file import keep_rows
+    from videxp.runs.newest import newest_checkpoint, restore_last
+
+    start = newest_checkpoint(run)
+    if is_rank_zero():
+        run.sweep()
+        start = start and restore_last(run, start)
+        keep_rows(run.metrics, start.rows if start else 0)
+        where = f"goes on after batch {start.step:,} ({start.path})" if start else "begins anew: it has no checkpoint"
+        console.print(f"  [dim]{'resume':<7}[/]{run.path} {where}", soft_wrap=True)
+    return replace(request, checkpoint=str(start.path), step=start.step) if start else request
+
+
+def be_a_rank(request: Request) -> int:
+    """One of a DDP run's processes: its config comes through standard input, its data is prepared."""
+    from rich.console import Console
+
+    from videxp.commands.train import quiet_libraries
+    from videxp.runs.folder import RunFolder
+    from videxp.runs.signals import Interrupted, Signals
+    from videxp.runs.supervision import be_supervised, report
+
+    be_supervised()
+    run = RunFolder(Path(request.run_dir))
+    try:
+        with Signals(at_once=lambda: None, say=False) as signals:
+            cfg = config.load_resolved("/dev/stdin")
+            quiet_libraries()
+            datamodule = _prepared_data(cfg, run, new=False)
+            console = Console(highlight=False, quiet=not is_rank_zero())
+            _train_and_test(cfg, run, console, datamodule, request=request, signals=signals)
+    except Interrupted as interruption:
+        return interruption.exit_status
+    except BaseException as error:
+        report(error)
+        sys.stdout.flush()
+        os._exit(1)  # at once: taking a process group apart would wait for the others
+    return 0
+
+
+def _train_and_test(
+    cfg: "DictConfig",
+    run: "RunFolder",
+    console: "Console",
+    datamodule: "VideoDataModule",
+    *,
+    request: Request,
+    signals: "Signals",
+) -> None:
+    from videxp.commands.train import announce, report_result
+    from videxp.experiment import build_callbacks, build_experiment, build_loggers
+    from videxp.runs.left_out import recall_data
+    from videxp.runs.log_file import LogFile
+    from videxp.runs.loops import leave_signals_alone
+    from videxp.runs.provenance import finish_provenance
+    from videxp.runs.signals import Interrupted
+    from videxp.runs.stopping import StopOnSignal
+    from videxp.runs.supervision import report, under_supervision
+
+    experiment = None
+    with LogFile(run.log) if is_rank_zero() else nullcontext() as log_file:
+        try:
+            if request.checkpoint is not None:
+                recall_data(datamodule, run)
+            callbacks = [*build_callbacks(cfg, run, console), StopOnSignal(signals)]
+            loggers = build_loggers(cfg, run, after_step=request.step)
+            experiment = build_experiment(cfg, datamodule, root=run.path, loggers=loggers, callbacks=callbacks)
+            leave_signals_alone(experiment.trainer)
+            if is_rank_zero():
+                announce(cfg, run, experiment, console, request)
+            with signals.held():
+                test_metrics = fit_and_test(experiment, run, checkpoint=request.checkpoint)
+        except BaseException as error:
+            if under_supervision() and not isinstance(error, Interrupted):
+                report(error)  # before all that could take its time
+            if is_rank_zero():
+                _note(error)
+                _close_loggers(experiment, summary={}, exit_code=getattr(error, "exit_status", 1))
+            raise
+        if is_rank_zero():
+            _close_loggers(experiment, summary=test_metrics, exit_code=0)
+            finish_provenance(run, state="finished")
+            if log_file is not None:
+                log_file.refuse_if_incomplete()
+            run.set_state("finished")
+            report_result(run, experiment, test_metrics, console, seconds=time.time() - request.started)
+
+
+def fit_and_test(
+    experiment: "Experiment", run: "RunFolder", *, checkpoint: Path | str | None = None
+) -> dict[str, float]:
+    """Train, on from `checkpoint` if given, then test the best weights; returns the test metrics."""
+    from videxp.experiment import load_weights
+
+    trainer, task, datamodule = experiment.trainer, experiment.task, experiment.datamodule
+    if trains := any(parameter.requires_grad for parameter in task.network.parameters()):
+        trainer.fit(task, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
+        trainer.strategy.barrier()
+        load_weights(task, run.checkpoint())
+    trainer.test(task, datamodule=datamodule, verbose=False)
+    if (
+        not trains
+    ):  # a baseline, such as bicubic interpolation: a run all the same, to be compared with and predicted by
+        trainer.save_checkpoint(run.best)
+    return {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
+
+
+# ---- how it ended ------------------------------------------------------------------------------------------------
+
+
+def _ended(run: "RunFolder", error: BaseException) -> int:
+    """Write the state; an interruption has the shell's exit status, errors go on to the command line's door."""
+    from videxp.runs.signals import Interrupted
+    from videxp.runs.supervision import RanksFailed
+
+    if not isinstance(error, Interrupted | KeyboardInterrupt):
+        if is_rank_zero() and run.config.exists():
+            if isinstance(error, RanksFailed):
+                _note_ranks(run, error)
+            name = "" if isinstance(error, RanksFailed) else f"{type(error).__name__}: "
+            _write_state(run, "failed", cause=" ".join(f"{name}{error}".split())[:1000])
+        raise error
+    if is_rank_zero():
+        _write_state(run, "interrupted")
+        print(f"videxp: interrupted; videxp resume {run.path} goes on", file=sys.stderr)
+    return error.exit_status if isinstance(error, Interrupted) else 130
+
+
+def _write_state(run: "RunFolder", state: Literal["failed", "interrupted"], *, cause: str | None = None) -> None:
+    from videxp.runs.provenance import finish_provenance
+
+    try:
+        run.set_state(state, cause=cause)
+        finish_provenance(run, state=state)
+    except OSError as error:  # a full disk
+        print(f"videxp: {run.state} could not be written ({error.strerror}): the run {state}", file=sys.stderr)
+
+
+def _note(error: BaseException) -> None:
+    logging.getLogger("videxp").error(f"ended by {type(error).__name__}", exc_info=error)
+
+
+def _note_ranks(run: "RunFolder", error: "RanksFailed") -> None:
+    from videxp.runs.log_file import LogFile
+
+    try:
+        with LogFile(run.log):
+            logging.getLogger("videxp").error(f"{error}\n{error.details}")
+    except OSError:
+        pass  # the terminal says the same
+
+
+def _end_at_once(run: "RunFolder", supervisor: "Supervisor") -> None:
+    """A second signal: no checkpoint, nothing is waited for."""
+    supervisor.end()
+    if is_rank_zero():
+        _write_state(run, "interrupted")
+        print(f"videxp: ended at once; videxp resume {run.path} goes on", file=sys.stderr, flush=True)
+
+
+def _close_loggers(experiment: Any, *, summary: dict[str, float], exit_code: int) -> None:
+    from videxp.runs import WandbRun
+
+    for logger in experiment.trainer.loggers if experiment is not None else []:
+        if isinstance(logger, WandbRun):
+            logger.finish(summary=summary, exit_code=exit_code)
+
+
+def is_rank_zero() -> bool:
+    """Whether this process, as its launcher counts, is the first of the run; so is the one that a person started."""
+    for name in ("RANK", "SLURM_PROCID"):
+        if name in os.environ:
+            return int(os.environ[name]) == 0
+    return all(int(os.environ.get(name, "0")) == 0 for name in ("NODE_RANK", "LOCAL_RANK"))
