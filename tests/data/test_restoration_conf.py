@@ -37,6 +37,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-u
     return built
 
 
+@pytest.mark.slow
 def test_every_data_set_of_restoration_says_what_is_missing_in_a_line(built, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     names = [choice.name for choice in group_options("dataset")]
     assert {*MADE_OF_IMAGES, "video_folder", "sample_clips"} <= set(names)
@@ -45,6 +46,7 @@ def test_every_data_set_of_restoration_says_what_is_missing_in_a_line(built, tmp
             built(name)
 
 
+@pytest.mark.slow
 def test_reds_from_config_to_batch(built, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     for clip in ("000", "001"):
         put_images(tmp_path / "reds/train/train_sharp" / clip, "{:08d}.png")

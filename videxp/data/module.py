@@ -109,6 +109,10 @@ class VideoDataModule(LightningDataModule):
         self.size = size or (min(self.crop_size) // scale if self.crop_size else 0)
         if not self.size:
             raise BadRequest("dataset.size=null: set it, or dataset.crop_size, from which it follows")
+        if getattr(worker_degradation, "scale", scale) != scale:
+            raise BadRequest(
+                f"dataset.worker_degradation.scale={worker_degradation.scale} is not dataset.scale={scale}"
+            )
         self.worker_degradation = worker_degradation
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size or batch_size
