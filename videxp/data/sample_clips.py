@@ -8,7 +8,7 @@ carphone.mp4       the well-known test sequence, 176x144, 120 frames            
 
 No shot is in two splits. The large ones are halved, which takes the traces of their compression away. They are kept
 without loss, every frame decodable by itself; those to train on are cut into tiles and pieces, so that reading a random
-crop of a few frames takes a millisecond.
+crop of a few frames takes milliseconds.
 """
 
 from collections.abc import Iterator
