@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.conftest import train
-from videxp.transforms import EvalTransform, TrainTransform
+from videxp.transforms import BicubicDown, BlurDown, EvalTransform, RestorationTrain, TrainTransform
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")]
 
@@ -40,3 +40,13 @@ def test_transforms_give_on_the_gpu_what_they_give_on_the_cpu(transform: torch.n
     on_gpu = transform({**batch, "video": video.cuda()})["video"].cpu()
     # uint8 resizing rounds to whole grey levels on the CPU; the GPU resizes in float32: one level of std 0.22
     torch.testing.assert_close(on_gpu, on_cpu, rtol=0, atol=1.5 / 255 / 0.21)
+
+
+@pytest.mark.parametrize("degradation", [BicubicDown(scale=4), BlurDown(scale=4)], ids=["bicubic", "blur"])
+def test_degradations_give_on_the_gpu_what_they_give_on_the_cpu(degradation: torch.nn.Module):
+    video = torch.randint(0, 256, (2, 4, 72, 96, 3), dtype=torch.uint8)
+    batch = {"video": video, "index": torch.arange(2), "epoch": torch.zeros(2).long()}
+    transform = RestorationTrain(degradation=degradation, reverse_time=0.5, mirror=True, seed=0)
+    on_cpu, on_gpu = transform(batch), transform({**batch, "video": video.cuda()})
+    assert torch.equal(on_gpu["target"].cpu(), on_cpu["target"])
+    torch.testing.assert_close(on_gpu["video"].cpu(), on_cpu["video"], rtol=0, atol=1.01 / 255)  # a level, at a half

@@ -100,6 +100,7 @@ def test_sizes_and_lengths_that_cannot_form_a_batch_are_said_before_training(roo
             pairs(tmp_path, **changes).prepare()
     for changes, message in (
         ({"crop_size": 18}, r"crop_size=18: pixels, or \[height, width\], multiples of dataset.scale=4"),
+        ({"scale": 2, "worker_degradation": Negative()}, "worker_degradation.scale=4 is not dataset.scale=2"),
         ({"crop_size": None}, "dataset.size=null: set it, or dataset.crop_size"),
         ({"test_frames": "all", "sampling": "segments"}, "whole videos are read by sampling=clip"),
     ):

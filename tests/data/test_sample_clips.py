@@ -17,7 +17,7 @@ def test_no_shot_is_in_two_splits_and_training_pieces_cover_theirs() -> None:
     assert len({(source, number) for source, number, _ in frames}) == len(frames)
     assert {shot.split for shot in SHOTS} == {"train", "val", "test"}
     for shot in SHOTS:
-        covered = np.zeros((shot.end - shot.start, shot.height, shot.width), dtype=int)
+        covered = np.zeros((shot.end - shot.start, shot.height, shot.width), dtype=np.uint8)
         for _, part in pieces(shot):
             covered[part] += 1
         assert (covered == 1).all()

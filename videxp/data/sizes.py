@@ -7,6 +7,31 @@ import numpy as np
 from videxp.data.manifest import Manifest, Split
 from videxp.errors import BadRequest
 
+EVALUATED: tuple[Split, ...] = ("val", "test")
+
+
+def check_sizes(
+    manifest: Manifest,
+    *,
+    frame_size: tuple[int, int] | None,
+    crop_size: tuple[int, int] | None,
+    scale: int,
+    eval_batch_size: int,
+) -> None:
+    """Raises BadRequest where frames as workers leave them are too small, or differ within a batch."""
+    check_scale(manifest, scale=scale)
+    if frame_size is not None:
+        if manifest.scale is not None:
+            raise BadRequest(f"dataset.frame_size={list(frame_size)}: pairs are not resized: set it to null")
+        return
+    if crop_size is None:
+        check_one_size(manifest, split="train")
+    else:
+        check_crop(manifest, crop_size=crop_size)
+    for split in EVALUATED if eval_batch_size > 1 else ():
+        remedy = "set dataset.frame_size=[height,width], or dataset.eval_batch_size=1"
+        check_one_size(manifest, split=split, remedy=remedy)
+
 
 def check_one_size(manifest: Manifest, *, split: Split, remedy: str = "set dataset.frame_size=[height,width]") -> None:
     """Raises BadRequest where the files of a split differ in size, so that they cannot form a batch."""
@@ -47,3 +72,13 @@ def check_scale(manifest: Manifest, *, scale: int) -> None:
             f"Data set {manifest.name}: its inputs, such as {first}, are x{manifest.scale}, not x{scale}: "
             f"set dataset.scale={manifest.scale}, or other inputs"
         )
+
+
+def crop_height_width(given: int | Sequence[int] | None, *, scale: int) -> tuple[int, int] | None:
+    """(height, width). Raises BadRequest if the scale does not divide them."""
+    if given is None:
+        return None
+    size = [given, given] if isinstance(given, int) else list(given)
+    if len(size) != 2 or min(size) < 1 or any(pixels % scale for pixels in size):
+        raise BadRequest(f"dataset.crop_size={given}: pixels, or [height, width], multiples of dataset.scale={scale}")
+    return int(size[0]), int(size[1])

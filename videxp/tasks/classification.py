@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import MeanMetric, MetricCollection
 
+from videxp.errors import BadRequest
 from videxp.limits import Ge, Interval
 from videxp.losses.classification import cross_entropy
 from videxp.metrics.classification import classification_metrics
@@ -70,6 +71,8 @@ class Classification(VideoTask):
             monitor=monitor,
             decay_norms_and_biases=decay_norms_and_biases,
         )
+        if len(classes) < 2:
+            raise BadRequest(f"classification needs labels of at least 2 classes, the data has {len(classes)}")
         self.classes = classes
         self.label_smoothing = label_smoothing
         self.example_videos = example_videos

@@ -1,0 +1,111 @@
+"""The data sets of restoration as a recipe composes them: checked without torch, built, and read from end to end."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.conftest import videxp
+from videxp import config
+from videxp.config.places import group_options
+from videxp.data import VideoDataModule
+from videxp.errors import BadRequest
+
+MADE_OF_IMAGES = ["frame_sequences", "vid4", "reds", "reds_real_world", "vimeo90k", "udm10"]
+
+
+def put_images(folder: Path, template: str, *, size: tuple[int, int] = (32, 40), count: int = 7) -> None:
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for t in range(count):
+        Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8)).save(folder / template.format(t + 1))
+
+
+@pytest.fixture
+def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    """built("reds", "dataset.scale=2"): the data module of a config, small, over `tmp_path/NAME`."""
+    monkeypatch.setenv("VIDEXP_CACHE", str(tmp_path / "cache"))
+
+    def built(name: str, *overrides: str) -> VideoDataModule:
+        small = ["dataset.num_frames=3", "dataset.crop_size=32", "dataset.batch_size=1", "hardware.num_workers=0"]
+        place = [f"dataset.root={tmp_path / name}", f"dataset.cache_dir={tmp_path / 'cache'}"]
+        return config.build(config.compose_dataset(name, [*small, *place, *overrides]).dataset)
+
+    return built
+
+
+@pytest.mark.slow
+def test_every_data_set_of_restoration_says_what_is_missing_in_a_line(built, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    names = [choice.name for choice in group_options("dataset")]
+    assert {*MADE_OF_IMAGES, "video_folder", "sample_clips"} <= set(names)
+    for name in (*MADE_OF_IMAGES, "video_folder"):
+        with pytest.raises(BadRequest, match=rf"^dataset.root=[^\n]*/{name} does not exist: [^\n]*$"):
+            built(name)
+
+
+@pytest.mark.slow
+def test_reds_from_config_to_batch(built, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    for clip in ("000", "001"):
+        put_images(tmp_path / "reds/train/train_sharp" / clip, "{:08d}.png")
+        put_images(tmp_path / "reds/train/train_sharp_bicubic/X4" / clip, "{:08d}.png", size=(8, 10))
+    put_images(tmp_path / "reds/val/val_sharp/000", "{:08d}.png")
+    put_images(tmp_path / "reds/val/val_sharp_bicubic/X4/000", "{:08d}.png", size=(8, 10))
+    inputs = ("train_inputs=train/train_sharp_bicubic/X4", "val_inputs=val/val_sharp_bicubic/X4")
+    pairs = [f"dataset.layout.{text}" for text in inputs]
+    nulls = ["dataset.train_transform.degradation=null", "dataset.eval_transform.degradation=null"]
+    for overrides in ([], [*pairs, *nulls]):
+        data = built("reds", *overrides)
+        data.prepare()
+        assert data.counts == {"train": 2, "val": 1, "test": 1}
+        batch = data.on_after_batch_transfer(next(iter(data.test_dataloader())), 0)
+        assert batch["video"].shape == (1, 7, 3, 8, 10) and batch["target"].shape == (1, 7, 3, 32, 40)
+        batch = data.train_transform(next(iter(data.train_dataloader())))
+        assert batch["video"].shape == (1, 3, 3, 8, 8) and batch["target"].shape == (1, 3, 3, 32, 32)
+    with pytest.raises(BadRequest, match="set degradation=null"):
+        data = built("reds", *pairs)
+        data.prepare()
+        data.eval_transform(next(iter(data.val_dataloader())))
+
+
+def test_the_real_world_chain_from_config_to_batch(built, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    for folder in ("train/train_sharp/000", "train/train_sharp/001", "val/val_sharp/000"):
+        put_images(tmp_path / "reds_real_world" / folder, "{:08d}.png")
+    data = built("reds_real_world")
+    data.prepare()
+    raw = next(iter(data.train_dataloader()))
+    assert raw["input"].shape == (1, 3, 8, 8, 3) and raw["input"].dtype == torch.uint8
+    batch = data.train_transform(raw)
+    assert batch["video"].shape == (1, 6, 3, 8, 8)  # mirrored in time
+    assert data.worker_degradation.steps[5].probability == 0.8  # the second blur
+    assert data.worker_degradation.scale == 4
+
+
+def test_vimeo90k_vid4_and_videos_of_ones_own(built, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    for clip in ("00001/0001", "00002/0001", "00003/0001"):
+        put_images(tmp_path / "vimeo90k/sequences" / clip, "im{}.png")
+    (tmp_path / "vimeo90k/sep_trainlist.txt").write_text("00001/0001\n00002/0001\n")
+    (tmp_path / "vimeo90k/sep_testlist.txt").write_text("00003/0001\n")
+    data = built("vimeo90k")
+    data.prepare()
+    assert data.counts == {"train": 1, "val": 1, "test": 1}
+    batch = data.test_transform(next(iter(data.test_dataloader())))
+    assert batch["video"].shape == (1, 14, 3, 8, 10)
+
+    put_images(tmp_path / "vid4/calendar", "{:03d}.png", size=(33, 40))
+    data = built("vid4")
+    data.prepare()
+    batch = data.test_transform(next(iter(data.test_dataloader())))
+    assert batch["target"].shape == (1, 7, 3, 32, 40)  # cut to what x4 divides
+
+
+@pytest.mark.slow
+def test_prepare_tells_of_a_data_set_without_labels(tmp_path: Path) -> None:
+    for name in "abcd":
+        put_images(tmp_path / "data/frame_sequences" / name, "{:03d}.png")
+    done = videxp("prepare", "frame_sequences", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "clips       2 train, 1 val, 1 test\n" in done.stdout and "classes     no labels\n" in done.stdout
+    assert json.loads(videxp("prepare", "frame_sequences", "--json", cwd=tmp_path).stdout)["classes"] == 0
