@@ -2,8 +2,9 @@
 
 No sample ever stands in for another. A batch is shorter by the samples of files that cannot be read, and from the batch
 in which a file fails it stays left out, on every rank and after a resume, even if it could be read again. Of a batch of
-which some rank would have nothing left, no rank trains: DDP averages gradients, and that rank has none. One number, `max_unreadable`,
-says how many different files may be missing, those that `prepare` found among them; with 0, the first is an error.
+which some rank would have nothing left, no rank trains: DDP averages gradients, and that rank has none. One number,
+`max_unreadable`, says how many different files may be missing, those that `prepare` found among them; with 0, the first
+is an error.
 
 Legend: B samples of a batch; a tensor of a batch has B rows, or a multiple of B (the clips of a sample adjacent).
 """
