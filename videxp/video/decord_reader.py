@@ -52,9 +52,10 @@ class DecordReader(Reader):
         try:
             self._decoder = decord.VideoReader(file_url(path), ctx=decord.cpu(0), num_threads=1)
         except (decord.DECORDError, RuntimeError, AssertionError) as error:
+            message = _message(error).replace(file_url(path), "it")
             if probe.decord_safe:  # so it could once
-                raise UnreadableVideo(path, f"decord cannot open it: {_message(error)}") from None
-            raise DecoderRefused(path, "decord", f"cannot open it: {_message(error)}") from None
+                raise UnreadableVideo(path, f"decord cannot open it: {message}") from None
+            raise DecoderRefused(path, "decord", f"cannot open it: {message}") from None
         super().__init__(path, num_frames=len(self._decoder), fps=probe.fps, size=(probe.height, probe.width))
         if self.num_frames != probe.num_frames and not allow_unsafe:
             reason = f"it counts {self.num_frames} frames of {probe.num_frames}"
