@@ -76,6 +76,7 @@ def main(arguments: list[str]) -> int:
         "overrides": config.redacted_overrides(options.overrides),
         "world_size": trainer.world_size,
         "metrics": {name: float(value) for name, value in metrics.items()},
+        "protocol": task.evaluation_protocol,
         "videos_per_second": round(clips / seconds, 2),
     }
     evaluation, predictions = (of_split(path, options.split) for path in (run.evaluation, run.predictions))
@@ -96,8 +97,8 @@ def report(result: dict[str, Any], console: Any, *, files: list[Path]) -> None:
     for path, cause in result["quarantined"].items():
         console.print(f"left out: {path}: {cause}", soft_wrap=True)
     data = result["data"]
-    if task.evaluation_protocol:
-        console.print(task.evaluation_protocol, soft_wrap=True)
+    if result["protocol"]:
+        console.print(result["protocol"], soft_wrap=True)
     console.print(f"{data['clips']} of {data['of']} videos, {result['videos_per_second']:.0f} videos/s", soft_wrap=True)
     console.print(", ".join(map(str, files)), soft_wrap=True)
 
