@@ -2,6 +2,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+JOBS   ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-fast test-kill lint types format bench clean
@@ -19,11 +20,11 @@ $(STAMP): pyproject.toml constraints.txt
 run: install  ## train the main job: classification/moving_digits
 	$(BIN)/videxp train classification/moving_digits
 
-test: lint types  ## everything that CI runs: format, lint, types, all tests
-	$(BIN)/python -m pytest -m 'not kill'
+test: lint types  ## everything that CI runs: format, lint, types, all tests, JOBS=2 at a time
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not kill'
 
 test-fast: install  ## the tests that take less than two seconds each
-	$(BIN)/python -m pytest -m 'not slow and not gpu and not kill'
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not slow and not gpu and not kill'
 
 test-kill: install  ## a hundred runs killed at random moments and resumed (about 6 minutes)
 	$(BIN)/python -m pytest -m kill tests/runs

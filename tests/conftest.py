@@ -1,9 +1,10 @@
 """What several tests use: videxp in its own process, in a folder of its own, with no key and no cache of the user's."""
 
+import importlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,9 +35,21 @@ def videxp(*arguments: str, cwd: Path, timeout: float = 300, **environment: str)
 
 def train(*overrides: str, cwd: Path, run: str = "run", recipe: str = "classification/moving_digits") -> Path:
     """Train a shrunk recipe for real; returns the run folder."""
-    done = videxp("train", recipe, *tiny(f"hydra.run.dir={run}", *overrides), cwd=cwd)
+    done = videxp("train", recipe, *tiny(f"hydra.run.dir={run}", *overrides, recipe=recipe, cwd=cwd), cwd=cwd)
     assert done.returncode == 0, done.stdout + done.stderr
     return cwd / run
+
+
+@pytest.fixture(autouse=True)
+def forget_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A module that a test wrote and imported is not there for the next test, which may write another of that name."""
+    before = set(sys.modules)
+    yield
+    base = str(tmp_path_factory.getbasetemp())
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", None)).startswith(base):
+            del sys.modules[name]
+    importlib.invalidate_caches()
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,13 @@
 """Overrides that make a recipe small enough for a test, without changing what it is."""
 
+import re
+from pathlib import Path
+
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+RECIPES = sorted(path.relative_to(EXPERIMENTS).with_suffix("").as_posix() for path in EXPERIMENTS.rglob("*.yaml"))
+
+TRAINER = ["hardware.num_workers=0", "trainer.max_epochs=2", "trainer.log_every_n_steps=2"]
+
 TINY = [
     "dataset.layout.train_videos=40",
     "dataset.layout.val_videos=20",
@@ -8,13 +16,58 @@ TINY = [
     "dataset.num_frames=4",
     "dataset.batch_size=8",
     "dataset.eval_batch_size=8",
-    "hardware.num_workers=0",
-    "trainer.max_epochs=2",
-    "trainer.log_every_n_steps=2",
+    *TRAINER,
 ]
 
+# For restoration: the digits' videos without their labels, whatever footage the recipe wants.
+FOOTAGE = """# Moving digits as footage
+defaults:
+  - _restoration
+name: moving_digits
+layout:
+  _target_: videxp.data.moving_digits.MovingDigits
+  train_videos: 20
+  val_videos: 10
+  test_videos: 11
+  frames_per_video: 5
+"""
 
-def tiny(*overrides: str) -> list[str]:
-    """TINY with changes: videxp refuses to be told the same key twice."""
-    by_key = {text.partition("=")[0]: text for text in (*TINY, *overrides)}
+TINY_RESTORATION = [
+    "dataset=footage",
+    "dataset.num_frames=3",
+    "dataset.crop_size=32",
+    "dataset.batch_size=4",
+    "dataset.eval_batch_size=4",
+    "dataset.train_repeats=1",
+    *TRAINER,
+]
+
+NANO = {
+    "basicvsr": ["++model.channels=4", "++model.blocks=1"],
+    "basicvsr_pp": ["++model.channels=4", "++model.blocks=1", "++model.feature_blocks=1", "++model.deform_groups=2"],
+    "edvr_m": ["++model.channels=4", "++model.blocks=1", "++model.feature_blocks=1", "++model.deform_groups=2"],
+}
+NANO_FLOW = ["++model.flow_levels=2", "++model.flow_width=2", "task.flow_frozen_batches=3"]
+
+
+def tiny(*overrides: str, recipe: str = "classification/moving_digits", cwd: Path | None = None) -> list[str]:
+    """What makes the recipe tiny, with changes: videxp refuses to be told the same key twice.
+
+    A restoration recipe's footage is described in `cwd`/conf.
+    """
+    small = TINY
+    if recipe.startswith("super_resolution"):
+        assert cwd is not None
+        footage = cwd / "conf/dataset/footage.yaml"
+        footage.parent.mkdir(parents=True, exist_ok=True)
+        footage.write_text(FOOTAGE)
+        small = [*TINY_RESTORATION, *nano(recipe)]
+    by_key = {text.partition("=")[0].lstrip("+"): text for text in (*small, *overrides)}
     return list(by_key.values())
+
+
+def nano(recipe: str) -> list[str]:
+    """The recipe's model with few channels and blocks."""
+    text = (EXPERIMENTS / f"{recipe}.yaml").read_text()
+    (model,) = re.findall(r"override /model: (\S+)", text)
+    return NANO[model] + (NANO_FLOW if "flow_frozen_batches" in text else [])

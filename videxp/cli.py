@@ -11,14 +11,12 @@ from videxp.errors import BadRequest, VidexpError
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command. Exit status: 0 done, 1 failed while running, 2 bad request, 130 Ctrl-C."""
-    here = os.getcwd()  # a researcher's own models lie there; last on the path, so that they hide nothing
-    sys.path.append(here)
+    before = list(sys.path)
+    sys.path.append(os.getcwd())  # a researcher's own models lie there; last, so that they hide nothing
     try:
         return _answer(sys.argv[1:] if argv is None else argv)
     finally:
-        sys.path.reverse()
-        sys.path.remove(here)  # the last one, which is ours
-        sys.path.reverse()
+        sys.path[:] = before
 
 
 def _answer(arguments: list[str]) -> int:

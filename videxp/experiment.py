@@ -56,7 +56,7 @@ def build_task(cfg: DictConfig, *, classes: list[str]) -> VideoTask:
 def load_task(cfg: DictConfig, checkpoint: Path) -> VideoTask:
     """A trained task from a run's files alone: its data need not be there. In evaluation mode, on the CPU."""
     content = read_checkpoint(checkpoint)
-    task = build_task(cfg, classes=content["classes"])
+    task = build_task(cfg, classes=content.get("classes", []))  # none: a task without labels
     set_weights(task, content["state_dict"], path=checkpoint)
     return task.eval()
 
@@ -99,7 +99,7 @@ def build_callbacks(cfg: DictConfig, run: RunFolder, console: Console) -> list[C
     for callback in watch:
         callback.run = run
     rest = [one for one in chosen if one not in watch]
-    return [RandomState(), *watch, StepMetrics(), *rest, LeftOut(run), Samples(run.samples), ProgressBar(console)]
+    return [RandomState(), *watch, StepMetrics(), LeftOut(run), Samples(run.samples), *rest, ProgressBar(console)]
 
 
 def build_experiment(

@@ -21,6 +21,7 @@ class Stream(IntEnum):
     MIX = 3  # mixup and cutmix
     GENERATE = 4  # embedded data sets
     DEGRADE = 5  # degradations and corruptions
+    CROP = 6  # where a clip is cut out in the worker
 
 
 def generator(seed: int, *, stream: Stream, epoch: int = 0, index: int = 0) -> np.random.Generator:

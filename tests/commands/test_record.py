@@ -24,7 +24,7 @@ def test_runs_of_two_seeds_become_a_record_that_notices_an_edited_recipe(tmp_pat
     shutil.copytree(tmp_path / "recorded/1", tmp_path / "recorded/0")
     config = tmp_path / "recorded/0/config.yaml"
     config.write_text(config.read_text().replace("seed: 1\n", "seed: 0\n"))
-    done = videxp("record", "recorded", cwd=tmp_path)
+    done = videxp("record", "recorded", "--allow-dirty", cwd=tmp_path)  # whoever tests videxp may be changing it
     assert done.returncode == 0, done.stderr
     assert "experiments/classification/tiny.json" in done.stdout
     record = json.loads((tmp_path / "experiments/classification/tiny.json").read_text())
@@ -39,7 +39,7 @@ def test_runs_of_two_seeds_become_a_record_that_notices_an_edited_recipe(tmp_pat
     stale = videxp("record", "--check", cwd=tmp_path)
     assert stale.returncode == 1
     assert "experiments/classification/tiny.json" in stale.stdout
-    refused = videxp("record", "recorded", cwd=tmp_path)
+    refused = videxp("record", "recorded", "--allow-dirty", cwd=tmp_path)
     assert refused.returncode == 2
     assert "trainer.max_epochs=2 (recipe: 3)" in refused.stderr
     assert len(refused.stderr.strip().splitlines()) == 1

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import clean_environment, videxp
 from videxp.cli import command_names, main
-from videxp.commands.predict import expand
+from videxp.deploy.inputs import expand
 from videxp.errors import BadRequest
 
 
@@ -30,7 +30,7 @@ def test_help_names_every_command_and_imports_neither_hydra_nor_torch(tmp_path: 
         (["train", "classification/moving_digits", "-m", "seed=1,2"], "one config at a time"),
         (["evaluate", "nowhere"], "nowhere is not a run folder"),
         (["compare", "nowhere"], "nowhere: no such folder"),
-        (["predict", "nowhere", "no.mp4"], "no.mp4: no such video file"),
+        (["predict", "nowhere", "no.mp4"], "nowhere is not a run folder"),
         (["completion", "bash"], "expected install=bash"),
     ],
 )
@@ -59,6 +59,8 @@ def test_prepare_of_an_unknown_data_set_or_folder_is_told(tmp_path: Path):
     nowhere = videxp("prepare", "ucf101", "dataset.root=nowhere", cwd=tmp_path)
     assert (nowhere.returncode, "nowhere" in nowhere.stderr) == (2, True)
     assert len(nowhere.stderr.strip().splitlines()) <= 3
+    misplaced = videxp("prepare", "moving_digits", "root=nowhere", cwd=tmp_path)
+    assert "root=nowhere: no such key; did you mean dataset.root?" in misplaced.stderr
 
 
 def complete(line: str, cwd: Path) -> set[str]:
@@ -93,7 +95,10 @@ def test_predict_takes_files_folders_and_globs(tmp_path: Path):
     for name in ("a.mp4", "b/c.MKV", "b/notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    names = lambda inputs: [os.path.relpath(p, tmp_path) for p in expand([str(tmp_path / i) for i in inputs])]  # noqa: E731
+
+    def names(inputs: list[str]) -> list[str]:
+        return [os.path.relpath(path, tmp_path) for path in expand([str(tmp_path / each) for each in inputs])]
+
     assert names(["a.mp4"]) == ["a.mp4"]
     assert names(["."]) == ["a.mp4", "b/c.MKV"]
     assert names(["b/*.MKV", "a.mp4"]) == ["b/c.MKV", "a.mp4"]

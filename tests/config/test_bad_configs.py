@@ -41,6 +41,7 @@ OTHERS = [
     (["optimizer.eps=1e-6"], "optimizer.eps=1e-6: not in the config yet; write +optimizer.eps=1e-6 to add it"),
     (["lr=1"], "lr=1: unknown key; did you mean optimizer.lr?"),
     (["+hardware.devics=1"], "hardware.devics=1: unknown key of hardware; did you mean hardware.devices?"),
+    (["hydra.rundir=a"], "hydra.rundir=a: unknown key; did you mean hydra.run.dir?"),
     (["run.grup=a"], "run.grup=a: unknown key of run; did you mean run.group?"),
     (["+dataset.layout.fpss=3"], "dataset.layout.fpss=3: unknown key of videxp.data.moving_digits.MovingDigits; did"),
     (["+optimizer.lr=1"], "optimizer.lr=1: exists already; write it without the +"),
@@ -57,6 +58,10 @@ OTHERS = [
     ),
     (["model=null"], "model=null: choose one by its name (videxp list models)"),
     # types and ranges
+    (
+        ["trainer.limit_train_batches=1.5"],
+        "trainer.limit_train_batches=1.5: a number of batches, such as 2, or a share",
+    ),
     (["optimizer.lr=abc"], "optimizer.lr=abc: wrong type; takes a number"),
     (["optimizer.lr='1e-3'"], "optimizer.lr=1e-3: wrong type; takes a number, not text: write 1e-3 without quotes"),
     (["hardware.devices=two"], "hardware.devices=two: wrong type; takes a whole number or auto or a list"),
@@ -246,6 +251,12 @@ def test_more_devices_than_there_are(gpus: int, overrides: list[str], said: str,
     request.getfixturevalue("monkeypatch").setattr("videxp.config.fitting.count_gpus", lambda: gpus)
     lines = refused(call, "check", RECIPE, *overrides, folder=folder, listing=listing)
     assert len(lines) == 1 and said in lines[0]
+
+
+def test_a_recipe_file_from_elsewhere_that_is_no_yaml_is_named_by_its_path(folder, write: Write, call, listing):
+    path = write("elsewhere/broken.yaml", "a: [1\n")
+    lines = refused(call, "check", str(path), folder=folder, listing=listing)
+    assert lines[0].startswith(f"videxp: {path}: cannot be read") and len(lines) == 1
 
 
 @pytest.mark.parametrize("command", ["check", "train"])

@@ -35,9 +35,11 @@ def ward(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def command(*overrides: str, run: str, recipe: str = "classification/moving_digits") -> list[str]:
+def command(
+    *overrides: str, run: str, recipe: str = "classification/moving_digits", cwd: Path | None = None
+) -> list[str]:
     common = ("logger=csv", "trainer.limit_test_batches=1", "callbacks.checkpoint.every_n_minutes=null", WATCH)
-    return ["train", recipe, *tiny(*common, *overrides, f"hydra.run.dir=runs/{run}")]
+    return ["train", recipe, *tiny(*common, *overrides, f"hydra.run.dir=runs/{run}", recipe=recipe, cwd=cwd)]
 
 
 def differences(a: Any, b: Any, *, place: str = "") -> list[str]:

@@ -81,18 +81,13 @@ def _environment(cwd: Path) -> dict[str, str]:
 def serve() -> None:
     _import_everything()
     answers = os.fdopen(os.dup(1), "w")
-    for line in sys.stdin:
+    for number, line in enumerate(sys.stdin, start=1):
         request = json.loads(line)
-        port = str(20000 + os.getpid() % 10000 + serve_count())
+        port = str(20000 + os.getpid() % 10000 + number)
         (Path(request["cwd"]) / "printed.txt").write_text("")
         children = [_fork(request, rank=rank, port=port) for rank in range(request["ranks"])]
         answers.write(json.dumps(_statuses(children)) + "\n")
         answers.flush()
-
-
-def serve_count(count: list[int] = [0]) -> int:  # noqa: B006
-    count[0] += 1
-    return count[0]
 
 
 def _import_everything() -> None:

@@ -9,12 +9,10 @@ import pytest
 
 from tests.runs.conftest import checkpoint, command, differences, metrics, watched
 from tests.runs.forking import KILLED, Kill, Nursery
+from tests.shrink import RECIPES
 
 pytestmark = pytest.mark.slow
-EXPERIMENTS = Path(__file__).parents[2] / "experiments"
-
 RECIPE = "classification/moving_digits"
-RECIPES = sorted(str(file.relative_to(EXPERIMENTS).with_suffix("")) for file in EXPERIMENTS.rglob("*.yaml"))
 EACH_STEP = "callbacks.checkpoint.every_n_steps=1"
 
 CASES = {
@@ -42,7 +40,7 @@ class Hospital:
     def left_alone(self, case: str, overrides: list[str], *, ranks: int = 1, recipe: str = RECIPE) -> tuple[Path, dict]:
         if case not in self.whole:
             run = self.ward / f"runs/{case}"
-            arguments = command(*overrides, run=case, recipe=recipe)
+            arguments = command(*overrides, run=case, recipe=recipe, cwd=self.ward)
             statuses, printed = self.nursery.run(*arguments, cwd=self.ward, ranks=ranks)
             assert statuses == [0] * ranks, printed
             self.whole[case] = run, watched(self.ward)
@@ -61,7 +59,7 @@ class Hospital:
         """What differs between the case left alone and one that was killed so often; empty if nothing does."""
         whole, seen = self.left_alone(case, overrides, ranks=ranks, recipe=recipe)
         run = self.ward / f"runs/{name}"
-        arguments = command(*overrides, run=name, recipe=recipe)
+        arguments = command(*overrides, run=name, recipe=recipe, cwd=self.ward)
         for kill in [*kills, None]:
             statuses, printed = self.nursery.run(*arguments, cwd=self.ward, kill=kill, ranks=ranks)
             assert set(statuses) <= ({KILLED, 0} if kill else {0}), printed

@@ -79,14 +79,16 @@ def try_one_batch(cfg: "DictConfig") -> dict[str, Any]:
     task = build_task(cfg, classes=datamodule.classes).eval()
     device = "cuda" if torch.cuda.is_available() and cfg.hardware.accelerator != "cpu" else "cpu"
     task.to(device)
-    loaded = next(iter(datamodule.train_dataloader()))
-    batch = datamodule.train_transform({name: value.to(device) for name, value in loaded.items()})
+    clips = min(cfg.dataset.batch_size, datamodule.counts["train"])
+    loaded = datamodule.read("train", range(clips))
+    batch = datamodule.transformed(loaded, "train", device=torch.device(device))
     with torch.inference_mode():
         output = task.network(batch["video"])
     counts = ", ".join(f"{count} {split}" for split, count in datamodule.counts.items())
     return {
-        "data": f"{datamodule.name}: {counts} clips, {datamodule.num_classes} classes",
+        "data": f"{datamodule.name}: {counts} clips, {datamodule.description}",
         "video": f"{_describe(batch['video'])} from {_describe(loaded['video'])}",
+        **({"target": _describe(batch["target"])} if "target" in batch else {}),
         "output": _describe(output),
     }
 

@@ -33,6 +33,7 @@ def main(arguments: list[str]) -> int:
     if options.json:
         print(json.dumps(facts))
         return 0
+    facts["classes"] = facts["classes"] or "no labels"
     for name, value in facts.items():
         print(f"{name:<12}{_text(value)}")
     return 0

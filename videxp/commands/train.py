@@ -233,7 +233,7 @@ def _announce(
     counts = ", ".join(f"{count:,} {split}" for split, count in data.counts.items())
     device = f"{trainer.num_devices * trainer.num_nodes} x {_device_name(trainer)}, {trainer.precision}"
     rows = {
-        "data": f"{data.name}: {counts}; {data.num_classes} classes; {data.num_frames} x {data.size} x {data.size}",
+        "data": f"{data.name}: {counts}; {data.description}",
         "model": f"{type(task.network).__name__}: {parameters / 1e6:,.2f} M parameters, {work:,.2f} GMACs per clip",
         "device": f"{device}, {data.workers} workers",
         "run": str(run.path),

@@ -18,7 +18,7 @@ from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseExce
 from videxp.config.hydra_errors import judge
 from videxp.config.overriding import check_overrides, key_of, value_of
 from videxp.config.places import folders, group_options, own_folder, recipes
-from videxp.config.problems import NOTHING, Problem, listing, refuse, suggestion
+from videxp.config.problems import NOTHING, Problem, listing, nearest, refuse, suggestion
 from videxp.config.sources import mount
 from videxp.errors import BadRequest
 from videxp.secret_values import remember_if_secret
@@ -68,7 +68,7 @@ def compose(recipe: str, overrides: list[str]) -> Composed:
             chosen = [f"experiments={name}", *usable, *(_force(text) for text in forced)]
             composed = _compose_once(chosen, resolution_problems=problems)
         except Exception as error:  # Hydra raises about ten kinds; `judge` raises again what is not about a config
-            verdict = judge(error, recipe=name, overrides=[*usable, *forced])
+            verdict = judge(error, recipe=recipe, overrides=[*usable, *forced])
             problems += verdict.problems
             if not verdict.dropped and not set(verdict.forced) - set(forced):
                 refuse(problems or [Problem(recipe, NOTHING, str(error).splitlines()[0])])
@@ -102,18 +102,21 @@ def compose_dataset(name: str, overrides: list[str]) -> DictConfig:
     others = [f"~{group}" for group in ("model", "task", "optimizer", "scheduler", "trainer", "experiments")]
     chosen = [f"dataset={name}", *others, "callbacks=[]", "logger=[]", "hydra.run.dir=."]
     composed = None
+    unknown: list[str] = []
     while composed is None:
         try:
             composed = _compose_once([*chosen, *usable], resolution_problems=problems)
         except Exception as error:
             verdict = judge(error, recipe=name, overrides=usable)
-            problems += verdict.problems or [Problem(key_of(o), value_of(o), "no such key") for o in verdict.forced]
+            problems += verdict.problems
+            unknown += verdict.forced
             fewer = [text for text in usable if text not in verdict.dropped + verdict.forced]
             if len(fewer) == len(usable):
                 break
             usable = fewer
     if composed is not None:
         mine = ("dataset", "hardware", "seed")
+        problems += [_unknown(text, keys=_keys(composed.cfg)) for text in unknown]
         problems += [p for p in check_config(composed.cfg) if p.key.split(".")[0] in mine]
     refuse(problems)
     assert composed is not None
@@ -130,7 +133,26 @@ def _covers(outer: str, key: str) -> bool:
 
 def _not_there(text: str) -> Problem:
     """An override of something right that the config does not spell out."""
+    if near := nearest(key_of(text), ["hydra.run.dir", "hydra.sweep.dir", "hydra.job.name"]):
+        return Problem(key_of(text), value_of(text), f"unknown key; did you mean {near[0]}?")
     return Problem(key_of(text), value_of(text), f"not in the config yet; write +{text} to add it")
+
+
+def _unknown(text: str, *, keys: list[str]) -> Problem:
+    """An override of what the config does not have: `root=/data` where dataset.root was meant."""
+    key = key_of(text)
+    near = [known for known in keys if known.endswith(f".{key}")] or nearest(key, keys)
+    return Problem(key, value_of(text), "no such key" + (f"; did you mean {near[0]}?" if near else ""))
+
+
+def _keys(cfg: DictConfig, prefix: str = "") -> list[str]:
+    """Every full key: `dataset`, `dataset.root`, ..."""
+    found = []
+    for key in map(str, cfg):
+        found.append(prefix + key)
+        if isinstance(child := cfg._get_node(key), DictConfig) and not child._is_none():
+            found += _keys(child, f"{prefix}{key}.")
+    return found
 
 
 def run_hydra_flag(recipe: str, argv: list[str]) -> int:

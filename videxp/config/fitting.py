@@ -33,6 +33,8 @@ def check_fit(plain: dict[str, Any], *, broken: set[str]) -> list[Problem]:
             problems += _check_batch(plain)
     if sound("task._target_"):
         problems += _check_monitors(plain)
+    if sound("trainer"):
+        problems += _check_limits(plain["trainer"])
     if sound("callbacks"):
         problems += _check_checkpoint(plain.get("callbacks") or {})
     if sound("model._target_", "dataset.num_frames", "dataset.size"):
@@ -91,6 +93,14 @@ def _ranks(hardware: dict[str, Any]) -> int:
     if devices == "auto":
         devices = gpus if gpus and hardware.get("accelerator") != "cpu" else 1
     return (len(devices) if isinstance(devices, list) else devices) * hardware.get("num_nodes", 1)
+
+
+def _check_limits(trainer: dict[str, Any]) -> Iterator[Problem]:
+    """Lightning takes a share or a number, and says so only once the data is prepared."""
+    for key, value in trainer.items():
+        if (key.startswith("limit_") or key == "val_check_interval") and isinstance(value, float) and value > 1:
+            message = f"a number of batches, such as {round(value)}, or a share of them, up to 1.0"
+            yield Problem(f"trainer.{key}", value, message)
 
 
 # --- metrics -----------------------------------------------------------------------------------------------------

@@ -26,7 +26,9 @@ class Verdict:
 
 
 def judge(error: Exception, *, recipe: str, overrides: list[str]) -> Verdict:
-    """Find the override at fault. No dropped and no forced one: the recipe or the files are at fault.
+    """Find the override at fault; `recipe` is as it was typed, a name or a file.
+
+    No dropped and no forced one: the recipe or the files are at fault.
 
     Raises `error` again if it is not about a config.
     """
@@ -84,7 +86,8 @@ def _missing_file(path: str, text: str, *, recipe: str, overrides: list[str]) ->
 
 def _unreadable_file(recipe: str) -> Problem | None:
     """The first YAML file that does not load; Hydra does not say which."""
-    paths = [choice.path for choice in recipes() if choice.name == recipe]
+    paths = [Path(_recipe_file(recipe))] if recipe.endswith(".yaml") else []
+    paths += [choice.path for choice in recipes() if choice.name == recipe]
     paths += [path for folder in folders("conf") for path in sorted(Path(folder).rglob("*.yaml"))]
     for path in paths:
         try:
@@ -105,4 +108,4 @@ def _names(group: str) -> list[str]:
 
 
 def _recipe_file(recipe: str) -> str:
-    return f"experiments/{recipe}.yaml"
+    return recipe if recipe.endswith(".yaml") else f"experiments/{recipe}.yaml"

@@ -25,5 +25,10 @@ __getattr__, __all__ = lazy_exports(
         "Kinetics": "videxp.data.published",
         "SomethingSomethingV2": "videxp.data.published",
         "FrameFolders": "videxp.data.frame_folders",
+        "VideoFolder": "videxp.data.footage",
+        "FrameSequences": "videxp.data.footage",
+        "Reds": "videxp.data.published_footage",
+        "Vimeo90k": "videxp.data.published_footage",
+        "SampleClips": "videxp.data.sample_clips",
     },
 )

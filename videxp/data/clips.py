@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from videxp.video.sampling import (
+    FRAME_EPSILON,
     Short,
     evenly_spaced_clips,
     evenly_spaced_clips_at_fps,
@@ -23,19 +24,21 @@ Sampling = Literal["clip", "segments"]
 class ClipChoice:
     """`clips` None: one at random (training); 1: the central one; more: evenly spaced from start to end.
 
+    num_frames "all": the whole video from its start (every stride_frames-th frame, or clip_fps of them per second).
     clip: num_frames in a row, every stride_frames-th or, where clip_fps is given, as many per second.
     segments: one frame of each of num_frames equal parts of the video (TSN).
     """
 
-    num_frames: int
+    num_frames: int | Literal["all"]
     stride_frames: int = 1
     clip_fps: float | None = None
     sampling: Sampling = "clip"
     short: Short = "loop"
     clips: int | None = None
 
-    def with_clips(self, clips: int) -> "ClipChoice":
-        return replace(self, clips=clips)
+    def with_clips(self, clips: int, *, num_frames: int | Literal["all"] | None = None) -> "ClipChoice":
+        """For evaluation; `num_frames` None: as many as in training."""
+        return replace(self, clips=clips, num_frames=num_frames or self.num_frames)
 
     def frames(
         self, *, num_frames: int, fps: float, start_seconds: float, end_seconds: float, rng: np.random.Generator
@@ -47,21 +50,23 @@ class ClipChoice:
             start_seconds=None if isnan(start_seconds) else start_seconds,
             end_seconds=None if isnan(end_seconds) else end_seconds,
         )
+        length = self.num_frames
+        if length == "all":
+            step = self.stride_frames if self.clip_fps is None else fps / self.clip_fps
+            return np.floor(np.arange(start, end - FRAME_EPSILON, step) + FRAME_EPSILON).astype(np.int64)[None]
         if self.sampling == "segments":
             drawn = rng if self.clips is None else None
-            return uniform_segments(
-                num_frames, num_segments=self.num_frames, rng=drawn, start_frame=start, end_frame=end
-            )[None]
+            return uniform_segments(num_frames, num_segments=length, rng=drawn, start_frame=start, end_frame=end)[None]
         if self.clip_fps is None:
             bounds = {"start_frame": start, "end_frame": end}
-            size = {"num_frames": self.num_frames, "stride_frames": self.stride_frames}
+            size = {"num_frames": length, "stride_frames": self.stride_frames}
             if self.clips is None:
                 return random_clip(num_frames, rng=rng, short=self.short, **size, **bounds)[None]
             return evenly_spaced_clips(num_frames, num_clips=self.clips, short=self.short, **size, **bounds)
         if self.clips is None:
             return random_clip_at_fps(
                 num_frames,
-                num_frames=self.num_frames,
+                num_frames=length,
                 source_fps=fps,
                 target_fps=self.clip_fps,
                 rng=rng,
@@ -72,7 +77,7 @@ class ClipChoice:
         return evenly_spaced_clips_at_fps(
             num_frames,
             num_clips=self.clips,
-            num_frames=self.num_frames,
+            num_frames=length,
             source_fps=fps,
             target_fps=self.clip_fps,
             short=self.short,

@@ -1,9 +1,10 @@
 """Clips of one split: sample (epoch, index) -> uint8 clips. Everything random is a function of (seed, epoch, index).
 
-Legend: B samples, K clips of a sample, N = B*K clips, T frames, H, W pixels, C = 3 channels (RGB).
+Legend: B samples, K clips of a sample, N = B*K clips, T frames, H, W pixels, C = 3 channels (RGB); h, w = H / scale,
+W / scale: the size of what a restoration network gets.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,18 +16,21 @@ from torch.nn.functional import interpolate, pad
 from torch.utils.data import Dataset, default_collate
 
 from videxp.data.clips import ClipChoice
+from videxp.data.cropping import Box, random_box, whole_box
 from videxp.data.manifest import Manifest, Split
 from videxp.data.quarantine import Failure
-from videxp.errors import BadRequest, VidexpError
+from videxp.errors import VidexpError
 from videxp.randomness import Stream, generator
 from videxp.video import DecodeError, Decoder, DecoderRefused, Probe, UnreadableVideo, open_video
 
 Fit = Literal["crop", "stretch", "pad"]
+NO_LABEL = -1
 
 # What a worker needs of the manifest. Hashes, for one, stay behind.
 COLUMNS = (
     *("path", "start_seconds", "end_seconds", "size_bytes", "num_frames", "fps", "width", "height", "duration_seconds"),
     *("rotation_degrees", "key_frames", "codec", "container", "decoder", "decoder_reason"),
+    *("input", "input_size_bytes"),
 )
 
 # What may be wrong with one file; anything else is wrong with the request.
@@ -46,7 +50,11 @@ class ClipDataset(Dataset[dict[str, Any]]):
     """The readable samples of one split, in the manifest's order. `dataset[epoch, index]` opens a file, reads, closes.
 
     `choice` says which frames; `frame_size` (height, width) and `fit` what a frame is brought to in the worker (None:
-    left as it is, where all files are of one size).
+    left as it is, where all files are of one size). `crop_size` (height, width) is cut out at a random place where the
+    choice is random; elsewhere frames lose what `scale` does not divide at the right and at the bottom.
+
+    Samples that are files in pairs come with their `input`; `degradation`, called with a clip uint8 [T,H,W,C] and a
+    generator, makes one: uint8 [T,h,w,C]. `repeats`: how often an epoch has a sample, with other clips.
     """
 
     def __init__(
@@ -60,11 +68,13 @@ class ClipDataset(Dataset[dict[str, Any]]):
         fit: Fit = "crop",
         decoder: Decoder = "auto",
         allow_unsafe: bool = False,
+        crop_size: tuple[int, int] | None = None,
+        scale: int = 1,
+        degradation: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
+        repeats: int = 1,
     ) -> None:
-        if frame_size is None:
-            check_one_size(manifest, split=split)
         samples = manifest.samples(split)
-        number = {name: i for i, name in enumerate(manifest.classes)}
+        number = {"": NO_LABEL, **{name: i for i, name in enumerate(manifest.classes)}}
         self.root = manifest.root
         self.frame_template = manifest.frame_template
         self.columns = {name: manifest[name][samples] for name in COLUMNS}
@@ -75,36 +85,69 @@ class ClipDataset(Dataset[dict[str, Any]]):
         self.fit = fit
         self.decoder = decoder
         self.allow_unsafe = allow_unsafe
+        self.crop_size = crop_size
+        self.scale = scale
+        self.degradation = degradation
+        self.repeats = repeats
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.labels) * self.repeats
+
+    def row(self, index: int) -> int:
+        """Which of the split's samples `index` is: the same one again after len(labels)."""
+        return index % len(self.labels)
 
     def path(self, index: int) -> Path:
-        return Path(self.root, self.columns["path"][index])
+        return Path(self.root, self.columns["path"][self.row(index)])
+
+    def file(self, index: int) -> str:
+        """The sample's path, relative to the data's root."""
+        return str(self.columns["path"][self.row(index)])
 
     def clip_fps(self, index: int) -> float:
         """Frames per second at which a clip of this sample plays as fast as its video."""
-        return self.choice.clip_fps or float(self.columns["fps"][index]) / self.choice.stride_frames
+        return self.choice.clip_fps or float(self.columns["fps"][self.row(index)]) / self.choice.stride_frames
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
-        """`video` uint8 [K,T,H,W,C], `label`, `index`, `epoch`.
+        """`video` uint8 [K,T,H,W,C], `label` (-1: none), `index`, `epoch`; `input` uint8 [K,T,h,w,C] where it has one.
 
         Raises UnreadableVideo or DecodeError with path, frames and cause; never another sample in its place.
         """
         epoch, index = key
-        rng = generator(self.seed, stream=Stream.CLIP, epoch=epoch, index=index)
-        frames_KT = self.choice.frames(
-            num_frames=int(self.columns["num_frames"][index]),
-            fps=float(self.columns["fps"][index]),
-            start_seconds=float(self.columns["start_seconds"][index]),
-            end_seconds=float(self.columns["end_seconds"][index]),
-            rng=rng,
-        )
-        clip_THWC = self._read(index, frames_KT.reshape(-1))
+        row = self.row(index)
+        frames_KT = self.frames(row, rng=self._rng(Stream.CLIP, key))
+        clip_THWC = self._read(row, frames_KT.reshape(-1))
         if self.frame_size is not None:
             clip_THWC = resize(clip_THWC, size=self.frame_size, fit=self.fit)
-        video_KTHWC = clip_THWC.unflatten(0, frames_KT.shape)
-        return {"video": video_KTHWC, "label": int(self.labels[index]), "index": index, "epoch": epoch}
+        box = self._box(clip_THWC.shape[1:3], key)
+        video_KTHWC = box.cut(clip_THWC).unflatten(0, frames_KT.shape)
+        sample = {"video": video_KTHWC, "label": int(self.labels[row]), "index": index, "epoch": epoch}
+        if self.columns["input"][row]:
+            given = self._read_input(row, frames_KT.reshape(-1))
+            sample["input"] = box.over(self.scale).cut(given).unflatten(0, frames_KT.shape)
+        elif self.degradation is not None:
+            rng = self._rng(Stream.DEGRADE, key)
+            made = [self.degradation(clip.numpy(), rng) for clip in video_KTHWC]
+            sample["input"] = torch.from_numpy(np.stack(made))
+        return sample
+
+    def frames(self, row: int, *, rng: np.random.Generator) -> np.ndarray:
+        """Which frames a sample is read with, int64 [K,T]."""
+        return self.choice.frames(
+            num_frames=int(self.columns["num_frames"][row]),
+            fps=float(self.columns["fps"][row]),
+            start_seconds=float(self.columns["start_seconds"][row]),
+            end_seconds=float(self.columns["end_seconds"][row]),
+            rng=rng,
+        )
+
+    def _rng(self, stream: Stream, key: tuple[int, int]) -> np.random.Generator:
+        return generator(self.seed, stream=stream, epoch=key[0], index=key[1])
+
+    def _box(self, size: Sequence[int], key: tuple[int, int]) -> Box:
+        if self.crop_size is None or self.choice.clips is not None:
+            return whole_box(size, multiple=self.scale)
+        return random_box(size, self.crop_size, multiple=self.scale, rng=self._rng(Stream.CROP, key))
 
     def __getitems__(self, keys: Sequence[tuple[int, int]]) -> Samples:
         """What a DataLoader calls for a batch: the samples that can be read, and why others cannot."""
@@ -114,7 +157,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
                 samples.read.append(self[epoch, index])
             except FILE_ERRORS as error:
                 cause = error.reason if isinstance(error, DecoderRefused) else error.cause
-                samples.failures.append(Failure(str(error), path=self.columns["path"][index], cause=cause))
+                samples.failures.append(Failure(str(error), path=self.file(index), cause=cause))
             except VidexpError as error:
                 samples.failures.append(Failure(str(error)))
         if odd := self._odd_sizes(samples.read):
@@ -130,6 +173,16 @@ class ClipDataset(Dataset[dict[str, Any]]):
                     shapes = f"{list(samples[0][name].shape)} and {list(value.shape)}"
                     return f"{one} and {other} cannot form a batch: their {name} is {shapes}: set dataset.frame_size"
         return ""
+
+    def _read_input(self, row: int, frames: np.ndarray) -> Tensor:
+        """uint8 [T,h,w,C]. Without a probe: PyAV reads every file rightly."""
+        path = Path(self.root, self.columns["input"][row])
+        needed, places = np.unique(frames, return_inverse=True)
+        template = self.frame_template or None
+        if not template and _size_bytes(path) != self.columns["input_size_bytes"][row]:
+            raise DecodeError(path, needed, "the file has changed or gone since it was prepared: prepare again")
+        with open_video(path, template=template, fps=float(self.columns["fps"][row])) as reader:
+            return reader.frames(needed)[torch.from_numpy(places)]
 
     def _read(self, index: int, frames: np.ndarray) -> Tensor:
         """uint8 [T,H,W,C]. Each frame is decoded once, however often it is asked for."""
@@ -167,7 +220,8 @@ class ClipDataset(Dataset[dict[str, Any]]):
 
 
 def collate(samples: Samples) -> dict[str, Any]:
-    """Samples -> `video` uint8 [N,T,H,W,C] (the K clips of a sample adjacent), `label`, `index`, `epoch` int64 [B].
+    """Samples -> `video` uint8 [N,T,H,W,C] (the K clips of a sample adjacent), `label`, `index`, `epoch` int64 [B],
+    and `input` uint8 [N,T,h,w,C] where samples have one.
 
     Where some could not be read, `failures` tells why. Where none could: `index` int64 [0], `epoch` int64 [1].
     """
@@ -175,8 +229,8 @@ def collate(samples: Samples) -> dict[str, Any]:
     if not samples.read or any(not failure.path for failure in samples.failures):
         return {"index": torch.empty(0, dtype=torch.int64), "epoch": torch.tensor([samples.epoch]), **failures}
     batch = default_collate(samples.read)  # in a worker it stacks straight into shared memory
-    batch["video"] = batch["video"].flatten(0, 1)
-    return {**batch, **failures}
+    flat = {name: batch[name].flatten(0, 1) for name in ("video", "input") if name in batch}
+    return {**batch, **flat, **failures}
 
 
 def resize(clip: Tensor, *, size: tuple[int, int], fit: Fit) -> Tensor:
@@ -207,17 +261,3 @@ def _size_bytes(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-def check_one_size(manifest: Manifest, *, split: Split) -> None:
-    """Raises BadRequest where the files of a split differ in size, so that they cannot form a batch."""
-    samples = manifest.samples(split)
-    sizes = np.stack([manifest["width"][samples], manifest["height"][samples]], axis=1)  # [n,2]
-    different = np.flatnonzero((sizes != sizes[:1]).any(axis=1))
-    if len(different):
-        (w1, h1), (w2, h2) = sizes[0], sizes[different[0]]
-        first, second = (manifest["path"][samples[i]] for i in (0, different[0]))
-        raise BadRequest(
-            f"Data set {manifest.name}: {first} is {w1}x{h1}, {second} is {w2}x{h2}: "
-            "set dataset.frame_size=[height,width]"
-        )

@@ -11,9 +11,53 @@ from videxp.data.layouts import Layout, absent, content_lines, hold_out, same_ro
 from videxp.data.manifest import SPLITS, Facts, Row, Split, sorted_classes
 from videxp.errors import BadRequest
 from videxp.limits import Gt, Interval
+from videxp.video.errors import UnreadableVideo
+from videxp.video.frame_names import frame_files
 
 
-class FrameFolders(Layout):
+class ImageSequences(Layout):
+    """Base of layouts whose samples are folders of images."""
+
+    template: str
+    fps: float
+
+    @property
+    def frame_template(self) -> str:
+        return self.template
+
+    def size_and_time(self, path: Path) -> tuple[int, int]:
+        stats = [entry.stat() for entry in os.scandir(path)]
+        return sum(stat.st_size for stat in stats), max((stat.st_mtime_ns for stat in stats), default=0)
+
+    def facts(self, path: Path) -> Facts:
+        from PIL import Image
+
+        size_bytes, mtime_ns = self.size_and_time(path)
+        seen = Facts(size_bytes=size_bytes, mtime_ns=mtime_ns)
+        try:
+            images = frame_files(path, template=self.template)
+            with Image.open(images[0]) as image:
+                width, height = image.size
+        except (UnreadableVideo, OSError) as error:
+            return replace(seen, error=str(getattr(error, "cause", error)))
+        digest = hashlib.blake2b(digest_size=16)
+        for image_file in images:
+            digest.update(image_file.read_bytes())
+        return replace(
+            seen,
+            content_hash=digest.hexdigest(),
+            num_frames=len(images),
+            fps=self.fps,
+            width=width,
+            height=height,
+            duration_seconds=len(images) / self.fps,
+            codec=images[0].suffix.removeprefix("."),
+            container="folder",
+            decoder="frames",
+        )
+
+
+class FrameFolders(ImageSequences):
     """root/<folder of a clip>/img_00001.jpg, with lists of clips or a folder per class.
 
     With train_list: text files as TSN and TSM have them, a line per clip: "folder num_frames label", or "folder label"
@@ -42,10 +86,6 @@ class FrameFolders(Layout):
         self.class_file = class_file
         self.val_fraction = val_fraction
 
-    @property
-    def frame_template(self) -> str:
-        return self.template
-
     def missing(self, root: Path) -> list[str]:
         if problems := super().missing(root):
             return problems
@@ -67,39 +107,6 @@ class FrameFolders(Layout):
 
     def classes(self, root: Path, labels: Iterable[str]) -> list[str]:
         return self._class_names(root) or sorted_classes(labels)
-
-    def size_and_time(self, path: Path) -> tuple[int, int]:
-        stats = [entry.stat() for entry in os.scandir(path)]
-        return sum(stat.st_size for stat in stats), max((stat.st_mtime_ns for stat in stats), default=0)
-
-    def facts(self, path: Path) -> Facts:
-        from PIL import Image
-
-        from videxp.video.frame_folder import UnreadableVideo, frame_files
-
-        size_bytes, mtime_ns = self.size_and_time(path)
-        seen = Facts(size_bytes=size_bytes, mtime_ns=mtime_ns)
-        try:
-            images = frame_files(path, template=self.template)
-            with Image.open(images[0]) as image:
-                width, height = image.size
-        except (UnreadableVideo, OSError) as error:
-            return replace(seen, error=str(getattr(error, "cause", error)))
-        digest = hashlib.blake2b(digest_size=16)
-        for image_file in images:
-            digest.update(image_file.read_bytes())
-        return replace(
-            seen,
-            content_hash=digest.hexdigest(),
-            num_frames=len(images),
-            fps=self.fps,
-            width=width,
-            height=height,
-            duration_seconds=len(images) / self.fps,
-            codec=images[0].suffix.removeprefix("."),
-            container="folder",
-            decoder="frames",
-        )
 
     def _split(self, root: Path, split: Split) -> list[Row]:
         if self.lists["train"] is None:

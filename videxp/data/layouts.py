@@ -7,6 +7,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
@@ -49,6 +50,11 @@ class Layout:
     def frame_template(self) -> str:
         """Name of each image where a sample is a folder of images."""
         return ""
+
+    @property
+    def trains(self) -> bool:
+        """Are there samples to train on? Some data sets are for tests alone."""
+        return True
 
     def settings(self) -> dict[str, Any]:
         """What tells this layout from another: part of the name of the prepared manifest."""
@@ -96,21 +102,19 @@ class FolderPerClass(Layout):
 
     def rows(self, root: Path) -> list[Row]:
         group = source_of(self.group_pattern)
+        folders = {"train": self.train_folder, "val": self.val_folder, "test": self.test_folder}
         if not (root / self.train_folder).is_dir():
-            rows = self._folder(root, "", "train")
-            rows = hold_out(rows, into="test", fraction=self.test_fraction, group=group, seed=self.split_seed)
-            return hold_out(rows, into="val", fraction=self.val_fraction, group=group, seed=self.split_seed)
-        train, val, test = (
-            self._folder(root, folder, split)
-            for folder, split in ((self.train_folder, "train"), (self.val_folder, "val"), (self.test_folder, "test"))
+            folders = {"train": ""}
+        found = {split: self._folder(root, folder, split) for split, folder in folders.items()}
+        return completed_splits(
+            found["train"],
+            found.get("val", []),
+            found.get("test", []),
+            val_fraction=self.val_fraction,
+            test_fraction=self.test_fraction,
+            group=group,
+            seed=self.split_seed,
         )
-        if val and not test:
-            return [*train, *val, *same_rows(val, split="test")]
-        if not test:
-            train = hold_out(train, into="test", fraction=self.test_fraction, group=group, seed=self.split_seed)
-        if not val:
-            train = hold_out(train, into="val", fraction=self.val_fraction, group=group, seed=self.split_seed)
-        return [*train, *val, *test]
 
     def _folder(self, root: Path, folder: str, split: Any) -> list[Row]:
         found = labelled_files(root / folder, self.extensions)
@@ -152,7 +156,27 @@ def content_lines(file: Path) -> list[tuple[int, str]]:
 
 
 def same_rows(rows: Iterable[Row], *, split: Split) -> list[Row]:
-    return [Row(row.path, row.label, split, row.start_seconds, row.end_seconds) for row in rows]
+    return [replace(row, split=split) for row in rows]
+
+
+def completed_splits(
+    train: list[Row],
+    val: list[Row],
+    test: list[Row],
+    *,
+    val_fraction: float,
+    test_fraction: float,
+    group: Callable[[Row], str],
+    seed: int,
+) -> list[Row]:
+    """All rows, with the splits that are empty made: val but no test: test is val; else shares of train, by hash."""
+    if val and not test:
+        return [*train, *val, *same_rows(val, split="test")]
+    if not test:
+        train = hold_out(train, into="test", fraction=test_fraction, group=group, seed=seed)
+    if not val:
+        train = hold_out(train, into="val", fraction=val_fraction, group=group, seed=seed)
+    return [*train, *val, *test]
 
 
 def source_of(pattern: str | None) -> Callable[[Row], str]:
@@ -189,12 +213,7 @@ def hold_out(
     for name, labels in labels_of.items():
         strata["" if spanning else min(labels)].append(name)
     moved = {name for names in strata.values() for name in _chosen(names, fraction, salt=f"{seed} {into}")}
-    return [
-        Row(row.path, row.label, into, row.start_seconds, row.end_seconds)
-        if row.split == "train" and group(row) in moved
-        else row
-        for row in rows
-    ]
+    return [replace(row, split=into) if row.split == "train" and group(row) in moved else row for row in rows]
 
 
 def _chosen(names: list[str], fraction: float, *, salt: str) -> list[str]:
@@ -208,10 +227,12 @@ def _chosen(names: list[str], fraction: float, *, salt: str) -> list[str]:
 # ---- what every list of samples must be -----------------------------------------------------------------------------
 
 
-def check_rows(rows: Sequence[Row], *, name: str) -> None:
+def check_rows(rows: Sequence[Row], *, name: str, trains: bool = True) -> None:
     """Raises BadRequest: no samples, a sample twice, a sample of train in val or test, a class that train lacks."""
-    if not any(row.split == "train" for row in rows):
+    if trains and not any(row.split == "train" for row in rows):
         raise BadRequest(f"Data set {name} has no training samples ({len(rows)} samples in all): see dataset.root")
+    if not rows:
+        raise BadRequest(f"Data set {name} has no samples: see dataset.root")
     where: dict[tuple, Row] = {}
     samples: dict[str, set[tuple]] = defaultdict(set)
     for row in rows:
@@ -232,7 +253,7 @@ def check_rows(rows: Sequence[Row], *, name: str) -> None:
         )
     known = {row.label for row in rows if row.split == "train"}
     for row in rows:
-        if row.label not in known:
+        if trains and row.label not in known:
             raise BadRequest(
                 f"Data set {name}: class {row.label!r} is in {row.split} ({row.path}) but in no training sample"
             )

@@ -21,18 +21,22 @@ from videxp.files import replacing
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
 class Row:
-    """One sample as a layout lists it. `path` is relative to the root, with `/`; nan = from the start, to the end."""
+    """One sample as a layout lists it. Paths are relative to the root, with `/`; nan = from the start, to the end.
+
+    label: "" where a data set has none. input: the degraded counterpart of `path`, frame by frame; "" where it is made.
+    """
 
     path: str
     label: str
     split: Split
     start_seconds: float = nan
     end_seconds: float = nan
+    input: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,11 @@ class Facts:
     decoder: str = ""  # the probe's verdict: decord | pyav | frames (a folder of images)
     decoder_reason: str = ""  # why not decord
     error: str = ""
+    input_size_bytes: int = 0  # of the row's input, where it has one; it has as many frames
+    input_mtime_ns: int = 0
+    input_hash: str = ""
+    input_width: int = 0
+    input_height: int = 0
 
 
 class Strings(Sequence[str]):
@@ -145,14 +154,30 @@ class Manifest:
         return {path: error for path, error in zip(self["path"], self["error"]) if error}
 
     @cached_property
+    def scale(self) -> int | None:
+        """Size of the clips / size of their inputs; None where there are no inputs.
+
+        Raises BadRequest where it is not the same for all.
+        """
+        paired = [i for i, (path, error) in enumerate(zip(self["input"], self["error"])) if path and not error]
+        scales = {i: int(self["height"][i] // self["input_height"][i]) for i in paired}
+        other = next((i for i in paired if scales[i] != scales[paired[0]]), None)
+        if other is not None:
+            first, second = (f"{self['input'][i]} x{scales[i]}" for i in (paired[0], other))
+            raise BadRequest(f"Data set {self.name}: its inputs are of several scales: {first}, {second}: keep one")
+        return scales[paired[0]] if paired else None
+
+    @cached_property
     def fingerprint(self) -> str:
-        """blake2b over the samples, wherever they lie: path, size, content, split, label, start and end of each.
+        """blake2b over the samples, wherever they lie: path, size, content, split, label, start and end of each, and
+        path and content of its input.
 
         Unreadable files are no samples, so two machines with different subsets of Kinetics differ.
         """
         names = ("path", "size_bytes", "content_hash", "split", "label", "start_seconds", "end_seconds")
+        of_input = ("input", "input_hash")
         lines = sorted(
-            "\t".join(_to_text(self.columns[name][i]) for name in names)
+            "\t".join(_to_text(self[name][i]) for name in (names + of_input if self["input"][i] else names))
             for i, error in enumerate(self["error"])
             if not error
         )
@@ -202,8 +227,8 @@ class Manifest:
 
 
 def sorted_classes(labels: Iterable[str]) -> list[str]:
-    """Class names in a fixed order: by number where all are numbers ("2" before "10"), else by name."""
-    unique = set(labels)
+    """Class names in a fixed order: by number where all are numbers ("2" before "10"), else by name. "" is no label."""
+    unique = set(labels) - {""}
     return sorted(unique, key=int) if all(label.isdecimal() for label in unique) else sorted(unique)
 
 

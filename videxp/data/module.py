@@ -13,12 +13,13 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor, nn
 
 from videxp.data.clips import ClipChoice, Sampling
-from videxp.data.dataset import ClipDataset, Fit, check_one_size, collate
+from videxp.data.dataset import ClipDataset, Fit, Samples, collate
 from videxp.data.layouts import Layout
 from videxp.data.loader import ClipLoader
 from videxp.data.manifest import SPLITS, Manifest, Split
@@ -26,6 +27,7 @@ from videxp.data.preparation import absolute, check_unreadable, manifest_path, p
 from videxp.data.processes import START_METHOD, available_cores
 from videxp.data.quarantine import Batch, Failure, Quarantine, agreed, is_empty, kept
 from videxp.data.sampler import EpochBatches, EvaluationBatches, normalized
+from videxp.data.sizes import check_crop, check_one_length, check_one_size, check_scale
 from videxp.errors import BadRequest
 from videxp.limits import Ge, Gt
 from videxp.video import Decoder
@@ -33,11 +35,15 @@ from videxp.video import Decoder
 MAX_WORKERS = 8  # per rank, for "auto"
 # Looked at before a stage begins: training that ends in a test without samples would have been for nothing.
 STAGE_SPLITS: dict[str, Sequence[Split]] = {"fit": SPLITS, "validate": ["val"], "test": ["test"]}
+EVALUATED: tuple[Split, ...] = ("val", "test")
+ON_DEVICE = ("video", "input", "label")
 
 
 class VideoDataModule(LightningDataModule):
     """Batches are dicts: `video` uint8 [N,T,H,W,C], after the transform float [N',T,C,size,size]; `label` int64 [B];
     `index` int64 [B], the sample's number in its split; `epoch` int64 [B]. `index` and `epoch` stay on the CPU.
+    In restoration `video` is the clean clip and `input` uint8 [N,T,H/scale,W/scale,C] its degraded counterpart, where
+    that comes from files or from `worker_degradation`; after the transform `target` and `video`.
 
     Needs `Trainer(use_distributed_sampler=False)`. No result depends on num_workers or on the number of devices:
     batch sizes are totals over all devices.
@@ -50,10 +56,10 @@ class VideoDataModule(LightningDataModule):
         root: str,
         layout: Layout,
         num_frames: Annotated[int, Ge(1)],
-        size: Annotated[int, Ge(1)],
         batch_size: Annotated[int, Ge(1)],
         train_transform: nn.Module,
         eval_transform: nn.Module,
+        size: Annotated[int, Ge(1)] | None = None,
         test_transform: nn.Module | None = None,
         eval_batch_size: Annotated[int, Ge(1)] | None = None,
         stride_frames: Annotated[int, Ge(1)] = 1,
@@ -61,6 +67,12 @@ class VideoDataModule(LightningDataModule):
         sampling: Sampling = "clip",
         short: Literal["loop", "clamp"] = "loop",
         test_clips: Annotated[int, Ge(1)] = 1,
+        val_frames: Annotated[int, Ge(1)] | Literal["all"] | None = None,
+        test_frames: Annotated[int, Ge(1)] | Literal["all"] | None = None,
+        train_repeats: Annotated[int, Ge(1)] = 1,
+        crop_size: Annotated[int, Ge(1)] | Sequence[int] | None = None,
+        scale: Annotated[int, Ge(1)] = 1,
+        worker_degradation: Any = None,
         frame_size: Sequence[int] | None = None,
         frame_fit: Fit = "crop",
         decoder: Decoder = "auto",
@@ -73,10 +85,15 @@ class VideoDataModule(LightningDataModule):
         seed: Annotated[int, Ge(0)] = 0,
     ) -> None:
         """
-        size: height = width of the model's input; the transforms bring clips to it.
+        size: height = width of the model's input; the transforms bring clips to it. None: crop_size / scale.
         test_transform: None takes eval_transform; another one may cut several crops.
         clip_fps: frames of a clip per second of video; None goes by stride_frames.
         test_clips: clips of each video in testing, evenly spaced; predictions are averaged per video.
+        val_frames, test_frames: frames of a clip there; None: num_frames; "all": the whole video.
+        train_repeats: how often an epoch meets each training video, each time with another clip of it.
+        crop_size: pixels, or [height, width], cut out at a random place in the worker, in training.
+        scale: the clip's size / its input's; frames that it does not divide are cut at the right and at the bottom.
+        worker_degradation: called in the worker with a clip uint8 [T,H,W,C] and a numpy generator; makes its `input`.
         frame_size: [height, width] that workers bring frames to; needed where files differ in size.
         max_unreadable: files that may be unreadable, found so when preparing or later; they are left out, counted and
             listed. One more is an error.
@@ -86,13 +103,20 @@ class VideoDataModule(LightningDataModule):
         super().__init__()
         if sampling == "segments" and test_clips > 1:
             raise BadRequest(f"dataset.test_clips={test_clips} with sampling=segments: segments span the video, set 1")
+        if sampling == "segments" and "all" in (val_frames, test_frames):
+            raise BadRequest("dataset.test_frames=all with sampling=segments: whole videos are read by sampling=clip")
         if frame_size is not None and (len(frame_size) != 2 or min(frame_size) < 1):
             raise BadRequest(f"dataset.frame_size={list(frame_size)} must be [height, width] in pixels, or null")
         self.name: str = name
         self.root = absolute(root)
         self.layout = layout
         self.num_frames = num_frames
-        self.size = size
+        self.scale = scale
+        self.crop_size = _crop_size(crop_size, scale=scale)
+        self.size = size or (min(self.crop_size) // scale if self.crop_size else 0)
+        if not self.size:
+            raise BadRequest("dataset.size=null: set it, or dataset.crop_size, from which it follows")
+        self.worker_degradation = worker_degradation
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size or batch_size
         self.train_transform = train_transform
@@ -100,6 +124,8 @@ class VideoDataModule(LightningDataModule):
         self.test_transform = test_transform or eval_transform
         self.choice = ClipChoice(num_frames, stride_frames, clip_fps, sampling, short)
         self.test_clips = test_clips
+        self.eval_frames: dict[Split, int | Literal["all"] | None] = {"val": val_frames, "test": test_frames}
+        self.train_repeats = train_repeats
         self.frame_size = None if frame_size is None else (int(frame_size[0]), int(frame_size[1]))
         self.frame_fit: Fit = frame_fit
         self.decoder: Decoder = decoder
@@ -136,6 +162,15 @@ class VideoDataModule(LightningDataModule):
     @property
     def num_classes(self) -> int:
         return len(self.classes)
+
+    @property
+    def description(self) -> str:
+        """`10 classes; 16 x 40 x 40`, or `no labels; 15 x 256 x 256, x4`: what a training clip is."""
+        labels = f"{self.num_classes} classes" if self.classes else "no labels"
+        if self.crop_size is None:
+            return f"{labels}; {self.num_frames} x {self.size} x {self.size}"
+        height, width = self.crop_size
+        return f"{labels}; {self.num_frames} x {height} x {width}" + (f", x{self.scale}" if self.scale > 1 else "")
 
     @property
     def fingerprint(self) -> str:
@@ -192,34 +227,61 @@ class VideoDataModule(LightningDataModule):
 
     def use(self, manifest: Manifest) -> None:
         """Take the samples from this manifest."""
+        check_scale(manifest, scale=self.scale)
+        if self.frame_size is not None and manifest.scale is not None:
+            raise BadRequest(f"dataset.frame_size={list(self.frame_size)}: pairs are not resized: set it to null")
         if self.frame_size is None:
-            for split in SPLITS:
-                check_one_size(manifest, split=split)
+            self._check_sizes(manifest)
         self._manifest = manifest
         self._datasets = {}
         self.quarantine.before = len(manifest.unreadable)
+        for split, frames in self.eval_frames.items():
+            if frames == "all" and self.eval_batch_size > 1:
+                samples = self.dataset(split)
+                lengths = [samples.frames(row, rng=np.random.default_rng(0)).shape[1] for row in range(len(samples))]
+                check_one_length(manifest, split=split, lengths=lengths)
+
+    def _check_sizes(self, manifest: Manifest) -> None:
+        if self.crop_size is None:
+            check_one_size(manifest, split="train")
+        else:
+            check_crop(manifest, crop_size=self.crop_size)
+        for split in EVALUATED if self.eval_batch_size > 1 else ():
+            remedy = "set dataset.frame_size=[height,width], or dataset.eval_batch_size=1"
+            check_one_size(manifest, split=split, remedy=remedy)
 
     # ---- loaders ------------------------------------------------------------------------------------------------
 
     def dataset(self, split: Split) -> ClipDataset:
         """The samples of a split as its stage reads them: train a random clip, val the central one, test all clips."""
         if split not in self._datasets:
-            clips = {"train": None, "val": 1, "test": self.test_clips}[split]
             self._datasets[split] = ClipDataset(
                 self.manifest,
                 split=split,
-                choice=self.choice if clips is None else self.choice.with_clips(clips),
+                choice=self._choice(split),
                 seed=self.seed,
                 frame_size=self.frame_size,
                 fit=self.frame_fit,
                 decoder=self.decoder,
                 allow_unsafe=self.allow_unsafe_decoder,
+                crop_size=self.crop_size,
+                scale=self.scale,
+                degradation=self.worker_degradation,
+                repeats=self.train_repeats if split == "train" else 1,
             )
         return self._datasets[split]
+
+    def _choice(self, split: Split) -> ClipChoice:
+        if split == "train":
+            return self.choice
+        clips = 1 if split == "val" else self.test_clips
+        return self.choice.with_clips(clips, num_frames=self.eval_frames[split])
 
     def train_dataloader(self) -> ClipLoader:
         self._check_restored()
         rank, world_size = self._ranks()
+        if not len(self.dataset("train")):
+            raise BadRequest(f"Data set {self.name} has no training samples: it is for evaluation alone")
         batches = EpochBatches(
             len(self.dataset("train")),
             batch_size=self.batch_size,
@@ -262,7 +324,7 @@ class VideoDataModule(LightningDataModule):
 
     def _admit(self, batch: Batch, failures: list[Failure], *, split: Split) -> Batch | None:
         """The batch without what is quarantined; of an evaluation, None where nothing is left of it."""
-        paths = [str(self.dataset(split).columns["path"][int(i)]) for i in batch["index"]]
+        paths = [self.dataset(split).file(int(i)) for i in batch["index"]]
         if split == "train":
             return agreed(batch, failures, self.quarantine, paths)
         self.quarantine.hold(failures)
@@ -292,7 +354,7 @@ class VideoDataModule(LightningDataModule):
         """`index` and `epoch` stay: the transforms read them, and reading from a GPU waits for it."""
         if is_empty(batch):
             return batch
-        moved = {name: batch[name].to(device, non_blocking=True) for name in ("video", "label")}
+        moved = {name: batch[name].to(device, non_blocking=True) for name in ON_DEVICE if name in batch}
         return {**batch, **moved}
 
     def on_after_batch_transfer(self, batch: dict[str, Tensor], _: int) -> dict[str, Tensor]:
@@ -301,6 +363,17 @@ class VideoDataModule(LightningDataModule):
             self._count(batch)
             return batch if is_empty(batch) else self.train_transform(batch)
         return (self.test_transform if trainer is not None and trainer.testing else self.eval_transform)(batch)
+
+    # ---- outside any loop: for a look, or for a try -------------------------------------------------------------
+
+    def read(self, split: Split, indices: Sequence[int]) -> dict[str, Tensor]:
+        """These samples of the first epoch as a batch, as a loader gives it."""
+        return collate(Samples([self.dataset(split)[0, index] for index in indices], failures=[], epoch=0))
+
+    def transformed(self, batch: dict[str, Tensor], split: Split, *, device: torch.device) -> dict[str, Tensor]:
+        """A batch as a network gets it."""
+        transforms = {"train": self.train_transform, "val": self.eval_transform, "test": self.test_transform}
+        return transforms[split](self.transfer_batch_to_device(batch, device, 0))
 
     # ---- resuming: the next batch is the one after the last that reached the device -----------------------------
 
@@ -343,3 +416,13 @@ class VideoDataModule(LightningDataModule):
         for key, value in now.items():
             if self._restored is not None and self._restored[key] != value:
                 raise BadRequest(f"Cannot resume: {key} of the data was {self._restored[key]}, now it is {value}")
+
+
+def _crop_size(given: int | Sequence[int] | None, *, scale: int) -> tuple[int, int] | None:
+    """(height, width). Raises BadRequest if the scale does not divide them."""
+    if given is None:
+        return None
+    size = [given, given] if isinstance(given, int) else list(given)
+    if len(size) != 2 or min(size) < 1 or any(pixels % scale for pixels in size):
+        raise BadRequest(f"dataset.crop_size={given}: pixels, or [height, width], multiples of dataset.scale={scale}")
+    return int(size[0]), int(size[1])

@@ -7,7 +7,7 @@ name, its root and its layout. Preparing again opens only files whose size or ti
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -56,11 +56,11 @@ def prepare(
         if problems := layout.missing(root):
             raise BadRequest(f"Data set {name}: " + "\n".join(problems[:3]))
         rows = list(layout.rows(root))
-        check_rows(rows, name=name)
+        check_rows(rows, name=name, trains=layout.trains)
         classes = layout.classes(root, (row.label for row in rows))
         check_labels(rows, classes, name=name)
         facts = read_facts(
-            sorted({row.path for row in rows}),
+            sorted({path for row in rows for path in (row.path, row.input) if path}),
             layout,
             root=root,
             known=known_facts(path),
@@ -68,7 +68,7 @@ def prepare(
             processes=processes,
         )
         manifest = Manifest.from_rows(
-            ((row, facts_of_part(row, facts[row.path])) for row in rows),
+            ((row, facts_of_pair(row, facts)) for row in rows),
             name=name,
             root=str(root),
             classes=classes,
@@ -81,7 +81,7 @@ def prepare(
 
 def check_labels(rows: Sequence[Row], classes: Sequence[str], *, name: str) -> None:
     """Raises BadRequest, naming samples, where a label is none of the classes."""
-    known = set(classes)
+    known = {*classes, ""}  # "": none
     if outside := list(dict.fromkeys(f"{row.path} ({row.label})" for row in rows if row.label not in known)):
         named = ", ".join(outside[:MAX_NAMED])
         raise BadRequest(
@@ -100,7 +100,7 @@ def check_unreadable(manifest: Manifest, *, max_unreadable: int, path: Path) -> 
             f"Data set {manifest.name}: {len(unreadable)} of {total} files cannot be read: {named}\n"
             f"Mend them, or go on without them: dataset.max_unreadable={len(unreadable)} (all are listed in {path})"
         )
-    if not manifest.counts["train"]:
+    if "train" in manifest["split"] and not manifest.counts["train"]:
         raise BadRequest(f"Data set {manifest.name}: none of the training files can be read: see {path}")
 
 
@@ -131,8 +131,9 @@ def known_facts(path: Path) -> dict[str, Facts]:
         return {}
     names = [column for column in COLUMNS if column in Facts.__dataclass_fields__]
     columns = [manifest[column] for column in names]
-    rows = (Facts(**{n: COLUMNS[n](value) for n, value in zip(names, values)}) for values in zip(*columns))
-    return dict(zip(manifest["path"], rows))
+    rows = [Facts(**{n: COLUMNS[n](value) for n, value in zip(names, values)}) for values in zip(*columns)]
+    inputs = {path: facts_of_input(facts) for path, facts in zip(manifest["input"], rows) if path}
+    return inputs | dict(zip(manifest["path"], rows))
 
 
 def unchanged(file: Path, facts: Facts, *, layout: Layout) -> bool:
@@ -191,6 +192,49 @@ def facts_of_part(row: Row, facts: Facts) -> Facts:
     except ValueError as error:
         return replace(facts, error=str(error))
     return facts
+
+
+def facts_of_pair(row: Row, facts: Mapping[str, Facts]) -> Facts:
+    """The facts of a sample, its input's among them; an error where the two are not of the same frames."""
+    own = facts_of_part(row, facts[row.path])
+    if not row.input or own.error:
+        return own
+    given = facts[row.input]
+    return replace(
+        own,
+        error=pair_error(own, given, input_path=row.input),
+        input_size_bytes=given.size_bytes,
+        input_mtime_ns=given.mtime_ns,
+        input_hash=given.content_hash,
+        input_width=given.width,
+        input_height=given.height,
+    )
+
+
+def facts_of_input(facts: Facts) -> Facts:
+    """What the facts of a sample tell of its input: enough to see whether the file has changed."""
+    return Facts(
+        size_bytes=facts.input_size_bytes,
+        mtime_ns=facts.input_mtime_ns,
+        content_hash=facts.input_hash,
+        num_frames=facts.num_frames,
+        width=facts.input_width,
+        height=facts.input_height,
+        error=facts.error,
+    )
+
+
+def pair_error(target: Facts, given: Facts, *, input_path: str) -> str:
+    """Empty if the input has the target's frames at 1/scale of its size, for a whole scale."""
+    if given.error:
+        return f"its input {input_path}: {given.error}"
+    if given.num_frames != target.num_frames:
+        return f"it has {target.num_frames} frames, its input {input_path} has {given.num_frames}"
+    scale = max(1, target.height // given.height)
+    if (target.height // scale, target.width // scale) != (given.height, given.width):
+        sizes = f"{target.width}x{target.height}", f"{given.width}x{given.height}"
+        return f"it is {sizes[0]}, its input {input_path} is {sizes[1]}: no whole part of it"
+    return ""
 
 
 def content_hash(file: Path) -> str:

@@ -9,15 +9,18 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 @contextmanager
-def progress(description: str, total: int) -> Iterator[Callable[[], None]]:
-    """Yields a function to be called after each of `total` pieces of work. Everything goes to stderr."""
-    bar = _bar(description, total) if sys.stderr.isatty() else _lines(description, total)
-    with bar as advance:
+def progress(description: str, total: int, *, unit: str = "") -> Iterator[Callable[[], None]]:
+    """Yields a function to be called after each of `total` pieces of work. Everything goes to stderr.
+
+    `unit` ("frames"): what a piece is, where their speed is of interest.
+    """
+    bar = _bar if sys.stderr.isatty() else _lines
+    with bar(description, total, unit) as advance:
         yield advance
 
 
 @contextmanager
-def _bar(description: str, total: int) -> Iterator[Callable[[], None]]:
+def _bar(description: str, total: int, unit: str) -> Iterator[Callable[[], None]]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -29,19 +32,26 @@ def _bar(description: str, total: int) -> Iterator[Callable[[], None]]:
     )
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
+    start = time.monotonic()
     with Progress(*columns, console=Console(stderr=True), refresh_per_second=4) as bar:
-        task = bar.add_task(description, total=total)
-        yield lambda: bar.advance(task)
+        task = bar.add_task(description, total=total, speed="")
+
+        def advance() -> None:
+            done = bar.tasks[task].completed + 1
+            bar.update(task, advance=1, speed=speed(done, time.monotonic() - start, unit))
+
+        yield advance
 
 
 @contextmanager
-def _lines(description: str, total: int) -> Iterator[Callable[[], None]]:
+def _lines(description: str, total: int, unit: str) -> Iterator[Callable[[], None]]:
     start = last = time.monotonic()
     done = 0
 
@@ -51,6 +61,14 @@ def _lines(description: str, total: int) -> Iterator[Callable[[], None]]:
         now = time.monotonic()
         if done == total or now - last >= SECONDS_BETWEEN_LINES:
             last = now
-            print(f"{description}: {done}/{total} in {now - start:.0f} s", file=sys.stderr, flush=True)
+            seconds = now - start
+            left = f", {seconds / done * (total - done):.0f} s left" if unit and done < total else ""
+            pace = f" ({speed(done, seconds, unit)}{left})" if unit else ""
+            print(f"{description}: {done}/{total} in {seconds:.0f} s{pace}", file=sys.stderr, flush=True)
 
     yield advance
+
+
+def speed(done: float, seconds: float, unit: str) -> str:
+    """(30, 2.0, "frames") -> "15.0 frames/s"; "" without a unit."""
+    return f"{done / max(seconds, 1e-9):.1f} {unit}/s" if unit else ""

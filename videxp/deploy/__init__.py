@@ -2,4 +2,10 @@
 
 from videxp.lazy import lazy_exports
 
-__getattr__, __all__ = lazy_exports(__name__, {"label_video": "videxp.deploy.labels"})
+__getattr__, __all__ = lazy_exports(
+    __name__,
+    {
+        "label_video": "videxp.deploy.labels",
+        "restore_video": "videxp.deploy.restore",
+    },
+)

@@ -1,5 +1,17 @@
-"""Losses: functions of tensors."""
+"""Losses: functions of tensors, and modules forward(output, target) -> scalar where recipes choose among them."""
 
 from videxp.lazy import lazy_exports
 
-__getattr__, __all__ = lazy_exports(__name__, {"cross_entropy": "videxp.losses.classification"})
+__getattr__, __all__ = lazy_exports(
+    __name__,
+    {
+        "L1": "videxp.losses.restoration",
+        "L2": "videxp.losses.restoration",
+        "Charbonnier": "videxp.losses.restoration",
+        "Perceptual": "videxp.losses.perceptual",
+        "TemporalDifference": "videxp.losses.restoration",
+        "WarpingConsistency": "videxp.losses.restoration",
+        "WeightedLosses": "videxp.losses.restoration",
+        "cross_entropy": "videxp.losses.classification",
+    },
+)

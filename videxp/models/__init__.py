@@ -1,7 +1,14 @@
-"""Networks: float video [B,T,C,H,W] in, logits [B,num_classes] out; one file per family, whose header names the paper.
+"""Networks, one file per family, whose header names the paper. Names are the field's, one YAML each under conf/model/.
 
-Names are the field's, one YAML each under conf/model/. Each is made with the published number of parameters unless told
-otherwise, takes `num_classes`, most take `weights` (path or URL, loaded by name), and declares the clips it accepts.
+Each is made with the published number of parameters unless told otherwise; most take `weights` (path or URL, by name).
+
+Classifiers: normalised video [B,T,C,H,W] -> logits [B,num_classes]. They take `num_classes` and declare the clips they
+accept.
+
+Restorers: video [B,T,C,h,w] in [0,1] -> [B,T,C,scale*h,scale*w], for any T, h and w of at least 1. They have `scale`
+(1: denoising and the like) and `radius`: how many frames to either side an output depends on; None: all of the clip.
+What estimates optical flow lies under their attribute `flow` (None: nothing does), so that it can have a learning rate
+of its own. `forward_with_intermediates`, where there is one, also returns the frames that have losses of their own.
 """
 
 from videxp.lazy import lazy_exports
@@ -35,6 +42,14 @@ __getattr__, __all__ = lazy_exports(
         "vivit_b": "videxp.models.vivit",
         "SmallCNN3D": "videxp.models.small",
         "FrameCNN": "videxp.models.small",
+        "Bicubic": "videxp.models.bicubic",
+        "SRResNet": "videxp.models.srresnet",
+        "SPyNet": "videxp.models.spynet",
+        "EDVR": "videxp.models.edvr",
+        "TDAN": "videxp.models.tdan",
+        "BasicVSR": "videxp.models.basicvsr",
+        "IconVSR": "videxp.models.iconvsr",
+        "BasicVSRPlusPlus": "videxp.models.basicvsr_pp",
         "count_parameters": "videxp.models.summary",
         "gmacs": "videxp.models.summary",
         "load_weights": "videxp.models.weights",

@@ -1,34 +1,33 @@
 """Published or own weights into a network, by name: from a file or a URL, tensors only (no pickled code is run)."""
 
 import logging
-import pickle
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
-from urllib.error import URLError
+import re
+from collections.abc import Callable, Iterable, Sequence
 
-import torch
 from torch import Tensor, nn
 
 from videxp.errors import BadRequest
+from videxp.tensor_files import read_tensors
 
 log = logging.getLogger(__name__)
 
-_WRAPPERS = ("state_dict", "model_state", "model_state_dict", "model", "module")  # where checkpoints keep the tensors
+Renames = Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]
+"""Patterns (`re.sub`) that turn the names of public checkpoints into ours, one after the other; "" drops a tensor."""
 
 
-def load_weights(module: nn.Module, source: str | None, *, head: str) -> None:
+def load_weights(module: nn.Module, source: str | None, *, head: str = "", renames: Renames = ()) -> None:
     """Copy the tensors of `source` into `module` by name; None leaves it as it was initialised.
 
     `source` is a path or an http(s) URL (cached by `torch.hub`) of a state dict, bare or in a checkpoint, whose keys
     may all sit beneath one prefix (`model.`, `module.`). Every tensor must be there with its shape, and no other; only
     the classifier named `head` may be absent or have other classes: then it keeps its fresh values, and a log line
-    says so. Raises `BadRequest` for a file that is missing, holds more than tensors, or doesn't fit.
+    says so. `renames` lets files of other projects be read whose names differ. Raises `BadRequest` for a file that is
+    missing, holds more than tensors, or doesn't fit.
     """
     if source is None:
         return
     own = module.state_dict()
-    state = _without_prefix(_state_dict_in(_read(source), source), own)
+    state = _without_prefix(renamed(read_tensors(source), renames), own)
     fresh = [key for key in own if _in_head(key, head) and (key not in state or state[key].shape != own[key].shape)]
     if fresh:
         there = next((f"{len(state[key])} classes" for key in fresh if key in state), "no classes")
@@ -40,48 +39,21 @@ def load_weights(module: nn.Module, source: str | None, *, head: str) -> None:
         module.load_state_dict(state, strict=False)
 
 
-def _read(source: str) -> Any:
-    try:
-        if source.startswith(("http://", "https://")):
-            return torch.hub.load_state_dict_from_url(source, map_location="cpu", weights_only=True)
-        if not Path(source).is_file():
-            raise BadRequest(f"weights={source}: no such file. Give the path or the URL of a state dict")
-        if source.endswith(".safetensors"):
-            return _read_safetensors(source)
-        return torch.load(source, map_location="cpu", weights_only=True)
-    except (URLError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        cause = str(error).splitlines()[0][:200]
-        raise BadRequest(
-            f"weights={source}: can't be read as tensors: {cause}\n"
-            "Save a plain state dict: torch.save(net.state_dict(), path)"
-        ) from error
-
-
-def _read_safetensors(source: str) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(source)
-    except SafetensorError as error:
-        raise RuntimeError(str(error)) from error
-
-
-def _state_dict_in(content: Any, source: str) -> dict[str, Tensor]:
-    for key in _WRAPPERS:
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    tensors = {k: v for k, v in content.items() if isinstance(v, Tensor)} if isinstance(content, dict) else {}
-    if not tensors:
-        raise BadRequest(f"weights={source}: holds no state dict (a dict of named tensors)")
-    return tensors
+def renamed(state: dict[str, Tensor], renames: Renames) -> dict[str, Tensor]:
+    """The same tensors under the names that `renames` makes of theirs."""
+    keys = {key: key for key in state}
+    for pattern, replacement in renames:
+        keys = {key: re.sub(pattern, replacement, name) for key, name in keys.items()}
+    return {name: state[key] for key, name in keys.items() if name}
 
 
 def _without_prefix(state: dict[str, Tensor], own: Iterable[str]) -> dict[str, Tensor]:
     """{"net.fc.bias": b, "loss.w": w} -> {"fc.bias": b} for a module that has "fc.bias": other parts are left out."""
     first = next(iter(own))
     prefix = min(
-        (key.removesuffix(first) for key in state if key == first or key.endswith("." + first)), default="", key=len
+        (key.removesuffix(first) for key in state if key == first or key.endswith("." + first)),
+        default="",
+        key=lambda prefix: ("ema" not in prefix, len(prefix)),  # `generator_ema.` before `generator.`
     )
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
@@ -102,5 +74,5 @@ def _require_fit(state: dict[str, Tensor], own: dict[str, Tensor], fresh: list[s
     if problems:
         raise BadRequest(
             f"weights={source} doesn't fit {name}: {len(problems)} differences, the first: {problems[0]}\n"
-            "Choose the model (and num_frames, size, width, depths) that the weights were made with"
+            "Choose the model (and its numbers of frames, channels, blocks and so on) that the weights were made with"
         )

@@ -128,7 +128,7 @@ def samples(manifest: Manifest) -> list[Sample]:
             label=manifest["label"][i],
             start_seconds=str(float(manifest["start_seconds"][i])),
             end_seconds=str(float(manifest["end_seconds"][i])),
-            content=manifest["content_hash"][i][:16],
+            content=manifest["content_hash"][i][:16] + manifest["input_hash"][i][:16],
         )
         for split in SPLITS
         for i in manifest.samples(split)

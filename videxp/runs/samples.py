@@ -1,6 +1,7 @@
 """What the task looks like: pictures and clips in RUN/samples and in W&B."""
 
 from pathlib import Path
+from typing import Literal
 
 from pytorch_lightning import Callback, Trainer
 
@@ -8,15 +9,28 @@ from videxp.tasks import VideoTask
 
 
 class Samples(Callback):
-    """After a test, lets the task write its samples and hands the files to the loggers that take media."""
+    """Lets the task write its samples, after each validation and after the test, and hands the files to the loggers
+    that take media.
+
+    Of a validation they lie in samples/val/<batches seen>; their log names stay, so that W&B shows them over time. It
+    must come before a callback that averages weights, which puts them in place only until its own
+    `on_validation_epoch_end`.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: VideoTask) -> None:
+        self._save(trainer, pl_module, split="val", folder=self.folder / "val" / f"{pl_module.batches_seen:07d}")
+
     def on_test_end(self, trainer: Trainer, pl_module: VideoTask) -> None:
+        self._save(trainer, pl_module, split="test", folder=self.folder)
+
+    def _save(self, trainer: Trainer, task: VideoTask, *, split: Literal["val", "test"], folder: Path) -> None:
         if not trainer.is_global_zero:
             return
-        paths = pl_module.save_samples(self.folder, trainer.datamodule)  # type: ignore[attr-defined]
+        paths = task.save_samples(folder, trainer.datamodule, split)  # type: ignore[attr-defined]
+        names = {f"{'samples' if split == 'test' else 'val'}/{path.stem}": path for path in paths}
         for logger in trainer.loggers:
-            if hasattr(logger, "log_files"):
-                logger.log_files(paths, step=pl_module.batches_seen)
+            if names and hasattr(logger, "log_files"):
+                logger.log_files(names, step=task.batches_seen)

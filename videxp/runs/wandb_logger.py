@@ -117,17 +117,18 @@ class WandbRun(Logger):
             self._log({"step": step, **metrics})
 
     @rank_zero_only
-    def log_files(self, paths: list[Path], *, step: int) -> None:
-        """Pictures and videos by path: wandb would encode a tensor itself, with dependencies and hangs of its own."""
+    def log_files(self, files: dict[str, Path], *, step: int) -> None:
+        """Pictures and videos under their log names, by path: wandb would encode a tensor itself, with dependencies and
+        hangs of its own."""
         import wandb
 
         if self._run is None:
             return
         media = {
-            f"samples/{path.stem}": wandb.Video(str(path), format=path.suffix[1:])
+            name: wandb.Video(str(path), format=path.suffix[1:])
             if path.suffix in VIDEO_SUFFIXES
             else wandb.Image(str(path))
-            for path in paths
+            for name, path in files.items()
         }
         self._log({"step": step, **media})
 

@@ -6,6 +6,7 @@ __getattr__, __all__ = lazy_exports(
     __name__,
     {
         "Classification": "videxp.tasks.classification",
+        "Restoration": "videxp.tasks.restoration",
         "VideoTask": "videxp.tasks.base",
     },
 )

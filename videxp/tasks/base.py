@@ -6,6 +6,7 @@ config knows from there which metrics a callback may monitor.
 
 from collections.abc import Callable, Iterable
 from functools import wraps
+from pathlib import Path
 from typing import Any, ClassVar, Literal, final
 
 import torch
@@ -66,6 +67,13 @@ class VideoTask(LightningModule):
     headline: ClassVar[tuple[str, ...]] = ()
     """The names of `metric_names` that a progress bar has room for; none given: all."""
 
+    predictor: ClassVar[str] = ""
+    """The module that `videxp predict` puts a trained task to work with; "": there is nothing to predict.
+
+    It has `add_arguments(parser)`, which adds what comes after RUN on the command line, and
+    `predict(task, datamodule, options) -> exit status`. A name, because what deploys tasks lies above them.
+    """
+
     def __init__(
         self,
         *,
@@ -97,9 +105,14 @@ class VideoTask(LightningModule):
 
     # ---- optimisation -------------------------------------------------------------------------------------------
 
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """What the optimizer is given; a group's `lr_scale` is a factor of the learning rate."""
+        return parameter_groups(self.network, decay_norms_and_biases=self.decay_norms_and_biases)
+
     def configure_optimizers(self) -> Any:
-        groups = parameter_groups(self.network, decay_norms_and_biases=self.decay_norms_and_biases)
-        optimizer = self.make_optimizer(groups)
+        optimizer = self.make_optimizer(self.parameter_groups())
+        for group in optimizer.param_groups:
+            group["lr"] *= group.pop("lr_scale", 1.0)
         total_epochs, steps_per_epoch = self.schedule_length()
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: self.schedule.factor(step / steps_per_epoch, total_epochs=total_epochs)
@@ -194,8 +207,11 @@ class VideoTask(LightningModule):
 
     # ---- what the task looks like -------------------------------------------------------------------------------
 
-    def save_samples(self, folder: Any, datamodule: Any) -> list[Any]:
-        """Write pictures and clips of the last test into `folder`; return their paths. Called on rank 0."""
+    def save_samples(self, folder: Path, datamodule: Any, split: Literal["val", "test"]) -> list[Path]:
+        """Write pictures and clips of the last validation or test into `folder`; return their paths.
+
+        Called on rank 0 alone, in evaluation mode and without gradients; it must not talk to other ranks.
+        """
         return []
 
     def prediction_rows(self, datamodule: Any) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ Shapes: B videos, V views of a video (clips x crops, adjacent in the batch), K c
 """
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor
@@ -49,6 +49,7 @@ class Classification(VideoTask):
         "loss": "min",
     }
     headline: ClassVar[tuple[str, ...]] = ("accuracy", "loss")
+    predictor: ClassVar[str] = "videxp.deploy.label_files"
 
     def __init__(
         self,
@@ -125,8 +126,10 @@ class Classification(VideoTask):
         self.confusion_KK = values.pop("confusion")
         return values
 
-    def save_samples(self, folder: Path, datamodule: Any) -> list[Path]:
-        """The confusion matrix, and example clips with predicted and true label, as a picture and moving."""
+    def save_samples(self, folder: Path, datamodule: Any, split: Literal["val", "test"]) -> list[Path]:
+        """Of a test: the confusion matrix, and example clips with predicted and true label, as a picture and moving."""
+        if split == "val":
+            return []
         assert self.confusion_KK is not None
         videos = datamodule.dataset("test")
         rows = chosen_examples(self.prediction_rows(datamodule), count=self.example_videos)

@@ -13,14 +13,15 @@ from videxp.video import write_video
 RIGHT, WRONG = "#1a7f37", "#cf222e"
 
 
-def _figure(width: float, height: float) -> Any:
+def figure(width: float, height: float) -> Any:
+    """An empty matplotlib figure, in inches, that any process can draw and save."""
     # The object interface: pyplot would keep state and pick a window system.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained", dpi=120)
-    FigureCanvasAgg(figure)
-    return figure
+    empty = Figure(figsize=(width, height), layout="constrained", dpi=120)
+    FigureCanvasAgg(empty)
+    return empty
 
 
 def save_confusion_matrix(counts_KK: Tensor, classes: list[str], path: Path) -> Path:
@@ -28,10 +29,10 @@ def save_confusion_matrix(counts_KK: Tensor, classes: list[str], path: Path) -> 
     counts = counts_KK.numpy()
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     side = min(4 + 0.35 * len(classes), 24)
-    figure = _figure(side + 1, side)
-    axes = figure.subplots()
+    picture = figure(side + 1, side)
+    axes = picture.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    figure.colorbar(image, label="share of the true class", fraction=0.046)
+    picture.colorbar(image, label="share of the true class", fraction=0.046)
     axes.set(xlabel="predicted", ylabel="true", title=f"accuracy {np.trace(counts) / max(counts.sum(), 1):.3f}")
     if len(classes) <= 60:  # more names than that overlap
         axes.set_xticks(range(len(classes)), classes, rotation=90)
@@ -42,7 +43,7 @@ def save_confusion_matrix(counts_KK: Tensor, classes: list[str], path: Path) -> 
                 colour = "white" if shares[row, column] > 0.5 else "black"
                 axes.text(column, row, int(count), ha="center", va="center", color=colour, fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    picture.savefig(path)
     return path
 
 
@@ -65,8 +66,8 @@ class Example:
 
 def save_prediction_strips(examples: list[Example], path: Path, *, frames_shown: int = 8) -> Path:
     """One row per example: frames of its clip, with the predicted and, where that is wrong, the true label."""
-    figure = _figure(1.1 * frames_shown + 1.8, 1.25 * len(examples) + 0.2)
-    grid = figure.subplots(len(examples), frames_shown, squeeze=False)
+    picture = figure(1.1 * frames_shown + 1.8, 1.25 * len(examples) + 0.2)
+    grid = picture.subplots(len(examples), frames_shown, squeeze=False)
     for row, example in zip(grid, examples):
         times = np.linspace(0, len(example.clip_THWC) - 1, frames_shown).round().astype(int)
         for axes, time in zip(row, times):
@@ -75,7 +76,7 @@ def save_prediction_strips(examples: list[Example], path: Path, *, frames_shown:
             axes.set_yticks([])
         row[0].set_ylabel(example.text, rotation=0, ha="right", va="center", fontsize=9, color=example.colour)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    picture.savefig(path)
     return path
 
 

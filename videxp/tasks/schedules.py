@@ -49,6 +49,21 @@ class Cosine:
         return self.final_factor + (1 - self.final_factor) * (1 + math.cos(math.pi * t)) / 2
 
 
+class CosineRestarts:
+    """Half a cosine from 1 down to f in each of `periods` (epochs), one after the other (SGDR, eq. 5); f after them."""
+
+    def __init__(self, *, periods: list[float], final_factor: Annotated[float, Ge(0)] = 0.0) -> None:
+        self.periods = periods
+        self.final_factor = final_factor
+
+    def factor(self, epoch: float, *, total_epochs: float) -> float:
+        for period in self.periods:
+            if epoch < period:
+                return self.final_factor + (1 - self.final_factor) * (1 + math.cos(math.pi * epoch / period)) / 2
+            epoch -= period
+        return self.final_factor
+
+
 class MultiStep:
     """Linear warm-up, then times `gamma` at each of `milestones` (epochs)."""
 

@@ -2,6 +2,8 @@
 
 Read `train.py` and `evaluate.py` first: they are the two modules that a recipe names. What they do stands in the pure
 functions of `geometry.py`, `color.py` and `mixing.py`; `memory.py` may be skipped.
+
+For restoration it is `restoration.py`, whose degradations are `downscale.py`'s; `real_world.py` makes one on the CPU.
 """
 
 from videxp.lazy import lazy_exports
@@ -9,6 +11,16 @@ from videxp.lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
+        "BicubicDown": "videxp.transforms.downscale",
+        "BlurDown": "videxp.transforms.downscale",
+        "Blur": "videxp.transforms.real_world",
+        "Jpeg": "videxp.transforms.real_world",
+        "Noise": "videxp.transforms.real_world",
+        "RealWorld": "videxp.transforms.real_world",
+        "Resize": "videxp.transforms.real_world",
+        "RestorationEval": "videxp.transforms.restoration",
+        "RestorationTrain": "videxp.transforms.restoration",
+        "VideoCompression": "videxp.transforms.real_world",
         "EvalTransform": "videxp.transforms.evaluate",
         "TrainTransform": "videxp.transforms.train",
         "color_matrices": "videxp.transforms.color",

@@ -15,6 +15,7 @@ __getattr__, __all__ = lazy_exports(
         "VideoReader": "videxp.video.reader",
         "FrameFolderReader": "videxp.video.frame_folder",
         "write_video": "videxp.video.encoder",
+        "compress": "videxp.video.encoder",
         "random_clip": "videxp.video.sampling",
         "random_clip_at_fps": "videxp.video.sampling",
         "clip_at_fps": "videxp.video.sampling",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there is one for each packet of a video of hours
 class PacketFacts:
     """`clean`: nothing after it, in either order, needs what lies before it (an IDR). `entry`: every frame shown at its
     time or later comes out exactly when decoding starts here. `frames`: pictures it shows; None if that is unknown."""

@@ -102,9 +102,11 @@ def turned(picture_HWC: np.ndarray, turn: Turn) -> np.ndarray:
     return x
 
 
-def rgb_picture(frame: VideoFrame, reformatter: VideoReformatter) -> np.ndarray:
+def rgb_picture(
+    frame: VideoFrame, reformatter: VideoReformatter, *, interpolation: int = Interpolation.BICUBIC
+) -> np.ndarray:
     """uint8 [H,W,C] in [0,255] of the frame as coded (not turned); one thread, and no scaler context per frame."""
     # Bicubic is what the ffmpeg program takes where chroma must be scaled; yuv420p of even size has its own fast path.
-    plane = reformatter.reformat(frame, format="rgb24", interpolation=Interpolation.BICUBIC, threads=1).planes[0]
+    plane = reformatter.reformat(frame, format="rgb24", interpolation=interpolation, threads=1).planes[0]
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
     return rows[:, : plane.width * 3].reshape(plane.height, plane.width, 3)

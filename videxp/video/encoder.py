@@ -1,4 +1,4 @@
-"""Writing frames to a video file, the same bytes from the same frames.
+"""Writing frames to a video file, the same bytes from the same frames; and what compression leaves of them.
 
 Shapes: T frames, H, W pixels, C = 3 (red, green, blue), uint8 in [0,255].
 """
@@ -6,17 +6,20 @@ Shapes: T frames, H, W pixels, C = 3 (red, green, blue), uint8 in [0,255].
 import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from io import BytesIO
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
+from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
-from videxp.errors import BadRequest
+from videxp.errors import BadRequest, VidexpError
+from videxp.video.display import rgb_picture
 
 # One thread each, because with several the bytes depend on their number; closed GOPs, so that every reader can seek.
 # Without cpu-independent, x264 on a CPU with AVX-512 writes other bytes from run to run.
@@ -58,7 +61,7 @@ def write_video(
     try:
         options = encoder_options(codec, crf=crf)
         count = _encode(
-            temporary,
+            _opened(temporary),
             _chain(first, pictures),
             size=first.shape[:2],
             rate=rate,
@@ -73,6 +76,44 @@ def write_video(
     return count
 
 
+def compress(frames: np.ndarray, *, codec: str, bit_rate: int, fps: float | Fraction = 25) -> np.ndarray:
+    """What is left of uint8 [T,H,W,C] after a real encoder at `bit_rate` bits per second: uint8 [T,H,W,C].
+
+    In memory, with chroma at half the resolution; odd sizes are padded by their last row and column meanwhile. One
+    thread: the same frames give the same. Raises `BadRequest` for an unknown codec, `VidexpError` where it fails.
+    """
+    height, width = frames.shape[1:3]
+    even = np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    try:
+        decoded = _through(even, codec=codec, bit_rate=bit_rate, rate=frame_rate(fps))
+    except av.error.FFmpegError as error:
+        raise VidexpError(f"codec {codec!r} at {bit_rate} bits per second: {error.strerror}") from None
+    if len(decoded) != len(frames):
+        raise VidexpError(f"codec {codec!r}: {len(frames)} frames went in, {len(decoded)} came out")
+    return np.stack(decoded)[:, :height, :width]
+
+
+def _through(frames: np.ndarray, *, codec: str, bit_rate: int, rate: Fraction) -> list[np.ndarray]:
+    """Encoded and decoded again, frames of even size."""
+    file = BytesIO()
+    _encode(
+        av.open(file, "w", format="matroska", options=muxer_options(".mkv")),
+        _checked(frames),
+        size=frames.shape[1:3],
+        rate=rate,
+        codec=codec,
+        options={name: value for name, value in ONE_THREAD.get(codec, {}).items() if name != "preset"},
+        keyframe_interval=48,
+        pixel_format="yuv420p",
+        bit_rate=bit_rate,
+    )
+    file.seek(0)
+    reformatter = VideoReformatter()
+    with av.open(file) as container:
+        container.streams.video[0].thread_count = 1
+        return [rgb_picture(frame, reformatter) for frame in container.decode(video=0)]
+
+
 def frame_rate(fps: float | Fraction) -> Fraction:
     """The rate as a fraction: 25 -> 25, 29.97 -> 2997/100, 30000/1001 (also as a float) -> 30000/1001."""
     rate = fps if isinstance(fps, Fraction) else Fraction(float(fps)).limit_denominator(1001)
@@ -82,7 +123,7 @@ def frame_rate(fps: float | Fraction) -> Fraction:
 
 
 def _encode(
-    path: Path,
+    container: OutputContainer,
     pictures: Iterator[np.ndarray],
     *,
     size: tuple[int, int],
@@ -91,18 +132,17 @@ def _encode(
     options: dict[str, str],
     keyframe_interval: int,
     pixel_format: str,
+    bit_rate: int | None = None,
 ) -> int:
     reformatter = VideoReformatter()
     count = 0
-    try:
-        container = av.open(str(path), "w", options=muxer_options(path.suffix))
-    except (av.error.FFmpegError, ValueError) as error:
-        raise BadRequest(f"{path.parent}: cannot write a {path.suffix or 'suffixless'} video there: {error}") from None
     with container:
         stream = _stream(container, codec, rate, options)
         stream.height, stream.width = size
         stream.pix_fmt = pixel_format
         stream.codec_context.gop_size = keyframe_interval
+        if bit_rate is not None:
+            stream.bit_rate = bit_rate
         stream.codec_context.thread_count = 1
         stream.codec_context.flags |= av.codec.context.Flags.bitexact
         if pixel_format.startswith("yuv"):
@@ -117,6 +157,13 @@ def _encode(
             count += 1
         container.mux(stream.encode(None))
     return count
+
+
+def _opened(path: Path) -> OutputContainer:
+    try:
+        return av.open(str(path), "w", options=muxer_options(path.suffix))
+    except (av.error.FFmpegError, ValueError) as error:
+        raise BadRequest(f"{path.parent}: cannot write a {path.suffix or 'suffixless'} video there: {error}") from None
 
 
 def muxer_options(suffix: str) -> dict[str, str]:

@@ -1,0 +1,90 @@
+"""Several inputs at a time, as `videxp predict` is given them."""
+
+import argparse
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from PIL import Image
+
+from tests.deploy.networks import Identity
+from tests.video.torture_set import source_frames
+from videxp.deploy.inputs import expand
+from videxp.deploy.restore_files import add_arguments, destinations, predict
+from videxp.errors import BadRequest
+from videxp.video import write_video
+
+FRAMES = source_frames(4, (16, 24))
+
+
+def run(*arguments: object) -> int:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return predict(SimpleNamespace(network=Identity()), None, parser.parse_args([str(a) for a in arguments]))
+
+
+def test_one_input_becomes_the_output_and_several_go_into_it(tmp_path: Path):
+    a, b, frames = Path("x/a.mp4"), Path("x/b.avi"), tmp_path
+    assert destinations([a], Path("new.mkv")) == [(a, Path("new.mkv"))]
+    assert destinations([a], Path("new")) == [(a, Path("new/a.mp4"))]
+    assert destinations([a, b], Path("new")) == [(a, Path("new/a.mp4")), (b, Path("new/b.mp4"))]
+    assert destinations([frames], Path("new")) == [(frames, Path("new"))]
+    assert destinations([frames, a], Path("new")) == [(frames, Path("new") / frames.name), (a, Path("new/a.mp4"))]
+    with pytest.raises(BadRequest, match="2 inputs need a folder"):
+        destinations([a, b], Path("new.mp4"))
+    with pytest.raises(BadRequest, match=r"x/b.avi and y/b.mp4 would both become new/b.mp4"):
+        destinations([b, Path("y/b.mp4")], Path("new"))
+
+
+def test_a_folder_of_frames_is_an_input_and_pictures_beside_videos_are_not(tmp_path: Path):
+    for name in ("frames/a/1.png", "frames/b/1.jpg", "frames/.a-half/1.png", "videos/v.mp4", "videos/thumbnails/1.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert expand([str(tmp_path / "frames")]) == [tmp_path / "frames/a", tmp_path / "frames/b"]
+    assert expand([str(tmp_path / "frames/*")]) == [tmp_path / "frames/a", tmp_path / "frames/b"]
+    assert expand([str(tmp_path / "videos")]) == [tmp_path / "videos/v.mp4"]
+
+
+def test_one_file_that_fails_does_not_cost_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    write_video(tmp_path / "in/good.mp4", FRAMES, fps=25) if (tmp_path / "in").mkdir() is None else None
+    (tmp_path / "in/bad.mp4").write_bytes(b"no video")
+    (tmp_path / "in/cut.mp4").write_bytes((tmp_path / "in/good.mp4").read_bytes()[:600])
+    assert run(tmp_path / "in", "-o", tmp_path / "out") == 1
+    printed = capsys.readouterr()
+    errors = [line for line in printed.err.splitlines() if line.startswith("videxp: ")]
+    assert len(errors) == 2 and "bad.mp4: unreadable video" in errors[0] and "truncated" in errors[1]
+    assert f"1 of 3 videos -> {tmp_path / 'out'}" in printed.out
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.mp4"]
+
+
+def test_a_batch_is_refused_before_its_work_begins(tmp_path: Path):
+    for name in ("a", "b"):
+        write_video(tmp_path / f"{name}.mp4", FRAMES, fps=25)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/b.mp4").write_bytes(b"old")
+    with pytest.raises(BadRequest, match=r"b.mp4 is there already"):
+        run(tmp_path / "a.mp4", tmp_path / "b.mp4", "-o", tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.mp4"]
+    assert run(tmp_path / "a.mp4", tmp_path / "b.mp4", "-o", tmp_path / "out", "--overwrite") == 0
+    with pytest.raises(BadRequest, match="is the input itself"):
+        run(tmp_path / "*.mp4", "-o", tmp_path)
+
+
+def test_a_device_that_is_not_there_is_told(tmp_path: Path):
+    write_video(tmp_path / "a.mp4", FRAMES, fps=25)
+    with pytest.raises(BadRequest, match="--device cuda:99: not to be used here"):
+        run(tmp_path / "a.mp4", "-o", tmp_path / "b.mp4", "--device", "cuda:99")
+
+
+def test_files_and_folders_of_frames_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    write_video(tmp_path / "v.mkv", FRAMES, fps=25)
+    (tmp_path / "frames").mkdir()
+    for number, frame in enumerate(FRAMES):
+        Image.fromarray(frame).save(tmp_path / f"frames/{number:03d}.png")
+    assert run(tmp_path / "v.mkv", tmp_path / "frames", "-o", tmp_path / "out", "--crf", 0) == 0
+    assert sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*")) == [
+        "frames",
+        *[f"frames/{i:03d}.png" for i in range(4)],
+        "v.mkv",
+    ]
+    assert "2 of 2 videos" in capsys.readouterr().out

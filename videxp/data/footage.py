@@ -1,0 +1,165 @@
+"""Footage without labels, for restoration and generation: folders of videos or of image sequences.
+
+Clips alone (their degraded counterparts are made while training) or pairs: `inputs` says where the counterpart of each
+clip lies. Both have the same frames, and the clip is a whole number of times as large; preparing checks it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
+
+from videxp.data.frame_folders import ImageSequences
+from videxp.data.layouts import (
+    VIDEO_EXTENSIONS,
+    Layout,
+    absent,
+    completed_splits,
+    content_lines,
+    files_under,
+    source_of,
+)
+from videxp.data.manifest import SPLITS, Row, Split
+from videxp.errors import BadRequest
+from videxp.limits import Gt, Interval
+from videxp.video.frame_names import is_image
+
+
+@dataclass(kw_only=True)
+class Footage(Layout):
+    """What `VideoFolder` and `FrameSequences` share: everything but what a clip is."""
+
+    targets: str = "."
+    inputs: str | None = None
+    splits: Literal["auto", "test"] = "auto"
+    train_folder: str = "train"
+    val_folder: str = "val"
+    test_folder: str = "test"
+    train_list: str | None = None
+    val_list: str | None = None
+    test_list: str | None = None
+    val_fraction: Annotated[float, Interval(gt=0, lt=1)] = 0.1
+    test_fraction: Annotated[float, Interval(gt=0, lt=1)] = 0.2
+    group_pattern: str | None = None
+    split_seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.inputs is not None and self.targets == ".":
+            raise BadRequest(
+                f"dataset.layout.inputs={self.inputs} would lie among the clips: put the clips into a folder, too, "
+                "and name it in dataset.layout.targets"
+            )
+        counterpart(self.inputs or "", "a/b.mp4")
+
+    def clips(self, folder: Path) -> Iterable[str]:
+        """Paths of the clips under a folder, relative to it, in order."""
+        raise NotImplementedError
+
+    @property
+    def trains(self) -> bool:
+        return self.splits != "test"
+
+    def missing(self, root: Path) -> list[str]:
+        if problems := super().missing(root):
+            return problems
+        names = [self.targets, *(file for file in self._lists.values() if file is not None)]
+        if self.inputs is not None and "{" not in self.inputs:
+            names.append(self.inputs)
+        if problems := absent(root, *names):
+            return problems
+        return [] if any(self.clips(root / self.targets)) else [f"{root / self.targets} holds no clips"]
+
+    def rows(self, root: Path) -> list[Row]:
+        if self.splits == "test":
+            return self._rows(self.clips(root / self.targets), "test")
+        found = {split: self._split(root, split) for split in SPLITS}
+        return completed_splits(
+            found["train"],
+            found["val"],
+            found["test"],
+            val_fraction=self.val_fraction,
+            test_fraction=self.test_fraction,
+            group=source_of(self.group_pattern),
+            seed=self.split_seed,
+        )
+
+    def _split(self, root: Path, split: Split) -> list[Row]:
+        if any(self._lists.values()):
+            file = self._lists[split]
+            return self._rows((line for _, line in content_lines(root / file)), split) if file else []
+        top = root / self.targets
+        if not (top / self.train_folder).is_dir():
+            return self._rows(self.clips(top), split) if split == "train" else []
+        folder = {"train": self.train_folder, "val": self.val_folder, "test": self.test_folder}[split]
+        found = self.clips(top / folder) if (top / folder).is_dir() else ()
+        return self._rows((PurePosixPath(folder, path).as_posix() for path in found), split)
+
+    @property
+    def _lists(self) -> dict[Split, str | None]:
+        return {"train": self.train_list, "val": self.val_list, "test": self.test_list}
+
+    def _rows(self, paths: Iterable[str], split: Split) -> list[Row]:
+        return [footage(path, split, targets=self.targets, inputs=self.inputs) for path in paths]
+
+
+@dataclass(kw_only=True)
+class VideoFolder(Footage):
+    """root/<targets>/<split>/**/*.mp4, or root/<targets>/**/*.mp4. No labels.
+
+    Which clip belongs to which split: by train_list, val_list, test_list (text files under root; a path relative to
+    `targets` in each line) where any is given; else by split folders; else, and for splits that get no clip,
+    test_fraction and val_fraction of the clips by hash, the same on every machine (val but no test: val is test).
+    splits="test": every clip is a test clip. group_pattern: see FolderPerClass.
+    inputs: the folder, or a pattern with {path}, {parent}, {name}, {stem}, of the degraded counterparts:
+    targets=GT, inputs=BIx4: GT/a/b.mp4 and BIx4/a/b.mp4; inputs=BIx4/{parent}/{stem}.avi: BIx4/a/b.avi.
+    """
+
+    extensions: Sequence[str] = VIDEO_EXTENSIONS
+
+    def clips(self, folder: Path) -> Iterable[str]:
+        return files_under(folder, self.extensions)
+
+
+@dataclass(kw_only=True)
+class FrameSequences(ImageSequences, Footage):
+    """The same for folders of images, a clip each: Vid4, UDM10, REDS' own arrangement. No labels.
+
+    template: `{:08d}.png`, `im{}.png`; or `*`, `*.png`: all images of the folder, as people count: im2 before im10.
+    fps: frames per second of the images, which no image tells.
+    """
+
+    template: str = "*"
+    fps: Annotated[float, Gt(0)] = 25.0
+
+    def clips(self, folder: Path) -> Iterable[str]:
+        return image_folders(folder)
+
+
+# ---- shared -----------------------------------------------------------------------------------------------------
+
+
+def footage(path: str, split: Split, *, targets: str, inputs: str | None) -> Row:
+    """A clip at targets/path with, if any, its counterpart."""
+    given = "" if inputs is None else counterpart(inputs, path)
+    return Row(path=PurePosixPath(targets, path).as_posix(), label="", split=split, input=given)
+
+
+def counterpart(inputs: str, path: str) -> str:
+    """BIx4, a/b.mp4 -> BIx4/a/b.mp4; BIx4/{parent}/{stem}.avi -> BIx4/a/b.avi."""
+    parts = PurePosixPath(path)
+    fields = {"path": path, "parent": parts.parent.as_posix(), "name": parts.name, "stem": parts.stem}
+    try:
+        found = inputs.format(**fields) if "{" in inputs else f"{inputs}/{path}"
+    except (KeyError, IndexError, ValueError, AttributeError) as error:
+        known = ", ".join(f"{{{name}}}" for name in fields)
+        raise BadRequest(f"dataset.layout.inputs={inputs!r}: {error} is no field: there are {known}") from None
+    return PurePosixPath(found).as_posix()
+
+
+def image_folders(top: Path) -> Iterable[str]:
+    """Folders under `top` that hold images, relative to it, with `/`, in order; links to folders are followed."""
+    for folder in sorted(p for p in top.iterdir() if p.is_dir() and not p.name.startswith(".")):
+        if any(is_image(file) for file in folder.iterdir()):
+            yield folder.name
+        else:
+            yield from (f"{folder.name}/{inner}" for inner in image_folders(folder))

@@ -1,0 +1,49 @@
+"""Can the samples of a split form batches? Said before training, with the names of the files."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from videxp.data.manifest import Manifest, Split
+from videxp.errors import BadRequest
+
+
+def check_one_size(manifest: Manifest, *, split: Split, remedy: str = "set dataset.frame_size=[height,width]") -> None:
+    """Raises BadRequest where the files of a split differ in size, so that they cannot form a batch."""
+    samples = manifest.samples(split)
+    sizes = np.stack([manifest["width"][samples], manifest["height"][samples]], axis=1)  # [n,2]
+    different = np.flatnonzero((sizes != sizes[:1]).any(axis=1))
+    if len(different):
+        (w1, h1), (w2, h2) = sizes[0], sizes[different[0]]
+        first, second = (manifest["path"][samples[i]] for i in (0, different[0]))
+        raise BadRequest(f"Data set {manifest.name}: {first} is {w1}x{h1}, {second} is {w2}x{h2}: {remedy}")
+
+
+def check_one_length(manifest: Manifest, *, split: Split, lengths: Sequence[int]) -> None:
+    """Raises BadRequest where whole videos differ in length; `lengths`: frames of each of the split's samples."""
+    different = next((i for i, length in enumerate(lengths) if length != lengths[0]), None)
+    if different is not None:
+        samples = manifest.samples(split)
+        first, second = (f"{manifest['path'][samples[i]]} has {lengths[i]} frames" for i in (0, different))
+        raise BadRequest(f"Data set {manifest.name}: {first}, {second}: set dataset.eval_batch_size=1")
+
+
+def check_crop(manifest: Manifest, *, crop_size: tuple[int, int]) -> None:
+    """Raises BadRequest where a training file is smaller than what is to be cut out of it."""
+    for i in manifest.samples("train"):
+        height, width = int(manifest["height"][i]), int(manifest["width"][i])
+        if height < crop_size[0] or width < crop_size[1]:
+            raise BadRequest(
+                f"Data set {manifest.name}: {manifest['path'][i]} is {width}x{height}: too small for "
+                f"dataset.crop_size={list(crop_size)} (height, width)"
+            )
+
+
+def check_scale(manifest: Manifest, *, scale: int) -> None:
+    """Raises BadRequest where the inputs on disk are not what the recipe's scale says."""
+    if manifest.scale not in (None, scale):
+        first = next(path for path in manifest["input"] if path)
+        raise BadRequest(
+            f"Data set {manifest.name}: its inputs, such as {first}, are x{manifest.scale}, not x{scale}: "
+            f"set dataset.scale={manifest.scale}, or other inputs"
+        )

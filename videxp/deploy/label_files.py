@@ -1,0 +1,45 @@
+"""Labels for video files, as JSON."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from videxp.data.module import VideoDataModule
+from videxp.deploy.inputs import add_inputs, expand
+from videxp.deploy.labels import label_video
+from videxp.errors import VidexpError
+from videxp.files import write_text
+from videxp.tasks.classification import Classification
+
+MAX_NAMED = 3  # files on the terminal; all are in the output
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What comes after RUN."""
+    add_inputs(parser, what="video files, folders or globs")
+    parser.add_argument("-o", "--output", metavar="OUT", type=Path, help="a JSON file; default: the terminal")
+
+
+def predict(task: Classification, datamodule: VideoDataModule, options: argparse.Namespace) -> int:
+    """Labels each file; one that cannot be read becomes an `error` among the results, and the exit status 1."""
+    results = [_labelled_or_error(task, datamodule, path) for path in expand(options.inputs)]
+    failed = [result for result in results if "error" in result]
+    text = json.dumps(results, indent=2, ensure_ascii=False)
+    if options.output is None:
+        print(text)
+    else:
+        write_text(options.output, text + "\n")
+        print(f"{len(results) - len(failed)} of {len(results)} videos -> {options.output}")
+    for result in failed[:MAX_NAMED]:
+        print(f"videxp: {result['error'].splitlines()[0]}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _labelled_or_error(task: Classification, datamodule: VideoDataModule, path: Path) -> dict[str, Any]:
+    """One unreadable file among thousands must not cost the others."""
+    try:
+        return label_video(task, datamodule, path)
+    except VidexpError as error:
+        return {"path": str(path), "error": str(error)}

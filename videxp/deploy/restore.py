@@ -1,0 +1,199 @@
+"""Restoration of whole videos, however long and large, in constant memory.
+
+Shapes: B = 1 clip, T frames, H, W = height and width in pixels, s = the network's enlargement, C = 3.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from videxp.data.progress import progress
+from videxp.deploy.tiles import joined, spans, windows
+from videxp.errors import BadRequest, VidexpError
+from videxp.video.remaking import picture_folder, remade_video
+from videxp.video.sequence import Picture, PictureFolder, VideoFile, open_sequence, pictures_in
+
+# A recurrent network of 64 channels keeps 512 bytes a pixel and frame: 2 GB for 30 frames of this size.
+WHOLE_FRAME_PIXELS = 360 * 360
+RECURRENT_WINDOW, RECURRENT_OVERLAP = 30, 6
+FRAMES_AT_ONCE = 8  # of a network that sees few frames: more only cost memory
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a video is cut up. `overlap` frames and `tile_overlap` pixels on each side of a window or tile serve as
+    surroundings: of frames they are thrown away, of pixels the outer half is, and the inner fades over."""
+
+    window: int
+    overlap: int
+    tile: int
+    """Pixels along height and width; 0: whole frames."""
+    tile_overlap: int
+
+    def __str__(self) -> str:
+        frames = f"windows of {self.window} frames (overlap {self.overlap})"
+        return f"{frames}, " + (f"tiles of {self.tile} (overlap {self.tile_overlap})" if self.tile else "whole frames")
+
+
+def plan_for(
+    network: nn.Module,
+    size: tuple[int, int],
+    *,
+    window: int | None = None,
+    overlap: int | None = None,
+    tile: int | None = None,
+    tile_overlap: int | None = None,
+) -> Plan:
+    """What is given, and for None what suits the network and frames of `size` (height, width).
+
+    The overlap is the network's `radius`, so that windows change nothing; a recurrent network (radius None) sees all
+    frames, the nearest ones best. Frames are cut into tiles only if they are large. Raises `BadRequest`.
+    """
+    _, radius = scale_and_radius(network)
+    if overlap is None:
+        overlap = RECURRENT_OVERLAP if radius is None else radius
+        if window is not None and radius is None:
+            overlap = min(overlap, (window - 1) // 2)
+    if window is None:
+        window = 2 * overlap + (RECURRENT_WINDOW - 2 * RECURRENT_OVERLAP if radius is None else FRAMES_AT_ONCE)
+    if tile is None:
+        tile = 0 if size[0] * size[1] <= WHOLE_FRAME_PIXELS else 256
+    if tile_overlap is None:
+        tile_overlap = min(16, max(0, tile - 1) // 4)
+    if min(window, overlap, tile, tile_overlap) < 0 or window <= 2 * overlap:
+        raise BadRequest(f"--window {window} --overlap {overlap}: the window must be longer than twice the overlap")
+    if tile and tile <= 2 * tile_overlap:
+        raise BadRequest(f"--tile {tile} --tile-overlap {tile_overlap}: a tile must be larger than twice its overlap")
+    return Plan(window=window, overlap=overlap, tile=tile, tile_overlap=tile_overlap)
+
+
+def scale_and_radius(network: nn.Module) -> tuple[int, int | None]:
+    """(enlargement, frames to either side that one depends on; None: all). Raises `BadRequest` for other networks."""
+    scale, radius = getattr(network, "scale", None), getattr(network, "radius", -1)
+    if not isinstance(scale, int) or scale < 1 or not (radius is None or (isinstance(radius, int) and radius >= 0)):
+        raise BadRequest(f"{type(network).__name__} restores no videos: it needs `scale` (1, 2, ...) and `radius`")
+    return scale, radius
+
+
+def restore_video(
+    network: nn.Module,
+    source: Path,
+    destination: Path,
+    *,
+    window: int | None = None,
+    overlap: int | None = None,
+    tile: int | None = None,
+    tile_overlap: int | None = None,
+    device: str | torch.device = "cpu",
+    codec: str | None = None,
+    crf: int = 18,
+    pixel_format: str | None = None,
+    overwrite: bool = False,
+    show_progress: bool = True,
+    say: Callable[[str], None] = print,
+) -> int:
+    """Writes `source` (a video file, a folder of numbered pictures) as the network restores it; returns its frames.
+
+    `network`: float [B,T,C,H,W] in [0,1] -> [B,T,C,sH,sW], with `scale` (s) and `radius`; is put on `device` and into
+    evaluation mode. A file gives a file with the same times, audio and colour; a folder gives a folder of PNGs. The
+    destination appears whole, at the end, or not at all. `say` is told how the work is cut up and what is not kept.
+
+    Raises `BadRequest`, `UnreadableVideo` (before anything is written), `DecodeError`, `VidexpError`.
+    """
+    refuse_to_lose(source, destination, overwrite=overwrite)
+    frames = open_sequence(source)
+    height, width = frames.size
+    scale, _ = scale_and_radius(network)
+    size = (height * scale, width * scale)
+    plan = plan_for(network, frames.size, window=window, overlap=overlap, tile=tile, tile_overlap=tile_overlap)
+    say(f"{source}: {frames.num_frames} frames, {width}x{height} -> {size[1]}x{size[0]}, {plan}")
+    if isinstance(frames, PictureFolder):
+        output: Any = picture_folder(destination)
+    else:
+        output = remade_video(
+            destination, like=frames, size=size, codec=codec, crf=crf, pixel_format=pixel_format, say=say
+        )
+    bar = progress(source.name, frames.num_frames, unit="frames") if show_progress else nullcontext(lambda: None)
+    done = 0
+    with output as write, bar as advance:
+        for picture in restored(network.to(device).eval(), frames, plan=plan, device=device):
+            write(picture)
+            advance()
+            done += 1
+        if done != frames.num_frames:
+            raise VidexpError(f"{source}: {done} frames were read where {frames.num_frames} are due")
+    return done
+
+
+def restored(
+    network: nn.Module, frames: VideoFile | PictureFolder, *, plan: Plan, device: str | torch.device = "cpu"
+) -> Iterator[Picture]:
+    """The pictures that `network` makes of `frames`, with their times and names."""
+    for held, places in windows(frames, length=plan.window, overlap=plan.overlap):
+        clip_THWC = torch.from_numpy(np.stack([picture.pixels_HWC for picture in held]))
+        try:
+            pixels_THWC = restored_clip(network, clip_THWC, places, plan=plan, device=device).numpy()
+        except torch.OutOfMemoryError:
+            remedy = "a smaller --tile (or --window) needs less"
+            raise VidexpError(f"{frames.path}: not enough memory on {device} for {plan}: {remedy}") from None
+        for place, picture_HWC in zip(places, pixels_THWC):
+            yield replace(held[place], pixels_HWC=picture_HWC)
+
+
+@torch.inference_mode()
+def restored_clip(
+    network: nn.Module, clip_THWC: Tensor, places: range, *, plan: Plan, device: str | torch.device = "cpu"
+) -> Tensor:
+    """uint8 [T,H,W,C] -> uint8 [len(places),sH,sW,C] of the frames at `places`, tile by tile; on the CPU."""
+    _, height, width, _ = clip_THWC.shape
+    scale, _ = scale_and_radius(network)
+    rows = spans(height, size=plan.tile or height, overlap=plan.tile_overlap)
+    columns = spans(width, size=plan.tile or width, overlap=plan.tile_overlap)
+    kept = slice(places.start, places.stop)
+
+    def tile(row: tuple[int, int], column: tuple[int, int]) -> Tensor:
+        part_THWC = clip_THWC[:, row[0] : row[1], column[0] : column[1]]
+        video = part_THWC.to(device).permute(0, 3, 1, 2).float().div_(255).unsqueeze(0)
+        output = network(video)
+        expected = (*video.shape[:3], video.shape[3] * scale, video.shape[4] * scale)
+        if output.shape != expected:
+            raise VidexpError(f"the network gave {list(output.shape)} where {list(expected)} is due")
+        if not output.isfinite().all():
+            raise VidexpError("the network gave pixels that are not finite: its training has diverged")
+        pixels = output[0, kept].float().clamp_(0, 1).mul_(255).round_().to(torch.uint8)
+        return pixels.permute(0, 2, 3, 1).cpu()
+
+    fade = plan.tile_overlap * scale
+
+    def strip(row: tuple[int, int]) -> Tensor:
+        return joined((tile(row, column) for column in columns), _scaled(columns, scale), axis=2, fade=fade)
+
+    return joined((strip(row) for row in rows), _scaled(rows, scale), axis=1, fade=fade)
+
+
+def _scaled(places: list[tuple[int, int]], scale: int) -> list[tuple[int, int]]:
+    return [(start * scale, end * scale) for start, end in places]
+
+
+def refuse_to_lose(source: Path, destination: Path, *, overwrite: bool) -> None:
+    """Raises `BadRequest` if the destination is the source, or is there already and may not be replaced."""
+    if not destination.exists():
+        return
+    if source.exists() and destination.samefile(source):
+        raise BadRequest(f"{destination} is the input itself: choose another name for the output")
+    if destination.is_dir() != source.is_dir():
+        kinds = "a folder of pictures gives a folder" if source.is_dir() else "a video file gives a file"
+        raise BadRequest(f"{destination} cannot be the output: {kinds}")
+    entries = list(destination.iterdir()) if destination.is_dir() else []
+    if destination.is_dir() and not entries:
+        return
+    if not overwrite:
+        raise BadRequest(f"{destination} is there already: choose another name, or add --overwrite")
+    if len(entries) > len(pictures_in(destination) if entries else []):
+        raise BadRequest(f"{destination} holds more than pictures, so it is not overwritten: choose another folder")

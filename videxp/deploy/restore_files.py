@@ -1,0 +1,119 @@
+"""Restored videos for video files, and folders of PNGs for folders of frames.
+
+Times, audio tracks, colour and pixel proportions are kept, turned videos come out upright. Frames of an odd size are
+written as yuv444p, those of more than 8 bits with 8. An output is there when it is whole, and not before.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from videxp.deploy.inputs import add_inputs, expand
+from videxp.deploy.restore import refuse_to_lose, restore_video
+from videxp.errors import BadRequest, VidexpError
+from videxp.video.remaking import TIMED_SUFFIXES
+
+NUMBERS = {
+    "--window": "frames that the network sees at once",
+    "--overlap": "frames at each end of a window that only serve as surroundings",
+    "--tile": "height and width in pixels that it sees at once; 0: whole frames",
+    "--tile-overlap": "pixels at each side of a tile that serve as surroundings",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What comes after RUN."""
+    add_inputs(parser, what="video files, folders of videos, folders of frames, or globs")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        type=Path,
+        required=True,
+        help=f"a file ({', '.join(sorted(TIMED_SUFFIXES))}); for folders of frames or several inputs a folder",
+    )
+    for name, what in NUMBERS.items():
+        parser.add_argument(name, type=int, metavar="N", help=what)
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1; default: a GPU if there is one")
+    parser.add_argument("--crf", type=int, default=18, metavar="N", help="quality, 0 (best) to 51; default 18")
+    parser.add_argument("--codec", help="FFmpeg's name; default libx264, in WebM libvpx-vp9")
+    parser.add_argument("--pixel-format", help="FFmpeg's name; default yuv420p, for odd sizes yuv444p")
+    parser.add_argument("--overwrite", action="store_true", help="replace outputs that are there already")
+
+
+def predict(task: Any, datamodule: Any, options: argparse.Namespace) -> int:
+    """Restores one input after the other; one that fails costs a line and the exit status 1, not the others."""
+    pairs = destinations(expand(options.inputs), options.output)
+    for source, destination in pairs:
+        refuse_to_lose(source, destination, overwrite=options.overwrite)
+    device = usable_device(options.device)
+    start = time.perf_counter()
+    frames, failed = 0, []
+    for source, destination in pairs:
+        try:
+            frames += restore_video(
+                task.network,
+                source,
+                destination,
+                window=options.window,
+                overlap=options.overlap,
+                tile=options.tile,
+                tile_overlap=options.tile_overlap,
+                device=device,
+                codec=options.codec,
+                crf=options.crf,
+                pixel_format=options.pixel_format,
+                overwrite=options.overwrite,
+            )
+        except (VidexpError, OSError, RuntimeError) as error:  # RuntimeError: a size that the network cannot take
+            if len(pairs) == 1:
+                raise
+            failed.append(f"videxp: {source}: {_one_line(error, source)}")
+    seconds = time.perf_counter() - start
+    done = f"{len(pairs) - len(failed)} of {len(pairs)} videos" if len(pairs) > 1 else f"{frames} frames"
+    print(f"{done} -> {options.output} in {seconds:.1f} s ({frames / seconds:.1f} frames/s)")
+    for line in failed:
+        print(line, file=sys.stderr)
+    return 1 if failed else 0
+
+
+def usable_device(name: str) -> torch.device:
+    """`auto`: a GPU if there is one. Raises `BadRequest` for what is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.zeros(1, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        cause = str(error).strip().splitlines()[0]
+        raise BadRequest(f"--device {name}: not to be used here: {cause[:200]}") from None
+
+
+def destinations(sources: list[Path], output: Path) -> list[tuple[Path, Path]]:
+    """(source, where its restoration goes): `output` itself for one, inside it for several.
+
+    [a.mp4] x.mp4 -> x.mp4; [a.mp4, b.avi] out -> out/a.mp4, out/b.mp4; [frames] out -> out
+    """
+    if len(sources) == 1 and (sources[0].is_dir() or (output.suffix and not output.is_dir())):
+        return [(sources[0], output)]
+    if output.is_file() or output.suffix.lower() in TIMED_SUFFIXES:
+        raise BadRequest(f"-o {output}: {len(sources)} inputs need a folder")
+    pairs = [(source, output / _name(source)) for source in sources]
+    taken: dict[Path, Path] = {}
+    for source, destination in pairs:
+        if (other := taken.setdefault(destination, source)) is not source:
+            raise BadRequest(f"{other} and {source} would both become {destination}: restore them one by one")
+    return pairs
+
+
+def _name(source: Path) -> str:
+    """The same name; .mp4 in place of what does not keep the times of frames."""
+    kept = source.is_dir() or source.suffix.lower() in TIMED_SUFFIXES
+    return source.name if kept else f"{source.stem}.mp4"
+
+
+def _one_line(error: Exception, source: Path) -> str:
+    return " ".join(str(error).split()).removeprefix(f"{source}: ")[:300]

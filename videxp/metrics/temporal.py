@@ -1,0 +1,55 @@
+"""Does a restored video flicker? Legend: B clips, T frames, C channels, H, W; values are of pairs of adjacent frames.
+
+Flows are computed by a function that is handed in (`videxp.warping.FlowFunction`): the numbers are its, too, and two of
+them can only be compared where it was the same.
+"""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from videxp.errors import BadRequest
+from videxp.warping import FlowFunction, flow_warp, visible
+
+
+def warping_error(video_BTCHW: Tensor, flow: FlowFunction, *, reference_BTCHW: Tensor | None = None) -> Tensor:
+    """E_warp of Lai et al. 2018: the mean square of frame t minus frame t+1 moved back onto it; [B,T-1].
+
+    Both videos are float in [0,1], and so is the error. Only pixels that are seen in both frames count (a pair without
+    any: all). Flows are those of the reference, by default of the video itself: give the clean clip, where there is
+    one, so that what is judged does not also judge.
+    """
+    a, b = _adjacent(video_BTCHW)
+    seen_a, seen_b = (a, b) if reference_BTCHW is None else _adjacent(reference_BTCHW)
+    forward = flow(seen_a, seen_b)
+    mask = visible(forward, flow(seen_b, seen_a)).to(a.dtype)
+    mask = mask + (mask.sum((1, 2, 3), keepdim=True) == 0)
+    squares_N1HW = (a - flow_warp(b, forward, outside="border")).square().mean(1, keepdim=True)
+    error_N = (mask * squares_N1HW).sum((1, 2, 3)) / mask.sum((1, 2, 3))
+    return error_N.view(len(video_BTCHW), -1)
+
+
+def tof(output_BTCHW: Tensor, target_BTCHW: Tensor, flow: FlowFunction) -> Tensor:
+    """tOF of TecoGAN (Chu et al. 2020): how far the output's motion is from the target's, in pixels; [B,T-1].
+
+    The mean length of the difference of the two flows, as the authors' code has it. Theirs is OpenCV's Farneback flow
+    of grey frames, and leaves out a margin of 8 pixels or more.
+    """
+    difference = flow(*_adjacent(output_BTCHW)) - flow(*_adjacent(target_BTCHW))
+    return difference.square().sum(1).sqrt().mean((1, 2)).view(len(output_BTCHW), -1)
+
+
+def tlp(output_BTCHW: Tensor, target_BTCHW: Tensor, lpips: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """tLP of TecoGAN (Chu et al. 2020): |LPIPS(b_t, b_t+1) - LPIPS(g_t, g_t+1)|; [B,T-1].
+
+    lpips: such as `videxp.metrics.Lpips` (theirs is net "alex"). Papers print a hundred times this value.
+    """
+    change = lpips(*_adjacent(output_BTCHW)) - lpips(*_adjacent(target_BTCHW))
+    return change.abs().view(len(output_BTCHW), -1)
+
+
+def _adjacent(video_BTCHW: Tensor) -> tuple[Tensor, Tensor]:
+    """Frames t and t+1 of all clips: two of [B*(T-1),C,H,W]."""
+    if video_BTCHW.shape[1] < 2:
+        raise BadRequest("warping error, tOF and tLP compare adjacent frames, but clips have one: num_frames=2 or more")
+    return video_BTCHW[:, :-1].flatten(0, 1), video_BTCHW[:, 1:].flatten(0, 1)

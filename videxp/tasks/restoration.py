@@ -1,0 +1,170 @@
+"""Video restoration: a degraded clip in, the clean clip out. Super-resolution is its member with `network.scale` > 1.
+
+Shapes: B clips, T frames, C = 3 channels, H, W pixels of the target, h = H / scale, w = W / scale. Values in [0,1].
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, cast
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import MeanMetric, Metric, MetricCollection
+
+from videxp.errors import BadRequest
+from videxp.limits import Ge
+from videxp.losses.restoration import WeightedLosses
+from videxp.metrics.restoration import ClipMean, QualityProtocol, clip_rows, frame_scores
+from videxp.models.bicubic import bicubic
+from videxp.tasks.base import Split, VideoTask, parameter_groups
+from videxp.tasks.comparisons import Comparison, save_comparison_clips, save_comparison_strips
+
+
+class Restoration(VideoTask):
+    """Any degradation that the data set's transforms make, any network float [B,T,C,h,w] -> [B,T,C,H,W].
+
+    Scores are the mean over a clip's frames, then over clips. `psnr_gain` is PSNR over that of the input, brought to
+    the target's size by bicubic interpolation: what the network is better than none.
+    """
+
+    metric_names: ClassVar[dict[str, str]] = {"psnr": "max", "ssim": "max", "psnr_gain": "max", "loss": "min"}
+    headline: ClassVar[tuple[str, ...]] = ("psnr", "ssim")
+
+    def __init__(
+        self,
+        *,
+        network: nn.Module,
+        optimizer: Any,
+        scheduler: Any,
+        losses: dict[str, nn.Module],
+        monitor: str = "val/psnr",
+        channel: Literal["rgb", "y"] = "y",
+        border: Annotated[int, Ge(0)] = 0,
+        flow_lr_scale: Annotated[float, Ge(0)] = 1.0,
+        flow_frozen_batches: Annotated[int, Ge(0)] = 0,
+        decay_norms_and_biases: bool = False,
+        example_clips: Annotated[int, Ge(0)] = 3,
+    ) -> None:
+        """
+        losses: name -> loss; each is logged as train/<name>, their weighted sum as train/loss.
+        channel: PSNR and SSIM in RGB, or on Y of BT.601. border: pixels left out at each side.
+        flow_lr_scale: factor of the learning rate for the network's part `flow` (SPyNet in BasicVSR and its kin).
+        flow_frozen_batches: so many batches leave `flow` as it is.
+        """
+        super().__init__(
+            network=network,
+            optimizer=optimizer,
+            scheduler=scheduler,
+            monitor=monitor,
+            decay_norms_and_biases=decay_norms_and_biases,
+        )
+        if (flow_lr_scale != 1 or flow_frozen_batches) and not self._flow_parameters():
+            raise BadRequest(
+                f"task.flow_lr_scale={flow_lr_scale:g}, task.flow_frozen_batches={flow_frozen_batches}: "
+                f"{type(network).__name__} has no flow that is trained: leave them out"
+            )
+        self.losses = WeightedLosses(losses)
+        self.protocol = QualityProtocol(channel=channel, border=border)
+        self.flow_lr_scale = flow_lr_scale
+        self.flow_frozen_batches = flow_frozen_batches
+        self.example_clips = example_clips
+        scores: dict[str, Metric] = {name: ClipMean() for name in ("psnr", "ssim", "psnr_gain")}
+        metrics = MetricCollection({**scores, "loss": MeanMetric()}, compute_groups=False)
+        self.metrics = nn.ModuleDict({"val": metrics.clone(), "test": metrics.clone()})
+        self.rows: list[dict[str, Any]] = []  # one for each clip of the last test
+
+    @property
+    def scale(self) -> int:
+        """Pixels of the target for each of the input, along a side; 1 where nothing is enlarged."""
+        return cast(int, self.network.scale)
+
+    # ---- training -----------------------------------------------------------------------------------------------
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Any]:
+        loss, terms = self.losses(self(batch["video"]), batch["target"])
+        return {"loss": loss, "log": {"train/loss": loss.detach(), **{f"train/{n}": term for n, term in terms.items()}}}
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """The network's, and those of its flow with a learning rate of their own."""
+        if self.flow_lr_scale == 1:
+            return super().parameter_groups()
+        decay = self.decay_norms_and_biases
+        flow = {id(parameter) for parameter in self._flow_parameters()}
+        groups = []
+        for group in parameter_groups(self.network, decay_norms_and_biases=decay):
+            for chosen, scale in ((False, 1.0), (True, self.flow_lr_scale)):
+                parameters = [p for p in group["params"] if (id(p) in flow) == chosen]
+                groups.append({**group, "params": parameters, "lr_scale": scale})
+        return [group for group in groups if group["params"]]
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """A frozen flow gets no step and leaves no trace in the optimiser; all ranks still reduce its gradients."""
+        if self.batches_seen <= self.flow_frozen_batches:
+            for parameter in self._flow_parameters():
+                parameter.grad = None
+
+    def _flow_parameters(self) -> list[nn.Parameter]:
+        flow = getattr(self.network, "flow", None)
+        return list(flow.parameters()) if isinstance(flow, nn.Module) else []
+
+    # ---- evaluation ---------------------------------------------------------------------------------------------
+
+    def on_test_epoch_start(self) -> None:
+        self.rows = []
+
+    def evaluation_step(self, batch: dict[str, Tensor], split: Split) -> None:
+        video, target = batch["video"], batch["target"]
+        output = self(video).float()
+        scores_BT = frame_scores(output, target, protocol=self.protocol)
+        without = frame_scores(self.enlarged(video), target, protocol=self.protocol)
+        scores_BT["psnr_gain"] = scores_BT["psnr"] - without["psnr"]
+        metrics = cast(MetricCollection, self.metrics[split])
+        for name, value_BT in scores_BT.items():
+            metrics[name].update(value_BT)
+        metrics["loss"].update(self.losses(output, target)[0], weight=len(target))
+        if split == "test":
+            self.rows += clip_rows(scores_BT, batch["index"])
+
+    def enlarged(self, video: Tensor) -> Tensor:
+        """The input at the target's size, by bicubic interpolation: float [B,T,C,h,w] -> [B,T,C,H,W]."""
+        return video if self.scale == 1 else bicubic(video, self.scale)
+
+    def evaluation_metrics(self, split: Split) -> dict[str, Tensor]:
+        metrics = cast(MetricCollection, self.metrics[split])
+        values = metrics.compute()
+        metrics.reset()
+        return values
+
+    def prediction_rows(self, datamodule: Any) -> list[dict[str, Any]]:
+        """One row for each clip that this process tested: index, path, frames and its scores."""
+        videos = datamodule.dataset("test")
+        paths = [str(videos.path(row["index"]).relative_to(datamodule.root)) for row in self.rows]
+        return [{"index": row["index"], "path": path, **row} for row, path in zip(self.rows, paths)]
+
+    # ---- what it looks like -------------------------------------------------------------------------------------
+
+    def save_samples(self, folder: Path, datamodule: Any, split: Literal["val", "test"]) -> list[Path]:
+        """Input, bicubic interpolation, output and target of a few clips side by side: a picture and a video."""
+        videos = datamodule.dataset(split)
+        count = min(self.example_clips, len(videos))
+        if not count:
+            return []
+        indices = [i * len(videos) // count for i in range(count)]
+        comparisons = [self._comparison(datamodule, split, index) for index in indices]
+        return [
+            save_comparison_strips(comparisons, folder / "restored.png"),
+            save_comparison_clips(comparisons, folder / "restored_clips.mp4", fps=videos.clip_fps(indices[0])),
+        ]
+
+    @torch.no_grad()
+    def _comparison(self, datamodule: Any, split: Literal["val", "test"], index: int) -> Comparison:
+        batch = datamodule.transformed(datamodule.read(split, [index]), split, device=self.device)
+        video, target = batch["video"], batch["target"]
+        nearest = video.repeat_interleave(self.scale, dim=-2).repeat_interleave(self.scale, dim=-1)
+        interpolated = {"bicubic": self.enlarged(video)} if self.scale > 1 else {}
+        clips = {"input": nearest, **interpolated, "output": self(video).float(), "target": target}
+        captions = {}
+        for name in ("bicubic" if self.scale > 1 else "input", "output"):
+            scores = frame_scores(clips[name], target, protocol=self.protocol)
+            captions[name] = f"{scores['psnr'].mean():.2f} dB, {scores['ssim'].mean():.3f}"
+        title = datamodule.dataset(split).path(index).name
+        return Comparison(title, {name: clip[0] for name, clip in clips.items()}, captions)

@@ -1,0 +1,58 @@
+"""Which pictures of a folder are the frames of a video, and in which order. No torch: checks of a config ask, too."""
+
+import re
+from fnmatch import fnmatch
+from itertools import pairwise
+from os import PathLike
+from pathlib import Path
+
+from videxp.errors import BadRequest
+from videxp.video.errors import UnreadableVideo
+
+FIELD = re.compile(r"\{[^{}]*\}")
+IMAGE_SUFFIXES = frozenset([".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"])
+
+
+def frame_files(folder: str | PathLike[str], *, template: str) -> list[Path]:
+    """The pictures in order of their numbers, from 0 or 1 or wherever they start; or all that match `*`.
+
+    Raises `BadRequest` for a template without exactly one field, `UnreadableVideo` for no pictures or a gap.
+    """
+    if "*" in template:
+        files = [file for file in _files(folder) if is_image(file) and fnmatch(file.name, template)]
+        if not files:
+            raise UnreadableVideo(folder, f"no frames named as {template}")
+        return sorted(files, key=counting_order)
+    fields = FIELD.findall(template)
+    if len(fields) != 1:
+        raise BadRequest(f"frame name template {template!r} needs exactly one field, such as {{:05d}}")
+    before, after = template.split(fields[0])
+    numbers = []
+    for file in _files(folder):
+        name = file.name
+        middle = name[len(before) : len(name) - len(after)]
+        if name.startswith(before) and name.endswith(after) and middle.isdecimal():
+            number = int(middle)
+            if template.format(number) == name:
+                numbers.append(number)
+    if not numbers:
+        raise UnreadableVideo(folder, f"no frames named as {template}")
+    numbers.sort()
+    if numbers[-1] - numbers[0] + 1 != len(numbers):
+        missing = next(a + 1 for a, b in pairwise(numbers) if b != a + 1)
+        raise UnreadableVideo(folder, f"frame {template.format(missing)} is missing")
+    return [Path(folder) / template.format(number) for number in numbers]
+
+
+def is_image(file: Path) -> bool:
+    """By its name alone; hidden files are none."""
+    return file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
+
+
+def counting_order(file: Path) -> list[tuple[int, str]]:
+    """A sort key: im2 before im10, frame_001 before frame_2."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", file.name)]
+
+
+def _files(folder: str | PathLike[str]) -> list[Path]:
+    return list(Path(folder).iterdir()) if Path(folder).is_dir() else []
