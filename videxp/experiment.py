@@ -124,7 +124,7 @@ def build_callbacks(cfg: DictConfig, run: RunFolder, console: Console) -> list[C
     for callback in watch:
         callback.run = run
     rest = [one for one in chosen if one not in watch]
-    return [RandomState(), *watch, StepMetrics(), Samples(run.samples), *rest, LeftOut(run), ProgressBar(console)]
+    return [RandomState(), *watch, StepMetrics(), LeftOut(run), Samples(run.samples), *rest, ProgressBar(console)]
 
 
 def build_experiment(

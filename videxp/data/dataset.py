@@ -100,6 +100,10 @@ class ClipDataset(Dataset[dict[str, Any]]):
     def path(self, index: int) -> Path:
         return Path(self.root, self.columns["path"][self.row(index)])
 
+    def file(self, index: int) -> str:
+        """The sample's path, relative to the data's root."""
+        return str(self.columns["path"][self.row(index)])
+
     def clip_fps(self, index: int) -> float:
         """Frames per second at which a clip of this sample plays as fast as its video."""
         return self.choice.clip_fps or float(self.columns["fps"][self.row(index)]) / self.choice.stride_frames
@@ -157,7 +161,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
                 samples.read.append(self[epoch, index])
             except FILE_ERRORS as error:
                 cause = error.reason if isinstance(error, DecoderRefused) else error.cause
-                samples.failures.append(Failure(str(error), path=self.columns["path"][self.row(index)], cause=cause))
+                samples.failures.append(Failure(str(error), path=self.file(index), cause=cause))
             except VidexpError as error:
                 samples.failures.append(Failure(str(error)))
         if odd := self._odd_sizes(samples.read):
@@ -220,8 +224,8 @@ class ClipDataset(Dataset[dict[str, Any]]):
 
 
 def collate(samples: Samples) -> dict[str, Any]:
-    """Samples -> `video` uint8 [N,T,H,W,C] (the K clips of a sample adjacent), `label`, `index`, `epoch` int64 [B], and
-    `input` uint8 [N,T,h,w,C] where samples have one.
+    """Samples -> `video` uint8 [N,T,H,W,C] (the K clips of a sample adjacent), `label`, `index`, `epoch` int64 [B],
+    and `input` uint8 [N,T,h,w,C] where samples have one.
 
     Where some could not be read, `failures` tells why. Where none could: `index` int64 [0], `epoch` int64 [1].
     """

@@ -317,7 +317,7 @@ class VideoDataModule(LightningDataModule):
 
     def _admit(self, batch: Batch, failures: list[Failure], *, split: Split) -> Batch | None:
         """The batch without what is quarantined; of an evaluation, None where nothing is left of it."""
-        paths = [str(self.dataset(split).columns["path"][int(i)]) for i in batch["index"]]
+        paths = [self.dataset(split).file(int(i)) for i in batch["index"]]
         if split == "train":
             return agreed(batch, failures, self.quarantine, paths)
         self.quarantine.hold(failures)
@@ -361,8 +361,7 @@ class VideoDataModule(LightningDataModule):
 
     def read(self, split: Split, indices: Sequence[int]) -> dict[str, Tensor]:
         """These samples of the first epoch as a batch, as a loader gives it."""
-        videos = self.dataset(split)
-        return collate(Samples([videos[0, index] for index in indices], [], epoch=0))
+        return collate(Samples([self.dataset(split)[0, index] for index in indices], failures=[], epoch=0))
 
     def transformed(self, batch: dict[str, Tensor], split: Split, *, device: torch.device) -> dict[str, Tensor]:
         """A batch as a network gets it."""

@@ -81,9 +81,8 @@ def prepare(
 
 def check_labels(rows: Sequence[Row], classes: Sequence[str], *, name: str) -> None:
     """Raises BadRequest, naming samples, where a label is none of the classes."""
-    known = set(classes)
-    strange = (row for row in rows if row.label and row.label not in known)
-    if outside := list(dict.fromkeys(f"{row.path} ({row.label})" for row in strange)):
+    known = {*classes, ""}  # "": none
+    if outside := list(dict.fromkeys(f"{row.path} ({row.label})" for row in rows if row.label not in known)):
         named = ", ".join(outside[:MAX_NAMED])
         raise BadRequest(
             f"Data set {name}: {len(outside)} samples have a label that is none of {len(classes)} classes: {named}\n"

@@ -18,7 +18,7 @@ from videxp.runs.folder import RunFolder
 from videxp.runs.nonfinite import NonFinite
 
 MAX_NAMED = 10
-SAME = ("split", "path", "label", "start_seconds", "end_seconds", "size_bytes", "content_hash")
+SAME = ("split", "path", "label", "start_seconds", "end_seconds", "size_bytes", "content_hash", "input", "input_hash")
 
 log = logging.getLogger("videxp")
 
@@ -109,7 +109,7 @@ def recall_data(data: VideoDataModule, run: RunFolder) -> None:
         return
     then, now = _samples(before), _samples(data.manifest)
     lost = {path for _, path, *_ in then - now}
-    if not now - then and len({*lost, *before.unreadable}) <= data.max_unreadable:
+    if lost and not now - then and len({*lost, *before.unreadable}) <= data.max_unreadable:
         data.use(replace(before, root=data.manifest.root))
 
 

@@ -21,7 +21,7 @@ def sample_names(task: Any, indices: Sequence[int], *, split: Split) -> list[str
     data: Any = getattr(task.trainer, "datamodule", None)
     if not hasattr(data, "dataset"):
         return [f"{split} sample {index}" for index in indices]
-    return [str(data.dataset(split).columns["path"][index]) for index in indices]
+    return [data.dataset(split).file(index) for index in indices]
 
 
 def listed(names: Sequence[str]) -> str:

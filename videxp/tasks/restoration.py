@@ -46,7 +46,7 @@ class Restoration(VideoTask):
         example_clips: Annotated[int, Ge(0)] = 3,
     ) -> None:
         """
-        losses: name -> loss; each is logged as train/<name>, their weighted sum as train/loss.
+        losses: name -> loss; their weighted sum is logged as train/loss and, of several, each as train/<name>.
         channel: PSNR and SSIM in RGB, or on Y of BT.601. border: pixels left out at each side.
         flow_lr_scale: factor of the learning rate for the network's part `flow` (SPyNet in BasicVSR and its kin).
         flow_frozen_batches: so many batches leave `flow` as it is.
@@ -86,7 +86,9 @@ class Restoration(VideoTask):
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Any]:
         loss, terms = self.losses(self(batch["video"]), batch["target"])
-        return {"loss": loss, "log": {"train/loss": loss.detach(), **{f"train/{n}": term for n, term in terms.items()}}}
+        several = terms if len(terms) > 1 else {}
+        log = {"train/loss": loss.detach(), **{f"train/{name}": term for name, term in several.items()}}
+        return {"loss": loss, "log": log}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """The network's, and those of its flow with a learning rate of their own."""
