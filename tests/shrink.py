@@ -45,6 +45,7 @@ TINY_RESTORATION = [
 NANO = {
     "basicvsr": ["++model.channels=4", "++model.blocks=1"],
     "basicvsr_pp": ["++model.channels=4", "++model.blocks=1", "++model.feature_blocks=1", "++model.deform_groups=2"],
+    "srresnet": ["model.channels=4", "model.blocks=1"],
     "edvr_m": ["++model.channels=4", "++model.blocks=1", "++model.feature_blocks=1", "++model.deform_groups=2"],
 }
 NANO_FLOW = ["++model.flow_levels=2", "++model.flow_width=2", "task.flow_frozen_batches=3"]
