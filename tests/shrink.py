@@ -26,10 +26,10 @@ defaults:
 name: moving_digits
 layout:
   _target_: videxp.data.moving_digits.MovingDigits
-  train_videos: 20
-  val_videos: 10
+  train_videos: 8
+  val_videos: 3
   test_videos: 11
-  frames_per_video: 5
+  frames_per_video: 4
 """
 
 TINY_RESTORATION = [
@@ -39,6 +39,7 @@ TINY_RESTORATION = [
     "dataset.batch_size=4",
     "dataset.eval_batch_size=4",
     "dataset.train_repeats=1",
+    "++trainer.check_val_every_n_epoch=1",
     *TRAINER,
 ]
 

@@ -37,6 +37,8 @@ def check_fit(plain: dict[str, Any], *, broken: set[str]) -> list[Problem]:
         problems += _check_limits(plain["trainer"])
     if sound("callbacks"):
         problems += _check_checkpoint(plain.get("callbacks") or {})
+    if sound("model._target_", "task._target_"):
+        problems += _check_network(plain)
     if sound("model._target_", "dataset.num_frames", "dataset.size"):
         problems += _check_clip(plain)
     if sound("dataset"):
@@ -134,6 +136,19 @@ def _check_checkpoint(callbacks: dict[str, Any]) -> Iterator[Problem]:
 
 
 # --- data and model ----------------------------------------------------------------------------------------------
+
+
+def _check_network(plain: dict[str, Any]) -> Iterator[Problem]:
+    """Of the networks that come with videxp, a task can only train those that it knows how to speak to."""
+    target = _target(plain.get("model"))
+    model, task = _signature(target), _signature(_target(plain.get("task")))
+    if model is None or task is None or not target.startswith("videxp."):
+        return
+    needed = task.constants.get("network_parameter")
+    if isinstance(needed, str) and needed and needed not in model.parameters:
+        yield Problem(
+            "model", target, f"no network for {task.qualname}, whose models take `{needed}`; videxp list models"
+        )
 
 
 def _check_clip(plain: dict[str, Any]) -> Iterator[Problem]:

@@ -142,6 +142,17 @@ class WandbRun(Logger):
         )
         if hasattr(settings, "finish_timeout"):  # not in older versions of wandb
             settings.finish_timeout = self.finish_seconds
+        words, sys.argv = sys.argv, sys.argv[:1]  # W&B keeps a command's words as they are, keys among them
+        try:
+            return self._opened(settings, group=group, tags=tags, notes=notes, config=config)
+        finally:
+            sys.argv = words
+
+    def _opened(
+        self, settings: Any, *, group: str | None, tags: list[str], notes: str | None, config: dict[str, Any]
+    ) -> Any:
+        import wandb
+
         return wandb.init(
             dir=self.folder,
             id=self._id,

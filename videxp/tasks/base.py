@@ -67,6 +67,9 @@ class VideoTask(LightningModule):
     headline: ClassVar[tuple[str, ...]] = ()
     """The names of `metric_names` that a progress bar has room for; none given: all."""
 
+    network_parameter: ClassVar[str] = ""
+    """What tells the task's kind of network from others: a parameter that the constructors of all have."""
+
     predictor: ClassVar[str] = ""
     """The module that `videxp predict` puts a trained task to work with; "": there is nothing to predict.
 

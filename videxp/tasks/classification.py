@@ -50,6 +50,7 @@ class Classification(VideoTask):
         "loss": "min",
     }
     headline: ClassVar[tuple[str, ...]] = ("accuracy", "loss")
+    network_parameter: ClassVar[str] = "num_classes"
     predictor: ClassVar[str] = "videxp.deploy.label_files"
 
     def __init__(

@@ -28,6 +28,7 @@ class Restoration(VideoTask):
 
     metric_names: ClassVar[dict[str, str]] = {"psnr": "max", "ssim": "max", "psnr_gain": "max", "loss": "min"}
     headline: ClassVar[tuple[str, ...]] = ("psnr", "ssim")
+    network_parameter: ClassVar[str] = "scale"
     predictor: ClassVar[str] = "videxp.deploy.restore_files"
 
     def __init__(

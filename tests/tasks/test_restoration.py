@@ -1,0 +1,116 @@
+"""The restoration task by itself: what it logs, scores, steps and shows, on clips made here."""
+
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from videxp.errors import BadRequest
+from videxp.losses import L1, Charbonnier
+from videxp.metrics.restoration import QualityProtocol, psnr
+from videxp.models.basicvsr import BasicVSR
+from videxp.models.bicubic import Bicubic
+from videxp.tasks import Restoration
+from videxp.tasks.comparisons import Comparison, middle, save_comparison_strips, to_uint8
+from videxp.tasks.schedules import Constant
+
+
+def restoration(network: nn.Module, **arguments: Any) -> Restoration:
+    losses = arguments.pop("losses", {"l1": L1()})
+    adam = partial(torch.optim.Adam, lr=0.1)
+    return Restoration(network=network, optimizer=adam, scheduler=Constant(), losses=losses, **arguments)
+
+
+def small_basicvsr() -> BasicVSR:
+    return BasicVSR(channels=4, blocks=1, flow_levels=1, flow_width=2)
+
+
+def batch(count: int = 2) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    target = torch.rand(count, 3, 3, 32, 32, generator=generator)
+    video = torch.nn.functional.interpolate(target.flatten(0, 1), size=8, mode="area").unflatten(0, (count, 3))
+    return {"video": video, "target": target, "index": torch.arange(count), "epoch": torch.zeros(count)}
+
+
+def test_the_loss_is_the_weighted_sum_and_several_terms_are_logged_by_name():
+    clips = batch()
+    one = restoration(Bicubic()).training_step(clips, 0)
+    assert set(one["log"]) == {"train/loss"}
+    two = restoration(Bicubic(), losses={"l1": L1(weight=2.0), "charbonnier": Charbonnier(weight=0.5)})
+    result = two.training_step(clips, 0)
+    assert set(result["log"]) == {"train/loss", "train/l1", "train/charbonnier"}
+    log = result["log"]
+    assert float(result["loss"]) == pytest.approx(2 * float(log["train/l1"]) + 0.5 * float(log["train/charbonnier"]))
+    assert float(log["train/l1"]) == pytest.approx(float((Bicubic()(clips["video"]) - clips["target"]).abs().mean()))
+
+
+def test_scores_are_means_over_clips_and_bicubic_gains_nothing_over_itself():
+    task, clips = restoration(Bicubic(), channel="rgb", border=2), batch(3)
+    task.evaluation_step({name: value[:2] for name, value in clips.items()}, "test")
+    task.evaluation_step({name: value[2:] for name, value in clips.items()}, "test")
+    values = task.evaluation_metrics("test")
+    expected = psnr(Bicubic()(clips["video"]), clips["target"], protocol=QualityProtocol(channel="rgb", border=2))
+    assert float(values["psnr"]) == pytest.approx(float(expected.mean()), abs=1e-6)
+    assert float(values["psnr_gain"]) == 0
+    assert "border 2" in task.evaluation_protocol and "RGB" in task.evaluation_protocol
+    assert [row["index"] for row in task.rows] == [0, 1, 2]
+    assert task.rows[2]["psnr"] == pytest.approx(float(expected[2].mean()), abs=1e-5)
+
+
+def test_without_enlarging_the_gain_is_over_the_input_itself():
+    class Half(nn.Module):
+        scale, radius = 1, 0
+
+        def forward(self, video: Tensor) -> Tensor:
+            return video * 0.5
+
+    task, target = restoration(Half(), channel="rgb"), torch.full((1, 2, 3, 16, 16), 0.5)
+    task.evaluation_step({"video": target * 2, "target": target, "index": torch.zeros(1)}, "val")
+    values = task.evaluation_metrics("val")
+    assert float(values["psnr"]) == 100  # the cap: it equals its target
+    assert float(values["psnr_gain"]) == pytest.approx(100 - 20 * torch.tensor(255 / 127).log10().item(), abs=0.1)
+
+
+def test_the_flow_has_a_learning_rate_of_its_own():
+    task = restoration(small_basicvsr(), flow_lr_scale=0.25)
+    task._trainer = SimpleNamespace(estimated_stepping_batches=10, num_training_batches=5, accumulate_grad_batches=1)  # type: ignore[assignment]
+    optimizer = task.configure_optimizers()["optimizer"]
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    assert {rates[id(p)] for p in task.network.flow.parameters()} == {0.1 * 0.25}
+    assert {rates[id(p)] for p in task.network.head.parameters()} == {0.1}
+    assert len(rates) == len(list(task.network.parameters()))
+
+
+def test_a_frozen_flow_stays_to_the_bit_and_leaves_no_trace_in_the_optimizer():
+    task = restoration(small_basicvsr(), flow_frozen_batches=2)
+    optimizer = torch.optim.Adam(task.parameter_groups(), lr=0.1)
+    flow = [parameter.clone() for parameter in task.network.flow.parameters()]
+    for number in range(1, 4):
+        task.batches_seen = number
+        optimizer.zero_grad()
+        task.training_step(batch(), 0)["loss"].backward()
+        task.on_before_optimizer_step(optimizer)
+        optimizer.step()
+        moved = [not torch.equal(a, b) for a, b in zip(flow, task.network.flow.parameters())]
+        assert any(moved) == (number == 3)
+        held = [id(p) in {id(q) for q in optimizer.state} for p in task.network.flow.parameters()]
+        assert any(held) == (number == 3)
+
+
+@pytest.mark.parametrize("arguments", [{"flow_lr_scale": 0.5}, {"flow_frozen_batches": 5}], ids=str)
+def test_settings_of_a_flow_that_is_not_there_are_refused(arguments: dict[str, Any]):
+    with pytest.raises(BadRequest, match="Bicubic has no flow that is trained: leave them out"):
+        restoration(Bicubic(), **arguments)
+
+
+def test_a_comparison_shows_the_middle_pixel_for_pixel(tmp_path: Path):
+    clip = torch.arange(4 * 4).view(1, 1, 4, 4).expand(3, 3, 4, 4) / 16
+    assert torch.equal(middle(clip, side_pixels=2), clip[..., 1:3, 1:3])
+    assert to_uint8(torch.tensor([-1.0, 0.5, 2.0])).tolist() == [0, 128, 255]
+    comparison = Comparison("a clip", {"input": clip, "output": clip}, {"output": "20.00 dB"})
+    path = save_comparison_strips([comparison, comparison], tmp_path / "deep/strips.png")
+    assert path.stat().st_size > 1000
