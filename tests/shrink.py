@@ -26,8 +26,8 @@ defaults:
 name: moving_digits
 layout:
   _target_: videxp.data.moving_digits.MovingDigits
-  train_videos: 8
-  val_videos: 3
+  train_videos: 12
+  val_videos: 10
   test_videos: 11
   frames_per_video: 4
 """
@@ -40,6 +40,7 @@ TINY_RESTORATION = [
     "dataset.eval_batch_size=4",
     "dataset.train_repeats=1",
     "++trainer.check_val_every_n_epoch=1",
+    "trainer.limit_val_batches=1",
     *TRAINER,
 ]
 
