@@ -122,6 +122,11 @@ def normal(rngs: Rngs, *shape: int, device: torch.device | str) -> Tensor:
     return torch.from_numpy(np.stack([rng.standard_normal(shape, dtype=np.float32) for rng in rngs])).to(device)
 
 
+def uniform(rngs: Rngs, *shape: int, device: torch.device | str) -> Tensor:
+    """float32 [B,*shape], uniform in [-1,1), drawn on the CPU."""
+    return torch.from_numpy(np.stack([2 * rng.random(shape, dtype=np.float32) - 1 for rng in rngs])).to(device)
+
+
 def integers(rngs: Rngs, below: int, *, device: torch.device | str) -> Tensor:
     """int64 [B], uniform in [0,below)."""
     return torch.tensor([int(rng.integers(below)) for rng in rngs], device=device)
