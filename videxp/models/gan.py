@@ -52,7 +52,8 @@ class VideoGenerator(nn.Module):
 
     def combine(self, *, content: Mapping[str, Tensor], motion: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The content of one latent with the motion of another."""
-        return {key: (content if key in self.content_keys else motion)[key] for key in motion}
+        seen = {key: code for key, code in content.items() if key in self.content_keys}
+        return seen | {key: code for key, code in motion.items() if key not in self.content_keys}
 
     def require_label(self, label: Tensor | None) -> None:
         """Raises ValueError unless there is a label exactly if the generator is class-conditional."""
