@@ -113,7 +113,7 @@ class PathLengthPenalty(nn.Module):
         self.mean: Tensor
 
     def forward(self, lengths: Tensor, *, mean_length: Tensor | None = None) -> Tensor:
-        """lengths [B] -> a scalar; moves the mean first. mean_length: that of all processes, where there are several."""
+        """lengths [B] -> a scalar; moves the mean first. mean_length: that of all processes, if there are several."""
         now = (lengths.mean() if mean_length is None else mean_length).detach()
         self.mean.copy_(torch.lerp(now, self.mean, self.decay))
         return (lengths - self.mean).square().mean()
