@@ -207,10 +207,8 @@ def penalties(gan: VideoGAN, name: str, real: View, fake: View) -> Tensor:
 @pytest.mark.parametrize("name", NAMES)
 def test_penalties_can_be_trained_on_their_gradient_is_that_of_finite_differences(name: str):
     gan = build_tiny(name, **({} if name == "continuous_gan" else {"norm": "group"})).double()
-    latent = {
-        key: code.double() if code.is_floating_point() else code
-        for key, code in gan.generator.latent(rngs(0, 1)).items()
-    }
+    latent = gan.generator.latent(rngs(0, 1))
+    latent |= {key: code.double() for key, code in latent.items() if code.is_floating_point()}
     real = gan.real_views(torch.rand(2, 4, 3, 16, 16, dtype=torch.float64) * 2 - 1, rngs=rngs(2, 3))
     fake, _ = gan.fake_views(latent, rngs=rngs(2, 3))
     for key, discriminator in gan.discriminators.items():

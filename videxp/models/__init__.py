@@ -2,6 +2,7 @@
 
 Names are the field's, one YAML each under conf/model/. Each is made with the published number of parameters unless told
 otherwise, takes `num_classes`, most take `weights` (path or URL, loaded by name), and declares the clips it accepts.
+GANs are made of a generator and its discriminators, see `videxp.models.gan`.
 """
 
 from videxp.lazy import lazy_exports
