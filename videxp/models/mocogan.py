@@ -69,7 +69,7 @@ class MoCoGANGenerator(VideoGenerator):
     ) -> Tensor:
         """-> [B,T,3,H,W] in [-1,1]. Raises ValueError for more frames than the latent has noise for."""
         self.require_label(label)
-        num_frames = num_frames or latent["motion"].shape[1]
+        num_frames = num_frames or self.num_frames
         content = latent["content"][:, None].expand(-1, num_frames, -1)
         codes = torch.cat(
             [content, self.motion_codes(latent, num_frames), *self._kind(latent, label, num_frames)], dim=2

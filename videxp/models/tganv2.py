@@ -138,7 +138,7 @@ class LevelDiscriminator(Discriminator):
         return {"logits": logits if self.projection is None else logits + self.projection(features[..., None], label)}
 
 
-@accepts(min_frames=1, min_size=12, size_multiple=4)
+@accepts(min_size=12, size_multiple=4)
 class TGANv2(VideoGAN):
     """Four levels at 16x192x192 by default; the paper gives no counts."""
 
