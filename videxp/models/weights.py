@@ -1,20 +1,14 @@
 """Published or own weights into a network, by name: from a file or a URL, tensors only (no pickled code is run)."""
 
 import logging
-import pickle
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
-from urllib.error import URLError
 
-import torch
 from torch import Tensor, nn
 
 from videxp.errors import BadRequest
+from videxp.tensor_files import read_tensors
 
 log = logging.getLogger(__name__)
-
-_WRAPPERS = ("state_dict", "model_state", "model_state_dict", "model", "module")  # where checkpoints keep the tensors
 
 
 def load_weights(module: nn.Module, source: str | None, *, head: str) -> None:
@@ -28,7 +22,7 @@ def load_weights(module: nn.Module, source: str | None, *, head: str) -> None:
     if source is None:
         return
     own = module.state_dict()
-    state = _without_prefix(_state_dict_in(_read(source), source), own)
+    state = _without_prefix(read_tensors(source), own)
     fresh = [key for key in own if _in_head(key, head) and (key not in state or state[key].shape != own[key].shape)]
     if fresh:
         there = next((f"{len(state[key])} classes" for key in fresh if key in state), "no classes")
@@ -38,43 +32,6 @@ def load_weights(module: nn.Module, source: str | None, *, head: str) -> None:
     _require_fit(state, own, fresh, source, type(module).__name__)
     if not any(parameter.is_meta for parameter in module.parameters()):
         module.load_state_dict(state, strict=False)
-
-
-def _read(source: str) -> Any:
-    try:
-        if source.startswith(("http://", "https://")):
-            return torch.hub.load_state_dict_from_url(source, map_location="cpu", weights_only=True)
-        if not Path(source).is_file():
-            raise BadRequest(f"weights={source}: no such file. Give the path or the URL of a state dict")
-        if source.endswith(".safetensors"):
-            return _read_safetensors(source)
-        return torch.load(source, map_location="cpu", weights_only=True)
-    except (URLError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        cause = str(error).splitlines()[0][:200]
-        raise BadRequest(
-            f"weights={source}: can't be read as tensors: {cause}\n"
-            "Save a plain state dict: torch.save(net.state_dict(), path)"
-        ) from error
-
-
-def _read_safetensors(source: str) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(source)
-    except SafetensorError as error:
-        raise RuntimeError(str(error)) from error
-
-
-def _state_dict_in(content: Any, source: str) -> dict[str, Tensor]:
-    for key in _WRAPPERS:
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    tensors = {k: v for k, v in content.items() if isinstance(v, Tensor)} if isinstance(content, dict) else {}
-    if not tensors:
-        raise BadRequest(f"weights={source}: holds no state dict (a dict of named tensors)")
-    return tensors
 
 
 def _without_prefix(state: dict[str, Tensor], own: Iterable[str]) -> dict[str, Tensor]:
