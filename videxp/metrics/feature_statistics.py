@@ -30,22 +30,21 @@ class FeatureStatistics:
     def __init__(self, *, clips: int, keep: int = 2048) -> None:
         self.clips, self.keep = clips, keep
         self.moments: Moments | None = None
+        self.clips_seen = 0
         self._kept: dict[int, Tensor] = {}
-
-    @property
-    def count(self) -> int:
-        """Features so far: clips, or frames where the network looks at single frames."""
-        return 0 if self.moments is None else self.moments.count
 
     @property
     def kept_ND(self) -> Tensor:
         """float32, in the order of the indices."""
-        return torch.stack([self._kept[row] for row in sorted(self._kept)])
+        return torch.stack([self._kept[row] for row in sorted(self._kept)]) if self._kept else torch.zeros(0, 0)
 
     def update(self, features_ND: Tensor, index_N: Tensor) -> None:
         """features_ND: one row for each clip of index_N (int64), or several, adjacent (one for each frame)."""
+        if len(index_N) == 0:
+            return
         batch = Moments.of(features_ND)
         self.moments = batch if self.moments is None else self.moments.merged(batch)
+        self.clips_seen += len(index_N)
         per_clip = len(features_ND) // len(index_N)
         row_N = (index_N.cpu()[:, None] * per_clip + torch.arange(per_clip)).flatten()
         chosen_N = row_N * self.keep % (self.clips * per_clip) < self.keep
@@ -54,7 +53,7 @@ class FeatureStatistics:
 
     def over_ranks(self) -> "FeatureStatistics":
         """Those of all ranks together, the same on every rank; every rank must call it. Itself where there is one."""
-        if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        if not _distributed():
             return self
         parts: list[FeatureStatistics] = [self] * torch.distributed.get_world_size()
         torch.distributed.all_gather_object(parts, self)
@@ -64,7 +63,7 @@ class FeatureStatistics:
         """What a file of them holds; `from_tensors` reads it."""
         assert self.moments is not None, "no clip was seen"
         rows = torch.tensor(sorted(self._kept))
-        sizes = torch.tensor([self.clips, self.keep, self.moments.count])
+        sizes = torch.tensor([self.clips, self.keep, self.clips_seen, self.moments.count])
         return {
             "sizes": sizes,
             "mean": self.moments.mean_D,
@@ -75,8 +74,9 @@ class FeatureStatistics:
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, Tensor]) -> "FeatureStatistics":
-        clips, keep, count = tensors["sizes"].tolist()
+        clips, keep, clips_seen, count = tensors["sizes"].tolist()
         statistics = cls(clips=clips, keep=keep)
+        statistics.clips_seen = clips_seen
         statistics.moments = Moments(count, tensors["mean"], tensors["scatter"])
         statistics._kept = dict(zip(tensors["rows"].tolist(), tensors["kept"]))
         return statistics
@@ -89,6 +89,7 @@ def merged(parts: Iterable[FeatureStatistics]) -> FeatureStatistics:
     for part in (first, *others):
         if part.moments is not None:
             result.moments = part.moments if result.moments is None else result.moments.merged(part.moments)
+        result.clips_seen += part.clips_seen
         result._kept |= part._kept
     return result
 
@@ -119,19 +120,35 @@ def cached_statistics(
     """Those of real data, computed once for each (data, protocol, network) and kept in `folder`.
 
     data: the data set's fingerprint, and the split. The network counts by the hash of its weights and by its input. A
-    file that is damaged or another key's is computed anew; what is in it is never run.
+    file that is damaged or another key's is computed anew; what is in it is never run. Where there are several ranks,
+    each must call it, and `compute` must give all the same (`over_ranks`): rank 0 reads and writes.
     """
     key = json.dumps({"data": data, "protocol": repr(protocol), "network": f"{network.weights} {network}"})
     path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.safetensors"
-    found = _read(path, key)
-    if found is not None:
-        return found
+    found = [_read(path, key) if _rank() == 0 else None]
+    if _distributed():  # a file that only some ranks find would leave the others waiting in `compute`
+        torch.distributed.broadcast_object_list(found, src=0)
+    if found[0] is not None:
+        return found[0]
     statistics = compute()
+    if _rank() == 0:
+        _write(statistics, path, key)
+    return statistics
+
+
+def _distributed() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
+def _rank() -> int:
+    return torch.distributed.get_rank() if _distributed() else 0
+
+
+def _write(statistics: FeatureStatistics, path: Path, key: str) -> None:
     from safetensors.torch import save_file
 
     with replacing(path) as temporary:
         save_file(statistics.tensors(), temporary, metadata={"key": key})
-    return statistics
 
 
 def _read(path: Path, key: str) -> FeatureStatistics | None:

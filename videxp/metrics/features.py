@@ -2,7 +2,7 @@
 
 Every one is called with clips, uint8 or float in [0,1] [N,T,C,H,W], and returns float32 [N,D] (or [N*T,D], where it
 looks at single frames). It stays in evaluation mode and in float32, also within a task that trains under autocast: a
-figure must not depend on where it was computed. Nothing is downloaded: weights come from a path.
+figure must not depend on the precision that was trained in. Nothing is downloaded: weights come from a path.
 """
 
 from collections.abc import Callable
@@ -165,7 +165,7 @@ def torchvision_features(
     except RuntimeError as error:
         first = " ".join(str(error).split(":", 1)[-1].split())[:160]
         raise BadRequest(f"weights={weights} doesn't fit torchvision's {architecture}: {first}") from error
-    preset: Any = models.get_model_weights(architecture).DEFAULT.transforms()  # type: ignore[attr-defined]
+    preset: Any = models.get_model_weights(architecture).DEFAULT.transforms()
     mean, std = (tuple(round(255 * float(x), 3) for x in values) for values in (preset.mean, preset.std))
     pixels = PixelInput(preset.crop_size[0], mean, std)
     return ClassifierFeatures(

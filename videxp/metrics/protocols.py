@@ -104,4 +104,4 @@ PROTOCOLS = {
         GenerationProtocol(num_frames=16, stride_frames=8, unbiased=False),
     )
 }
-"""StyleGAN-V's (Skorokhodov et al. 2022), at the resolution of the data: `fvd` + name is what I3D's figure is called."""
+"""StyleGAN-V's (Skorokhodov et al. 2022), at the resolution of the data; I3D's figure is called `fvd` + name."""
