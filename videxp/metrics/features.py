@@ -28,7 +28,9 @@ class FeatureNetwork(nn.Module):
 
     def __init__(self, network: nn.Module, *, name: str, weights: str, input_text: str) -> None:
         super().__init__()
-        self.network = network.eval().requires_grad_(False)
+        self.network = network.eval()
+        for parameter in network.parameters():  # a ScriptModule has no requires_grad_ of its own
+            parameter.requires_grad_(False)
         self.name, self.weights, self.input_text = name, weights, input_text
 
     def __str__(self) -> str:

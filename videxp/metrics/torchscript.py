@@ -1,6 +1,7 @@
 """Feature networks from TorchScript files: any, and the I3D of FVD. Legend: N clips, T frames, C = 3 channels, H, W."""
 
 import hashlib
+import warnings
 from pathlib import Path
 from typing import Literal
 
@@ -34,7 +35,7 @@ class TorchScriptNetwork(FeatureNetwork):
         given = self.pixels(video_NTCHW).transpose(1, 2)
         try:
             return self.network(given, **self.arguments).float()
-        except RuntimeError as error:
+        except (RuntimeError, torch.jit.Error) as error:
             cause = str(error).strip().splitlines()[-1][:200]
             raise BadRequest(f"{self.path}: fails on clips {list(given.shape)} [N,C,T,H,W]: {cause}") from error
 
@@ -71,7 +72,9 @@ def _load_script(path: str) -> nn.Module:
     if not Path(path).is_file():
         raise BadRequest(f"{path}: no such file. Give the path of a TorchScript file")
     try:
-        return torch.jit.load(path, map_location="cpu")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*torch.jit.load")  # deprecated, but what the field's files are
+            return torch.jit.load(path, map_location="cpu")
     except (RuntimeError, ValueError) as error:
         raise BadRequest(f"{path}: no TorchScript file, or a damaged one") from error
 
