@@ -9,7 +9,18 @@ import videxp
 
 PACKAGE = Path(videxp.__file__).parent
 TIERS = [
-    {"errors", "randomness", "lazy", "limits", "files", "signatures", "secret_values", "tensor_files", "warping", "backbones"},
+    {
+        "errors",
+        "randomness",
+        "lazy",
+        "limits",
+        "files",
+        "signatures",
+        "secret_values",
+        "tensor_files",
+        "warping",
+        "backbones",
+    },
     {"video"},
     {"data", "transforms", "models", "losses", "metrics"},
     {"tasks"},
