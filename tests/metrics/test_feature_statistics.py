@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,15 @@ from safetensors import safe_open
 from torch import Tensor, distributed, multiprocessing
 
 from tests.metrics.pixel_network import PixelNetwork, bright_clips
-from videxp.metrics.feature_statistics import FeatureStatistics, cached_statistics, merged, statistics_of
-from videxp.metrics.frechet import Moments
+from videxp.errors import BadRequest
+from videxp.metrics.feature_statistics import (
+    FeatureStatistics,
+    cached_statistics,
+    evenly_spread,
+    merged,
+    statistics_of,
+)
+from videxp.metrics.frechet import Moments, frechet_distance
 from videxp.metrics.protocols import GenerationProtocol
 
 PROTOCOL = GenerationProtocol(num_clips=30, num_frames=4)
@@ -49,21 +57,43 @@ def test_kept_features_are_bounded_and_spread_evenly():
 
 def test_a_network_that_looks_at_frames_gives_each_frame_a_row():
     video = bright_clips(30)
-    frames = statistics_of(video.split(8), PixelNetwork(per_frame=True), protocol=PROTOCOL, keep=40)
+    frames = statistics_of(video.split(8), PixelNetwork(per_frame=True), total=30, protocol=PROTOCOL, keep=40)
     every = PixelNetwork(per_frame=True)(video)
     assert frames.clips_seen == 30 and frames.moments.count == 120 and torch.equal(frames.kept_ND, every[::3])
     torch.testing.assert_close(frames.moments.covariance(), every.double().T.cov())
 
 
-def test_as_many_clips_as_the_protocol_says():
-    video, network = bright_clips(50), PixelNetwork()
-    found = statistics_of(iter(video.split(8)), network, protocol=PROTOCOL)
-    assert found.clips_seen == 30 and torch.equal(found.kept_ND, network(video[:30]))
+def test_as_many_clips_as_the_protocol_says_spread_over_all_there_are():
+    video, network = bright_clips(70), PixelNetwork()
+    found = statistics_of(iter(video.split(8)), network, total=60, protocol=PROTOCOL)
+    assert found.clips_seen == 30 and torch.equal(found.kept_ND, network(video[:60:2]))
+    few = statistics_of(iter(video.split(8)), network, total=20, protocol=PROTOCOL)
+    assert few.clips_seen == 20 and torch.equal(few.kept_ND, network(video[:20]))
+    with pytest.raises(BadRequest, match="2_4f: 70 clips came, 80 were announced"):
+        statistics_of(video.split(8), network, total=80, protocol=replace(PROTOCOL, num_clips=2))
+
+
+def test_the_first_clips_of_sorted_data_are_not_the_data():
+    ordered = bright_clips(300)[bright_clips(300).float().mean((1, 2, 3, 4)).argsort()]
+    network = PixelNetwork()
+    whole, first = (Moments.of(network(clips)) for clips in (ordered, ordered[:30]))
+    spread = statistics_of(ordered.split(64), network, total=300, protocol=PROTOCOL).moments
+    assert frechet_distance(first, whole) > 10 * frechet_distance(spread, whole)  # negative control
+
+
+@pytest.mark.parametrize(("total", "count"), [(10, 3), (7, 7), (5, 9), (2048, 300), (100, 99), (5, 1), (5, 0)])
+def test_evenly_spread(total, count):
+    index = torch.arange(total)
+    chosen = index[evenly_spread(index, total=total, count=count)]
+    assert len(chosen) == min(count, total)
+    if 0 < count <= total:
+        assert torch.equal(chosen * count // total, torch.arange(count))
+        assert chosen.diff().tolist() == [] or chosen.diff().max() - chosen.diff().min() <= 1
 
 
 def cached(folder: Path, network: PixelNetwork, *, data: str = "moving_digits val", protocol=PROTOCOL):
     def compute() -> FeatureStatistics:
-        return statistics_of(bright_clips(30).split(8), network, protocol=protocol)
+        return statistics_of(bright_clips(30).split(8), network, total=30, protocol=protocol)
 
     return cached_statistics(folder, data=data, protocol=protocol, network=network, compute=compute)
 

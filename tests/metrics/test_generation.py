@@ -17,7 +17,7 @@ REAL = bright_clips(60)
 
 
 def statistics(video: torch.Tensor):
-    return statistics_of(video.split(16), NETWORK, protocol=PROTOCOL)
+    return statistics_of(video.split(16), NETWORK, total=len(video), protocol=PROTOCOL)
 
 
 def values(generated: torch.Tensor) -> dict[str, float]:
@@ -67,7 +67,7 @@ def test_a_name_does_not_promise_more_clips_than_there_were():
 
 
 def test_reference_figures_frame_what_a_generator_can_reach():
-    figures = reference_figures(REAL.split(16), NETWORK, protocol=PROTOCOL)
+    figures = reference_figures(REAL.split(16), NETWORK, total=60, protocol=PROTOCOL)
     features = NETWORK(REAL)
     halves = frechet_distance(Moments.of(features[::2]), Moments.of(features[1::2]))
     assert figures["halves"].value == pytest.approx(halves)
@@ -75,9 +75,9 @@ def test_reference_figures_frame_what_a_generator_can_reach():
     assert "30 real, 30 generated" in str(figures["halves"])
     assert figures["noise"].name == "frechet_distance_pixels_60_4f"
     assert figures["noise"].value > 10 * figures["halves"].value
-    again = reference_figures(REAL.split(7), NETWORK, protocol=PROTOCOL)
+    again = reference_figures(REAL.split(7), NETWORK, total=60, protocol=PROTOCOL)
     assert again["noise"].value == pytest.approx(figures["noise"].value)  # the noise is a clip's own
-    other = reference_figures(REAL.split(16), NETWORK, protocol=PROTOCOL, seed=1)
+    other = reference_figures(REAL.split(16), NETWORK, total=60, protocol=PROTOCOL, seed=1)
     assert other["noise"].value != figures["noise"].value
 
 
@@ -85,14 +85,14 @@ def test_sorted_data_has_comparable_halves():
     ordered = REAL[REAL.float().mean((1, 2, 3, 4)).argsort()]
     features = NETWORK(ordered)
     first_and_last = frechet_distance(Moments.of(features[:30]), Moments.of(features[30:]))
-    figures = reference_figures(ordered.split(16), NETWORK, protocol=PROTOCOL)
+    figures = reference_figures(ordered.split(16), NETWORK, total=60, protocol=PROTOCOL)
     assert figures["halves"].value < first_and_last / 5  # negative control: cut in the middle
 
 
 def test_an_odd_number_of_clips_and_single_frames():
     network, protocol = PixelNetwork(per_frame=True), replace(PROTOCOL, num_clips=21)
-    figures = reference_figures(REAL.split(10), network, protocol=protocol)
-    features = network(REAL[:21]).unflatten(0, (21, 4))
+    figures = reference_figures(REAL.split(10), network, total=42, protocol=protocol)
+    features = network(REAL[:42:2]).unflatten(0, (21, 4))
     halves = (Moments.of(features[i::2].flatten(0, 1)) for i in (0, 1))
     assert figures["halves"].value == pytest.approx(frechet_distance(*halves))
     assert "10 real, 11 generated" in str(figures["halves"])

@@ -21,6 +21,8 @@ __getattr__, __all__ = lazy_exports(
         "accuracy_by_class": "videxp.metrics.classification",
         "cached_statistics": "videxp.metrics.feature_statistics",
         "classification_metrics": "videxp.metrics.classification",
+        "chosen_clips": "videxp.metrics.feature_statistics",
+        "evenly_spread": "videxp.metrics.feature_statistics",
         "frechet_distance": "videxp.metrics.frechet",
         "frechet_figure": "videxp.metrics.generation",
         "generation_figures": "videxp.metrics.generation",

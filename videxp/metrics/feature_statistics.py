@@ -6,12 +6,13 @@ Memory depends on D and `keep`, not on the number of clips. Legend: N clips, D f
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from videxp.errors import BadRequest
 from videxp.files import replacing
 from videxp.metrics.features import FeatureNetwork
 from videxp.metrics.frechet import Moments
@@ -47,7 +48,7 @@ class FeatureStatistics:
         self.clips_seen += len(index_N)
         per_clip = len(features_ND) // len(index_N)
         row_N = (index_N.cpu()[:, None] * per_clip + torch.arange(per_clip)).flatten()
-        chosen_N = row_N * self.keep % (self.clips * per_clip) < self.keep
+        chosen_N = evenly_spread(row_N, total=self.clips * per_clip, count=self.keep)
         kept_ND = features_ND.detach().cpu().float()[chosen_N]
         self._kept |= {int(row): feature.clone() for row, feature in zip(row_N[chosen_N], kept_ND)}
 
@@ -94,18 +95,41 @@ def merged(parts: Iterable[FeatureStatistics]) -> FeatureStatistics:
     return result
 
 
-def statistics_of(
-    batches: Iterable[Tensor], network: FeatureNetwork, *, protocol: GenerationProtocol, keep: int = 2048
-) -> FeatureStatistics:
-    """Of the first `protocol.num_clips` clips of batches [N,T,C,H,W], uint8 or float in [0,1], on one process."""
-    statistics = FeatureStatistics(clips=protocol.num_clips, keep=keep)
+def evenly_spread(index_N: Tensor, *, total: int, count: int) -> Tensor:
+    """Which of indices 0 ... total - 1 belong to `count` evenly spread ones (all, if there are no more): bool [N].
+
+    The first `count` of a data set that is sorted by class would be of a few classes. The k-th chosen index i has
+    i * count // total = k.
+    """
+    return index_N * count % total < count
+
+
+def chosen_clips(batches: Iterable[Tensor], *, total: int, protocol: GenerationProtocol) -> Iterator[Tensor]:
+    """`protocol.num_clips` clips, evenly spread over the `total` that the batches [N,T,C,H,W] bring; all, if fewer.
+
+    Prepared as the protocol says. Raises BadRequest where the batches end before `total`.
+    """
     start = 0
-    for video_NTCHW in batches:
-        video = video_NTCHW[: protocol.num_clips - start]
-        statistics.update(network(protocol.prepared(video)), torch.arange(start, start + len(video)))
+    for batch_NTCHW in batches:
+        video = batch_NTCHW[: total - start]
+        index_N = torch.arange(start, start + len(video))
+        wanted_N = evenly_spread(index_N, total=total, count=protocol.num_clips)
+        if wanted_N.any():
+            yield protocol.prepared(video[wanted_N.to(video.device)])
         start += len(video)
-        if start == protocol.num_clips:
-            break
+        if start == total:
+            return
+    raise BadRequest(f"{protocol.suffix}: {start} clips came, {total} were announced")
+
+
+def statistics_of(
+    batches: Iterable[Tensor], network: FeatureNetwork, *, total: int, protocol: GenerationProtocol, keep: int = 2048
+) -> FeatureStatistics:
+    """Of the `chosen_clips` of batches [N,T,C,H,W], uint8 or float in [0,1]; on one process."""
+    statistics = FeatureStatistics(clips=min(total, protocol.num_clips), keep=keep)
+    for video in chosen_clips(batches, total=total, protocol=protocol):
+        start = statistics.clips_seen
+        statistics.update(network(video), torch.arange(start, start + len(video)))
     return statistics
 
 

@@ -3,7 +3,7 @@
 Legend: N clips, T frames, C channels, H, W. `feature_statistics` gathers what is compared; `protocols` says of what.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from videxp.errors import BadRequest
 from videxp.metrics.feature_sets import kernel_distance, mean_pairwise_distance, precision_and_recall
-from videxp.metrics.feature_statistics import FeatureStatistics, merged
+from videxp.metrics.feature_statistics import FeatureStatistics, chosen_clips, merged
 from videxp.metrics.features import FeatureNetwork
 from videxp.metrics.frechet import frechet_distance
 from videxp.metrics.protocols import Figure, GenerationProtocol
@@ -61,21 +61,18 @@ def generation_figures(
 
 
 def reference_figures(
-    real_batches: Iterable[Tensor], network: FeatureNetwork, *, protocol: GenerationProtocol, seed: int = 0
+    real_batches: Iterable[Tensor], network: FeatureNetwork, *, total: int, protocol: GenerationProtocol, seed: int = 0
 ) -> dict[str, Figure]:
     """What makes a Fréchet distance readable: "halves", one half of the real clips against the other, and "noise",
     uniform noise against all of them.
 
-    real_batches: [N,T,C,H,W], uint8 or float in [0,1]; the halves are the clips of even and of odd index, so they also
-    share sorted data evenly. Half as many clips on each side make the distance larger than two whole sets would have:
+    real_batches: [N,T,C,H,W], uint8 or float in [0,1], `total` clips in all, of which `chosen_clips` are taken. The halves
+    are those of even and of odd index, so they share sorted data evenly. Half as many clips on each side make the distance larger than two whole sets would have:
     it is an upper bound of what perfection scores.
     """
     half_a, half_b, noise = (FeatureStatistics(clips=protocol.num_clips, keep=0) for _ in range(3))
-    start = 0
-    for video_NTCHW in _first(real_batches, protocol.num_clips):
-        video = protocol.prepared(video_NTCHW)
-        index_N = torch.arange(start, start + len(video))
-        start += len(video)
+    for video in chosen_clips(real_batches, total=total, protocol=protocol):
+        index_N = torch.arange(noise.clips_seen, noise.clips_seen + len(video))
         features = network(video).unflatten(0, (len(video), -1))  # [N, rows of a clip, D]
         for half, chosen_N in ((half_a, index_N % 2 == 0), (half_b, index_N % 2 == 1)):
             if chosen_N.any():
@@ -87,15 +84,6 @@ def reference_figures(
         "halves": frechet_figure(half_b, half_a, protocol=of_halves, network=network),
         "noise": frechet_figure(merged([half_a, half_b]), noise, protocol=of_all, network=network),
     }
-
-
-def _first(batches: Iterable[Tensor], count: int) -> Iterator[Tensor]:
-    """The first `count` clips of batches."""
-    for batch in batches:
-        yield batch[:count]
-        count -= len(batch)
-        if count <= 0:
-            return
 
 
 def _noise_like(video_NTCHW: Tensor, index_N: Tensor, *, seed: int) -> Tensor:
