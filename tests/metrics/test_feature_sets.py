@@ -93,7 +93,16 @@ def test_large_features_have_no_distance_from_themselves():
     far = normal(64, seed=1) * 1e-3 + 1e4
     assert torch.cdist(far, far).diagonal().max() > 1e-4  # negative control
     assert precision_and_recall(far, far) == (1, 1)
+    twice = torch.cat([far, far])  # every sample's nearest other is its double, and the balls are points
+    assert precision_and_recall(twice, far + 1e-6, neighbours=1)[0] == 0
+    assert precision_and_recall(twice, far, neighbours=1)[0] == 1
     assert mean_pairwise_distance(far) == pytest.approx(scipy.spatial.distance.pdist(far).mean(), rel=1e-6)
+
+
+def test_broken_features_are_within_no_manifold():
+    real, broken = normal(30, seed=1), torch.full((30, 6), torch.nan)
+    assert precision_and_recall(real, broken) == (0, 0)
+    assert math.isnan(mean_pairwise_distance(broken)) and math.isnan(kernel_distance(real, broken)[0])
 
 
 def test_mean_pairwise_distance():

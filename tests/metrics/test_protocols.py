@@ -47,7 +47,7 @@ def test_a_figure_is_printed_with_all_it_depends_on():
     protocol = GenerationProtocol(num_clips=256, num_frames=8, stride_frames=2, resolution=64)
     text = protocol.text(SomeNetwork("r3d_18"), real=200, generated=256)
     assert text == (
-        "200 real, 256 generated clips of 8 frames, every 2th; 64x64 (others bilinear, antialiased), 8-bit; "
+        "200 real, 256 generated clips of 8 frames (stride 2); 64x64 (others bilinear, antialiased), 8-bit; "
         "features r3d_18 (weights sha256:0123456789ab; pixels); covariance / N-1"
     )
     assert str(Figure("fvd256_16f_subsample2f", 123.456, text)) == f"fvd256_16f_subsample2f = 123.5   [{text}]"

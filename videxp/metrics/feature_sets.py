@@ -75,5 +75,14 @@ def mean_pairwise_distance(a_ND: Tensor) -> float:
 
 
 def _distances(a_ND: Tensor, b_MD: Tensor) -> Tensor:
-    """[N,M]; the direct way, since |a|^2 + |b|^2 - 2 a.b would give a sample a distance from itself."""
-    return torch.cdist(a_ND, b_MD, compute_mode="donot_use_mm_for_euclid_dist")
+    """[N,M] from |a|^2 + |b|^2 - 2 a.b, about a common centre; what rounding alone explains is 0.
+
+    Several times as fast as differences of pairs. `torch.cdist` does the same without the two precautions, and finds
+    samples at a distance from themselves. NaN stays NaN: within no ball.
+    """
+    centre_D = b_MD.mean(0)
+    a_ND, b_MD = a_ND - centre_D, b_MD - centre_D
+    lengths_NM = a_ND.square().sum(1)[:, None] + b_MD.square().sum(1)
+    squares_NM = lengths_NM - 2 * a_ND @ b_MD.T
+    noise_NM = 4 * a_ND.shape[1] * torch.finfo(a_ND.dtype).eps * lengths_NM
+    return squares_NM.masked_fill(squares_NM <= noise_NM, 0).sqrt()

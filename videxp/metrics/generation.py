@@ -66,9 +66,9 @@ def reference_figures(
     """What makes a Fréchet distance readable: "halves", one half of the real clips against the other, and "noise",
     uniform noise against all of them.
 
-    real_batches: [N,T,C,H,W], uint8 or float in [0,1], `total` clips in all, of which `chosen_clips` are taken. The halves
-    are those of even and of odd index, so they share sorted data evenly. Half as many clips on each side make the distance larger than two whole sets would have:
-    it is an upper bound of what perfection scores.
+    real_batches: [N,T,C,H,W], uint8 or float in [0,1], `total` clips in all, of which `chosen_clips` are taken. The
+    halves are those of even and of odd index, so they share sorted data evenly. Half as many clips on each side make
+    the distance larger than two whole sets would have: it is an upper bound of what perfection scores.
     """
     half_a, half_b, noise = (FeatureStatistics(clips=protocol.num_clips, keep=0) for _ in range(3))
     for video in chosen_clips(real_batches, total=total, protocol=protocol):

@@ -85,7 +85,7 @@ class GenerationProtocol:
 
     def text(self, network: FeatureNetwork, *, real: int, generated: int) -> str:
         """One line, with the numbers of clips that there really were."""
-        frames = f"{self.num_frames} frames" + (f", every {self.stride_frames}th" if self.stride_frames > 1 else "")
+        frames = f"{self.num_frames} frames" + (f" (stride {self.stride_frames})" if self.stride_frames > 1 else "")
         edges = "antialiased" if self.antialias else "not antialiased"
         size = "8-bit"
         if self.resolution:
