@@ -143,9 +143,10 @@ def cached_statistics(
 ) -> FeatureStatistics:
     """Those of real data, computed once for each (data, protocol, network) and kept in `folder`.
 
-    data: the data set's fingerprint, and the split. The network counts by the hash of its weights and by its input. A
-    file that is damaged or another key's is computed anew; what is in it is never run. Where there are several ranks,
-    each must call it, and `compute` must give all the same (`over_ranks`): rank 0 reads and writes.
+    data: all else that `compute` depends on: the data set's fingerprint, split, size, crop, sampling, `keep`. The
+    network counts by the hash of its weights and by its input. A file that is damaged or another key's is computed
+    anew; what is in it is never run. Where there are several ranks, each must call it, and `compute` must give all the
+    same (`over_ranks`): rank 0 reads and writes.
     """
     key = json.dumps({"data": data, "protocol": repr(protocol), "network": f"{network.weights} {network}"})
     path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.safetensors"
