@@ -8,6 +8,7 @@ clips of its batch nor on the number of processes. A video GAN of yours needs no
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -84,6 +85,9 @@ class Discriminator(nn.Module):
 
 class VideoGAN(nn.Module):
     """A generator and its discriminators by name: what a YAML under conf/model/ describes as one choice."""
+
+    # Not a classifier, though it takes `num_classes`: see VideoTask.network_parameter.
+    network_parameter: ClassVar[str] = "discriminators"
 
     generator: VideoGenerator
     discriminators: nn.ModuleDict
