@@ -1,6 +1,8 @@
 """Named tensors from a file or a URL: tensors only, no pickled code is run."""
 
+import hashlib
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -57,3 +59,13 @@ def _state_dict_in(content: Any, source: str) -> dict[str, Tensor]:
     if not tensors:
         raise BadRequest(f"weights={source}: holds no state dict (a dict of named tensors)")
     return tensors
+
+
+def weights_hash(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, shapes, dtypes and bytes, in the order of the names: equal where every bit is."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name}\0{tuple(tensor.shape)}\0{tensor.dtype}\0".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -57,6 +57,7 @@ OTHERS = [
         "callbacks.checkpoint.monitor: missing; videxp.runs.checkpoint.Checkpoint needs it",
     ),
     (["model=null"], "model=null: choose one by its name (videxp list models)"),
+    (["model=mocogan"], "model=videxp.models.mocogan.MoCoGAN: no network for Classification, whose models take"),
     (["model=basicvsr"], "model=videxp.models.basicvsr.BasicVSR: no network for Classification, whose"),
     # types and ranges
     (

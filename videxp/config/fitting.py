@@ -145,7 +145,8 @@ def _check_network(plain: dict[str, Any]) -> Iterator[Problem]:
     if model is None or task is None or not target.startswith("videxp."):
         return
     needed = task.constants.get("network_parameter")
-    if isinstance(needed, str) and needed and needed not in model.parameters:
+    kind = model.constants.get("network_parameter")  # of those whose parameters do not tell
+    if isinstance(needed, str) and needed and (needed not in model.parameters or kind not in (None, needed)):
         yield Problem(
             "model", target, f"no network for {task.qualname}, whose models take `{needed}`; videxp list models"
         )

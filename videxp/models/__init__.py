@@ -9,6 +9,8 @@ Restorers: video [B,T,C,h,w] in [0,1] -> [B,T,C,scale*h,scale*w], for any T, h a
 (1: denoising and the like) and `radius`: how many frames to either side an output depends on; None: all of the clip.
 What estimates optical flow lies under their attribute `flow` (None: nothing does), so that it can have a learning rate
 of its own. `forward_with_intermediates`, where there is one, also returns the frames that have losses of their own.
+
+GANs: a generator and its discriminators in one container, see `videxp.models.gan`.
 """
 
 from videxp.lazy import lazy_exports
@@ -50,6 +52,14 @@ __getattr__, __all__ = lazy_exports(
         "BasicVSR": "videxp.models.basicvsr",
         "IconVSR": "videxp.models.iconvsr",
         "BasicVSRPlusPlus": "videxp.models.basicvsr_pp",
+        "VGAN": "videxp.models.vgan",
+        "MoCoGAN": "videxp.models.mocogan",
+        "TGANv2": "videxp.models.tganv2",
+        "ContinuousGAN": "videxp.models.continuous_gan",
+        "VideoGAN": "videxp.models.gan",
+        "VideoGenerator": "videxp.models.gan",
+        "Discriminator": "videxp.models.gan",
+        "View": "videxp.models.gan",
         "count_parameters": "videxp.models.summary",
         "gmacs": "videxp.models.summary",
         "load_weights": "videxp.models.weights",

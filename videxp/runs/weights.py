@@ -1,6 +1,5 @@
 """A run's weights: read from a checkpoint without running what is in the file, and hashed."""
 
-import hashlib
 import pickle
 import re
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from videxp.errors import BadRequest
+from videxp.tensor_files import weights_hash
 
 # What torch's unpickler says of a function or class that it will not call.
 CODE = re.compile(r"(?:GLOBAL|class|call of) ([\w.]+[.][\w]+)")
@@ -42,16 +42,6 @@ def _cause(error: Exception) -> str:
     if named := CODE.search(text):
         return f"it would run code ({named[1]}); only tensors are loaded"
     return "no checkpoint, or a damaged one"
-
-
-def weights_hash(state: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names, shapes, dtypes and bytes, in the order of the names: equal where every bit is."""
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        tensor = state[name].detach().cpu().contiguous()
-        digest.update(f"{name}\0{tuple(tensor.shape)}\0{tensor.dtype}\0".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def checkpoint_hash(path: Path) -> str | None:
