@@ -93,8 +93,12 @@ def stale_records(experiments: Path) -> list[str]:
     from videxp.runs.record import read_records
 
     lines = []
+    places = {choice.name: choice.path for choice in config.recipes()}
     for path, record in read_records(experiments).items():
         name = path.relative_to(experiments).with_suffix("").as_posix()
+        beside = path.with_suffix(".yaml")
+        if name in places and beside.exists() and not places[name].samefile(beside):
+            continue  # hidden by the current folder's recipe of this name, which is the one that would be read
         try:
             now = config.read_recipe(name).hash
         except BadRequest as error:
