@@ -1,5 +1,6 @@
 """The course of a training run: its folder, its data, its ranks, and how it ended."""
 
+import atexit
 import json
 import logging
 import os
@@ -9,7 +10,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import videxp
 from videxp import config
@@ -143,7 +144,7 @@ def _go_on(run: "RunFolder", request: Request, console: "Console") -> Request:
     return replace(request, checkpoint=str(start.path), step=start.step) if start else request
 
 
-def be_a_rank(request: Request) -> int:
+def be_a_rank(request: Request) -> NoReturn:
     """One of a DDP run's processes: its config comes through standard input, its data is prepared."""
     from rich.console import Console
 
@@ -162,12 +163,20 @@ def be_a_rank(request: Request) -> int:
             console = Console(highlight=False, quiet=not is_rank_zero())
             _train_and_test(cfg, run, console, datamodule, request=request, signals=signals)
     except Interrupted as interruption:
-        return interruption.exit_status
+        _leave(interruption.exit_status)
     except BaseException as error:
         report(error)
         sys.stdout.flush()
         os._exit(1)  # at once: taking a process group apart would wait for the others
-    return 0
+    _leave(0)
+
+
+def _leave(status: int) -> NoReturn:
+    """End this process. Threads of a process group may outlive the interpreter, whose own end would then abort it."""
+    atexit._run_exitfuncs()  # W&B's and multiprocessing's
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _train_and_test(
