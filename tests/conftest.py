@@ -12,6 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
+from tests import forked
 from tests.shrink import tiny
 
 Run = subprocess.CompletedProcess[str]
@@ -24,7 +25,12 @@ def clean_environment(folder: Path) -> dict[str, str]:
 
 
 def videxp(*arguments: str, cwd: Path, timeout: float = 300, **environment: str) -> Run:
-    """`videxp ARGUMENTS` as a user runs it."""
+    """`videxp ARGUMENTS` as a user runs it, but for the time that its imports take."""
+    return forked.videxp(*arguments, cwd=cwd, environment={**clean_environment(cwd), **environment}, timeout=timeout)
+
+
+def videxp_anew(*arguments: str, cwd: Path, timeout: float = 300, **environment: str) -> Run:
+    """`videxp ARGUMENTS` in an interpreter of its own: for what Python and its libraries read at their start."""
     return subprocess.run(
         [sys.executable, "-m", "videxp.cli", *arguments],
         cwd=cwd,
