@@ -78,6 +78,9 @@ class VideoTask(LightningModule):
     `predict(task, datamodule, options) -> exit status`. A name, because what deploys tasks lies above them.
     """
 
+    predict_example: ClassVar[str] = "VIDEO.mp4"
+    """What follows RUN in a first `videxp predict`."""
+
     def __init__(
         self,
         *,

@@ -53,6 +53,7 @@ class Generation(Adversarial):
     normalization: ClassVar[dict[str, float]] = {"mean": 0.5, "std": 0.5}
     """What the data's transforms subtract and divide by: [0,1] becomes [-1,1]."""
     predictor: ClassVar[str] = "videxp.deploy.generate"
+    predict_example: ClassVar[str] = "--num 16 -o CLIPS"
 
     def __init__(
         self,
@@ -134,6 +135,10 @@ class Generation(Adversarial):
 
     def on_fit_start(self) -> None:
         self.frames_per_second.fill_(self.trainer.datamodule.dataset("train").clip_fps(0))  # type: ignore[attr-defined]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["classes"] = self.classes  # clips are asked for by class, long after the data are gone
 
     # ---- training ------------------------------------------------------------------------------------------------
 

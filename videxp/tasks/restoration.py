@@ -30,6 +30,7 @@ class Restoration(VideoTask):
     headline: ClassVar[tuple[str, ...]] = ("psnr", "ssim")
     network_parameter: ClassVar[str] = "scale"
     predictor: ClassVar[str] = "videxp.deploy.restore_files"
+    predict_example: ClassVar[str] = "VIDEO.mp4 -o RESTORED.mp4"
 
     def __init__(
         self,

@@ -1,0 +1,100 @@
+"""A GAN from the command line: trained, measured with its protocol, looked at, and asked for clips."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import train, videxp
+from videxp.video import open_video
+
+pytestmark = pytest.mark.slow
+RECIPE = "generation/moving_digits"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("gan")
+
+
+@pytest.fixture(scope="module")
+def gan(place: Path) -> Path:
+    return train(cwd=place, recipe=RECIPE, run="gan")
+
+
+def clip(path: Path) -> list[int]:
+    with open_video(path) as reader:
+        return reader.frames(range(reader.num_frames)).flatten().tolist()
+
+
+def test_the_distance_is_there_before_training_and_after_each_validation(gan: Path):
+    with (gan / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    measured = [(row["step"], float(row["val/frechet_distance"])) for row in rows if row["val/frechet_distance"]]
+    assert [step for step, _ in measured] == ["0", "5", "10"]
+    assert measured[-1][1] != measured[0][1]
+    assert "test/fvd" not in rows[0]
+
+
+def test_an_evaluation_says_what_it_was_measured_on_and_what_it_means(gan: Path, place: Path):
+    done = videxp("evaluate", str(gan), cwd=place)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((gan / "evaluation.json").read_text())
+    assert result["protocol"].startswith("frechet_distance_random_conv3d_31_4f = ")
+    assert (
+        "31 real, 31 generated clips of 4 frames; 8-bit; features random_conv3d (weights sha256:" in result["protocol"]
+    )
+    assert result["protocol"] in done.stdout
+    metrics = result["metrics"]
+    assert metrics["test/frechet_distance_halves"] < metrics["test/frechet_distance_noise"]
+    again = videxp("evaluate", str(gan), cwd=place)  # real statistics come from their file
+    assert json.loads((gan / "evaluation.json").read_text())["metrics"] == metrics, again.stderr
+    assert list((place / "cache/features").glob("*.safetensors"))
+
+
+def test_two_processes_measure_what_one_measures(gan: Path, place: Path):
+    def measured(*hardware: str) -> dict[str, float]:
+        done = videxp("evaluate", str(gan), *hardware, "--json", cwd=place, VIDEXP_CACHE=str(place / hardware[0]))
+        assert done.returncode == 0, done.stderr
+        return json.loads((gan / "evaluation.json").read_text())["metrics"]
+
+    one, two = measured("hardware=cpu"), measured("hardware=ddp_cpu")
+    assert two == pytest.approx(one, rel=1e-6)
+
+
+def test_samples_are_grids_that_play(gan: Path):
+    names = {path.name for path in (gan / "samples").iterdir()}
+    assert {"generated.mp4", "generated.gif", "generated_frames.png", "real.mp4"} <= names
+    assert {"content_interpolation.mp4", "motion_interpolation.mp4"} <= names
+    assert sorted(path.name for path in (gan / "samples/val").iterdir()) == ["0000000", "0000005", "0000010"]
+
+
+def test_clips_are_asked_for_by_number_length_seed_and_class(gan: Path, place: Path):
+    done = videxp("predict", str(gan), "--num", "3", "--seconds", "1", "--seed", "5", "-o", "clips", cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert "3 clips of 12 frames (1.0 s at 12 fps) -> clips" in done.stdout
+    files = sorted((place / "clips").glob("0*.mp4"))
+    assert [path.name for path in files] == ["00000.mp4", "00001.mp4", "00002.mp4"]
+    again = videxp("predict", str(gan), "--num", "1", "--seconds", "1", "--seed", "5", "-o", "again", cwd=place)
+    assert again.returncode == 0 and clip(place / "again/00000.mp4") == clip(files[0])
+    other = videxp("predict", str(gan), "--num", "1", "--seconds", "1", "--seed", "6", "-o", "other", cwd=place)
+    assert other.returncode == 0 and clip(place / "other/00000.mp4") != clip(files[0])
+    turning = videxp("predict", str(gan), "--num", "1", "--class", "clockwise", "-o", "turning", cwd=place)
+    assert turning.returncode == 0, turning.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--class", "sideways", "-o", "x"], "--class sideways: no such class; right, up_right"),
+        (["--fps", "30", "-o", "x"], "--fps 30: this MoCoGAN draws 12 fps only"),
+        (["--num", "0", "-o", "x"], "--num 0"),
+        (["-o", "x.mp4"], "give a folder"),
+        (["--seconds", "0", "-o", "x"], "0 frames"),
+    ],
+)
+def test_what_cannot_be_made_is_said_and_nothing_is_written(arguments: list[str], words: str, gan: Path, place: Path):
+    done = videxp("predict", str(gan), *arguments, cwd=place)
+    assert done.returncode == 2 and words in done.stderr and len(done.stderr.splitlines()) <= 3
+    assert not (place / arguments[-1]).exists()
