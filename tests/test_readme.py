@@ -48,6 +48,18 @@ def shrunk_restoration() -> str:
     return re.sub("max_epochs: .*", "max_epochs: 1\n  limit_train_batches: 4", text)
 
 
+def shrunk_generation() -> str:
+    """The recipe as it is, of few clips and tiny networks, for four batches."""
+    text = (EXPERIMENTS / "generation/moving_digits.yaml").read_text()
+    for key, value in {"width": 4, "discriminator_width": 4, "num_clips": 16, "val_clips": 8, "max_epochs": 1}.items():
+        assert f" {key}: " in text
+        text = re.sub(rf" {key}: \d+", f" {key}: {value}", text)
+    videos = "    train_videos: 32\n    val_videos: 10\n    test_videos: 16\n"
+    return text.replace("  layout:\n", "  layout:\n" + videos).replace(
+        "\ntrainer:", "\ntrainer:\n  limit_train_batches: 4"
+    )
+
+
 def test_the_two_commands_come_first_and_are_targets_of_the_makefile():
     makefile = (Path(__file__).parents[1] / "Makefile").read_text()
     assert [command.split("#")[0].strip() for command in COMMANDS[:2]] == ["make run", "make test"]
@@ -67,6 +79,8 @@ def test_every_command_of_the_readme_works(tmp_path: Path):
     (tmp_path / "experiments/classification/moving_digits.yaml").write_text(SHRUNK + nested(TINY))
     (tmp_path / "experiments/super_resolution").mkdir(parents=True)
     (tmp_path / "experiments/super_resolution/sample_clips.yaml").write_text(shrunk_restoration())
+    (tmp_path / "experiments/generation").mkdir(parents=True)
+    (tmp_path / "experiments/generation/moving_digits.yaml").write_text(shrunk_generation())
     assert len(VIDEXP) > 10
     for words in VIDEXP:
         # Whoever tests videxp may be changing it.
