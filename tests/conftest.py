@@ -75,6 +75,14 @@ def finished(workplace: Path) -> tuple[Path, Run]:
     return workplace / "runs/finished", done
 
 
+@pytest.fixture(scope="session")
+def restored(workplace: Path) -> Path:
+    """One finished tiny restoration run, in the same folder."""
+    return train(
+        "logger=csv", "trainer.max_epochs=1", cwd=workplace, run="runs/restored", recipe="super_resolution/sample_clips"
+    )
+
+
 @pytest.fixture
 def listing() -> Callable[[Path], set[str]]:
     """All paths beneath a folder, to show that a refused command wrote nothing."""

@@ -44,7 +44,8 @@ TINY_RESTORATION = [
     *TRAINER,
 ]
 
-NANO = {
+NANO: dict[str, list[str]] = {
+    "bicubic": [],
     "basicvsr": ["++model.channels=4", "++model.blocks=1"],
     "basicvsr_pp": ["++model.channels=4", "++model.blocks=1", "++model.feature_blocks=1", "++model.deform_groups=2"],
     "srresnet": ["model.channels=4", "model.blocks=1"],

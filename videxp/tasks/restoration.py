@@ -13,7 +13,7 @@ from torchmetrics import MeanMetric, Metric, MetricCollection
 from videxp.errors import BadRequest
 from videxp.limits import Ge
 from videxp.losses.restoration import WeightedLosses
-from videxp.metrics.restoration import ClipMean, QualityProtocol, clip_rows, frame_scores
+from videxp.metrics.restoration import PSNR_CAP_DB, ClipMean, QualityProtocol, clip_rows, frame_scores, psnr
 from videxp.models.bicubic import bicubic
 from videxp.tasks.base import Split, VideoTask, parameter_groups
 from videxp.tasks.comparisons import Comparison, save_comparison_clips, save_comparison_strips
@@ -29,6 +29,7 @@ class Restoration(VideoTask):
     metric_names: ClassVar[dict[str, str]] = {"psnr": "max", "ssim": "max", "psnr_gain": "max", "loss": "min"}
     headline: ClassVar[tuple[str, ...]] = ("psnr", "ssim")
     network_parameter: ClassVar[str] = "scale"
+    needs_target: ClassVar[bool] = True
     predictor: ClassVar[str] = "videxp.deploy.restore_files"
 
     def __init__(
@@ -123,8 +124,8 @@ class Restoration(VideoTask):
         video, target = batch["video"], batch["target"]
         output = self(video).float()
         scores_BT = frame_scores(output, target, protocol=self.protocol)
-        without = frame_scores(self.enlarged(video), target, protocol=self.protocol)
-        scores_BT["psnr_gain"] = scores_BT["psnr"] - without["psnr"]
+        without_BT = psnr(self.enlarged(video), target, protocol=self.protocol).clamp(max=PSNR_CAP_DB)
+        scores_BT["psnr_gain"] = scores_BT["psnr"] - without_BT
         metrics = cast(MetricCollection, self.metrics[split])
         for name, value_BT in scores_BT.items():
             metrics[name].update(value_BT)
