@@ -57,10 +57,10 @@ def _main(arguments: tuple[str, ...], cwd: Path, environment: dict[str, str], st
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)
-    sys.argv = ["videxp", *arguments]
-    from videxp.cli import main
+    from videxp import cli
 
-    status = main()
+    sys.argv = [str(cli.__file__), *arguments]  # Lightning starts other ranks by it
+    status = cli.main()
     threading._shutdown()  # type: ignore[attr-defined]  # as the interpreter ends: threads, then what waits for its end
     atexit._run_exitfuncs()
     sys.stdout.flush()

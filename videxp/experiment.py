@@ -14,9 +14,10 @@ from pytorch_lightning.strategies import FSDPStrategy, Strategy
 from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 from rich.console import Console
 
-from videxp.config import build
+from videxp.config import build, load_resolved
 from videxp.data import VideoDataModule
 from videxp.errors import BadRequest
+from videxp.metrics import ClassifierFeatures, through_batch
 from videxp.runs import (
     AtomicCheckpointIO,
     Checkpoint,
@@ -30,8 +31,9 @@ from videxp.runs import (
     StepMetrics,
     UnpaddedDDPStrategy,
 )
+from videxp.runs.folder import open_run
 from videxp.runs.weights import read_checkpoint
-from videxp.tasks import VideoTask
+from videxp.tasks import Classification, VideoTask
 
 
 @dataclass
@@ -61,6 +63,25 @@ def load_task(cfg: DictConfig, checkpoint: Path) -> VideoTask:
     task = build_task(cfg, classes=content.get("classes", []))  # none: a task without labels
     set_weights(task, content["state_dict"], path=checkpoint)
     return task.eval()
+
+
+def run_features(*, run: str) -> ClassifierFeatures:
+    """The features of a classifier that videxp trained, for figures of generated clips, which are read as that run's.
+
+    run: a run folder of a classification; its data need not be there. Raises BadRequest for another kind of run.
+    """
+    folder = open_run(run)
+    cfg = load_resolved(folder.config)
+    task = load_task(cfg, folder.checkpoint())
+    if not isinstance(task, Classification):
+        raise BadRequest(f"features.run={run} is a run of {type(task).__name__}: give one of a classification")
+    datamodule = build(cfg.dataset)
+    return ClassifierFeatures(
+        task.network,
+        name=f"{type(task.network).__name__.lower()}_{datamodule.name}",
+        transform=through_batch(datamodule.eval_transform),
+        input_text=f"{datamodule.size}x{datamodule.size}, read as {datamodule.name}",
+    )
 
 
 def build_trainer(cfg: DictConfig, *, root: Path, loggers: list[Logger], callbacks: list[Callback]) -> Trainer:

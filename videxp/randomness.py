@@ -22,6 +22,8 @@ class Stream(IntEnum):
     GENERATE = 4  # embedded data sets
     DEGRADE = 5  # degradations and corruptions
     CROP = 6  # where a clip is cut out in the worker
+    NOISE = 7  # latent codes, and noise within networks, in training
+    SAMPLE = 8  # latent codes of clips that are generated to be seen or measured
 
 
 def generator(seed: int, *, stream: Stream, epoch: int = 0, index: int = 0) -> np.random.Generator:

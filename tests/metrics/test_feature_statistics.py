@@ -11,6 +11,7 @@ from tests.metrics.pixel_network import PixelNetwork, bright_clips
 from videxp.errors import BadRequest
 from videxp.metrics.feature_statistics import (
     FeatureStatistics,
+    StatisticsFile,
     cached_statistics,
     evenly_spread,
     merged,
@@ -95,7 +96,8 @@ def cached(folder: Path, network: PixelNetwork, *, data: str = "moving_digits va
     def compute() -> FeatureStatistics:
         return statistics_of(bright_clips(30).split(8), network, total=30, protocol=protocol)
 
-    return cached_statistics(folder, data=data, protocol=protocol, network=network, compute=compute)
+    file = StatisticsFile(folder, data=data, protocol=protocol, network=network)
+    return cached_statistics(file, compute=compute)
 
 
 def test_real_statistics_are_computed_once(tmp_path):

@@ -76,7 +76,7 @@ def announce(
     request: Request,
 ) -> None:
     """What is run, and where; and the same facts into provenance.json and the loggers."""
-    from videxp.models.summary import count_parameters, gmacs
+    from videxp.models.summary import count_parameters
     from videxp.runs.folder import write_json
     from videxp.runs.left_out import save_manifest
     from videxp.runs.metrics_file import read_metrics
@@ -85,12 +85,13 @@ def announce(
 
     task, data, trainer = experiment.task, experiment.datamodule, experiment.trainer
     parameters = count_parameters(task.network)
-    work = gmacs(task.network, num_frames=data.num_frames, size=data.size)
+    work = task.work_of_one_clip(num_frames=data.num_frames, size=data.size)
+    sizes = ", ".join(f"{name} {count_parameters(part) / 1e6:,.2f} M".strip() for name, part in task.parts.items())
     counts = ", ".join(f"{count:,} {split}" for split, count in data.counts.items())
     device = f"{trainer.num_devices * trainer.num_nodes} x {_device_name(trainer)}, {trainer.precision}"
     rows = {
         "data": f"{data.name}: {counts}; {data.description}",
-        "model": f"{type(task.network).__name__}: {parameters / 1e6:,.2f} M parameters, {work:,.2f} GMACs per clip",
+        "model": f"{type(task.network).__name__}: {sizes} parameters, {work:,.2f} GMACs per clip",
         "device": f"{device}, {data.workers} workers",
         "run": str(run.path),
     }

@@ -35,6 +35,7 @@ def check_fit(plain: dict[str, Any], *, broken: set[str]) -> list[Problem]:
         problems += _check_monitors(plain)
     if sound("trainer"):
         problems += _check_limits(plain["trainer"])
+        problems += _check_manual_steps(plain)
     if sound("callbacks"):
         problems += _check_checkpoint(plain.get("callbacks") or {})
     if sound("model._target_", "task._target_"):
@@ -43,6 +44,8 @@ def check_fit(plain: dict[str, Any], *, broken: set[str]) -> list[Problem]:
             problems += list(_check_targets(plain)) or list(_check_scale(plain))
     if sound("model._target_", "dataset.num_frames", "dataset.size"):
         problems += _check_clip(plain)
+    if sound("dataset", "task._target_"):
+        problems += _check_range(plain)
     if sound("dataset"):
         problems += _check_data(plain, model_is_sound=sound("model"))
     return problems
@@ -107,6 +110,31 @@ def _check_limits(trainer: dict[str, Any]) -> Iterator[Problem]:
             yield Problem(f"trainer.{key}", value, message)
 
 
+def _check_manual_steps(plain: dict[str, Any]) -> Iterator[Problem]:
+    """What the trainer does for one optimizer only, a task with two does itself."""
+    task = _signature(_target(plain.get("task")))
+    own = task.constants.get("instead_of_trainer") if task else None
+    if task is None or not isinstance(own, dict):
+        return
+    for key, of_task in own.items():
+        value = plain["trainer"].get(key)
+        if value not in (None, 1):
+            yield Problem(f"trainer.{key}", value, f"{task.qualname} has two optimizers; task.{of_task}={value}")
+
+
+def _check_range(plain: dict[str, Any]) -> Iterator[Problem]:
+    """A task that generates clips says in which range; the data must come in the same."""
+    task, dataset = _signature(_target(plain.get("task"))), plain.get("dataset")
+    wanted = task.constants.get("normalization") if task else None
+    transform = dataset.get("train_transform") if isinstance(dataset, dict) else None
+    if task is None or not isinstance(wanted, dict) or not isinstance(transform, dict):
+        return
+    for key, value in wanted.items():
+        if key in transform and list(transform[key]) != [value] * 3:
+            message = f"{task.qualname} draws in [-1,1]; dataset.train_transform.{key}=[{value},{value},{value}]"
+            yield Problem(f"dataset.train_transform.{key}", transform[key], message)
+
+
 # --- metrics -----------------------------------------------------------------------------------------------------
 
 
@@ -148,7 +176,8 @@ def _check_network(plain: dict[str, Any]) -> Iterator[Problem]:
         return
     needed = task.constants.get("network_parameter")
     kind = model.constants.get("network_parameter")  # of those whose parameters do not tell
-    if isinstance(needed, str) and needed and (needed not in model.parameters or kind not in (None, needed)):
+    fits = kind == needed if kind else needed in model.parameters
+    if isinstance(needed, str) and needed and not fits:
         yield Problem(
             "model", target, f"no network for {task.qualname}, whose models take `{needed}`; videxp list models"
         )

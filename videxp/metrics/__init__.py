@@ -40,6 +40,7 @@ __getattr__, __all__ = lazy_exports(
         "kernel_distance": "videxp.metrics.feature_sets",
         "mean_pairwise_distance": "videxp.metrics.feature_sets",
         "precision_and_recall": "videxp.metrics.feature_sets",
+        "random_features": "videxp.metrics.features",
         "reference_figures": "videxp.metrics.generation",
         "statistics_of": "videxp.metrics.feature_statistics",
         "through_batch": "videxp.metrics.features",

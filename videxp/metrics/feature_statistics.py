@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -133,31 +134,52 @@ def statistics_of(
     return statistics
 
 
-def cached_statistics(
-    folder: Path,
-    *,
-    data: str,
-    protocol: GenerationProtocol,
-    network: FeatureNetwork,
-    compute: Callable[[], FeatureStatistics],
-) -> FeatureStatistics:
-    """Those of real data, computed once for each (data, protocol, network) and kept in `folder`.
+@dataclass(frozen=True)
+class StatisticsFile:
+    """Where those of real data are kept, computed once for each (data, protocol, network).
 
-    data: all else that `compute` depends on: the data set's fingerprint, split, size, crop, sampling, `keep`. The
-    network counts by the hash of its weights and by its input. A file that is damaged or another key's is computed
-    anew; what is in it is never run. Where there are several ranks, each must call it, and `compute` must give all the
-    same (`over_ranks`): rank 0 reads and writes.
+    data: all else that they depend on: the data set's fingerprint, split, size, crop, sampling, `keep`. The network
+    counts by the hash of its weights and by its input. A file that is damaged or another key's counts as none; what is
+    in it is never run. Every rank must call `read` and `write`; rank 0 does it.
     """
-    key = json.dumps({"data": data, "protocol": repr(protocol), "network": f"{network.weights} {network}"})
-    path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.safetensors"
-    found = [_read(path, key) if _rank() == 0 else None]
-    if _distributed():  # a file that only some ranks find would leave the others waiting in `compute`
-        torch.distributed.broadcast_object_list(found, src=0)
-    if found[0] is not None:
+
+    folder: Path
+    data: str
+    protocol: GenerationProtocol
+    network: FeatureNetwork
+
+    @property
+    def key(self) -> str:
+        parts = {
+            "data": self.data,
+            "protocol": repr(self.protocol),
+            "network": f"{self.network.weights} {self.network}",
+        }
+        return json.dumps(parts)
+
+    @property
+    def path(self) -> Path:
+        return self.folder / f"{hashlib.sha256(self.key.encode()).hexdigest()[:24]}.safetensors"
+
+    def read(self) -> FeatureStatistics | None:
+        """None where there is no such file; the same on all ranks."""
+        found = [_read(self.path, self.key) if _rank() == 0 else None]
+        if _distributed():
+            torch.distributed.broadcast_object_list(found, src=0)
         return found[0]
-    statistics = compute()
-    if _rank() == 0:
-        _write(statistics, path, key)
+
+    def write(self, statistics: FeatureStatistics) -> None:
+        """The same on all ranks (`over_ranks`)."""
+        if _rank() == 0:
+            _write(statistics, self.path, self.key)
+
+
+def cached_statistics(file: StatisticsFile, *, compute: Callable[[], FeatureStatistics]) -> FeatureStatistics:
+    """What the file holds, or what `compute` gives, which the file then holds."""
+    statistics = file.read()
+    if statistics is None:
+        statistics = compute()
+        file.write(statistics)
     return statistics
 
 

@@ -7,13 +7,14 @@ figure must not depend on the precision that was trained in. Nothing is download
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from videxp.errors import BadRequest
+from videxp.limits import Ge
 from videxp.tensor_files import read_tensors, weights_hash
 
 Transform = Callable[[Tensor], Tensor]
@@ -178,6 +179,38 @@ def torchvision_features(
         output=output,
         per="clip" if of_clips else "frame",
     )
+
+
+def random_features(*, width: Annotated[int, Ge(1)] = 16, size: Annotated[int, Ge(8)] = 32) -> FeatureNetwork:
+    """A 3-D convolutional network that nobody trained, the same everywhere: needs no file, sees texture and motion.
+
+    D = 7 * width: the means of what its three layers give, over time and space. Good to follow a training by; between
+    papers it says nothing.
+    """
+    draw = torch.Generator().manual_seed(0)
+    layers = nn.ModuleList()
+    for d_in, d_out in ((3, width), (width, 2 * width), (2 * width, 4 * width)):
+        layer = nn.Conv3d(d_in, d_out, 3, stride=2 if len(layers) else (1, 2, 2), padding=1)
+        with torch.no_grad():  # He et al. 2015, from a generator of its own
+            torch.nn.init.normal_(layer.weight, 0, (2 / layer.weight[0].numel()) ** 0.5, generator=draw)
+            assert layer.bias is not None
+            torch.nn.init.normal_(layer.bias, 0, 0.1, generator=draw)
+        layers.append(layer)
+    return _RandomFeatures(layers, PixelInput(size, (127.5,), (64.0,)))
+
+
+class _RandomFeatures(FeatureNetwork):
+    def __init__(self, layers: nn.ModuleList, pixels: PixelInput) -> None:
+        weights = weights_hash(layers.state_dict())
+        super().__init__(layers, name="random_conv3d", weights=weights, input_text=str(pixels))
+        self.pixels = pixels
+
+    def compute(self, video_NTCHW: Tensor) -> Tensor:
+        x, means = self.pixels(video_NTCHW).transpose(1, 2), []
+        for layer in self.network.children():
+            x = F.relu(layer(x))
+            means.append(x.mean(dim=(2, 3, 4)))
+        return torch.cat(means, dim=1)
 
 
 def _plain(values: tuple[float, ...]) -> str:

@@ -77,7 +77,7 @@ def reference_figures(
         for half, chosen_N in ((half_a, index_N % 2 == 0), (half_b, index_N % 2 == 1)):
             if chosen_N.any():
                 half.update(features[chosen_N].flatten(0, 1), index_N[chosen_N])
-        noise.update(network(_noise_like(video, index_N, seed=seed)), index_N)
+        noise.update(network(noise_like(video, index_N, seed=seed)), index_N)
     of_halves = replace(protocol, num_clips=half_a.clips_seen)
     of_all = replace(protocol, num_clips=noise.clips_seen)
     return {
@@ -86,7 +86,7 @@ def reference_figures(
     }
 
 
-def _noise_like(video_NTCHW: Tensor, index_N: Tensor, *, seed: int) -> Tensor:
+def noise_like(video_NTCHW: Tensor, index_N: Tensor, *, seed: int) -> Tensor:
     """Independent uniform bytes, of each clip's own generator."""
     clips = [
         generator(seed, stream=Stream.GENERATE, index=int(index)).integers(

@@ -1,6 +1,7 @@
 """What a network weighs and costs: parameters, and multiply-accumulates counted on the meta device."""
 
 from copy import deepcopy
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,15 +14,19 @@ def count_parameters(module: nn.Module) -> int:
 
 
 def gmacs(module: nn.Module, *, num_frames: int, size: int, channels: int = 3) -> float:
-    """Billions of multiply-accumulates for one clip [1,T,C,H,W] of `num_frames` frames of `size` x `size` pixels.
+    """Of one clip [1,T,C,H,W] of `num_frames` frames of `size` x `size` pixels."""
+    return gmacs_of_call(module, torch.empty(1, num_frames, channels, size, size, device="meta"))
+
+
+def gmacs_of_call(module: nn.Module, *arguments: Any, **named: Any) -> float:
+    """Billions of multiply-accumulates of `module(*arguments, **named)`, whose tensors are on the meta device.
 
     The unit that papers call "GFLOPs". Convolutions and matrix products are counted; norms, activations and pooling are
     not. Nothing is computed, and `module` is neither changed nor copied in memory: a twin without storage is measured.
     """
     twin = _on_meta(module).eval()
-    clip = torch.empty(1, num_frames, channels, size, size, device="meta")
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        twin(clip)
+        twin(*arguments, **named)
     return counter.get_total_flops() / 2e9
 
 

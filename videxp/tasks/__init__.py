@@ -5,7 +5,9 @@ from videxp.lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
+        "Adversarial": "videxp.tasks.adversarial",
         "Classification": "videxp.tasks.classification",
+        "Generation": "videxp.tasks.generation",
         "Restoration": "videxp.tasks.restoration",
         "VideoTask": "videxp.tasks.base",
     },

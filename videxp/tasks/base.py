@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from videxp.data.module import VideoDataModule
 from videxp.data.quarantine import is_empty
+from videxp.models.summary import gmacs
 from videxp.tasks.blame import naming_samples
 from videxp.tasks.schedules import Schedule
 
@@ -108,6 +109,15 @@ class VideoTask(LightningModule):
     def forward(self, video: Tensor) -> Tensor:
         """video: float [B,T,C,H,W], normalised."""
         return self.network(video)
+
+    @property
+    def parts(self) -> dict[str, nn.Module]:
+        """What the network consists of, by names that tell: their parameters are counted apart."""
+        return {"": self.network}
+
+    def work_of_one_clip(self, *, num_frames: int, size: int) -> float:
+        """Billions of multiply-accumulates that it takes to answer, or to make, one clip."""
+        return gmacs(self.network, num_frames=num_frames, size=size)
 
     # ---- optimisation -------------------------------------------------------------------------------------------
 
@@ -208,7 +218,7 @@ class VideoTask(LightningModule):
     def _share_buffers(self) -> None:
         """All ranks evaluate with rank 0's buffers (BatchNorm statistics), as the checkpoint holds them."""
         if self.trainer.world_size > 1:
-            for buffer in self.network.buffers():
+            for buffer in self.buffers():
                 torch.distributed.broadcast(buffer, src=0)
 
     @property
