@@ -83,6 +83,18 @@ def restored(workplace: Path) -> Path:
     )
 
 
+@pytest.fixture(scope="session")
+def alex(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of AlexNet as torchvision names them, of no use."""
+    import torch
+
+    from tests.image_networks import random_features
+
+    path = tmp_path_factory.mktemp("weights") / "alexnet.pth"
+    torch.save({f"features.{key}": value for key, value in random_features("alexnet").state_dict().items()}, path)
+    return path
+
+
 @pytest.fixture
 def listing() -> Callable[[Path], set[str]]:
     """All paths beneath a folder, to show that a refused command wrote nothing."""

@@ -6,10 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.conftest import Run, videxp
 from tests.metrics.test_published_bicubic import PUBLISHED, VID4
 from videxp.commands.evaluate import named
+from videxp.models.spynet import SPyNet
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -107,6 +109,34 @@ def test_data_that_do_not_fit_are_refused_in_a_line(restored: Path, workplace: P
     done = videxp("evaluate", str(restored), *words, cwd=workplace)
     assert done.returncode == 2
     assert said in done.stderr and len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_a_test_can_be_judged_by_networks_whose_files_are_named(restored: Path, alex: Path, workplace: Path):
+    torch.save(SPyNet(levels=1, width=2).state_dict(), workplace / "spynet.pth")
+    flow = "{_target_: videxp.models.spynet.SPyNet, levels: 1, width: 2, weights: spynet.pth}"
+    lpips, tof = (
+        f"{{_target_: videxp.metrics.Lpips, weights: {alex}}}",
+        f"{{_target_: videxp.metrics.TOF, flow: {flow}}}",
+    )
+    words = [f"task.test_metrics={{lpips: {lpips}, tof: {tof}}}", "dataset.crop_size=32", "hardware.num_workers=0"]
+    done = videxp("evaluate", str(restored), "dataset=footage", "dataset.name=judged", *words, cwd=workplace)
+    assert done.returncode == 0, done.stderr
+    assert "; lpips: LPIPS 0.1 of alexnet (alexnet.pth); tof: tOF by SPyNet (spynet.pth), pixels" in done.stdout
+    result = json.loads((restored / "evaluation_judged.json").read_text())
+    found = rows(restored / "predictions_judged.csv")
+    for name in ("lpips", "tof"):
+        mean = sum(float(row[name]) for row in found) / len(found)
+        assert result["metrics"][f"test/{name}"] == pytest.approx(mean, rel=1e-5) and mean > 0
+    for wrong, said in (
+        ("task.test_metrics={lpips: {_target_: videxp.metrics.Lpips, weight: 3}}", "did you mean"),
+        (
+            "task.test_metrics={lpips: {_target_: videxp.metrics.Lpips, weights: no.pth}}",
+            "weights=no.pth: no such file",
+        ),
+    ):
+        done = videxp("evaluate", str(restored), wrong, cwd=workplace)
+        assert (done.returncode, len(done.stderr.strip().splitlines())) == (2, 1) and said in done.stderr
 
 
 @pytest.mark.slow

@@ -61,6 +61,42 @@ def test_scores_are_means_over_clips_and_bicubic_gains_nothing_over_itself():
     assert task.rows[2]["psnr"] == pytest.approx(float(expected[2].mean()), abs=1e-5)
 
 
+class Peak(nn.Module):
+    """The greatest difference of each pair of frames; it has weights, as judging networks have."""
+
+    better, protocol = "min", "the peak of two frames"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(3))
+        self.seen: list[Tensor] = []
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        self.seen.append(output)
+        return (output - target)[:, 1:].abs().amax((2, 3, 4))
+
+
+def test_metrics_of_the_test_see_8_bit_frames_and_are_in_no_checkpoint_and_no_validation():
+    peak, clips = Peak(), batch(2)
+    task = restoration(small_basicvsr(), test_metrics={"peak": peak})
+    assert [name for name in task.state_dict() if not name.startswith("network.")] == []
+    assert all(parameter is not peak.weight for parameter in task.parameters())
+    with torch.no_grad():
+        task.evaluation_step(clips, "val")
+        assert "peak" not in task.evaluation_metrics("val") and not peak.seen
+        task.evaluation_step(clips, "test")
+        output = task(clips["video"])
+    (seen,) = peak.seen
+    assert ((seen * 255).round() - seen * 255).abs().max() < 1e-4 and seen.min() >= 0 and seen.max() <= 1
+    assert (output - seen).abs().max() > 1e-4  # negative control: the network's own frames are none of 256 levels
+    expected = (seen - clips["target"])[:, 1:].abs().amax((2, 3, 4)).mean(1)
+    assert [row["peak"] for row in task.rows] == pytest.approx(expected.tolist())
+    assert float(task.evaluation_metrics("test")["peak"]) == pytest.approx(float(expected.mean()))
+    assert task.evaluation_protocol.endswith("then set; peak: the peak of two frames")
+    with pytest.raises(BadRequest, match=r"task.test_metrics.psnr: a name that is taken"):
+        restoration(Bicubic(), test_metrics={"psnr": Peak()})
+
+
 def test_without_enlarging_the_gain_is_over_the_input_itself():
     class Half(nn.Module):
         scale, radius = 1, 0

@@ -18,6 +18,14 @@ from videxp.models.bicubic import bicubic
 from videxp.tasks.base import Split, VideoTask, parameter_groups
 from videxp.tasks.comparisons import Comparison, save_comparison_clips, save_comparison_strips
 
+SCORES = ("psnr", "ssim", "psnr_gain")
+ROW = ("index", "path", "frames", "identical_frames")  # what a row of predictions.csv holds besides
+
+
+def _means(scores: tuple[str, ...]) -> MetricCollection:
+    means: dict[str, Metric] = {name: ClipMean() for name in scores}
+    return MetricCollection({**means, "loss": MeanMetric()}, compute_groups=False)
+
 
 class Restoration(VideoTask):
     """Any degradation that the data set's transforms make, any network float [B,T,C,h,w] -> [B,T,C,H,W].
@@ -39,6 +47,7 @@ class Restoration(VideoTask):
         optimizer: Any,
         scheduler: Any,
         losses: dict[str, nn.Module],
+        test_metrics: dict[str, nn.Module] | None = None,
         monitor: str = "val/psnr",
         channel: Literal["rgb", "y"] = "y",
         border: Annotated[int, Ge(0)] = 0,
@@ -49,6 +58,8 @@ class Restoration(VideoTask):
     ) -> None:
         """
         losses: name -> loss; their weighted sum is logged as train/loss and, of several, each as train/<name>.
+        test_metrics: name -> module of (output, target), 8-bit frames float [B,T,C,H,W] in [0,1], -> a value for each
+            frame or pair of frames, such as `videxp.metrics.Lpips`; means over clips are logged as test/<name>.
         channel: PSNR and SSIM in RGB, or on Y of BT.601. border: pixels left out at each side.
         flow_lr_scale: factor of the learning rate for the network's part `flow` (SPyNet in BasicVSR and its kin).
         flow_frozen_batches: so many batches leave `flow` as it is.
@@ -70,14 +81,21 @@ class Restoration(VideoTask):
         self.flow_lr_scale = flow_lr_scale
         self.flow_frozen_batches = flow_frozen_batches
         self.example_clips = example_clips
-        scores: dict[str, Metric] = {name: ClipMean() for name in ("psnr", "ssim", "psnr_gain")}
-        metrics = MetricCollection({**scores, "loss": MeanMetric()}, compute_groups=False)
-        self.metrics = nn.ModuleDict({"val": metrics.clone(), "test": metrics.clone()})
+        self.test_metrics = {name: metric.eval() for name, metric in (test_metrics or {}).items()}  # in no checkpoint
+        if taken := sorted(self.test_metrics.keys() & {*self.metric_names, *ROW}):
+            raise BadRequest(f"task.test_metrics.{taken[0]}: a name that is taken; call it something else")
+        names = {"val": SCORES, "test": (*SCORES, *self.test_metrics)}
+        self.metrics = nn.ModuleDict({split: _means(scores) for split, scores in names.items()})
         self.rows: list[dict[str, Any]] = []  # one for each clip of the last test
 
     @property
     def evaluation_protocol(self) -> str:
-        return str(self.protocol)
+        """PSNR's, and by which networks the test's other metrics judge."""
+        others = [
+            f"{name}: {getattr(metric, 'protocol', type(metric).__name__)}"
+            for name, metric in self.test_metrics.items()
+        ]
+        return "; ".join([str(self.protocol), *others])
 
     @property
     def scale(self) -> int:
@@ -126,6 +144,9 @@ class Restoration(VideoTask):
         scores_BT = frame_scores(output, target, protocol=self.protocol)
         without_BT = psnr(self.enlarged(video), target, protocol=self.protocol).clamp(max=PSNR_CAP_DB)
         scores_BT["psnr_gain"] = scores_BT["psnr"] - without_BT
+        if split == "test":
+            seen = (output.clamp(0, 1) * 255).round() / 255
+            scores_BT |= {name: metric.to(seen.device)(seen, target) for name, metric in self.test_metrics.items()}
         metrics = cast(MetricCollection, self.metrics[split])
         for name, value_BT in scores_BT.items():
             metrics[name].update(value_BT)
