@@ -48,6 +48,7 @@ NANO: dict[str, list[str]] = {
     "bicubic": [],
     "basicvsr": ["++model.channels=4", "++model.blocks=1"],
     "basicvsr_pp": ["++model.channels=4", "++model.blocks=1", "++model.feature_blocks=1", "++model.deform_groups=2"],
+    "realbasicvsr": ["++model.channels=4", "model.blocks=1", "model.cleaning_blocks=1"],
     "srresnet": ["model.channels=4", "model.blocks=1"],
     "edvr_m": ["++model.channels=4", "++model.blocks=1", "++model.feature_blocks=1", "++model.deform_groups=2"],
 }

@@ -134,7 +134,10 @@ def test_there_are_recipes():
 
 
 # The same network, task and data, shrunk, as on REDS.
-TWINS = {"super_resolution/basicvsr_pp_vimeo90k", "super_resolution/edvr_m_vimeo90k", "super_resolution/basicvsr_reds"}
+TWINS = {
+    f"super_resolution/{name}"
+    for name in ("basicvsr_pp_vimeo90k", "edvr_m_vimeo90k", "basicvsr_reds", "realbasicvsr_reds")
+}
 UNTRAINED = {"super_resolution/bicubic"}
 
 

@@ -12,7 +12,7 @@ from torchmetrics import MeanMetric, Metric, MetricCollection
 
 from videxp.errors import BadRequest
 from videxp.limits import Ge
-from videxp.losses.restoration import WeightedLosses
+from videxp.losses.restoration import OUTPUT, WeightedLosses
 from videxp.metrics.restoration import PSNR_CAP_DB, ClipMean, QualityProtocol, clip_rows, frame_scores, psnr
 from videxp.models.bicubic import bicubic
 from videxp.tasks.base import Split, VideoTask, parameter_groups
@@ -25,6 +25,17 @@ ROW = ("index", "path", "frames", "identical_frames")  # what a row of predictio
 def _means(scores: tuple[str, ...]) -> MetricCollection:
     means: dict[str, Metric] = {name: ClipMean() for name in scores}
     return MetricCollection({**means, "loss": MeanMetric()}, compute_groups=False)
+
+
+def _require_intermediates(losses: WeightedLosses, network: nn.Module) -> None:
+    """Raises BadRequest for a loss of frames that the network does not give."""
+    known = getattr(network, "intermediates", ())
+    for name, of in losses.intermediates.items():
+        if of not in known:
+            frames = ", ".join((OUTPUT, *known))
+            raise BadRequest(
+                f"task.losses.{name}.of={of}: {type(network).__name__} gives no such frames, only {frames}"
+            )
 
 
 class Restoration(VideoTask):
@@ -57,7 +68,8 @@ class Restoration(VideoTask):
         example_clips: Annotated[int, Ge(0)] = 3,
     ) -> None:
         """
-        losses: name -> loss; their weighted sum is logged as train/loss and, of several, each as train/<name>.
+        losses: name -> loss; their weighted sum is logged as train/loss and, of several, each as train/<name>. A loss
+            `of` frames within the network, such as RealBasicVSR's "cleaned", is of the training alone.
         test_metrics: name -> module of (output, target), 8-bit frames float [B,T,C,H,W] in [0,1], -> a value for each
             frame or pair of frames, such as `videxp.metrics.Lpips`; means over clips are logged as test/<name>.
         channel: PSNR and SSIM in RGB, or on Y of BT.601. border: pixels left out at each side.
@@ -77,6 +89,7 @@ class Restoration(VideoTask):
                 f"{type(network).__name__} has no flow that is trained: leave them out"
             )
         self.losses = WeightedLosses(losses)
+        _require_intermediates(self.losses, network)
         self.protocol = QualityProtocol(channel=channel, border=border)
         self.flow_lr_scale = flow_lr_scale
         self.flow_frozen_batches = flow_frozen_batches
@@ -105,7 +118,14 @@ class Restoration(VideoTask):
     # ---- training -----------------------------------------------------------------------------------------------
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Any]:
-        loss, terms = self.losses(self(batch["video"]), batch["target"])
+        video, target = batch["video"], batch["target"]
+        if self.losses.intermediates:
+            network = cast(Any, self.network)
+            output, frames = network.forward_with_intermediates(video)
+            wanted = network.intermediate_targets(video, target)
+            loss, terms = self.losses(output, target, {name: (frames[name], wanted[name]) for name in frames})
+        else:
+            loss, terms = self.losses(self(video), target)
         several = terms if len(terms) > 1 else {}
         log = {"train/loss": loss.detach(), **{f"train/{name}": term for name, term in several.items()}}
         return {"loss": loss, "log": log}
