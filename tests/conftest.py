@@ -78,9 +78,7 @@ def finished(workplace: Path) -> tuple[Path, Run]:
 @pytest.fixture(scope="session")
 def restored(workplace: Path) -> Path:
     """One finished tiny restoration run, in the same folder."""
-    return train(
-        "logger=csv", "trainer.max_epochs=1", cwd=workplace, run="runs/restored", recipe="super_resolution/sample_clips"
-    )
+    return train("logger=csv", cwd=workplace, run="runs/restored", recipe="super_resolution/sample_clips")
 
 
 @pytest.fixture(scope="session")
