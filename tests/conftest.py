@@ -75,6 +75,24 @@ def finished(workplace: Path) -> tuple[Path, Run]:
     return workplace / "runs/finished", done
 
 
+@pytest.fixture(scope="session")
+def restored(workplace: Path) -> Path:
+    """One finished tiny restoration run, in the same folder."""
+    return train("logger=csv", cwd=workplace, run="runs/restored", recipe="super_resolution/sample_clips")
+
+
+@pytest.fixture(scope="session")
+def alex(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of AlexNet as torchvision names them, of no use."""
+    import torch
+
+    from tests.image_networks import random_features
+
+    path = tmp_path_factory.mktemp("weights") / "alexnet.pth"
+    torch.save({f"features.{key}": value for key, value in random_features("alexnet").state_dict().items()}, path)
+    return path
+
+
 @pytest.fixture
 def listing() -> Callable[[Path], set[str]]:
     """All paths beneath a folder, to show that a refused command wrote nothing."""

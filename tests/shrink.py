@@ -63,7 +63,7 @@ TINY_GENERATION = [
     "++trainer.max_steps=-1",
 ]
 
-NANO = {
+NANO: dict[str, list[str]] = {
     "mocogan": ["++model.width=4", "++model.discriminator_width=4", "++model.num_classes=10"],
     "vgan": ["++model.width=4", "++model.discriminator_width=4"],
     "tganv2": [
@@ -74,8 +74,10 @@ NANO = {
         *("++model.width=4", "++model.discriminator_width=4", "++model.latent_size=8", "++model.style_size=8"),
         *("++model.motion_size=8", "++model.motion_step=4", "++model.num_frames=4"),
     ],
+    "bicubic": [],
     "basicvsr": ["++model.channels=4", "++model.blocks=1"],
     "basicvsr_pp": ["++model.channels=4", "++model.blocks=1", "++model.feature_blocks=1", "++model.deform_groups=2"],
+    "realbasicvsr": ["++model.channels=4", "model.blocks=1", "model.cleaning_blocks=1"],
     "srresnet": ["model.channels=4", "model.blocks=1"],
     "edvr_m": ["++model.channels=4", "++model.blocks=1", "++model.feature_blocks=1", "++model.deform_groups=2"],
 }

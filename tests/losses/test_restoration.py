@@ -144,3 +144,17 @@ def test_shapes_that_differ_are_refused():
 def test_none_at_all_is_refused():
     with pytest.raises(BadRequest, match=r"losses: none given.*videxp.losses.Charbonnier"):
         WeightedLosses({})
+
+
+def test_a_loss_of_other_frames_is_of_these_and_left_out_where_they_are_not_given():
+    losses = WeightedLosses({"l1": L1(), "cleaning": L2(of="cleaned", weight=10.0)})
+    assert losses.intermediates == {"cleaning": "cleaned"}
+    small = TARGET[..., :4, :4]
+    total, terms = losses(TARGET + 0.2, TARGET, {"cleaned": (small + 0.1, small)})
+    assert {name: term.item() for name, term in terms.items()} == pytest.approx({"l1": 0.2, "cleaning": 0.01}, 1e-4)
+    assert total.item() == pytest.approx(0.3, rel=1e-4)
+    assert set(losses(TARGET + 0.2, TARGET)[1]) == {"l1"}
+    with pytest.raises(ValueError, match=r"the network's cleaned is \[2, 3, 3, 4, 4\], its target \[2, 3, 3, 8, 10\]"):
+        losses(TARGET, TARGET, {"cleaned": (small, TARGET)})
+    with pytest.raises(BadRequest, match="losses: none is of the output: a of cleaned"):
+        WeightedLosses({"a": L1(of="cleaned")})

@@ -1,34 +1,14 @@
-from pathlib import Path
-
 import pytest
 import torch
 import torchvision
-from torch import Tensor, nn
+from torch import Tensor
 from torchmetrics.functional.image import lpips as published
 from torchmetrics.image import LearnedPerceptualImagePatchSimilarity
 
+from tests.image_networks import random_features
 from videxp.errors import BadRequest
 from videxp.metrics import Lpips
 from videxp.metrics.lpips import _NETS
-
-
-def random_features(name: str) -> nn.Sequential:
-    """torchvision's layers with weights of a size that keeps the activations alive, without building its classifier."""
-    with torch.device("meta"):
-        features = torchvision.models.get_model(name, weights=None).features
-    features.to_empty(device="cpu")
-    generator = torch.Generator().manual_seed(0)
-    for parameter in features.parameters():
-        fan_in = parameter[0].numel()
-        nn.init.normal_(parameter, std=(2 / fan_in) ** 0.5 if fan_in > 1 else 0.1, generator=generator)
-    return features
-
-
-@pytest.fixture(scope="module")
-def alex(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("weights") / "alexnet.pth"
-    torch.save({f"features.{key}": value for key, value in random_features("alexnet").state_dict().items()}, path)
-    return path
 
 
 def frames(*shape: int) -> tuple[Tensor, Tensor]:

@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from videxp.errors import BadRequest
-from videxp.metrics import ssim, tlp, tof, warping_error
+from videxp.metrics import TLP, TOF, Lpips, WarpingError, ssim, tlp, tof, warping_error
+from videxp.models.spynet import SPyNet
 
 
 def texture(*, frames: int = 4, seed: int = 0) -> Tensor:
@@ -78,3 +81,45 @@ def test_per_frame_metrics_do_not_see_flicker():
 def test_clips_of_one_frame_are_refused():
     with pytest.raises(BadRequest, match="compare adjacent frames, but clips have one"):
         tof(texture(frames=1), texture(frames=1), motion)
+
+
+class Motion(nn.Module):
+    """`motion`, and how many pairs it has been shown at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pairs: list[int] = []
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        self.pairs.append(len(a))
+        return motion(a, b)
+
+
+def test_a_configs_metrics_are_the_functions_a_pair_at_a_time():
+    target = texture(frames=6)
+    output = (target + 0.1 * torch.rand(target.shape, generator=torch.Generator().manual_seed(1))).clamp(0, 1)
+    flow = Motion()
+    assert torch.equal(TOF(flow=flow)(output, target), tof(output, target, motion))
+    expected = warping_error(output, motion, reference_BTCHW=target)
+    assert torch.allclose(WarpingError(flow=flow)(output, target), expected)
+    assert expected.shape == (1, 5) and set(flow.pairs) == {1}
+    tof(output, target, flow)
+    assert max(flow.pairs) == 5  # negative control: the function takes all pairs, and their memory, at once
+    with pytest.raises(BadRequest, match="compare adjacent frames, but clips have one"):
+        TOF(flow=flow)(output[:, :1], target[:, :1])
+
+
+def test_a_flow_without_weights_is_refused_and_one_with_them_is_named(tmp_path: Path):
+    with pytest.raises(BadRequest, match="flow: SPyNet without weights measures nothing: set its weights"):
+        WarpingError(flow=SPyNet(levels=1, width=2))
+    path = tmp_path / "spynet.pth"
+    torch.save(SPyNet(levels=1, width=2).state_dict(), path)
+    assert TOF(flow=SPyNet(levels=1, width=2, weights=str(path))).protocol == "tOF by SPyNet (spynet.pth), pixels"
+
+
+def test_tlp_of_a_config_is_the_function_with_lpips(alex: Path):
+    generator = torch.Generator().manual_seed(0)
+    output, target = torch.rand(2, 1, 3, 3, 40, 40, generator=generator).unbind()
+    judge = TLP(weights=str(alex))
+    assert torch.allclose(judge(output, target), tlp(output, target, Lpips(weights=str(alex))), atol=1e-7)
+    assert judge.protocol == "tLP (not times 100) of LPIPS 0.1 of alexnet (alexnet.pth)"

@@ -11,7 +11,7 @@ from tests.runs.made import ROWS, csv_text, make_run
 from videxp.errors import BadRequest
 from videxp.runs.folder import RunFolder
 from videxp.runs.metrics_file import read_metrics
-from videxp.runs.reading import find_runs, read_run
+from videxp.runs.reading import Run, find_runs, read_run
 
 
 def test_last_best_time_and_speed_of_a_good_run(tmp_path: Path):
@@ -121,3 +121,9 @@ def test_an_attempt_that_was_killed_counts_until_its_last_row(tmp_path: Path):
     run.set_state("running")
     run.set_state("finished")
     assert read_run(tmp_path).seconds == pytest.approx(60, abs=1)
+
+
+def test_a_tests_own_metrics_say_which_way_they_are_better():
+    config = {"task._target_": "videxp.tasks.Restoration", "task.test_metrics.eye._target_": "videxp.metrics.Lpips"}
+    run = Run(RunFolder(Path("run")), "finished", "", None, config, {}, {})
+    assert [run.better(name) for name in ("test/eye", "test/psnr", "test/other")] == ["min", "max", None]

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from videxp.errors import BadRequest
-from videxp.losses import L1, Charbonnier
+from videxp.losses import L1, L2, Charbonnier
 from videxp.metrics.restoration import QualityProtocol, psnr
 from videxp.models.basicvsr import BasicVSR
 from videxp.models.bicubic import Bicubic
+from videxp.models.tdan import TDAN
 from videxp.tasks import Restoration
 from videxp.tasks.comparisons import Comparison, middle, save_comparison_strips, to_uint8
 from videxp.tasks.schedules import Constant
@@ -59,6 +60,74 @@ def test_scores_are_means_over_clips_and_bicubic_gains_nothing_over_itself():
     assert "border 2" in task.evaluation_protocol and "RGB" in task.evaluation_protocol
     assert [row["index"] for row in task.rows] == [0, 1, 2]
     assert task.rows[2]["psnr"] == pytest.approx(float(expected[2].mean()), abs=1e-5)
+
+
+class Peak(nn.Module):
+    """The greatest difference of each pair of frames; it has weights, as judging networks have."""
+
+    better, protocol = "min", "the peak of two frames"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(3))
+        self.seen: list[Tensor] = []
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        self.seen.append(output)
+        return (output - target)[:, 1:].abs().amax((2, 3, 4))
+
+
+def test_metrics_of_the_test_see_8_bit_frames_and_are_in_no_checkpoint_and_no_validation():
+    peak, clips = Peak(), batch(2)
+    task = restoration(small_basicvsr(), test_metrics={"peak": peak})
+    assert [name for name in task.state_dict() if not name.startswith("network.")] == []
+    assert all(parameter is not peak.weight for parameter in task.parameters())
+    with torch.no_grad():
+        task.evaluation_step(clips, "val")
+        assert "peak" not in task.evaluation_metrics("val") and not peak.seen
+        task.evaluation_step(clips, "test")
+        output = task(clips["video"])
+    (seen,) = peak.seen
+    assert ((seen * 255).round() - seen * 255).abs().max() < 1e-4 and seen.min() >= 0 and seen.max() <= 1
+    assert (output - seen).abs().max() > 1e-4  # negative control: the network's own frames are none of 256 levels
+    expected = (seen - clips["target"])[:, 1:].abs().amax((2, 3, 4)).mean(1)
+    assert [row["peak"] for row in task.rows] == pytest.approx(expected.tolist())
+    assert float(task.evaluation_metrics("test")["peak"]) == pytest.approx(float(expected.mean()))
+    assert task.evaluation_protocol.endswith("then set; peak: the peak of two frames")
+    with pytest.raises(BadRequest, match=r"task.test_metrics.psnr: a name that is taken"):
+        restoration(Bicubic(), test_metrics={"psnr": Peak()})
+
+
+def test_a_loss_of_cleaned_frames_is_their_distance_from_the_smaller_target_and_trains_the_cleaner():
+    network = BasicVSR(channels=4, blocks=1, flow_levels=1, flow_width=2, cleaning_blocks=1)
+    losses = {"l1": L1(weight=0.0), "cleaning": L1(of="cleaned")}
+    task, clips = restoration(network, losses=losses).train(), batch()
+    result = task.training_step(clips, 0)
+    small = clips["target"].unflatten(-1, (8, 4)).unflatten(-3, (8, 4)).mean((-1, -3))  # means of 4 x 4 pixels
+    expected = (network.clean(clips["video"]) - small).abs().mean().detach()
+    assert float(result["log"]["train/cleaning"]) == pytest.approx(float(expected))
+    result["loss"].backward()
+    assert all(parameter.grad.abs().sum() > 0 for parameter in network.cleaner.parameters())
+    assert not any(parameter.grad.any() for parameter in network.head.parameters())  # that has weight 0
+    task.evaluation_step(clips, "val")
+    assert float(task.evaluation_metrics("val")["loss"]) == 0  # of the output alone
+
+
+def test_tdans_aligned_frames_should_be_the_input_frame_in_their_middle():
+    network = TDAN(channels=4, feature_blocks=1, blocks=1, deform_groups=1)
+    task, clips = restoration(network, losses={"l1": L1(), "aligned": L2(of="aligned", weight=0.01)}), batch()
+    aligned = network.forward_with_intermediates(clips["video"])[1]["aligned"].detach()  # [B,T,5,3,h,w]
+    expected = sum((aligned[:, :, i] - clips["video"]).square().mean() for i in range(5)) / 5
+    assert float(task.training_step(clips, 0)["log"]["train/aligned"]) == pytest.approx(float(expected))
+
+
+@pytest.mark.parametrize(
+    ("network", "named"),
+    [(small_basicvsr(), "BasicVSR gives no such frames, only output"), (TDAN(), "output, aligned")],
+)
+def test_frames_that_the_network_does_not_give_are_refused_with_those_that_it_gives(network: nn.Module, named: str):
+    with pytest.raises(BadRequest, match=rf"task.losses.cleaning.of=cleaned: .*{named}$"):
+        restoration(network, losses={"l1": L1(), "cleaning": L1(of="cleaned")})
 
 
 def test_without_enlarging_the_gain_is_over_the_input_itself():

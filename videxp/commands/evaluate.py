@@ -1,13 +1,14 @@
 """videxp evaluate: a run's best checkpoint on a split, each sample counted once.
 
 Every split is read as the test split is: the same clips of each video, the same transform. So the numbers of train, val
-and test can be compared.
+and test can be compared. `dataset=NAME dataset.root=...` evaluates on another data set.
 """
 
 import argparse
 import csv
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,12 @@ SPLITS = ("train", "val", "test")
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="videxp evaluate", description=__doc__)
-    parser.add_argument("run", metavar="RUN", help="a run folder")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="e.g. dataset.test_clips=10 hardware=cpu")
-    parser.add_argument("--split", choices=SPLITS, default="test", help="which samples; default: test")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    options = parser.parse_intermixed_args(arguments)
+    options = parsed(arguments)
 
     from videxp.runs.folder import open_run, write_json
 
     run = open_run(options.run)
-    cfg = config.load_resolved(run.config, overrides=options.overrides)
+    cfg, read_otherwise = config.load_for_evaluation(run.config, options.overrides)
 
     from rich.console import Console
 
@@ -43,12 +39,13 @@ def main(arguments: list[str]) -> int:
     if not any("limit_test_batches" in text for text in options.overrides):
         cfg.trainer.limit_test_batches = None  # a run cut short for a try is still evaluated on everything
     checkpoint = run.checkpoint()
-    state = read_checkpoint(checkpoint)["state_dict"]
+    content = read_checkpoint(checkpoint)
+    state = content["state_dict"]
     quiet_libraries()
     datamodule = config.build(cfg.dataset)
     datamodule.prepare()
     fingerprint = datamodule.fingerprint
-    datamodule.use(datamodule.manifest.as_test(options.split))
+    datamodule.use(numbered_as(datamodule.manifest.as_test(options.split), content.get("classes")))
     console = Console(highlight=False, quiet=options.json)
     experiment = build_experiment(cfg, datamodule, root=run.path, loggers=[], callbacks=[ProgressBar(console)])
     trainer, task = experiment.trainer, experiment.task
@@ -75,11 +72,13 @@ def main(arguments: list[str]) -> int:
         "quarantined": missing_files(datamodule),
         "overrides": config.redacted_overrides(options.overrides),
         "world_size": trainer.world_size,
+        "read_otherwise": read_otherwise or [],
         "metrics": {name: float(value) for name, value in metrics.items()},
         "protocol": task.evaluation_protocol,
         "videos_per_second": round(clips / seconds, 2),
     }
-    evaluation, predictions = (of_split(path, options.split) for path in (run.evaluation, run.predictions))
+    data = "" if read_otherwise is None else datamodule.name
+    evaluation, predictions = (named(path, options.split, data=data) for path in (run.evaluation, run.predictions))
     write_json(evaluation, result)
     if rows:
         write_predictions(predictions, rows)
@@ -88,6 +87,16 @@ def main(arguments: list[str]) -> int:
     else:
         report(result, console, files=[evaluation, *([predictions] if rows else [])])
     return 0
+
+
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    """What was typed."""
+    parser = argparse.ArgumentParser(prog="videxp evaluate", description=__doc__)
+    parser.add_argument("run", metavar="RUN", help="a run folder")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="e.g. dataset.test_clips=10 hardware=cpu")
+    parser.add_argument("--split", choices=SPLITS, default="test", help="which samples; default: test")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser.parse_intermixed_args(arguments)
 
 
 def report(result: dict[str, Any], console: Any, *, files: list[Path]) -> None:
@@ -99,13 +108,38 @@ def report(result: dict[str, Any], console: Any, *, files: list[Path]) -> None:
     data = result["data"]
     if result["protocol"]:
         console.print(result["protocol"], soft_wrap=True)
-    console.print(f"{data['clips']} of {data['of']} videos, {result['videos_per_second']:.0f} videos/s", soft_wrap=True)
+    if result["read_otherwise"]:
+        console.print(f"read otherwise than in the run: {', '.join(result['read_otherwise'])}", soft_wrap=True)
+    counted = f"{data['name']} {result['split']}: {data['clips']} of {data['of']} videos"
+    console.print(f"{counted}, {result['videos_per_second']:.3g} videos/s", soft_wrap=True)
     console.print(", ".join(map(str, files)), soft_wrap=True)
 
 
-def of_split(path: Path, split: str) -> Path:
-    """evaluation.json for test, evaluation_val.json for val."""
-    return path if split == "test" else path.with_stem(f"{path.stem}_{split}")
+def named(path: Path, split: str, *, data: str) -> Path:
+    """evaluation.json for test, evaluation_val.json for val; evaluation_vid4.json for test of another data set."""
+    words = ([data] if data else []) + ([split] if split != "test" or data in SPLITS else [])
+    return path.with_stem("_".join([path.stem, *(word.replace("/", "-") for word in words)]))
+
+
+def numbered_as(manifest: Any, known: list[str] | None) -> Any:
+    """The manifest with the classes in the run's order: a classifier's outputs are those of the data it learned from.
+
+    Raises BadRequest where they are not the same.
+    """
+    if not known:
+        return manifest
+    lacking = [name for name in known if name not in manifest.classes]
+    strange = [name for name in manifest.classes if name not in known]
+    if lacking or strange:
+        reasons = [f"it lacks {first_of(lacking)}"] * bool(lacking)
+        reasons += [f"the run does not know {first_of(strange)}"] * bool(strange)
+        raise BadRequest(f"dataset {manifest.name}: its classes are not those of the run: {'; '.join(reasons)}")
+    return replace(manifest, classes=known)
+
+
+def first_of(names: list[str]) -> str:
+    """`a, b, c, d, ...`."""
+    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
 
 
 def require_each_once(rows: list[dict[str, Any]], *, num_samples: int, limited: bool) -> None:

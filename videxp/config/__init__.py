@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from videxp.config.composing import compose as compose
     from videxp.config.composing import compose_dataset as compose_dataset
     from videxp.config.composing import run_hydra_flag as run_hydra_flag
+    from videxp.config.elsewhere import load_for_evaluation as load_for_evaluation
     from videxp.config.fitting import accepts_parameter as accepts_parameter
     from videxp.config.places import Choice as Choice
     from videxp.config.places import group_options as group_options
@@ -54,6 +55,7 @@ __getattr__, __all__ = lazy_exports(
         "config_hash": "videxp.config.saving",
         "flat": "videxp.config.saving",
         "group_options": "videxp.config.places",
+        "load_for_evaluation": "videxp.config.elsewhere",
         "load_resolved": "videxp.config.saving",
         "plain": "videxp.config.saving",
         "read_recipe": "videxp.config.recipe_hash",

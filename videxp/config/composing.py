@@ -85,10 +85,10 @@ def compose(recipe: str, overrides: list[str]) -> Composed:
     return composed
 
 
-def compose_dataset(name: str, overrides: list[str]) -> DictConfig:
+def compose_dataset(name: str, overrides: list[str], *, shared: dict[str, Any] | None = None) -> DictConfig:
     """One data set without a recipe, checked: `dataset`, `hardware` and `seed` are what the result is good for.
 
-    Raises BadRequest with all that is wrong.
+    `shared` takes the place of the defaults of `hardware` and `seed`. Raises BadRequest with all that is wrong.
     """
     from videxp.config.checking import check_config
 
@@ -105,7 +105,7 @@ def compose_dataset(name: str, overrides: list[str]) -> DictConfig:
     unknown: list[str] = []
     while composed is None:
         try:
-            composed = _compose_once([*chosen, *usable], resolution_problems=problems)
+            composed = _compose_once([*chosen, *usable], resolution_problems=problems, shared=shared or {})
         except Exception as error:
             verdict = judge(error, recipe=name, overrides=usable)
             problems += verdict.problems
@@ -216,7 +216,9 @@ def _register_resolvers() -> None:
     OmegaConf.register_new_resolver("run_id", lambda: RUN_ID, replace=True)
 
 
-def _compose_once(overrides: list[str], *, resolution_problems: list[Problem]) -> Composed:
+def _compose_once(
+    overrides: list[str], *, resolution_problems: list[Problem], shared: dict[str, Any] | None = None
+) -> Composed:
     try:
         with hydra.initialize_config_dir(str(own_folder("conf")), job_name="videxp", version_base=VERSION_BASE):
             cfg = hydra.compose("config", overrides=overrides, return_hydra_config=True)
@@ -225,6 +227,7 @@ def _compose_once(overrides: list[str], *, resolution_problems: list[Problem]) -
         choices = {group: str(option) for group, option in cfg.hydra.runtime.choices.items()}
         with flag_override(cfg, ["struct", "readonly"], False):
             own = OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
+            own.update(shared or {})
             written = {str(node._get_full_key(key)): _text(node, key) for node, key in _interpolations(own)}
             resolution_problems += resolve_except_environment(own)
     finally:

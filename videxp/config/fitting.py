@@ -40,6 +40,8 @@ def check_fit(plain: dict[str, Any], *, broken: set[str]) -> list[Problem]:
         problems += _check_checkpoint(plain.get("callbacks") or {})
     if sound("model._target_", "task._target_"):
         problems += _check_network(plain)
+        if sound("dataset"):
+            problems += list(_check_targets(plain)) or list(_check_scale(plain))
     if sound("model._target_", "dataset.num_frames", "dataset.size"):
         problems += _check_clip(plain)
     if sound("dataset", "task._target_"):
@@ -179,6 +181,30 @@ def _check_network(plain: dict[str, Any]) -> Iterator[Problem]:
         yield Problem(
             "model", target, f"no network for {task.qualname}, whose models take `{needed}`; videxp list models"
         )
+
+
+def _check_scale(plain: dict[str, Any]) -> Iterator[Problem]:
+    """A network that enlarges by another factor than the data was made smaller by."""
+    model, task = _signature(_target(plain.get("model"))), _signature(_target(plain.get("task")))
+    if model is None or task is None or task.constants.get("network_parameter") != "scale":
+        return
+    default = model.parameters["scale"].default if "scale" in model.parameters else None
+    enlarges, reduced = plain["model"].get("scale", default), (plain.get("dataset") or {}).get("scale", 1)
+    if isinstance(enlarges, int) and isinstance(reduced, int) and enlarges != reduced:
+        message = f"the model enlarges {enlarges} times (model.scale); dataset.scale={enlarges}"
+        yield Problem("dataset.scale", reduced, message)
+
+
+def _check_targets(plain: dict[str, Any]) -> Iterator[Problem]:
+    """A task that needs clean clips to compare with, and a data set that comes with videxp and gives none."""
+    dataset = plain.get("dataset") or {}
+    task, target = _signature(_target(plain.get("task"))), _target(dataset.get("test_transform"))
+    transform = _signature(target)
+    if task is None or transform is None or not target.startswith("videxp."):
+        return
+    if task.constants.get("needs_target") and not transform.constants.get("gives_target"):
+        message = f"gives no clean clips to compare with, which {task.qualname} needs; dataset=video_folder does"
+        yield Problem("dataset", dataset.get("name"), message)
 
 
 def _check_clip(plain: dict[str, Any]) -> Iterator[Problem]:

@@ -40,7 +40,8 @@ class EpochBatches(Sampler[Batch]):
     ) -> None:
         if num_samples < batch_size:
             raise BadRequest(
-                f"dataset.batch_size={batch_size} is more than the {num_samples} training samples: make it smaller"
+                f"dataset.batch_size={batch_size} is more than the {num_samples} training samples: make it smaller, "
+                "or dataset.train_repeats greater"
             )
         self.num_samples = num_samples
         self.batch_size = batch_size

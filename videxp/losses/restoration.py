@@ -1,7 +1,8 @@
 """Losses of restored clips: forward(output, target), both float [B,T,C,H,W] (values about [0,1]) -> a scalar.
 
 Each has a `weight`, which `WeightedLosses` multiplies it by. All are means, so that no crop, clip length or batch size
-changes a loss's scale, and in float32 whatever precision the network ran in.
+changes a loss's scale, and in float32 whatever precision the network ran in. Those of single pixels can be `of` other
+frames than the output: `of="cleaned"` compares what the network calls so with what it should be like.
 """
 
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from videxp.errors import BadRequest
 from videxp.limits import Ge, Gt
 from videxp.warping import flow_warp
 
+OUTPUT = "output"
+
 
 class Charbonnier(nn.Module):
     """mean sqrt((output - target)^2 + eps): an L1 that is smooth at 0.
@@ -22,10 +25,13 @@ class Charbonnier(nn.Module):
     1e-6 there and a sum in place of the mean.
     """
 
-    def __init__(self, *, eps: Annotated[float, Gt(0)] = 1e-12, weight: Annotated[float, Ge(0)] = 1.0) -> None:
+    def __init__(
+        self, *, eps: Annotated[float, Gt(0)] = 1e-12, weight: Annotated[float, Ge(0)] = 1.0, of: str = OUTPUT
+    ) -> None:
         super().__init__()
         self.eps = eps
         self.weight = weight
+        self.of = of
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         return ((output.float() - target.float()).square() + self.eps).sqrt().mean()
@@ -34,9 +40,10 @@ class Charbonnier(nn.Module):
 class L1(nn.Module):
     """mean |output - target|."""
 
-    def __init__(self, *, weight: Annotated[float, Ge(0)] = 1.0) -> None:
+    def __init__(self, *, weight: Annotated[float, Ge(0)] = 1.0, of: str = OUTPUT) -> None:
         super().__init__()
         self.weight = weight
+        self.of = of
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         return (output.float() - target.float()).abs().mean()
@@ -45,9 +52,10 @@ class L1(nn.Module):
 class L2(nn.Module):
     """mean (output - target)^2."""
 
-    def __init__(self, *, weight: Annotated[float, Ge(0)] = 1.0) -> None:
+    def __init__(self, *, weight: Annotated[float, Ge(0)] = 1.0, of: str = OUTPUT) -> None:
         super().__init__()
         self.weight = weight
+        self.of = of
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         return (output.float() - target.float()).square().mean()
@@ -107,7 +115,8 @@ def _adjacent(video_BTCHW: Tensor) -> tuple[Tensor, Tensor]:
 class WeightedLosses(nn.Module):
     """The weighted sum of named losses, and each of them by its name for the log.
 
-    losses: name -> module with a `weight` and forward(output, target) -> scalar. Raises `BadRequest` if there is none.
+    losses: name -> module with a `weight`, forward(output, target) -> scalar, and perhaps `of`, the name of the frames
+    that it compares (`OUTPUT`). Raises `BadRequest` if there is none of the output.
     """
 
     def __init__(self, losses: Mapping[str, nn.Module]) -> None:
@@ -115,14 +124,27 @@ class WeightedLosses(nn.Module):
         if not losses:
             raise BadRequest("losses: none given; one at least, such as videxp.losses.Charbonnier")
         self.losses = nn.ModuleDict(losses)
+        self.of = {name: str(getattr(loss, "of", OUTPUT)) for name, loss in losses.items()}
+        if OUTPUT not in self.of.values():
+            raise BadRequest(f"losses: none is of the output: {', '.join(f'{k} of {v}' for k, v in self.of.items())}")
 
-    def forward(self, output: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    @property
+    def intermediates(self) -> dict[str, str]:
+        """Loss -> the frames that it compares, of those that are not the output."""
+        return {name: of for name, of in self.of.items() if of != OUTPUT}
+
+    def forward(
+        self, output: Tensor, target: Tensor, intermediates: Mapping[str, tuple[Tensor, Tensor]] | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """-> (the sum to be minimised, name -> the loss without its weight, detached).
 
-        Raises ValueError for shapes that differ: torch would broadcast them.
+        intermediates: name -> (frames, what they should be like); without, the losses of them are left out, as in
+        evaluation. Raises ValueError for shapes that differ: torch would broadcast them.
         """
-        if output.shape != target.shape:
-            raise ValueError(f"the network's output is {list(output.shape)}, its target {list(target.shape)}")
-        terms = {name: loss(output, target) for name, loss in self.losses.items()}
+        pairs = {OUTPUT: (output, target), **(intermediates or {})}
+        for name, (frames, wanted) in pairs.items():
+            if frames.shape != wanted.shape:
+                raise ValueError(f"the network's {name} is {list(frames.shape)}, its target {list(wanted.shape)}")
+        terms = {name: loss(*pairs[self.of[name]]) for name, loss in self.losses.items() if self.of[name] in pairs}
         total = torch.stack([self.losses[name].weight * term for name, term in terms.items()]).sum()
         return total, {name: term.detach() for name, term in terms.items()}

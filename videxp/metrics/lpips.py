@@ -1,7 +1,7 @@
 """LPIPS, the distance of deep features (Zhang et al. 2018, eq. 1), without a download. Legend: N frames, C, H, W."""
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torchmetrics
@@ -29,6 +29,7 @@ class Lpips(nn.Module):
     `BadRequest` for weights that are missing or another network's.
     """
 
+    better: ClassVar[str] = "min"
     shift: Tensor
     scale: Tensor
 
@@ -41,6 +42,8 @@ class Lpips(nn.Module):
     ) -> None:
         super().__init__()
         name, self.layers = _NETS[net]
+        used = [weights, *([linear_weights] if linear_weights else [])]
+        self.protocol = f"LPIPS 0.1 of {name} ({', '.join(Path(str(path)).name for path in used)})"
         self.features = torchvision_features(name, weights, layers=self.layers[-1] + 1)
         self.linear = nn.ParameterList(_linear_weights(linear_weights or _published(net), len(self.layers)))
         self.requires_grad_(False)

@@ -207,7 +207,7 @@ def clip_rows(scores: dict[str, Tensor], index_B: Tensor) -> list[dict[str, Any]
         {
             "index": index,
             "frames": scores["psnr"].shape[1],
-            **{name: round(values[i], 6) for name, values in means.items()},
+            **{name: float(f"{values[i]:.8g}") for name, values in means.items()},
             "identical_frames": identical[i],
         }
         for i, index in enumerate(index_B.tolist())

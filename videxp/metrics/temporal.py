@@ -2,13 +2,20 @@
 
 Flows are computed by a function that is handed in (`videxp.warping.FlowFunction`): the numbers are its, too, and two of
 them can only be compared where it was the same.
+
+The functions come first; the classes, for a config's `task.test_metrics`, look at two frames at a time, so that a long
+clip takes no more memory than a short one, and say in `protocol` by which network they judge.
 """
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar, Literal
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from videxp.errors import BadRequest
+from videxp.metrics.lpips import Lpips
 from videxp.warping import FlowFunction, flow_warp, visible
 
 
@@ -53,3 +60,88 @@ def _adjacent(video_BTCHW: Tensor) -> tuple[Tensor, Tensor]:
     if video_BTCHW.shape[1] < 2:
         raise BadRequest("warping error, tOF and tLP compare adjacent frames, but clips have one: num_frames=2 or more")
     return video_BTCHW[:, :-1].flatten(0, 1), video_BTCHW[:, 1:].flatten(0, 1)
+
+
+# ---- for a config ---------------------------------------------------------------------------------------------------
+
+
+class WarpingError(nn.Module):
+    """`warping_error` of the output along the target's flow: float [B,T,3,H,W] twice, in [0,1] -> [B,T-1].
+
+    flow: a network such as `videxp.models.spynet.SPyNet` with its weights.
+    """
+
+    better: ClassVar[str] = "min"
+
+    def __init__(self, *, flow: nn.Module) -> None:
+        super().__init__()
+        self.flow = _judge(flow)
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        return _over_pairs(lambda a, b: warping_error(a, self.flow, reference_BTCHW=b), output, target)
+
+    @property
+    def protocol(self) -> str:
+        return f"E_warp along the target's flow by {_named(self.flow)}, mean square in [0,1]"
+
+
+class TOF(nn.Module):
+    """`tof`: float [B,T,3,H,W] twice, in [0,1] -> [B,T-1] in pixels. flow: as for `WarpingError`."""
+
+    better: ClassVar[str] = "min"
+
+    def __init__(self, *, flow: nn.Module) -> None:
+        super().__init__()
+        self.flow = _judge(flow)
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        return _over_pairs(lambda a, b: tof(a, b, self.flow), output, target)
+
+    @property
+    def protocol(self) -> str:
+        return f"tOF by {_named(self.flow)}, pixels"
+
+
+class TLP(nn.Module):
+    """`tlp`: float [B,T,3,H,W] twice, in [0,1] -> [B,T-1]. Its arguments are those of `Lpips`."""
+
+    better: ClassVar[str] = "min"
+
+    def __init__(
+        self,
+        *,
+        net: Literal["alex", "squeeze", "vgg"] = "alex",
+        weights: str | None = None,
+        linear_weights: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.lpips = Lpips(net=net, weights=weights, linear_weights=linear_weights)
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        return _over_pairs(lambda a, b: tlp(a, b, self.lpips), output, target)
+
+    @property
+    def protocol(self) -> str:
+        return f"tLP (not times 100) of {self.lpips.protocol}"
+
+
+def _over_pairs(score: Callable[[Tensor, Tensor], Tensor], output: Tensor, target: Tensor) -> Tensor:
+    """`score` of frames t and t+1 for each t, [B,T-1]; in 32 bits whatever the network ran in."""
+    last = max(output.shape[1] - 1, 1)  # of one frame: score says what is wrong
+    with torch.autocast(output.device.type, enabled=False):
+        pairs = ((output[:, t : t + 2].float(), target[:, t : t + 2].float()) for t in range(last))
+        return torch.cat([score(*pair) for pair in pairs], dim=1)
+
+
+def _judge(flow: nn.Module) -> nn.Module:
+    """A network that was trained, frozen."""
+    if getattr(flow, "weights_path", "") is None:
+        kind = type(flow)
+        raise BadRequest(f"flow: {kind.__name__} without weights measures nothing: set its weights to a file's path")
+    return flow.eval().requires_grad_(False)
+
+
+def _named(flow: nn.Module) -> str:
+    """`SPyNet (spynet.pth)`."""
+    path = getattr(flow, "weights_path", None)
+    return type(flow).__name__ + (f" ({Path(path).name})" if path else "")

@@ -8,7 +8,8 @@ accept.
 Restorers: video [B,T,C,h,w] in [0,1] -> [B,T,C,scale*h,scale*w], for any T, h and w of at least 1. They have `scale`
 (1: denoising and the like) and `radius`: how many frames to either side an output depends on; None: all of the clip.
 What estimates optical flow lies under their attribute `flow` (None: nothing does), so that it can have a learning rate
-of its own. `forward_with_intermediates`, where there is one, also returns the frames that have losses of their own.
+of its own. `forward_with_intermediates`, where there is one, also returns the frames that have losses of their own;
+`intermediates` are their names, `intermediate_targets(video, target)` what they should be like.
 
 GANs: a generator and its discriminators in one container, see `videxp.models.gan`.
 """

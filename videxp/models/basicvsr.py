@@ -85,6 +85,16 @@ class BasicVSR(nn.Module):
         cleaned = self.clean(video)
         return self.restore(cleaned), {"cleaned": cleaned} if self.cleaner is not None else {}
 
+    @property
+    def intermediates(self) -> tuple[str, ...]:
+        """What `forward_with_intermediates` gives besides the output."""
+        return ("cleaned",) if self.cleaner is not None else ()
+
+    def intermediate_targets(self, video: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """What they should be like: "cleaned" as the clean clip made smaller, by averages as in the authors' code."""
+        small = F.interpolate(target.flatten(0, 1), size=video.shape[-2:], mode="area")
+        return {"cleaned": small.unflatten(0, target.shape[:2])}
+
     def clean(self, video: Tensor) -> Tensor:
         """[B,T,3,h,w] -> [B,T,3,h,w]; the same where there is no cleaning stage."""
         if self.cleaner is None:

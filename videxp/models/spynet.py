@@ -45,6 +45,7 @@ class SPyNet(nn.Module):
         self.levels = nn.ModuleList(_level(width) for _ in range(levels))  # the coarsest first
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1), persistent=False)
+        self.weights_path = weights  # what a metric by this flow is named after
         load_weights(self, weights, renames=SPYNET_NAMES)
 
     def forward(self, frame: Tensor, other: Tensor) -> Tensor:

@@ -16,6 +16,8 @@ from videxp.models.weights import load_weights
 class TDAN(nn.Module):
     """[B,T,3,h,w] in [0,1] -> [B,T,3,scale*h,scale*w]; a window of 2*radius+1 frames slides over all T frames."""
 
+    intermediates = ("aligned",)
+
     def __init__(
         self,
         *,
@@ -60,6 +62,10 @@ class TDAN(nn.Module):
         output = self.head(self.reconstruct(torch.cat(aligned, dim=1)))
         windowed = torch.stack(aligned, dim=1)
         return output.unflatten(0, video.shape[:2]), {"aligned": windowed.unflatten(0, video.shape[:2])}
+
+    def intermediate_targets(self, video: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """What they should be like: all of a window as the frame in its middle (the paper's alignment loss)."""
+        return {"aligned": video[:, :, None].expand(-1, -1, 2 * self.radius + 1, -1, -1, -1)}
 
     def _align(self, neighbour: Tensor, centre: Tensor) -> Tensor:
         """Features [N,D,h,w] of a neighbour, and of the frame whose place they shall take -> RGB [N,3,h,w]."""

@@ -67,6 +67,9 @@ class Run:
         names = self.task.get("metric_names")
         name = metric.partition("/")[2]
         found = names.get(name) if isinstance(names, dict) else None
+        if found is None and (judge := self.config.get(f"task.test_metrics.{name}._target_")) is not None:
+            signature = signatures.signature(str(judge))
+            found = signature.constants.get("better") if signature is not None else None
         return found if found in ("max", "min") else "min" if name == "loss" else None
 
     def values(self, metric: str) -> list[float]:

@@ -71,6 +71,9 @@ class VideoTask(LightningModule):
     network_parameter: ClassVar[str] = ""
     """What tells the task's kind of network from others: a parameter that the constructors of all have."""
 
+    needs_target: ClassVar[bool] = False
+    """Whether batches must have a clean clip, `target`; transforms that make one say `gives_target`."""
+
     predictor: ClassVar[str] = ""
     """The module that `videxp predict` puts a trained task to work with; "": there is nothing to predict.
 

@@ -12,11 +12,30 @@ from torchmetrics import MeanMetric, Metric, MetricCollection
 
 from videxp.errors import BadRequest
 from videxp.limits import Ge
-from videxp.losses.restoration import WeightedLosses
-from videxp.metrics.restoration import ClipMean, QualityProtocol, clip_rows, frame_scores
+from videxp.losses.restoration import OUTPUT, WeightedLosses
+from videxp.metrics.restoration import PSNR_CAP_DB, ClipMean, QualityProtocol, clip_rows, frame_scores, psnr
 from videxp.models.bicubic import bicubic
 from videxp.tasks.base import Split, VideoTask, parameter_groups
 from videxp.tasks.comparisons import Comparison, save_comparison_clips, save_comparison_strips
+
+SCORES = ("psnr", "ssim", "psnr_gain")
+ROW = ("index", "path", "frames", "identical_frames")  # what a row of predictions.csv holds besides
+
+
+def _means(scores: tuple[str, ...]) -> MetricCollection:
+    means: dict[str, Metric] = {name: ClipMean() for name in scores}
+    return MetricCollection({**means, "loss": MeanMetric()}, compute_groups=False)
+
+
+def _require_intermediates(losses: WeightedLosses, network: nn.Module) -> None:
+    """Raises BadRequest for a loss of frames that the network does not give."""
+    known = getattr(network, "intermediates", ())
+    for name, of in losses.intermediates.items():
+        if of not in known:
+            frames = ", ".join((OUTPUT, *known))
+            raise BadRequest(
+                f"task.losses.{name}.of={of}: {type(network).__name__} gives no such frames, only {frames}"
+            )
 
 
 class Restoration(VideoTask):
@@ -29,6 +48,7 @@ class Restoration(VideoTask):
     metric_names: ClassVar[dict[str, str]] = {"psnr": "max", "ssim": "max", "psnr_gain": "max", "loss": "min"}
     headline: ClassVar[tuple[str, ...]] = ("psnr", "ssim")
     network_parameter: ClassVar[str] = "scale"
+    needs_target: ClassVar[bool] = True
     predictor: ClassVar[str] = "videxp.deploy.restore_files"
     predict_example: ClassVar[str] = "VIDEO.mp4 -o RESTORED.mp4"
 
@@ -39,6 +59,7 @@ class Restoration(VideoTask):
         optimizer: Any,
         scheduler: Any,
         losses: dict[str, nn.Module],
+        test_metrics: dict[str, nn.Module] | None = None,
         monitor: str = "val/psnr",
         channel: Literal["rgb", "y"] = "y",
         border: Annotated[int, Ge(0)] = 0,
@@ -48,7 +69,10 @@ class Restoration(VideoTask):
         example_clips: Annotated[int, Ge(0)] = 3,
     ) -> None:
         """
-        losses: name -> loss; their weighted sum is logged as train/loss and, of several, each as train/<name>.
+        losses: name -> loss; their weighted sum is logged as train/loss and, of several, each as train/<name>. A loss
+            `of` frames within the network, such as RealBasicVSR's "cleaned", is of the training alone.
+        test_metrics: name -> module of (output, target), 8-bit frames float [B,T,C,H,W] in [0,1], -> a value for each
+            frame or pair of frames, such as `videxp.metrics.Lpips`; means over clips are logged as test/<name>.
         channel: PSNR and SSIM in RGB, or on Y of BT.601. border: pixels left out at each side.
         flow_lr_scale: factor of the learning rate for the network's part `flow` (SPyNet in BasicVSR and its kin).
         flow_frozen_batches: so many batches leave `flow` as it is.
@@ -66,18 +90,26 @@ class Restoration(VideoTask):
                 f"{type(network).__name__} has no flow that is trained: leave them out"
             )
         self.losses = WeightedLosses(losses)
+        _require_intermediates(self.losses, network)
         self.protocol = QualityProtocol(channel=channel, border=border)
         self.flow_lr_scale = flow_lr_scale
         self.flow_frozen_batches = flow_frozen_batches
         self.example_clips = example_clips
-        scores: dict[str, Metric] = {name: ClipMean() for name in ("psnr", "ssim", "psnr_gain")}
-        metrics = MetricCollection({**scores, "loss": MeanMetric()}, compute_groups=False)
-        self.metrics = nn.ModuleDict({"val": metrics.clone(), "test": metrics.clone()})
+        self.test_metrics = {name: metric.eval() for name, metric in (test_metrics or {}).items()}  # in no checkpoint
+        if taken := sorted(self.test_metrics.keys() & {*self.metric_names, *ROW}):
+            raise BadRequest(f"task.test_metrics.{taken[0]}: a name that is taken; call it something else")
+        names = {"val": SCORES, "test": (*SCORES, *self.test_metrics)}
+        self.metrics = nn.ModuleDict({split: _means(scores) for split, scores in names.items()})
         self.rows: list[dict[str, Any]] = []  # one for each clip of the last test
 
     @property
     def evaluation_protocol(self) -> str:
-        return str(self.protocol)
+        """PSNR's, and by which networks the test's other metrics judge."""
+        others = [
+            f"{name}: {getattr(metric, 'protocol', type(metric).__name__)}"
+            for name, metric in self.test_metrics.items()
+        ]
+        return "; ".join([str(self.protocol), *others])
 
     @property
     def scale(self) -> int:
@@ -87,7 +119,14 @@ class Restoration(VideoTask):
     # ---- training -----------------------------------------------------------------------------------------------
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Any]:
-        loss, terms = self.losses(self(batch["video"]), batch["target"])
+        video, target = batch["video"], batch["target"]
+        if self.losses.intermediates:
+            network = cast(Any, self.network)
+            output, frames = network.forward_with_intermediates(video)
+            wanted = network.intermediate_targets(video, target)
+            loss, terms = self.losses(output, target, {name: (frames[name], wanted[name]) for name in frames})
+        else:
+            loss, terms = self.losses(self(video), target)
         several = terms if len(terms) > 1 else {}
         log = {"train/loss": loss.detach(), **{f"train/{name}": term for name, term in several.items()}}
         return {"loss": loss, "log": log}
@@ -124,8 +163,11 @@ class Restoration(VideoTask):
         video, target = batch["video"], batch["target"]
         output = self(video).float()
         scores_BT = frame_scores(output, target, protocol=self.protocol)
-        without = frame_scores(self.enlarged(video), target, protocol=self.protocol)
-        scores_BT["psnr_gain"] = scores_BT["psnr"] - without["psnr"]
+        without_BT = psnr(self.enlarged(video), target, protocol=self.protocol).clamp(max=PSNR_CAP_DB)
+        scores_BT["psnr_gain"] = scores_BT["psnr"] - without_BT
+        if split == "test":
+            seen = (output.clamp(0, 1) * 255).round() / 255
+            scores_BT |= {name: metric.to(seen.device)(seen, target) for name, metric in self.test_metrics.items()}
         metrics = cast(MetricCollection, self.metrics[split])
         for name, value_BT in scores_BT.items():
             metrics[name].update(value_BT)

@@ -3,7 +3,7 @@
 Legend: B items, k clips per item, N = B*k, T frames, C = 3 channels, H, W pixels; h = H / scale, w = W / scale.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
@@ -28,6 +28,8 @@ class RestorationEval(nn.Module):
     mirror: the clip followed by its reverse, 2T frames (BasicVSR on Vimeo-90K).
     seed: of the degradation.
     """
+
+    gives_target: ClassVar[bool] = True
 
     def __init__(
         self, *, degradation: nn.Module | None = None, mirror: bool = False, seed: Annotated[int, Ge(0)] = 0

@@ -1,0 +1,155 @@
+"""`videxp evaluate RUN dataset=NAME`: a run on data that it was not trained for."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import Run, videxp
+from tests.metrics.test_published_bicubic import PUBLISHED, VID4
+from videxp.commands.evaluate import named
+from videxp.models.spynet import SPyNet
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def gestures(finished: tuple[Path, Run], workplace: Path) -> Path:
+    """Another data set of the same classes: two clips of each."""
+    here = sorted(path for path in workplace.glob("data/moving_digits/*/test/*") if path.is_dir())
+    for folder in here:
+        for split in ("train", "test"):
+            (workplace / "gestures" / split / folder.name).mkdir(parents=True, exist_ok=True)
+            for path in sorted(folder.glob("*.mp4"))[:2]:
+                shutil.copy(path, workplace / "gestures" / split / folder.name)
+    return workplace / "gestures"
+
+
+def test_files_are_named_by_data_set_and_split_and_never_alike():
+    path = Path("run/evaluation.json")
+    names = [named(path, split, data=data).name for data in ("", "vid4", "val") for split in ("test", "val")]
+    assert names == [
+        *("evaluation.json", "evaluation_val.json", "evaluation_vid4.json", "evaluation_vid4_val.json"),
+        *("evaluation_val_test.json", "evaluation_val_val.json"),
+    ]
+
+
+@pytest.mark.slow
+def test_a_restoration_run_is_tested_on_a_folder_of_videos_and_its_own_figures_stay(restored: Path, workplace: Path):
+    own = videxp("evaluate", str(restored), "hardware.num_workers=0", cwd=workplace)
+    assert own.returncode == 0, own.stderr
+    before = (restored / "evaluation.json").read_bytes()
+    for path in sorted(workplace.glob("data/moving_digits/**/*.mp4"))[:3]:
+        (workplace / "films").mkdir(exist_ok=True)
+        shutil.copy(path, workplace / f"films/{path.parent.name}-{path.name}")
+    words = ["dataset=video_folder", "dataset.name=films", "dataset.root=films", "dataset.layout.splits=test"]
+    done = videxp("evaluate", str(restored), *words, "dataset.test_frames=4", "hardware=cpu", cwd=workplace)
+    assert done.returncode == 0, done.stderr
+    assert "films test: 3 of 3 videos" in done.stdout
+    assert "read otherwise than in the run: test_frames 4 (was all)" in done.stdout
+    assert "evaluation_films.json" in done.stdout and "predictions_films.csv" in done.stdout
+    result = json.loads((restored / "evaluation_films.json").read_text())
+    assert result["data"]["name"] == "films" and result["data"]["clips"] == 3
+    found = rows(restored / "predictions_films.csv")
+    assert {row["frames"] for row in found} == {"4"}
+    assert result["metrics"]["test/psnr"] == pytest.approx(sum(float(row["psnr"]) for row in found) / 3, abs=1e-5)
+    assert (restored / "evaluation.json").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_a_classifier_is_tested_on_another_folder_of_its_classes(
+    finished: tuple[Path, Run], gestures: Path, workplace: Path
+):
+    run, _ = finished
+    words = ["dataset=folder_per_class", "dataset.root=gestures", "dataset.name=gestures", "dataset.frame_size=null"]
+    seen = ["dataset.size=40", "dataset.num_frames=4", "hardware.num_workers=0"]
+    done = videxp("evaluate", str(run), *words, *seen, cwd=workplace)
+    assert done.returncode == 0, done.stderr
+    count = len(list(gestures.glob("test/*/*.mp4")))
+    assert f"gestures test: {count} of {count} videos" in done.stdout
+    theirs = {Path(row["path"]).name: row["predicted"] for row in rows(run / "predictions_gestures.csv")}
+    videxp("evaluate", str(run), "hardware.num_workers=0", cwd=workplace)
+    own = {Path(row["path"]).name: row["predicted"] for row in rows(run / "predictions.csv")}
+    assert theirs and theirs == {name: own[name] for name in theirs}  # the same files give the same answers
+
+    other = workplace / "other"
+    shutil.copytree(gestures, other)
+    first = min(path for path in (other / "test").iterdir() if path.is_dir())
+    for split in ("train", "test"):
+        (other / split / first.name).rename(other / split / "waving")
+    words[1] = "dataset.root=other"
+    done = videxp("evaluate", str(run), *words, *seen, cwd=workplace)
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines()[-1] == (
+        "videxp: dataset gestures: its classes are not those of the run: "
+        f"it lacks {first.name}; the run does not know waving"
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["dataset=vid4"], "dataset.root=data/vid4: the folder data/vid4 does not exist"),
+        (["dataset=vid5"], "dataset=vid5: unknown dataset; did you mean vid4?"),
+        (["dataset=moving_digits"], "dataset=moving_digits: gives no clean clips to compare with"),
+        (["dataset=footage", "dataset.scale=2"], "dataset.scale=2: the model enlarges 4 times"),
+        (["dataset=footage", "dataset.rot=3"], "dataset.rot=3: no such key; did you mean dataset.root?"),
+        (["model=tdan"], "model=tdan: a run's parts are fixed"),
+    ],
+    ids=str,
+)
+def test_data_that_do_not_fit_are_refused_in_a_line(restored: Path, workplace: Path, words: list[str], said: str):
+    done = videxp("evaluate", str(restored), *words, cwd=workplace)
+    assert done.returncode == 2
+    assert said in done.stderr and len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_a_test_can_be_judged_by_networks_whose_files_are_named(restored: Path, alex: Path, workplace: Path):
+    torch.save(SPyNet(levels=1, width=2).state_dict(), workplace / "spynet.pth")
+    flow = "{_target_: videxp.models.spynet.SPyNet, levels: 1, width: 2, weights: spynet.pth}"
+    lpips, tof = (
+        f"{{_target_: videxp.metrics.Lpips, weights: {alex}}}",
+        f"{{_target_: videxp.metrics.TOF, flow: {flow}}}",
+    )
+    words = [f"task.test_metrics={{lpips: {lpips}, tof: {tof}}}", "dataset.crop_size=32", "hardware.num_workers=0"]
+    done = videxp("evaluate", str(restored), "dataset=footage", "dataset.name=judged", *words, cwd=workplace)
+    assert done.returncode == 0, done.stderr
+    assert "; lpips: LPIPS 0.1 of alexnet (alexnet.pth); tof: tOF by SPyNet (spynet.pth), pixels" in done.stdout
+    result = json.loads((restored / "evaluation_judged.json").read_text())
+    found = rows(restored / "predictions_judged.csv")
+    for name in ("lpips", "tof"):
+        mean = sum(float(row[name]) for row in found) / len(found)
+        assert result["metrics"][f"test/{name}"] == pytest.approx(mean, rel=1e-5) and mean > 0
+    for wrong, said in (
+        ("task.test_metrics={lpips: {_target_: videxp.metrics.Lpips, weight: 3}}", "did you mean"),
+        (
+            "task.test_metrics={lpips: {_target_: videxp.metrics.Lpips, weights: no.pth}}",
+            "weights=no.pth: no such file",
+        ),
+    ):
+        done = videxp("evaluate", str(restored), wrong, cwd=workplace)
+        assert (done.returncode, len(done.stderr.strip().splitlines())) == (2, 1) and said in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not VID4.is_dir(), reason="the folder of real videos is not there")
+def test_the_published_row_of_bicubic_comes_out_of_the_command_line(restored: Path, workplace: Path):
+    small = ["dataset=footage", "logger=csv", "hardware.num_workers=0", "dataset.test_frames=1", "dataset.crop_size=32"]
+    trained = videxp("train", "super_resolution/bicubic", *small, "hydra.run.dir=runs/bicubic", cwd=workplace)
+    assert trained.returncode == 0, trained.stderr
+    data = ["dataset=video_folder", "dataset.name=vid4", f"dataset.root={VID4}", "dataset.layout.splits=test"]
+    done = videxp("evaluate", "runs/bicubic", *data, "hardware.num_workers=0", cwd=workplace)
+    assert done.returncode == 0, done.stderr
+    assert "PSNR/SSIM on Y (BT.601), border 0" in done.stdout
+    found = rows(workplace / "runs/bicubic/predictions_vid4.csv")
+    scores = {Path(row["path"]).stem: (round(float(row["psnr"]), 4), round(float(row["ssim"]), 4)) for row in found}
+    assert scores == {"city": (25.1648, 0.6028), "walk": (26.1037, 0.7974)}
+    assert {name: (round(values[0], 2), values[1]) for name, values in scores.items()} == PUBLISHED
