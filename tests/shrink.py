@@ -78,6 +78,11 @@ NANO: dict[str, list[str]] = {
     "basicvsr": ["++model.channels=4", "++model.blocks=1"],
     "basicvsr_pp": ["++model.channels=4", "++model.blocks=1", "++model.feature_blocks=1", "++model.deform_groups=2"],
     "realbasicvsr": ["++model.channels=4", "model.blocks=1", "model.cleaning_blocks=1"],
+    "restoration_gan": [
+        *("++model.generator.channels=4", "model.generator.blocks=1", "model.generator.cleaning_blocks=1"),
+        *("++model.generator.flow_levels=2", "++model.generator.flow_width=2", "model.discriminators.frame.width=4"),
+        "~task.losses.perceptual",
+    ],
     "srresnet": ["model.channels=4", "model.blocks=1"],
     "edvr_m": ["++model.channels=4", "++model.blocks=1", "++model.feature_blocks=1", "++model.deform_groups=2"],
 }

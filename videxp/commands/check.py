@@ -83,7 +83,7 @@ def try_one_batch(cfg: "DictConfig") -> dict[str, Any]:
     loaded = datamodule.read("train", range(clips))
     batch = datamodule.transformed(loaded, "train", device=torch.device(device))
     with torch.inference_mode():
-        output = task.network(batch["video"])
+        output = task.answer(batch)
     counts = ", ".join(f"{count} {split}" for split, count in datamodule.counts.items())
     return {
         "data": f"{datamodule.name}: {counts} clips, {datamodule.description}",

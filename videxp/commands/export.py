@@ -9,7 +9,6 @@ from videxp.errors import BadRequest, VidexpError
 from videxp.files import replacing
 
 SUMMARY = "RUN --format safetensors  a run's weights in one file, read back and compared"
-PREFIX = "network."
 
 
 def main(arguments: list[str]) -> int:
@@ -29,9 +28,10 @@ def main(arguments: list[str]) -> int:
     checkpoint = run.checkpoint()
     state = read_checkpoint(checkpoint)["state_dict"]
     # The network alone, under the names that `model.weights=FILE` looks for; clones, since views cannot be saved.
-    network = {k.removeprefix(PREFIX): v.clone().contiguous() for k, v in state.items() if k.startswith(PREFIX)}
+    prefix = _prefix(str(cfg.task._target_))
+    network = {k.removeprefix(prefix): v.clone().contiguous() for k, v in state.items() if k.startswith(prefix)}
     if not network:
-        raise BadRequest(f"{checkpoint}: no tensor's name starts with {PREFIX!r}: not a run of videxp")
+        raise BadRequest(f"{checkpoint}: no tensor's name starts with {prefix!r}: not a run of videxp")
     output = options.output or run.path / "weights.safetensors"
     if output.is_dir():
         raise BadRequest(f"-o {output}: is a folder; give a file")
@@ -45,3 +45,11 @@ def main(arguments: list[str]) -> int:
     print(f"{output}: {len(network)} tensors, {count:,} values of {checkpoint.relative_to(run.path)}")
     print(f"sha256 {digest} (names, shapes, types and bytes; read back and compared)")
     return 0
+
+
+def _prefix(task: str) -> str:
+    """Of a GAN the averaged generator is exported, of all others the network."""
+    from videxp.signatures import signature
+
+    found = signature(task)
+    return str(found.constants.get("exported", "network.")) if found else "network."

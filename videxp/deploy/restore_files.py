@@ -56,7 +56,7 @@ def predict(task: Any, datamodule: Any, options: argparse.Namespace) -> int:
     for source, destination in pairs:
         try:
             frames += restore_video(
-                task.network,
+                task.deployed,
                 source,
                 destination,
                 window=options.window,

@@ -6,7 +6,6 @@ Shapes: B clips, T frames, C = 3, H, W pixels of the target, in [0,1]. P judgeme
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm

@@ -6,6 +6,7 @@ __getattr__, __all__ = lazy_exports(
     __name__,
     {
         "Adversarial": "videxp.tasks.adversarial",
+        "AdversarialRestoration": "videxp.tasks.adversarial_restoration",
         "Classification": "videxp.tasks.classification",
         "Generation": "videxp.tasks.generation",
         "Restoration": "videxp.tasks.restoration",

@@ -64,6 +64,8 @@ class Adversarial(VideoTask):
     }
     """What Lightning's trainer does for one optimizer only, and the task's own key for it."""
 
+    exported: ClassVar[str] = "average."
+
     average: nn.Module
 
     def __init__(
@@ -106,6 +108,10 @@ class Adversarial(VideoTask):
     @property
     def discriminators(self) -> nn.ModuleDict:
         return cast(nn.ModuleDict, self.network.discriminators)
+
+    @property
+    def deployed(self) -> nn.Module:
+        return self.average
 
     @property
     def parts(self) -> dict[str, nn.Module]:

@@ -81,6 +81,9 @@ class VideoTask(LightningModule):
     `predict(task, datamodule, options) -> exit status`. A name, because what deploys tasks lies above them.
     """
 
+    exported: ClassVar[str] = "network."
+    """What the names of the weights begin with that `videxp export` writes."""
+
     predict_example: ClassVar[str] = "VIDEO.mp4"
     """What follows RUN in a first `videxp predict`."""
 
@@ -114,6 +117,11 @@ class VideoTask(LightningModule):
         return self.network(video)
 
     @property
+    def deployed(self) -> nn.Module:
+        """The network as it is evaluated, predicts and is exported."""
+        return self.network
+
+    @property
     def parts(self) -> dict[str, nn.Module]:
         """What the network consists of, by names that tell: their parameters are counted apart."""
         return {"": self.network}
@@ -121,6 +129,10 @@ class VideoTask(LightningModule):
     def work_of_one_clip(self, *, num_frames: int, size: int) -> float:
         """Billions of multiply-accumulates that it takes to answer, or to make, one clip."""
         return gmacs(self.network, num_frames=num_frames, size=size)
+
+    def answer(self, batch: dict[str, Tensor]) -> Tensor:
+        """What the network makes of a batch: one forward pass, for a try."""
+        return self(batch["video"])
 
     # ---- optimisation -------------------------------------------------------------------------------------------
 

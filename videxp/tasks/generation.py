@@ -162,6 +162,9 @@ class Generation(Adversarial):
         video = maker({**latent, key: codes}, label=self.condition(batch)).float()
         return path_lengths(video, codes, noise=normal(rngs, *video.shape[1:], device=self.device))
 
+    def answer(self, batch: dict[str, Tensor]) -> Tensor:
+        return self.generate(range(len(batch["index"])), seed=self.seed)
+
     # ---- generating ----------------------------------------------------------------------------------------------
 
     @torch.no_grad()
@@ -185,7 +188,7 @@ class Generation(Adversarial):
         num_frames = num_frames or self.num_frames
         label = self._labels(numbers, classes)
         rngs = [clip_rng(seed, i) for i in numbers]
-        if fps is None or fps == self.clip_fps:
+        if fps in (None, self.clip_fps):
             latent = maker.latent(rngs, num_frames=num_frames, device=self.device)
             return to_unit(maker(latent, num_frames=num_frames, label=label))
         times = torch.arange(num_frames, device=self.device) * (self.clip_fps / fps)

@@ -90,7 +90,7 @@ class Restoration(VideoTask):
                 f"{type(network).__name__} has no flow that is trained: leave them out"
             )
         self.losses = WeightedLosses(losses)
-        _require_intermediates(self.losses, network)
+        _require_intermediates(self.losses, self.restorer)
         self.protocol = QualityProtocol(channel=channel, border=border)
         self.flow_lr_scale = flow_lr_scale
         self.flow_frozen_batches = flow_frozen_batches
@@ -114,22 +114,30 @@ class Restoration(VideoTask):
     @property
     def scale(self) -> int:
         """Pixels of the target for each of the input, along a side; 1 where nothing is enlarged."""
-        return cast(int, self.network.scale)
+        return cast(int, self.restorer.scale)
+
+    @property
+    def restorer(self) -> nn.Module:
+        """What restores, in training."""
+        return self.network
 
     # ---- training -----------------------------------------------------------------------------------------------
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Any]:
-        video, target = batch["video"], batch["target"]
-        if self.losses.intermediates:
-            network = cast(Any, self.network)
-            output, frames = network.forward_with_intermediates(video)
-            wanted = network.intermediate_targets(video, target)
-            loss, terms = self.losses(output, target, {name: (frames[name], wanted[name]) for name in frames})
-        else:
-            loss, terms = self.losses(self(video), target)
+        _, loss, terms = self.restored(batch["video"], batch["target"])
         several = terms if len(terms) > 1 else {}
         log = {"train/loss": loss.detach(), **{f"train/{name}": term for name, term in several.items()}}
         return {"loss": loss, "log": log}
+
+    def restored(self, video: Tensor, target: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """(output, weighted loss, losses by name) of a training batch."""
+        if not self.losses.intermediates:
+            output = self.restorer(video)
+            return output, *self.losses(output, target)
+        network = cast(Any, self.restorer)
+        output, frames = network.forward_with_intermediates(video)
+        wanted = network.intermediate_targets(video, target)
+        return output, *self.losses(output, target, {name: (frames[name], wanted[name]) for name in frames})
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """The network's, and those of its flow with a learning rate of their own."""
@@ -146,12 +154,13 @@ class Restoration(VideoTask):
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """A frozen flow gets no step and leaves no trace in the optimiser; all ranks still reduce its gradients."""
+        super().on_before_optimizer_step(optimizer)
         if self.batches_seen <= self.flow_frozen_batches:
             for parameter in self._flow_parameters():
                 parameter.grad = None
 
     def _flow_parameters(self) -> list[nn.Parameter]:
-        flow = getattr(self.network, "flow", None)
+        flow = getattr(self.restorer, "flow", None)
         return list(flow.parameters()) if isinstance(flow, nn.Module) else []
 
     # ---- evaluation ---------------------------------------------------------------------------------------------
