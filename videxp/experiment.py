@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from omegaconf import DictConfig
@@ -65,23 +65,27 @@ def load_task(cfg: DictConfig, checkpoint: Path) -> VideoTask:
     return task.eval()
 
 
-def run_features(*, run: str) -> ClassifierFeatures:
+class RunFeatures(ClassifierFeatures):
     """The features of a classifier that videxp trained, for figures of generated clips, which are read as that run's.
 
-    run: a run folder of a classification; its data need not be there. Raises BadRequest for another kind of run.
+    run: a run folder of a classification; its data need not be there. output: "logits" for an inception score.
+    Raises BadRequest for another kind of run.
     """
-    folder = open_run(run)
-    cfg = load_resolved(folder.config)
-    task = load_task(cfg, folder.checkpoint())
-    if not isinstance(task, Classification):
-        raise BadRequest(f"features.run={run} is a run of {type(task).__name__}: give one of a classification")
-    datamodule = build(cfg.dataset)
-    return ClassifierFeatures(
-        task.network,
-        name=f"{type(task.network).__name__.lower()}_{datamodule.name}",
-        transform=through_batch(datamodule.eval_transform),
-        input_text=f"{datamodule.size}x{datamodule.size}, read as {datamodule.name}",
-    )
+
+    def __init__(self, *, run: str, output: Literal["features", "logits"] = "features") -> None:
+        folder = open_run(run)
+        cfg = load_resolved(folder.config)
+        task = load_task(cfg, folder.checkpoint())
+        if not isinstance(task, Classification):
+            raise BadRequest(f"features.run={run} is a run of {type(task).__name__}: give one of a classification")
+        datamodule = build(cfg.dataset)
+        super().__init__(
+            task.network,
+            name=f"{type(task.network).__name__.lower()}_{datamodule.name}",
+            transform=through_batch(datamodule.eval_transform),
+            input_text=f"{datamodule.size}x{datamodule.size}, read as {datamodule.name}",
+            output=output,
+        )
 
 
 def build_trainer(cfg: DictConfig, *, root: Path, loggers: list[Logger], callbacks: list[Callback]) -> Trainer:

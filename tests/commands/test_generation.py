@@ -53,6 +53,19 @@ def test_an_evaluation_says_what_it_was_measured_on_and_what_it_means(gan: Path,
     assert list((place / "cache/features").glob("*.safetensors"))
 
 
+def test_a_classifier_that_videxp_trained_judges_by_its_name(gan: Path, place: Path):
+    train(cwd=place, run="classifier")
+    by_run = "{_target_: videxp.experiment.RunFeatures, _partial_: true, run: classifier"
+    overrides = [f"task.features={by_run}}}", f"task.classifier={by_run}, output: logits}}"]
+    done = videxp("evaluate", str(gan), *overrides, "task.protocol.num_frames=6", "dataset.test_frames=6", cwd=place)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((gan / "evaluation.json").read_text())
+    distance, score = result["protocol"].splitlines()
+    assert distance.startswith("frechet_distance_smallcnn3d_moving_digits_31_6f = ")  # longer clips than in training
+    assert score.startswith("inception_score_smallcnn3d_moving_digits = ")
+    assert 1 <= result["metrics"]["test/inception_score"] <= 10
+
+
 def test_two_processes_measure_what_one_measures(gan: Path, place: Path):
     def measured(*hardware: str) -> dict[str, float]:
         done = videxp("evaluate", str(gan), *hardware, "--json", cwd=place, VIDEXP_CACHE=str(place / hardware[0]))
@@ -61,6 +74,12 @@ def test_two_processes_measure_what_one_measures(gan: Path, place: Path):
 
     one, two = measured("hardware=cpu"), measured("hardware=ddp_cpu")
     assert two == pytest.approx(one, rel=1e-6)
+
+
+def test_a_run_of_another_task_has_no_such_features(gan: Path, place: Path):
+    by_run = "{_target_: videxp.experiment.RunFeatures, _partial_: true, run: gan}"
+    done = videxp("evaluate", str(gan), f"task.features={by_run}", cwd=place)
+    assert done.returncode == 2 and "features.run=gan is a run of Generation" in done.stderr
 
 
 def test_samples_are_grids_that_play(gan: Path):

@@ -19,6 +19,7 @@ from videxp.losses.objective import AdversarialObjective
 from videxp.metrics.feature_statistics import FeatureStatistics, StatisticsFile, evenly_spread, merged
 from videxp.metrics.features import FeatureNetwork
 from videxp.metrics.generation import frechet_figure, generation_figures, noise_like
+from videxp.metrics.inception_score import InceptionScore
 from videxp.metrics.protocols import Figure, GenerationProtocol
 from videxp.metrics.torchscript import I3D
 from videxp.models.gan import Rngs, VideoGAN, VideoGenerator, View, normal
@@ -47,6 +48,7 @@ class Generation(Adversarial):
         "precision": "max",
         "recall": "max",
         "diversity": "max",
+        "inception_score": "max",
     }
     headline: ClassVar[tuple[str, ...]] = ("frechet_distance", "fvd", "diversity")
     network_parameter: ClassVar[str] = "discriminators"
@@ -65,6 +67,7 @@ class Generation(Adversarial):
         features: Callable[[], FeatureNetwork],
         protocol: GenerationProtocol,
         val_clips: Annotated[int, Ge(2)] = 256,
+        classifier: Callable[[], FeatureNetwork] | None = None,
         discriminator_optimizer: Any = None,
         discriminator_scheduler: Schedule | None = None,
         average_half_life_clips: Annotated[float, Ge(0)] = 10_000,
@@ -80,6 +83,8 @@ class Generation(Adversarial):
         classes: names of the data's classes.
         features: makes the network whose features are compared, when they first are.
         protocol: of the test; a validation generates `val_clips` clips instead.
+        classifier: makes the network whose class probabilities (or logits, made so by its `output`) the test's
+            inception score is of; the literature's is C3D trained on UCF-101.
         """
         super().__init__(
             network=network,
@@ -96,6 +101,7 @@ class Generation(Adversarial):
             decay_norms_and_biases=decay_norms_and_biases,
         )
         self.make_features = features
+        self.make_classifier = classifier
         self.protocols: dict[Split, GenerationProtocol] = {
             "val": replace(protocol, num_clips=val_clips),
             "test": protocol,
@@ -258,7 +264,8 @@ class Generation(Adversarial):
         protocol, network = self.protocols[split], self.features
         real = self._real[split]
         real.finish()
-        generated = self._generated_statistics(protocol, network).over_ranks()
+        score = self._inception_score() if split == "test" else None
+        generated = self._generated_statistics(split, protocol, score).over_ranks()
         figures = generation_figures(real.all, generated, protocol=protocol, network=network)
         names = ["fvd", "kvd"] if isinstance(network, I3D) else ["frechet_distance", "kernel_distance"]
         names += ["precision", "recall", "diversity", "diversity_real"]
@@ -271,17 +278,30 @@ class Generation(Adversarial):
             references = real.references(protocol, network)
             values |= {f"{names[0]}_{name}": figure.value for name, figure in references.items()}
             self._figures = figures[:1]
+            if score is not None:
+                values["inception_score"], figure = score.figure(protocol)
+                self._figures.append(figure)
         return {name: torch.tensor(value, dtype=torch.float64) for name, value in values.items()}
 
-    def _generated_statistics(self, protocol: GenerationProtocol, network: FeatureNetwork) -> FeatureStatistics:
-        """Every rank its share."""
+    def _inception_score(self) -> "ClassifierScore | None":
+        return None if self.make_classifier is None else ClassifierScore(self.make_classifier().to(self.device))
+
+    def _generated_statistics(
+        self, split: Split, protocol: GenerationProtocol, score: "ClassifierScore | None"
+    ) -> FeatureStatistics:
+        """Every rank its share. Clips are as long as the protocol's, and as fast as the split's own."""
         statistics = FeatureStatistics(clips=protocol.num_clips, keep=KEPT)
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         rank, ranks = self.trainer.global_rank, self.trainer.world_size
+        every = max(1, round(self.clip_fps / data.dataset(split).clip_fps(0)))  # of the frames that it draws
+        frames = (protocol.num_frames - 1) * every + 1
+        self.require_length(frames, fps=self.clip_fps)
         numbers = torch.arange(rank, protocol.num_clips, ranks)
         for part in numbers.split(max(1, data.eval_batch_size // ranks)):
-            clips = self.generate(part.tolist(), seed=self.seed)
-            statistics.update(network(protocol.prepared(clips)), part)
+            clips = protocol.prepared(self.generate(part.tolist(), seed=self.seed, num_frames=frames)[:, ::every])
+            statistics.update(self.features(clips), part)
+            if score is not None:
+                score.update(clips, part)
         return statistics
 
     @property
@@ -395,6 +415,29 @@ class RealStatistics:
             "halves": frechet_figure(small, large, protocol=half, network=network),
             "noise": frechet_figure(self.all, noise, protocol=whole, network=network),
         }
+
+
+class ClassifierScore:
+    """The inception score of generated clips, by a classifier."""
+
+    def __init__(self, network: FeatureNetwork) -> None:
+        self.network = network
+        self.metric: InceptionScore | None = None
+
+    def update(self, video_NTCHW: Tensor, number_N: Tensor) -> None:
+        output_NK = self.network(video_NTCHW).float()
+        if self.metric is None:
+            sums = output_NK.sum(dim=1)
+            given = "probabilities" if bool((output_NK >= 0).all() & ((sums - 1).abs() < 1e-3).all()) else "logits"
+            classes = output_NK.shape[1]
+            self.metric = InceptionScore(num_classes=classes, splits=1, given=given).to(output_NK.device)  # type: ignore[arg-type]
+        self.metric.update(output_NK, number_N)
+
+    def figure(self, protocol: GenerationProtocol) -> tuple[float, Figure]:
+        assert self.metric is not None, "no clip was generated"
+        value = float(self.metric.compute()[0])
+        text = f"{protocol.num_clips} generated clips of {protocol.num_frames} frames; classes of {self.network}"
+        return value, Figure(f"inception_score_{self.network.name}", value, text)
 
 
 def to_unit(video: Tensor) -> Tensor:
