@@ -82,6 +82,11 @@ def test_a_run_of_another_task_has_no_such_features(gan: Path, place: Path):
     assert done.returncode == 2 and "features.run=gan is a run of Generation" in done.stderr
 
 
+def test_it_is_reproduced_to_the_bit(gan: Path, place: Path):
+    done = videxp("reproduce", str(gan), cwd=place)
+    assert done.returncode == 0 and "bit-identical" in done.stdout, done.stdout + done.stderr
+
+
 def test_samples_are_grids_that_play(gan: Path):
     names = {path.name for path in (gan / "samples").iterdir()}
     assert {"generated.mp4", "generated.gif", "generated_frames.png", "real.mp4"} <= names

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from tests.shrink import tiny
 from videxp import config
 from videxp.data import VideoDataModule
+from videxp.errors import VidexpError
 from videxp.experiment import build_task
+from videxp.runs import NonFinite
 from videxp.tasks import Generation
 from videxp.tasks.adversarial import average_over_ranks, frozen
 
@@ -168,6 +170,32 @@ def test_the_same_names_are_logged_in_each_batch(make, tmp_path: Path):
     fit(task, data, tmp_path)
     assert len(names) == 5 and all(one == names[0] for one in names) and names[0][0] == "train/loss"
     assert {"train/r1", "train/path_length", "train/discriminator_accuracy"} <= set(names[0])
+
+
+@pytest.mark.parametrize("side", ["generator", "discriminator"])
+def test_a_loss_that_is_nan_changes_no_weight_of_its_network(side: str, make, tmp_path: Path):
+    task, data = make(*STEADY)
+    original = getattr(task, f"_{side}_loss")
+
+    def poisoned(part: dict[str, Tensor], rngs: Any) -> Any:
+        loss, values = original(part, rngs)
+        return loss * (torch.nan if task.batches_seen == 2 else 1), values
+
+    setattr(task, f"_{side}_loss", poisoned)
+    with pytest.raises(VidexpError, match=r"Batch 2 \(epoch 1\): the loss is NaN or infinite; samples: .*mp4"):
+        fit(task, data, tmp_path, callbacks=[NonFinite()])
+    assert all(bool(value.isfinite().all()) for value in task.network.state_dict().values())
+
+
+def test_a_discriminator_that_always_wins_is_told_once(make, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    task, data = make(*STEADY)
+    fit(task, data, tmp_path, limit_train_batches=1)
+    for task.batches_seen in range(10, 400, 10):
+        task._watch_discriminators(torch.tensor(1.0))
+    lines = [line for line in capsys.readouterr().out.splitlines() if "accuracy" in line]
+    assert lines == [
+        "videxp: discriminator accuracy within 0.01 of 1 (it wins always; now 1.000), since batch 10",
+    ]
 
 
 # ---- chance, and parts ---------------------------------------------------------------------------------------------
