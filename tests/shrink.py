@@ -44,8 +44,37 @@ TINY_RESTORATION = [
     *TRAINER,
 ]
 
+# For generation: the digits' videos with a black ground, whatever clips the recipe wants.
+TINY_GENERATION = [
+    *TINY,
+    "dataset=moving_digits",
+    "++dataset.layout.ground=black",
+    "++dataset.layout.video_size=32",
+    "dataset.size=32",
+    "++dataset.stride_frames=1",
+    "++dataset.frame_size=null",
+    "++dataset.train_transform.mean=[0.5,0.5,0.5]",
+    "++dataset.train_transform.std=[0.5,0.5,0.5]",
+    "task.protocol.num_clips=31",
+    "++task.protocol.num_frames=4",
+    "task.val_clips=20",
+    "task.example_clips=2",
+    "++trainer.check_val_every_n_epoch=1",
+    "++trainer.max_steps=-1",
+]
+
 NANO: dict[str, list[str]] = {
     "bicubic": [],
+    "mocogan": ["++model.width=4", "++model.discriminator_width=4", "++model.num_classes=10"],
+    "vgan": ["++model.width=4", "++model.discriminator_width=4"],
+    "tganv2": [
+        *("++model.width=4", "++model.discriminator_width=4", "++model.latent_size=8", "++model.recurrent_width=8"),
+        *("++model.levels=2", "++model.discriminator_blocks=2"),
+    ],
+    "continuous_gan": [
+        *("++model.width=4", "++model.discriminator_width=4", "++model.latent_size=8", "++model.style_size=8"),
+        *("++model.motion_size=8", "++model.motion_step=4", "++model.num_frames=4"),
+    ],
     "basicvsr": ["++model.channels=4", "++model.blocks=1"],
     "basicvsr_pp": ["++model.channels=4", "++model.blocks=1", "++model.feature_blocks=1", "++model.deform_groups=2"],
     "realbasicvsr": ["++model.channels=4", "model.blocks=1", "model.cleaning_blocks=1"],
@@ -67,6 +96,8 @@ def tiny(*overrides: str, recipe: str = "classification/moving_digits", cwd: Pat
         footage.parent.mkdir(parents=True, exist_ok=True)
         footage.write_text(FOOTAGE)
         small = [*TINY_RESTORATION, *nano(recipe)]
+    if recipe.startswith("generation"):
+        small = [*TINY_GENERATION, *nano(recipe)]
     by_key = {text.partition("=")[0].lstrip("+"): text for text in (*small, *overrides)}
     return list(by_key.values())
 

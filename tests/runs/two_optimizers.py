@@ -8,6 +8,7 @@ from torch import Tensor
 from videxp.losses.classification import cross_entropy
 from videxp.tasks.base import parameter_groups
 from videxp.tasks.classification import Classification
+from videxp.tasks.generation import Generation
 
 
 class TwoOptimizers(Classification):
@@ -40,3 +41,10 @@ class TwoOptimizers(Classification):
             schedule.step()
             losses[i] = loss.detach()
         return {"loss": losses[0], "log": {"train/loss": losses[0], "train/noise": losses.get(1, losses[0])}}
+
+
+class StockBackward(Generation):
+    """DDP's reducer takes part in each backward pass."""
+
+    def _backward(self, loss: Tensor) -> None:
+        self.manual_backward(loss)

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from videxp.tensor_files import weights_hash
+
 
 class Watch(Callback):
     """A line `rank step epoch indices draws` for each training batch, into watch.txt of the working folder."""
@@ -25,6 +27,15 @@ class Watch(Callback):
     def on_validation_batch_start(self, *_: Any) -> None:
         torch.rand(3)
         random.random()
+
+
+class Hashes(Callback):
+    """Each rank writes the hash of the weights that it has in the end, into hashes.txt."""
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        parameters = {name: value for name, value in pl_module.state_dict().items() if not value.dtype.is_complex}
+        with Path("hashes.txt").open("a") as file:
+            file.write(f"{trainer.global_rank} {weights_hash(parameters)}\n")
 
 
 class Sleep(Callback):

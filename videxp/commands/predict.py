@@ -1,4 +1,4 @@
-"""videxp predict: a run's model put to work on video files."""
+"""videxp predict: a run's model put to work on video files, or at making them."""
 
 import argparse
 from importlib import import_module
@@ -6,12 +6,13 @@ from importlib import import_module
 from videxp import config
 from videxp.errors import BadRequest
 
-SUMMARY = "RUN INPUT... -o OUT       a run at work on video files: labels as JSON, restored videos"
+SUMMARY = "RUN INPUT... -o OUT       a run at work: labels of videos as JSON, restored videos, new clips"
 USAGE = """usage: videxp predict RUN INPUT... [-o OUT] [...]
 
 RUN is a run folder; what comes after it depends on the run's task: videxp predict RUN --help
   classification   videxp predict RUN clips/ more.mp4 -o labels.json
-  restoration      videxp predict RUN video.mp4 -o restored.mp4"""
+  restoration      videxp predict RUN video.mp4 -o restored.mp4
+  generation       videxp predict RUN --num 16 --seconds 4 --seed 0 -o clips/"""
 
 
 def main(arguments: list[str]) -> int:

@@ -118,7 +118,7 @@ def _check_manual_steps(plain: dict[str, Any]) -> Iterator[Problem]:
         return
     for key, of_task in own.items():
         value = plain["trainer"].get(key)
-        if value not in (None, 1):
+        if value is not None and (key, value) != ("accumulate_grad_batches", 1):
             yield Problem(f"trainer.{key}", value, f"{task.qualname} has two optimizers; task.{of_task}={value}")
 
 

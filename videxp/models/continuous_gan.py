@@ -73,6 +73,8 @@ class MotionCodes(nn.Module):
 class ContinuousGenerator(VideoGenerator):
     """Frames at any times, each drawn by itself from the clip's style and the motion code of its moment."""
 
+    any_rate = True
+
     def __init__(
         self,
         *,

@@ -26,7 +26,13 @@ class View:
 
 
 class VideoGenerator(nn.Module):
-    """Latent codes to clips. `content_keys` are the entries of `latent` that say what is seen; the others move it."""
+    """Latent codes to clips. `content_keys` are the entries of `latent` that say what is seen; the others move it.
+
+    any_length: it makes clips of other lengths than it was trained on. any_rate: `forward` takes `times`.
+    """
+
+    any_length: ClassVar[bool] = True
+    any_rate: ClassVar[bool] = False
 
     def __init__(self, *, num_frames: int, size: int, num_classes: int | None, content_keys: frozenset[str]) -> None:
         super().__init__()

@@ -34,6 +34,8 @@ class Streams:
 class VGANGenerator(VideoGenerator):
     """One code for all: content and motion cannot be told apart, and a clip has the length it was made for."""
 
+    any_length = False
+
     def __init__(
         self, *, num_frames: int, size: int, num_classes: int | None, latent_size: int, width: int, norm: Norm
     ) -> None:

@@ -3,7 +3,7 @@
 Legend: N clips, T frames, C = 3 channels, H, W. Videos are float [N,T,C,H,W] in [0,1].
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,10 +20,10 @@ GAP = 2  # pixels between clips
 
 
 def save_clip_grid(
-    video_NTCHW: Tensor, path: Path, *, fps: float | Fraction, columns: int = 4, least_side: int = 96
+    clips: Tensor | Sequence[Tensor], path: Path, *, fps: float | Fraction, columns: int = 4, least_side: int = 96
 ) -> list[Path]:
     """All clips playing side by side: `path` (mp4), and a GIF beside it, which every page plays by itself."""
-    grid_THWC = _grid(video_NTCHW, columns=columns, least_side=least_side)
+    grid_THWC = _grid(torch.stack(list(clips)), columns=columns, least_side=least_side)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_video(path, grid_THWC, fps=fps)
     first, *others = [Image.fromarray(frame).quantize(128, dither=Image.Dither.NONE) for frame in grid_THWC]

@@ -3,7 +3,8 @@
 Shapes: B or N clips, T frames, C = 3 channels, H, W. Networks draw in [-1,1]; figures and files are of [0,1].
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -11,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from videxp.errors import BadRequest
 from videxp.limits import Ge, Gt
 from videxp.losses.adversarial import path_lengths
 from videxp.losses.objective import AdversarialObjective
@@ -71,8 +73,10 @@ class Generation(Adversarial):
         decay_norms_and_biases: bool = False,
         example_clips: Annotated[int, Ge(0)] = 16,
         seed: Annotated[int, Ge(0)] = 0,
+        classes: Sequence[str] = (),
     ) -> None:
         """
+        classes: names of the data's classes.
         features: makes the network whose features are compared, when they first are.
         protocol: of the test; a validation generates `val_clips` clips instead.
         """
@@ -96,6 +100,9 @@ class Generation(Adversarial):
             "test": protocol,
         }
         self.example_clips = example_clips
+        self.classes = list(classes)
+        self.register_buffer("frames_per_second", torch.zeros((), dtype=torch.float64))  # of the data's clips
+        self.frames_per_second: Tensor
         self._features: list[FeatureNetwork] = []  # in a list: its weights are not this task's
         self._real: dict[Split, RealStatistics] = {}
         self._figures: list[Figure] = []
@@ -103,6 +110,16 @@ class Generation(Adversarial):
     @property
     def num_classes(self) -> int | None:
         return self._gan.generator.num_classes
+
+    @property
+    def num_frames(self) -> int:
+        """Of a clip in training."""
+        return self._gan.generator.num_frames
+
+    @property
+    def clip_fps(self) -> float:
+        """Frames per second at which generated clips move as the data do."""
+        return float(self.frames_per_second)
 
     @property
     def _gan(self) -> VideoGAN:
@@ -114,6 +131,9 @@ class Generation(Adversarial):
         latent = {key: code.to("meta") for key, code in maker.latent([clip_rng(0, 0)]).items()}
         label = None if self.num_classes is None else torch.zeros(1, dtype=torch.int64, device="meta")
         return gmacs_of_call(maker, latent, label=label)
+
+    def on_fit_start(self) -> None:
+        self.frames_per_second.fill_(self.trainer.datamodule.dataset("train").clip_fps(0))  # type: ignore[attr-defined]
 
     # ---- training ------------------------------------------------------------------------------------------------
 
@@ -141,17 +161,42 @@ class Generation(Adversarial):
 
     @torch.no_grad()
     def generate(
-        self, indices: Iterable[int], *, seed: int, num_frames: int | None = None, classes: list[int] | None = None
+        self,
+        indices: Iterable[int],
+        *,
+        seed: int,
+        num_frames: int | None = None,
+        classes: list[int] | None = None,
+        fps: float | None = None,
     ) -> Tensor:
         """The clips of these numbers, by the averaged weights: float [N,T,C,H,W] in [0,1], on the task's device.
 
-        What is drawn depends on (seed, number) alone. classes: of each clip; None takes them in turn.
+        What is drawn depends on (seed, number) alone. classes: of each clip; None takes them in turn. fps: the data's
+        unless given; another one needs a generator in continuous time (`require_length`).
         """
         numbers = list(indices)
         maker = self.average
         assert isinstance(maker, VideoGenerator)
-        latent = maker.latent([clip_rng(seed, i) for i in numbers], num_frames=num_frames, device=self.device)
-        return to_unit(maker(latent, num_frames=num_frames, label=self._labels(numbers, classes)))
+        num_frames = num_frames or self.num_frames
+        label = self._labels(numbers, classes)
+        rngs = [clip_rng(seed, i) for i in numbers]
+        if fps is None or fps == self.clip_fps:
+            latent = maker.latent(rngs, num_frames=num_frames, device=self.device)
+            return to_unit(maker(latent, num_frames=num_frames, label=label))
+        times = torch.arange(num_frames, device=self.device) * (self.clip_fps / fps)
+        latent = maker.latent(rngs, num_frames=math.ceil(float(times[-1])) + 1, device=self.device)
+        return to_unit(maker(latent, label=label, times=times))
+
+    def require_length(self, num_frames: int, *, fps: float) -> None:
+        """Raises BadRequest for a length or a frame rate that the generator cannot make."""
+        maker = self._gan.generator
+        if num_frames < 1 or (num_frames != self.num_frames and not maker.any_length):
+            raise BadRequest(
+                f"{num_frames} frames: this {type(self.network).__name__} makes clips of {self.num_frames} frames "
+                f"only, {self.num_frames / self.clip_fps:.2f} s at {self.clip_fps:g} fps"
+            )
+        if fps != self.clip_fps and not maker.any_rate:
+            raise BadRequest(f"--fps {fps:g}: this {type(self.network).__name__} draws {self.clip_fps:g} fps only")
 
     def _labels(self, numbers: list[int], classes: list[int] | None) -> Tensor | None:
         if self.num_classes is None:

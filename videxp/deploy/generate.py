@@ -1,0 +1,74 @@
+"""Clips from a generator: OUT/00000.mp4, 00001.mp4 ... and grid.mp4, which shows them side by side.
+
+The same seed gives the same clips, whatever their number; a longer clip begins as a shorter one, where the generator
+can make it longer.
+"""
+
+import argparse
+from pathlib import Path
+
+from videxp.data.module import VideoDataModule
+from videxp.deploy.restore_files import usable_device
+from videxp.errors import BadRequest
+from videxp.tasks.comparisons import to_uint8
+from videxp.tasks.generated import save_clip_grid
+from videxp.tasks.generation import Generation
+from videxp.video import write_video
+
+AT_ONCE = 8  # clips in memory
+IN_GRID = 16
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What comes after RUN."""
+    parser.add_argument("-o", "--output", metavar="OUT", type=Path, required=True, help="a folder")
+    parser.add_argument("--num", type=int, default=16, metavar="N", help="clips; default 16")
+    parser.add_argument("--seconds", type=float, metavar="S", help="length of each; default: as trained")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default 0")
+    parser.add_argument(
+        "--class", dest="label", metavar="NAME", help="of all clips; default: one class after the other"
+    )
+    parser.add_argument("--fps", type=float, metavar="F", help="of a generator in continuous time; default: the data's")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1; default: a GPU if there is one")
+    parser.add_argument("--overwrite", action="store_true", help="replace clips that are there already")
+
+
+def predict(task: Generation, datamodule: VideoDataModule, options: argparse.Namespace) -> int:
+    """Writes the clips; a request that cannot be met leaves nothing behind."""
+    if options.num < 1 or options.seed < 0:
+        raise BadRequest(f"--num {options.num} --seed {options.seed}: at least 1 clip, and a seed of at least 0")
+    folder: Path = options.output
+    if folder.is_file() or folder.suffix in (".mp4", ".gif"):
+        raise BadRequest(f"-o {folder}: give a folder, each clip is a file in it")
+    if not options.overwrite and (there := sorted(folder.glob("*.mp4"))):
+        raise BadRequest(f"-o {folder}: {there[0].name} is there already; --overwrite replaces it")
+    label = _class_number(task, options.label)
+    fps = options.fps or task.clip_fps
+    num_frames = task.num_frames if options.seconds is None else round(options.seconds * fps)
+    task.require_length(num_frames, fps=fps)
+    task.to(usable_device(options.device))
+    shown = []
+    for start in range(0, options.num, AT_ONCE):
+        numbers = range(start, min(start + AT_ONCE, options.num))
+        classes = None if label is None else [label] * len(numbers)
+        video = task.generate(numbers, seed=options.seed, num_frames=num_frames, classes=classes, fps=fps).cpu()
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, clip in zip(numbers, video):
+            write_video(folder / f"{number:05d}.mp4", to_uint8(clip).permute(0, 2, 3, 1).contiguous(), fps=fps, crf=12)
+        shown += [clip for number, clip in zip(numbers, video) if number < IN_GRID]
+    save_clip_grid(shown, folder / "grid.mp4", fps=fps)
+    print(f"{options.num} clips of {num_frames} frames ({num_frames / fps:.1f} s at {fps:g} fps) -> {folder}")
+    return 0
+
+
+def _class_number(task: Generation, name: str | None) -> int | None:
+    if name is None:
+        return None
+    if task.num_classes is None:
+        raise BadRequest(f"--class {name}: this generator knows no classes; train it with model.num_classes")
+    if name in task.classes:
+        return task.classes.index(name)
+    if name.isdecimal() and int(name) < task.num_classes:
+        return int(name)
+    known = ", ".join(task.classes[:12]) or f"0 to {task.num_classes - 1}"
+    raise BadRequest(f"--class {name}: no such class; {known}")
