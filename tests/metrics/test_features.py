@@ -3,6 +3,7 @@ from functools import partial
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torchvision import models as torchvision_models
 from torchvision.transforms.v2 import functional as tv
 
@@ -13,9 +14,11 @@ from videxp.metrics.features import (
     PixelInput,
     eight_bit,
     last_layer_input,
+    random_features,
     through_batch,
     torchvision_features,
 )
+from videxp.metrics.frechet import Moments, frechet_distance
 from videxp.models.small import FrameCNN, SmallCNN3D
 from videxp.models.torchvision_video import r3d_18
 from videxp.transforms import EvalTransform
@@ -161,3 +164,18 @@ def test_wrong_torchvision_weights_are_refused(tmp_path):
         torchvision_features("shufflenet_v2_x0_5", weights="missing.pth")
     with pytest.raises(BadRequest, match="fasterrcnn_resnet50_fpn: torchvision has no such classifier"):
         torchvision_features("fasterrcnn_resnet50_fpn", weights="missing.pth")
+
+
+def test_random_features_are_the_same_everywhere_and_see_blur_and_stillness():
+    network = random_features()
+    state = torch.get_rng_state()
+    assert random_features().weights == network.weights and torch.equal(torch.get_rng_state(), state)
+    assert network.weights[:8] == "e721ba7b"
+    generator = torch.Generator().manual_seed(0)
+    video = (torch.rand(64, 6, 3, 32, 32, generator=generator) > 0.98).float()
+    still, blurred = video[:, :1].expand_as(video), F.avg_pool2d(video.flatten(0, 1), 5, 1, 2).unflatten(0, (64, 6))
+    features = [network(clips) for clips in (video, still, blurred)]
+    assert features[0].shape == (64, 112)
+    halves = frechet_distance(Moments.of(features[0][::2]), Moments.of(features[0][1::2]))
+    of_still, of_blurred = (frechet_distance(Moments.of(features[0]), Moments.of(other)) for other in features[1:])
+    assert of_still > 2 * halves and of_blurred > 10 * halves

@@ -184,8 +184,9 @@ def torchvision_features(
 def random_features(*, width: Annotated[int, Ge(1)] = 16, size: Annotated[int, Ge(8)] = 32) -> FeatureNetwork:
     """A 3-D convolutional network that nobody trained, the same everywhere: needs no file, sees texture and motion.
 
-    D = 7 * width: the means of what its three layers give, over time and space. Good to follow a training by; between
-    papers it says nothing.
+    D = 7 * width: how strongly each filter of its three layers answers at most, in a clip. (Of moving digits, the
+    distance of clips that stand still is 5 times that of two halves of the real ones, of blurred ones 11 times; with
+    means in place of maxima 4 times both.) Good to follow a training by; between papers it says nothing.
     """
     draw = torch.Generator().manual_seed(0)
     layers = nn.ModuleList()
@@ -206,11 +207,11 @@ class _RandomFeatures(FeatureNetwork):
         self.pixels = pixels
 
     def compute(self, video_NTCHW: Tensor) -> Tensor:
-        x, means = self.pixels(video_NTCHW).transpose(1, 2), []
+        x, strongest = self.pixels(video_NTCHW).transpose(1, 2), []
         for layer in self.network.children():
             x = F.relu(layer(x))
-            means.append(x.mean(dim=(2, 3, 4)))
-        return torch.cat(means, dim=1)
+            strongest.append(x.amax(dim=(2, 3, 4)))
+        return torch.cat(strongest, dim=1)
 
 
 def _plain(values: tuple[float, ...]) -> str:
