@@ -113,8 +113,10 @@ def test_data_that_do_not_fit_are_refused_in_a_line(restored: Path, workplace: P
 
 @pytest.mark.slow
 def test_a_test_can_be_judged_by_networks_whose_files_are_named(restored: Path, alex: Path, workplace: Path):
-    torch.save(SPyNet(levels=1, width=2).state_dict(), workplace / "spynet.pth")
-    flow = "{_target_: videxp.models.spynet.SPyNet, levels: 1, width: 2, weights: spynet.pth}"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        torch.save(SPyNet(levels=1, width=8).state_dict(), workplace / "spynet.pth")
+    flow = "{_target_: videxp.models.spynet.SPyNet, levels: 1, width: 8, weights: spynet.pth}"
     lpips, tof = (
         f"{{_target_: videxp.metrics.Lpips, weights: {alex}}}",
         f"{{_target_: videxp.metrics.TOF, flow: {flow}}}",
