@@ -191,7 +191,8 @@ def random_features(*, width: Annotated[int, Ge(1)] = 16, size: Annotated[int, G
     draw = torch.Generator().manual_seed(0)
     layers = nn.ModuleList()
     for d_in, d_out in ((3, width), (width, 2 * width), (2 * width, 4 * width)):
-        layer = nn.Conv3d(d_in, d_out, 3, stride=2 if len(layers) else (1, 2, 2), padding=1)
+        stride = 2 if len(layers) else (1, 2, 2)
+        layer = nn.utils.skip_init(nn.Conv3d, d_in, d_out, 3, stride=stride, padding=1)  # draws nothing by itself
         with torch.no_grad():  # He et al. 2015, from a generator of its own
             torch.nn.init.normal_(layer.weight, 0, (2 / layer.weight[0].numel()) ** 0.5, generator=draw)
             assert layer.bias is not None
