@@ -20,7 +20,7 @@ FRAMES = source_frames(4, (16, 24))
 def run(*arguments: object) -> int:
     parser = argparse.ArgumentParser()
     add_arguments(parser)
-    return predict(SimpleNamespace(network=Identity()), None, parser.parse_args([str(a) for a in arguments]))
+    return predict(SimpleNamespace(deployed=Identity()), None, parser.parse_args([str(a) for a in arguments]))
 
 
 def test_one_input_becomes_the_output_and_several_go_into_it(tmp_path: Path):

@@ -139,8 +139,9 @@ def on_rank(rank: int, folder: Path) -> None:
         calls.append(rank)
         return gathered(INDEX[rank::2] if rank else INDEX[rank::2][:15], batch_size=4).over_ranks()
 
-    arguments = {"data": "d", "protocol": PROTOCOL, "network": PixelNetwork(), "compute": compute}
-    found = [cached_statistics(folder / f"cache{rank}", **arguments) for _ in range(2)]  # folders that are not shared
+    # folders that are not shared
+    file = StatisticsFile(folder / f"cache{rank}", data="d", protocol=PROTOCOL, network=PixelNetwork())
+    found = [cached_statistics(file, compute=compute) for _ in range(2)]
     own = gathered(INDEX[rank::2], batch_size=4)
     torch.save([[f.tensors() for f in found], own.tensors(), len(calls)], folder / f"{rank}.pt")
     distributed.destroy_process_group()

@@ -105,13 +105,14 @@ def test_steps_are_batches_whatever_the_optimizers_do(make, tmp_path: Path):
 
 
 def test_schedules_run_in_batches_and_each_network_has_its_own(make, tmp_path: Path):
-    other = "{_target_: torch.optim.SGD, _partial_: true, lr: 0.5}"
+    other = "task.discriminator_optimizer"
     step = "{_target_: videxp.tasks.schedules.MultiStep, milestones: [0.5], gamma: 0.1}"
-    task, data = make(f"++task.discriminator_optimizer={other}", f"++task.discriminator_scheduler={step}")
+    sgd = (f"{other}._target_=torch.optim.SGD", f"{other}.lr=0.5", f"~{other}.betas")
+    task, data = make(*sgd, f"++task.discriminator_scheduler={step}")
     fit(task, data, tmp_path)  # 5 batches
     of_generator, of_discriminators = task.trainer.optimizers
     assert isinstance(of_generator, torch.optim.Adam) and isinstance(of_discriminators, torch.optim.SGD)
-    assert of_generator.param_groups[0]["lr"] == 5e-4
+    assert of_generator.param_groups[0]["lr"] == pytest.approx(1e-4)  # the end of the recipe's cosine
     assert of_discriminators.param_groups[0]["lr"] == pytest.approx(0.05)
 
 
@@ -311,7 +312,11 @@ def test_what_two_optimizers_cannot_use_is_said_before_anything_starts(override:
     monkeypatch.chdir(place)
     kept = [text for text in tiny("logger=csv", recipe=RECIPE) if "model." not in text or "model=" not in override]
     plain = [text for text in kept if text.partition("=")[0] != override.partition("=")[0]]
-    extra = [f"~model.{key}" for key in ("width", "discriminator_width", "noise")] if "model=" in override else []
+    extra = (
+        [f"~model.{key}" for key in ("width", "discriminator_width", "noise", "video_discriminator")]
+        if "model=" in override
+        else []
+    )
     problems = [str(problem) for problem in config.check(config.compose(RECIPE, [*plain, *extra, override]))]
     assert len(problems) == 1 and words in problems[0]
 
