@@ -204,7 +204,7 @@ def random_features(*, width: Annotated[int, Ge(1)] = 16, size: Annotated[int, G
 class _RandomFeatures(FeatureNetwork):
     def __init__(self, layers: nn.ModuleList, pixels: PixelInput) -> None:
         weights = weights_hash(layers.state_dict())
-        super().__init__(layers, name="random_conv3d", weights=weights, input_text=str(pixels))
+        super().__init__(layers, name="random_conv3d", weights=weights, input_text=f"{pixels}; maxima")
         self.pixels = pixels
 
     def compute(self, video_NTCHW: Tensor) -> Tensor:
