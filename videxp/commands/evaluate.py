@@ -101,8 +101,9 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
 
 def report(result: dict[str, Any], console: Any, *, files: list[Path]) -> None:
     """What the terminal shows."""
+    width = max([24, *map(len, result["metrics"])])
     for name, value in result["metrics"].items():
-        console.print(f"{name:<26}{value:.4f}")
+        console.print(f"{name:<{width}}  {value:.4f}")
     for path, cause in result["quarantined"].items():
         console.print(f"left out: {path}: {cause}", soft_wrap=True)
     data = result["data"]

@@ -196,7 +196,8 @@ def _spread(summary: dict[str, Any]) -> str:
 
 def to_text(record: Record) -> str:
     """What a record says, for the terminal."""
-    lines = [f"  {name:<26}{_spread(s)}  {json.dumps(s['per_seed'])}" for name, s in record["metrics"].items()]
+    width = max([24, *map(len, record["metrics"])])
+    lines = [f"  {name:<{width}}  {_spread(s)}  {json.dumps(s['per_seed'])}" for name, s in record["metrics"].items()]
     return "\n".join(lines)
 
 
