@@ -241,6 +241,7 @@ def test_a_recipe_with_code_in_hydras_own_part_runs_nothing(place: Path, capsys:
     assert not Path("ran").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "override",
     [
@@ -356,6 +357,7 @@ def test_a_damaged_record_is_said_in_a_line(content: str, place: Path, capsys: p
     assert (status, len(lines)) == (2, 1), lines
 
 
+@pytest.mark.slow
 def test_the_library_loads_with_weights_only_everywhere():
     import ast
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from videxp.cli import main
 from videxp.commands.record import stale_records
 from videxp.config import read_recipe
 from videxp.runs.record import read_records, table, with_table
@@ -12,6 +13,7 @@ from videxp.runs.record import read_records, table, with_table
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
 
+@pytest.mark.slow
 def test_every_recipe_that_has_a_record_still_is_what_was_recorded(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(EXPERIMENTS.parent)
     assert stale_records(EXPERIMENTS) == []
@@ -39,3 +41,15 @@ def test_a_recipe_that_was_edited_after_its_record_would_be_noticed(tmp_path: Pa
     recipe.unlink()
     (line,) = stale_records(tmp_path / "experiments")
     assert "unknown recipe" in line
+
+
+def test_ones_own_recipe_makes_no_shipped_record_stale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    recipe = tmp_path / "experiments/classification/moving_digits.yaml"  # moving_digits_2d inherits from it
+    recipe.parent.mkdir(parents=True)
+    recipe.write_text((EXPERIMENTS / "classification/moving_digits.yaml").read_text() + "\nseed: 5\n")
+    recipe.write_text(recipe.read_text().replace("lr: ", "lr: 1"))
+    monkeypatch.chdir(tmp_path)
+    assert stale_records(EXPERIMENTS)  # as composed here
+    assert main(["record", "--check"]) == 0, capsys.readouterr().out

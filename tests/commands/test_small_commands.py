@@ -41,6 +41,7 @@ def test_a_bad_request_is_one_line_and_status_2(arguments: list[str], message: s
     assert len(error.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_prepare_says_what_it_found_and_is_quick_the_second_time(tmp_path: Path):
     few = [f"dataset.layout.{split}_videos=10" for split in ("train", "val", "test")]
     first = videxp("prepare", "moving_digits", *few, cwd=tmp_path)
@@ -53,6 +54,7 @@ def test_prepare_says_what_it_found_and_is_quick_the_second_time(tmp_path: Path)
     assert "Reading" not in second.stderr
 
 
+@pytest.mark.slow
 def test_prepare_of_an_unknown_data_set_or_folder_is_told(tmp_path: Path):
     wrong = videxp("prepare", "moving_digit", cwd=tmp_path)
     assert (wrong.returncode, "did you mean moving_digits" in wrong.stderr) == (2, True)
@@ -75,6 +77,7 @@ def complete(line: str, cwd: Path) -> set[str]:
     return set(done.stdout.split())
 
 
+@pytest.mark.slow
 def test_tab_completes_commands_recipes_groups_and_values(tmp_path: Path):
     assert complete("videxp tr", tmp_path) == {"train"}
     assert complete("videxp train classification/moving_digits_", tmp_path) == {"classification/moving_digits_2d"}

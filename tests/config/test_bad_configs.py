@@ -238,6 +238,7 @@ def test_a_number_of_classes_unlike_the_data_is_refused(folder, write: Write, ca
     assert call("check", RECIPE, "+model.num_classes=2")[0] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("gpus", "overrides", "said"),
     [

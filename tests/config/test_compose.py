@@ -144,5 +144,6 @@ def test_torch_is_not_imported(command: list[str], tmp_path: Path):
     assert done.stdout.splitlines()[-1] == "False"
 
 
+@pytest.mark.slow
 def test_a_command_from_elsewhere_finds_the_recipes(tmp_path: Path):
     assert videxp("check", RECIPE, cwd=tmp_path).returncode == 0

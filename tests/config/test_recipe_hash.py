@@ -36,6 +36,7 @@ OF_A_RUN = [
 OF_THE_RECIPE = ["optimizer.lr=0.002", "dataset.layout.seed=1", "model=cnn2d_small"]
 
 
+@pytest.mark.slow
 def test_only_seed_hardware_logger_run_and_places_are_no_part_of_a_recipe(recipe: Path):
     as_it_stands = read_recipe("mine/tiny")
     same = config.compose("mine/tiny", OF_A_RUN)

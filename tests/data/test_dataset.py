@@ -131,6 +131,7 @@ def test_an_unreadable_video_is_an_error_and_never_another_video(root: Path, tmp
         data.dataset("val")[0, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_a_failure_in_a_worker_is_said_in_its_own_words(num_workers: int, root: Path, tmp_path: Path) -> None:
     data = module(tmp_path, FolderPerClass(), num_workers=num_workers)

@@ -49,6 +49,7 @@ def test_the_stock_way_gives_other_clips_with_other_numbers_of_workers() -> None
     assert draws(0) != draws(2)
 
 
+@pytest.mark.slow
 def test_clips_are_the_same_for_any_number_of_workers_and_leave_the_global_generators_alone(
     root: Path, tmp_path: Path
 ) -> None:
@@ -156,6 +157,7 @@ def fitted(data: VideoDataModule, folder: Path, *callbacks: Callback, checkpoint
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_workers", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_resumed_training_sees_the_batches_that_uninterrupted_training_saw(
     num_workers: int, root: Path, tmp_path: Path

@@ -70,6 +70,7 @@ def test_reds_from_config_to_batch(built, tmp_path: Path) -> None:  # type: igno
         data.eval_transform(next(iter(data.val_dataloader())))
 
 
+@pytest.mark.slow
 def test_the_real_world_chain_from_config_to_batch(built, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     for folder in ("train/train_sharp/000", "train/train_sharp/001", "val/val_sharp/000"):
         put_images(tmp_path / "reds_real_world" / folder, "{:08d}.png")

@@ -45,6 +45,7 @@ def test_a_yaml_says_in_its_first_line_what_it_is_and_repeats_nothing_that_data_
     assert OmegaConf.create("\n".join(rest)).keys().isdisjoint({"num_classes", "num_frames", "size"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ALWAYS)
 def test_parameters_are_the_published_ones_to_the_last(name: str):
     check_count(name)

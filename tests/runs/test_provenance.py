@@ -50,6 +50,7 @@ def test_the_code_state_is_the_diff_and_untracked_sources_without_what_is_secret
     assert state["left_out"] == {"large.py": f"{MAX_FILE_BYTES + 1} bytes", "binary.py": "no text"}
 
 
+@pytest.mark.slow
 def test_outside_a_repository_there_is_no_code_state_but_sources_have_hashes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -95,6 +95,7 @@ def test_runs_are_found_in_folders_beneath_them_and_by_globs_each_once(tmp_path:
         find_runs([str(tmp_path / "conf")])
 
 
+@pytest.mark.slow
 def test_wall_time_adds_up_over_attempts_without_the_pause_between_them(tmp_path: Path):
     run = RunFolder(tmp_path)
     run.config.write_text("a: 1")

@@ -168,6 +168,7 @@ def test_outside_of_loops_a_signal_raises():
         assert process.returncode == status
 
 
+@pytest.mark.slow
 def test_the_second_signal_needs_no_python_in_the_main_thread_but_twins_count_as_one():
     process = started("held")
     process.send_signal(signal.SIGTERM)

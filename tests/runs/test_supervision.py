@@ -171,6 +171,7 @@ def test_ranks_that_end_well_are_a_success():
     assert outcome("") == "finished"
 
 
+@pytest.mark.slow
 def test_the_cause_is_told_from_its_echo_whichever_comes_first():
     code = "says('closed', True) if rank == 0 else (time.sleep(0.5), says('boom', False))"
     assert outcome(code) == "RanksFailed: rank 1: boom"

@@ -83,7 +83,9 @@ def _place(recipe: str) -> tuple[str, Path, Path]:
 def _check() -> int:
     from videxp.config.places import folders
 
-    lines = [line for experiments in folders("experiments") for line in stale_records(experiments)]
+    # Where the current folder has recipes, their records are the ones to keep: what is composed here takes its own
+    # conf/ and experiments/ first, and a shipped recipe that inherits from one of them is no longer the shipped one.
+    lines = stale_records(folders("experiments")[0])
     print("\n".join(lines) or "every record is of its recipe as it stands")
     return 1 if lines else 0
 
@@ -93,12 +95,8 @@ def stale_records(experiments: Path) -> list[str]:
     from videxp.runs.record import read_records
 
     lines = []
-    places = {choice.name: choice.path for choice in config.recipes()}
     for path, record in read_records(experiments).items():
         name = path.relative_to(experiments).with_suffix("").as_posix()
-        beside = path.with_suffix(".yaml")
-        if name in places and beside.exists() and not places[name].samefile(beside):
-            continue  # hidden by the current folder's recipe of this name, which is the one that would be read
         try:
             now = config.read_recipe(name).hash
         except BadRequest as error:
