@@ -8,6 +8,8 @@ import torch
 
 from tests.models.catalogue import CATALOGUE, OPTIONAL, build_tiny, cases, constructor
 
+pytestmark = pytest.mark.slow
+
 NAMES = cases(CATALOGUE)
 
 

@@ -15,6 +15,8 @@ from videxp.data import FolderPerClass, VideoDataModule
 from videxp.errors import VidexpError
 from videxp.runs import Checkpoint, NonFinite, RunFolder, StepMetrics
 
+pytestmark = pytest.mark.slow
+
 KINDS = ["loss", "gradient", "activations"]
 
 

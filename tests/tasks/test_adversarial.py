@@ -18,6 +18,8 @@ from videxp.runs import NonFinite
 from videxp.tasks import Generation
 from videxp.tasks.adversarial import average_over_ranks, frozen
 
+pytestmark = pytest.mark.slow
+
 RECIPE = "generation/moving_digits"
 STEADY = ["++model.norm=group", "model.noise=0.0"]  # no clip depends on the others of its batch
 
@@ -84,7 +86,6 @@ def moved(before: dict[str, Tensor], network: nn.Module) -> set[str]:
 # ---- counting ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_stock_lightning_counts_a_batch_of_two_optimizers_as_two_steps(make, tmp_path: Path):
     class Stock(Generation):
         def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Any:
@@ -96,7 +97,6 @@ def test_stock_lightning_counts_a_batch_of_two_optimizers_as_two_steps(make, tmp
     assert fit(task, data, tmp_path, max_steps=4, max_epochs=5).global_step == 4 and task.batches_seen == 2
 
 
-@pytest.mark.slow
 def test_steps_are_batches_whatever_the_optimizers_do(make, tmp_path: Path):
     task, data = make("task.objective.generator_interval=2")
     assert fit(task, data, tmp_path, max_steps=4, max_epochs=5).global_step == 4 and task.batches_seen == 4
@@ -106,7 +106,6 @@ def test_steps_are_batches_whatever_the_optimizers_do(make, tmp_path: Path):
     assert steps == [2, 4]
 
 
-@pytest.mark.slow
 def test_schedules_run_in_batches_and_each_network_has_its_own(make, tmp_path: Path):
     other = "task.discriminator_optimizer"
     step = "{_target_: videxp.tasks.schedules.MultiStep, milestones: [0.5], gamma: 0.1}"
@@ -122,7 +121,6 @@ def test_schedules_run_in_batches_and_each_network_has_its_own(make, tmp_path: P
 # ---- what is trained -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_the_generator_waits_for_its_turn_and_the_discriminators_do_not(make, tmp_path: Path):
     task, data = make("task.objective.generator_interval=3")
     seen: list[tuple[bool, bool]] = []
@@ -164,7 +162,6 @@ def test_penalties_are_evaluated_in_their_batches_with_as_many_times_the_weight(
     assert first == pytest.approx(2 / 2 * 2 * float(r1), rel=1e-4) and third == pytest.approx(first, rel=1e-4)
 
 
-@pytest.mark.slow
 def test_the_same_names_are_logged_in_each_batch(make, tmp_path: Path):
     task, data = make(
         *("task.objective.r1_weight=1", "task.objective.r1_interval=3", "task.objective.generator_interval=2"),
