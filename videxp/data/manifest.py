@@ -21,7 +21,7 @@ from videxp.files import replacing
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,8 @@ class Facts:
     container: str = ""
     decoder: str = ""  # the probe's verdict: decord | pyav | frames (a folder of images)
     decoder_reason: str = ""  # why not decord
+    packets_byte: int = 0  # where its table of packets lies in the file of all of them
+    packets_size: int = 0  # bytes; 0: none, the container has to be opened
     error: str = ""
     input_size_bytes: int = 0  # of the row's input, where it has one; it has as many frames
     input_mtime_ns: int = 0
@@ -110,15 +112,23 @@ class Manifest:
     classes: list[str]
     columns: dict[str, Any] = field(repr=False)
     frame_template: str = ""  # for folders of images, such as img_{:05d}.jpg
+    packets_file: Path | None = None  # the tables of packets of all files, one after another
 
     @classmethod
     def from_rows(
-        cls, rows: Iterable[tuple[Row, Facts]], *, name: str, root: str, classes: list[str], frame_template: str = ""
+        cls,
+        rows: Iterable[tuple[Row, Facts]],
+        *,
+        name: str,
+        root: str,
+        classes: list[str],
+        frame_template: str = "",
+        packets_file: Path | None = None,
     ) -> "Manifest":
         ordered = sorted(rows, key=lambda pair: _order(pair[0]))
         values = [vars(row) | vars(facts) for row, facts in ordered]
         columns = {column: _column([v[column] for v in values], kind) for column, kind in COLUMNS.items()}
-        return cls(name=name, root=root, classes=classes, columns=columns, frame_template=frame_template)
+        return cls(name, root, classes, columns, frame_template, packets_file)
 
     def __len__(self) -> int:
         return len(self.columns["path"])
@@ -193,6 +203,7 @@ class Manifest:
             "counts": self.counts,
             "unreadable": len(self.unreadable),
             "frame_template": self.frame_template,
+            "packets_file": self.packets_file.name if self.packets_file else "",
             "classes": self.classes,
         }
         lines = [f"# videxp manifest {json.dumps(about)}", "\t".join(COLUMNS)]
@@ -223,6 +234,7 @@ class Manifest:
             classes=about["classes"],
             columns=columns,
             frame_template=about["frame_template"],
+            packets_file=path.parent / about["packets_file"] if about["packets_file"] else None,
         )
 
 

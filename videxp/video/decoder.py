@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from videxp.errors import BadRequest
+from videxp.video.container import plain_path
 from videxp.video.decord_reader import DecordReader, decord_is_installed
 from videxp.video.errors import DecodeError, DecoderRefused, UnreadableVideo
 from videxp.video.frame_folder import FrameFolderReader
 from videxp.video.index import build_index
+from videxp.video.packet_reader import PacketReader
+from videxp.video.packets import PacketTable
 from videxp.video.probing import Probe, scan, verified
 from videxp.video.pyav_reader import PyavReader
 from videxp.video.reader import VideoReader
@@ -30,10 +33,11 @@ def open_video(
 ) -> VideoReader:
     """Opens a video file, or a folder of frames if `template` (`img_{:05d}.jpg`) and `fps` are given.
 
-    `probe`: from the manifest; spares reading the file's packets again. `auto`: decord where the probe shows that it is
-    right, PyAV with an exact index otherwise, and wherever there is no probe. By name, decord and torchcodec refuse
-    files that they are known or feared to read wrongly, unless `allow_unsafe`; without a probe they have every frame
-    decoded once by PyAV before, because they return damaged frames in silence.
+    `probe`: from the manifest; spares reading the file's packets again. `auto` is the fastest that is right: FFmpeg
+    (through PyAV) on the packets that the probe found, without opening the container; decord where there are none and
+    the probe shows that it is right; PyAV with an exact index otherwise, and wherever there is no probe. By name,
+    decord and torchcodec refuse files that they are known or feared to read wrongly, unless `allow_unsafe`; without a
+    probe they have every frame decoded once by PyAV before, because they return damaged frames in silence.
 
     Raises `UnreadableVideo` (no video, damaged, truncated), `DecoderRefused`, `NotInstalled`, `BadRequest`.
     """
@@ -41,6 +45,8 @@ def open_video(
         raise BadRequest(f"unknown decoder {decoder!r}: one of {', '.join(get_args(Decoder))}")
     if template is not None or Path(path).is_dir():
         return FrameFolderReader(path, template=template, fps=fps)
+    if probe is not None and probe.packets and decoder in ("auto", "pyav"):
+        return _packet_reader(plain_path(path), probe)
     if probe is not None and (
         decoder == "decord" or (decoder == "auto" and probe.decord_safe and decord_is_installed())
     ):
@@ -58,3 +64,15 @@ def open_video(
     if index.num_frames != probe.num_frames:
         raise UnreadableVideo(path, f"it holds {index.num_frames} frames, its probe says {probe.num_frames}: re-scan")
     return PyavReader(path, index=index, fps=probe.fps, size=(probe.height, probe.width))
+
+
+def _packet_reader(path: Path, probe: Probe) -> PacketReader:
+    fps, size = probe.fps, (probe.height, probe.width)
+    table = PacketTable.from_bytes(probe.packets)
+    if table.num_frames != probe.num_frames:
+        raise UnreadableVideo(path, f"its packets hold {table.num_frames} frames, its probe says {probe.num_frames}")
+
+    def fallback() -> PyavReader:
+        return PyavReader(path, index=build_index(path), fps=fps, size=size)
+
+    return PacketReader(path, table=table, fps=fps, size=size, fallback=fallback)
