@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from math import isnan
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -46,7 +46,12 @@ class ClipChoice:
         self, *, num_frames: int, fps: float, start_seconds: float, end_seconds: float, rng: np.random.Generator
     ) -> np.ndarray:
         """Frame indices int64 [K,T] of a video of `num_frames`, between two times (nan: its start, its end)."""
-        place = {"num_frames": num_frames, "fps": fps, "start_seconds": start_seconds, "end_seconds": end_seconds}
+        place: dict[str, Any] = {
+            "num_frames": num_frames,
+            "fps": fps,
+            "start_seconds": start_seconds,
+            "end_seconds": end_seconds,
+        }
         if self.clips is not None:
             return self._clips(**place, rng=rng)
         return np.concatenate([self._clips(**place, rng=rng) for _ in range(self.random_clips)])

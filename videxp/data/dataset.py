@@ -22,7 +22,16 @@ from videxp.data.quarantine import Failure
 from videxp.data.views import Cutter, Fit, View, fitted, read_views
 from videxp.errors import VidexpError
 from videxp.randomness import Stream, generator
-from videxp.video import DecodeError, Decoder, DecoderRefused, Probe, UnreadableVideo, VideoReader, open_video
+from videxp.video import (
+    DecodeError,
+    Decoder,
+    DecoderRefused,
+    Probe,
+    UnreadableVideo,
+    VideoReader,
+    open_copy,
+    open_video,
+)
 
 NO_LABEL = -1
 
@@ -30,7 +39,7 @@ NO_LABEL = -1
 COLUMNS = (
     *("path", "start_seconds", "end_seconds", "size_bytes", "num_frames", "fps", "width", "height", "duration_seconds"),
     *("rotation_degrees", "key_frames", "codec", "container", "decoder", "decoder_reason"),
-    *("input", "input_size_bytes", "packets_byte", "packets_size"),
+    *("input", "input_size_bytes", "packets_byte", "packets_size", "shard", "shard_byte"),
 )
 
 # What may be wrong with one file; anything else is wrong with the request.
@@ -81,6 +90,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
         self.frame_template = manifest.frame_template
         self.columns = {name: manifest[name][samples] for name in COLUMNS}
         self.packets = map_packets(manifest.packets_file)
+        self.shards = manifest.shards
         self.labels = np.array([number[label] for label in manifest["label"][samples]], dtype=np.int64)
         self.choice = choice
         self.seed = seed
@@ -195,6 +205,8 @@ class ClipDataset(Dataset[dict[str, Any]]):
         return open_video(path, template=self.frame_template or None, fps=float(self.columns["fps"][row]))
 
     def _open(self, row: int, frames: np.ndarray) -> VideoReader:
+        if self.shards is not None:
+            return self._open_copy(self.shards / self.columns["shard"][row], row, frames)
         path = self.path(row)
         self._require_unchanged(path, int(self.columns["size_bytes"][row]), frames)
         return open_video(
@@ -205,6 +217,11 @@ class ClipDataset(Dataset[dict[str, Any]]):
             template=self.frame_template or None,
             fps=float(self.columns["fps"][row]),
         )
+
+    def _open_copy(self, shard: Path, row: int, frames: np.ndarray) -> VideoReader:
+        self._require_unchanged(shard, int(self.columns["size_bytes"][row]), frames)
+        probe, start = self._probe(row), int(self.columns["shard_byte"][row])
+        return open_copy(shard, probe=probe, start_byte=start)
 
     def _require_unchanged(self, path: Path, size_bytes: int, frames: np.ndarray) -> None:
         if not self.frame_template and _size_bytes(path) != size_bytes:

@@ -59,6 +59,8 @@ class Facts:
     decoder_reason: str = ""  # why not decord
     packets_byte: int = 0  # where its table of packets lies in the file of all of them
     packets_size: int = 0  # bytes; 0: none, the container has to be opened
+    shard: str = ""  # of a cache: the file in which a copy lies, and where in it; size_bytes is the shard's
+    shard_byte: int = 0
     error: str = ""
     input_size_bytes: int = 0  # of the row's input, where it has one; it has as many frames
     input_mtime_ns: int = 0
@@ -113,6 +115,8 @@ class Manifest:
     columns: dict[str, Any] = field(repr=False)
     frame_template: str = ""  # for folders of images, such as img_{:05d}.jpg
     packets_file: Path | None = None  # the tables of packets of all files, one after another
+    shards: Path | None = None  # the folder of a cache's shards, where samples are read from one
+    cache: str = ""  # how its copies were made, as a digest
 
     @classmethod
     def from_rows(

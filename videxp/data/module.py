@@ -17,6 +17,7 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor, nn
 
+from videxp.data.cache import from_cache
 from videxp.data.clips import ClipChoice, Sampling
 from videxp.data.dataset import ClipDataset, Samples, collate
 from videxp.data.layouts import Layout
@@ -82,6 +83,7 @@ class VideoDataModule(LightningDataModule):
         prefetch_factor: Annotated[int, Ge(1)] = 2,
         timeout_seconds: Annotated[float, Ge(0)] = 300,
         cache_dir: str = "~/.cache/videxp",
+        cache: str | None = None,
         seed: Annotated[int, Ge(0)] = 0,
     ) -> None:
         """
@@ -100,6 +102,7 @@ class VideoDataModule(LightningDataModule):
         max_unreadable: files that may be unreadable, found so when preparing or later; they are left out, counted and
             listed. One more is an error.
         num_workers: per device; "auto" goes by the cores.
+        cache: folder that `videxp prepare --cache` made; clips are read from the copies in it.
         timeout_seconds: a batch that takes longer is an error; 0 waits for ever.
         """
         super().__init__()
@@ -144,6 +147,7 @@ class VideoDataModule(LightningDataModule):
         self.prefetch_factor = prefetch_factor
         self.timeout_seconds = timeout_seconds
         self.cache_dir = Path(cache_dir)
+        self.cache = None if cache is None else absolute(cache)
         self.seed = seed
         self._manifest: Manifest | None = None
         self._datasets: dict[Split, ClipDataset] = {}
@@ -182,7 +186,8 @@ class VideoDataModule(LightningDataModule):
 
     @property
     def fingerprint(self) -> str:
-        return self.manifest.fingerprint
+        """Of the samples; of copies, also of how they were made: they are other pictures."""
+        return self.manifest.fingerprint + (f" cache {self.manifest.cache}" if self.manifest.cache else "")
 
     @property
     def counts(self) -> dict[str, int]:
@@ -234,7 +239,9 @@ class VideoDataModule(LightningDataModule):
             raise BadRequest(f"{count} {split} samples for {world_size} processes: use fewer, hardware=cpu")
 
     def use(self, manifest: Manifest) -> None:
-        """Take the samples from this manifest."""
+        """Take the samples from this manifest, and clips from their copies where there is a cache."""
+        if self.cache is not None:
+            manifest = from_cache(manifest, self.cache)
         check_sizes(
             manifest,
             frame_size=self.frame_size,

@@ -3,6 +3,8 @@
 Legend: K clips of a sample, V views of a clip, T frames, H, W, C = 3 channels.
 """
 
+import math
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
@@ -17,6 +19,9 @@ from videxp.video import VideoReader
 Fit = Literal["crop", "stretch", "pad"]
 View = Callable[[Tensor], Tensor]
 """uint8 [1,H,W,C] -> uint8 [1,h,w,C]: one picture as a clip has it."""
+
+WHOLE_BYTES = 16 << 20  # clips of more are not held whole: to make a picture small while it is in the cache is cheaper
+_thread = threading.local()
 
 
 class Cutter(Protocol):
@@ -34,15 +39,39 @@ def read_views(reader: VideoReader, frames_KT: np.ndarray, views: Sequence[Seque
 
     Raises as `VideoReader.frames` does.
     """
-    places: dict[int, list[tuple[int, int]]] = {}
-    for (clip, time), number in np.ndenumerate(frames_KT):
-        places.setdefault(int(number), []).append((clip, time))
-    (clips, length), of_each = frames_KT.shape, len(views[0])
+    clips, length = frames_KT.shape
+    needed, places_KT = np.unique(frames_KT, return_inverse=True)
+    places_KT = places_KT.reshape(clips, length)
+    height, width = reader.size
+    if len(needed) * height * width * 3 > WHOLE_BYTES:
+        return _picture_by_picture(reader, needed, places_KT, views)
+    held_THWC = _workspace((len(needed), height, width, 3))
+    place_of = {number: place for place, number in enumerate(needed.tolist())}
+    for number, picture_HWC in reader.pictures(needed.tolist()):
+        held_THWC[place_of[number]] = picture_HWC
+    held = torch.from_numpy(held_THWC)
+    in_order = np.arange(len(needed))
+    parts = []
+    for places, of_clip in zip(places_KT, views):
+        clip = held if np.array_equal(places, in_order) else held[torch.from_numpy(places)]
+        parts += [view(clip) for view in of_clip]
+    if len(parts) == 1 and parts[0].untyped_storage().data_ptr() != held.untyped_storage().data_ptr():
+        return parts[0][None]
+    return torch.stack(parts)  # a copy, without which a view on all of it would stay in the workspace
+
+
+def _picture_by_picture(
+    reader: VideoReader, needed: np.ndarray, places_KT: np.ndarray, views: Sequence[Sequence[View]]
+) -> Tensor:
+    (clips, length), of_each = places_KT.shape, len(views[0])
+    where: dict[int, list[tuple[int, int]]] = {int(number): [] for number in needed}
+    for (clip, time), place in np.ndenumerate(places_KT):
+        where[int(needed[place])].append((clip, time))
     video = torch.empty(0)
-    for number, picture_HWC in reader.pictures(sorted(places)):
+    for number, picture_HWC in reader.pictures(needed.tolist()):
         picture = _tensor(picture_HWC)[None]
         seen: dict[View, Tensor] = {}
-        for clip, time in places[number]:
+        for clip, time in where[number]:
             for place, view in enumerate(views[clip]):
                 if view not in seen:
                     seen[view] = view(picture)[0]
@@ -50,6 +79,13 @@ def read_views(reader: VideoReader, frames_KT: np.ndarray, views: Sequence[Seque
                     video = torch.empty((clips * of_each, length, *seen[view].shape), dtype=torch.uint8)
                 video[clip * of_each + place, time] = seen[view]
     return video
+
+
+def _workspace(shape: tuple[int, ...]) -> np.ndarray:
+    """uint8 memory of this thread's, the same each time: new memory of some MB costs more than what is done in it."""
+    if not hasattr(_thread, "memory"):
+        _thread.memory = np.empty(WHOLE_BYTES, np.uint8)  # paged in as it is used
+    return _thread.memory[: math.prod(shape)].reshape(shape)
 
 
 def fitted(size: tuple[int, int], fit: Fit, *, box: Box) -> View:

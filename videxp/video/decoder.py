@@ -14,10 +14,11 @@ from videxp.video.packet_reader import PacketReader
 from videxp.video.packets import PacketTable
 from videxp.video.probing import Probe, scan, verified
 from videxp.video.pyav_reader import PyavReader
+from videxp.video.raw_reader import RawReader
 from videxp.video.reader import VideoReader
 from videxp.video.torchcodec_reader import TorchcodecReader
 
-__all__ = ["DecodeError", "Decoder", "DecoderRefused", "UnreadableVideo", "VideoReader", "open_video"]
+__all__ = ["DecodeError", "Decoder", "DecoderRefused", "UnreadableVideo", "VideoReader", "open_copy", "open_video"]
 
 Decoder = Literal["auto", "decord", "pyav", "torchcodec"]
 
@@ -64,6 +65,17 @@ def open_video(
     if index.num_frames != probe.num_frames:
         raise UnreadableVideo(path, f"it holds {index.num_frames} frames, its probe says {probe.num_frames}: re-scan")
     return PyavReader(path, index=index, fps=probe.fps, size=(probe.height, probe.width))
+
+
+def open_copy(path: str | PathLike[str], *, probe: Probe, start_byte: int) -> VideoReader:
+    """A video that lies in a larger file from `start_byte` on, as packets (`probe.packets`) or as bare RGB.
+
+    Raises `DecodeError` where the file is not what it was."""
+    size = (probe.height, probe.width)
+    if not probe.packets:
+        return RawReader(path, start_byte=start_byte, num_frames=probe.num_frames, fps=probe.fps, size=size)
+    table = PacketTable.from_bytes(probe.packets)
+    return PacketReader(path, table=table, fps=probe.fps, size=size, start_byte=start_byte)
 
 
 def _packet_reader(path: Path, probe: Probe) -> PacketReader:

@@ -10,6 +10,7 @@ from fractions import Fraction
 from functools import lru_cache
 from os import PathLike
 from typing import BinaryIO
+from zlib import crc32
 
 import av
 import numpy as np
@@ -60,6 +61,7 @@ class Packets:
     facts: list[PacketFacts] = field(default_factory=list)
     byte: list[int] = field(default_factory=list)  # where each lies in the file as it is; -1 where it does not
     size: list[int] = field(default_factory=list)
+    checksum: list[int] = field(default_factory=list)
     corrupt: bool = False
     error: str = ""
 
@@ -99,6 +101,7 @@ def _demux(container: InputContainer, stream: VideoStream, packets: Packets, fil
         packets.facts.append(packet_facts(codec, data, is_key=packet.is_keyframe, nal_length_bytes=length_bytes))
         packets.byte.append(_place_in_file(file, packet.pos, data))
         packets.size.append(len(data))
+        packets.checksum.append(crc32(data))
 
 
 def _place_in_file(file: BinaryIO, byte: int | None, data: bytes) -> int:

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from os import PathLike
 from typing import Any
+from zlib import crc32
 
 import av
 import numpy as np
@@ -96,8 +97,13 @@ class PacketReader(Reader):
         decoder = _decoder(table)
         places, sizes = (table.byte[packets] - start).tolist(), table.size[packets].tolist()
         left = len(wanted)
-        for place, size, number in zip(places, sizes, table.number[packets].tolist()):
+        numbers, checksums = table.number[packets].tolist(), table.checksum[packets].tolist()
+        for place, size, number, checksum in zip(places, sizes, numbers, checksums):
             packet = Packet(data[place : place + size])
+            if crc32(packet) != checksum:
+                raise DecodeError(
+                    self.path, sorted(wanted), "the file has changed since it was prepared: prepare again"
+                )
             packet.pts = number
             for frame in decoder.decode(packet):
                 if frame.pts is None or frame.pts not in wanted:

@@ -6,6 +6,7 @@ than decoding a short clip. A table of packets, made when the file is probed, st
 
 import json
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from videxp.video.bitstream import PacketFacts
 from videxp.video.display import Display, Turn
 from videxp.video.index import CODEC_OF_DECODER, FrameIndex, Packets
 
@@ -21,7 +23,7 @@ from videxp.video.index import CODEC_OF_DECODER, FrameIndex, Packets
 CODECS = frozenset({"h264", "hevc", "vp8", "vp9", "av1", "mjpeg"})
 ENTRY, DISPOSABLE = 1, 2  # bits of `flags`
 NOT_SHOWN = -1
-_ARRAYS: dict[str, str] = {"byte": "<i8", "size": "<i4", "number": "<i4", "flags": "u1"}
+_ARRAYS: dict[str, str] = {"byte": "<i8", "size": "<i4", "number": "<i4", "checksum": "<u4", "flags": "u1"}
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class PacketTable:
     """int32 [P], bytes."""
     number: np.ndarray
     """int32 [P]: which frame it is as presented, from 0; -1: it shows none."""
+    checksum: np.ndarray
+    """uint32 [P]: CRC-32 of each packet."""
     flags: np.ndarray
     """uint8 [P]: ENTRY: every frame shown at its time or later comes out exactly when decoding starts here.
     DISPOSABLE: no other picture refers to it."""
@@ -97,7 +101,6 @@ def packet_table(
     number = np.full(len(facts), NOT_SHOWN, np.int32)
     shown = np.array([bool(fact.frames) and not out for fact, out in zip(facts, packets.discard)])
     number[shown] = np.searchsorted(index.pts, np.array(packets.pts)[shown].astype(np.int64))
-    flags = [ENTRY * fact.entry | DISPOSABLE * fact.disposable for fact in facts]
     return PacketTable(
         decoder=context.name,
         extradata=bytes(context.extradata or b""),
@@ -107,5 +110,11 @@ def packet_table(
         byte=np.array(packets.byte, np.int64),
         size=np.array(packets.size, np.int32),
         number=number,
-        flags=np.array(flags, np.uint8),
+        checksum=np.array(packets.checksum, np.uint32),
+        flags=flags_of(facts),
     )
+
+
+def flags_of(facts: Sequence[PacketFacts]) -> np.ndarray:
+    """uint8 [P]."""
+    return np.array([ENTRY * fact.entry | DISPOSABLE * fact.disposable for fact in facts], np.uint8)
