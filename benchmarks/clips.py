@@ -160,7 +160,7 @@ def limit_ms_per_clip(case: str, folder: Path) -> float:
         fields = dict(word.split("=") for word in said.split() if "time=" in word and word.endswith("s"))
         ms_per_frame = (float(fields["utime"][:-1]) + float(fields["stime"][:-1])) * 1e3 / (4 * NUM_FRAMES)
         table = PacketTable.from_bytes(probe(file, verify="packets").packets)
-        keys = table.number[table.entries]
+        keys = np.sort(table.number[table.entries])
         starts = np.arange(NUM_FRAMES - frames * stride)
         ends = starts + (frames - 1) * stride
         times.append(ms_per_frame * float((ends - keys[np.searchsorted(keys, starts, side="right") - 1] + 1).mean()))

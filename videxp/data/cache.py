@@ -30,7 +30,7 @@ FORMAT = 1
 MAX_VIDEOS_PER_SHARD, SHARDS_AIMED_AT = 256, 64
 MAX_NAMED = 3
 # What a copy's frames are read by, instead of the source's.
-COLUMNS = ("width", "height", "packets_byte", "packets_size", "shard_byte", "size_bytes")
+COLUMNS = ("width", "height", "packets_byte", "packets_size", "shard_byte", "shard_size")
 
 
 def make_cache(manifest: Manifest, folder: Path, *, making: Making, processes: int | None = None) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def _facts(copy: Copy, *, shard: str, shard_bytes: int) -> Facts:
         height=copy.height,
         shard=shard,
         shard_byte=copy.byte,
-        size_bytes=shard_bytes,
+        shard_size=shard_bytes,
     )
 
 

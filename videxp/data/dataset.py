@@ -39,7 +39,7 @@ NO_LABEL = -1
 COLUMNS = (
     *("path", "start_seconds", "end_seconds", "size_bytes", "num_frames", "fps", "width", "height", "duration_seconds"),
     *("rotation_degrees", "key_frames", "codec", "container", "decoder", "decoder_reason"),
-    *("input", "input_size_bytes", "packets_byte", "packets_size", "shard", "shard_byte"),
+    *("input", "input_size_bytes", "packets_byte", "packets_size", "shard", "shard_byte", "shard_size"),
 )
 
 # What may be wrong with one file; anything else is wrong with the request.
@@ -219,7 +219,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
         )
 
     def _open_copy(self, shard: Path, row: int, frames: np.ndarray) -> VideoReader:
-        self._require_unchanged(shard, int(self.columns["size_bytes"][row]), frames)
+        self._require_unchanged(shard, int(self.columns["shard_size"][row]), frames)
         probe, start = self._probe(row), int(self.columns["shard_byte"][row])
         return open_copy(shard, probe=probe, start_byte=start)
 

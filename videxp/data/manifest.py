@@ -59,8 +59,9 @@ class Facts:
     decoder_reason: str = ""  # why not decord
     packets_byte: int = 0  # where its table of packets lies in the file of all of them
     packets_size: int = 0  # bytes; 0: none, the container has to be opened
-    shard: str = ""  # of a cache: the file in which a copy lies, and where in it; size_bytes is the shard's
-    shard_byte: int = 0
+    shard: str = ""  # of a cache: the file in which a copy lies
+    shard_byte: int = 0  # where in it
+    shard_size: int = 0  # of the whole shard, bytes
     error: str = ""
     input_size_bytes: int = 0  # of the row's input, where it has one; it has as many frames
     input_mtime_ns: int = 0

@@ -3,6 +3,7 @@
 Shapes: T frames, H, W as displayed, C = 3.
 """
 
+import bisect
 import os
 import threading
 from collections import OrderedDict
@@ -80,14 +81,20 @@ class PacketReader(Reader):
     def _runs(self, numbers: np.ndarray) -> Iterator[tuple[np.ndarray, set[int]]]:
         """(packets to decode in a row, the frames wanted of them): no entry point lies between one and the next."""
         table = self._table
-        entry_of = np.searchsorted(table.number[table.entries], numbers, side="right") - 1
-        for entry in np.unique(entry_of):
-            wanted = numbers[entry_of == entry]
-            first = 0 if entry < 0 else int(table.entries[entry])
+        entry_of = np.array([self._entry(number) for number in numbers.tolist()])
+        for first in np.unique(entry_of).tolist():
+            wanted = numbers[entry_of == first]
             packets = np.arange(first, int(table.packet_of[wanted].max()) + 1)
             needed = (table.flags[packets] & DISPOSABLE) == 0
             needed |= np.isin(table.number[packets], wanted)
             yield packets[needed], set(wanted.tolist())
+
+    def _entry(self, number: int) -> int:
+        """The packet to start from: the last entry point that comes neither after this frame's packet nor, as shown,
+        after the frame, as one does whose leading pictures need what lies before it."""
+        table = self._table
+        before = bisect.bisect_right(table.entries, int(table.packet_of[number]))
+        return next((entry for entry in reversed(table.entries[:before]) if table.number[entry] <= number), 0)
 
     def _decoded(self, packets: np.ndarray, wanted: set[int]) -> Iterator[tuple[int, VideoFrame]]:
         """The wanted frames, as long as all that comes out is whole."""

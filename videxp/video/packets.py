@@ -62,10 +62,9 @@ class PacketTable:
         return packets
 
     @cached_property
-    def entries(self) -> np.ndarray:
-        """int32 [E]: the packets where decoding can start, ascending in the frame that they show."""
-        found = np.flatnonzero((self.flags & ENTRY).astype(bool) & (self.number != NOT_SHOWN))
-        return found[np.argsort(self.number[found])]
+    def entries(self) -> list[int]:
+        """The packets where decoding can start."""
+        return np.flatnonzero((self.flags & ENTRY).astype(bool) & (self.number != NOT_SHOWN)).tolist()
 
     def to_bytes(self) -> bytes:
         about = {"decoder": self.decoder, "extradata": self.extradata.hex(), "matrix": self.matrix}
