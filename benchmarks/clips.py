@@ -31,49 +31,17 @@ from typing import Any
 import numpy as np
 import torch
 from footage import NUM_FRAMES, make_footage, run_ffmpeg
+from own import BATCH, CASES, ours
 from rivals import Mmaction2, Pytorchvideo, endless, loader, mmaction2_on_device
 
-from videxp.data import FolderPerClass, VideoDataModule
+from videxp.data import VideoDataModule
 from videxp.data.cache import make_cache
 from videxp.data.shards import Making
-from videxp.transforms import EvalTransform, TrainTransform
 from videxp.video import probe
 from videxp.video.packets import PacketTable
 
-CASES = {
-    "8x112": ("340x256", 8, 2, 112),
-    "16x112": ("340x256", 16, 4, 112),
-    "16x224": ("340x256", 16, 4, 224),
-    "32x224": ("340x256", 32, 2, 224),
-    "16x224 of 720p": ("1280x720", 16, 4, 224),
-}
 FORMATS = ("small", "medium", "fast", "raw")
-BATCH = 8
 Block = Callable[[int], float]
-
-
-def ours(
-    root: Path, case: str, folder: Path, *, workers: int, clips_per_video: int = 1, **more: Any
-) -> VideoDataModule:
-    _, frames, stride, size = CASES[case]
-    data = VideoDataModule(
-        name=f"footage{clips_per_video}",
-        root=str(root),
-        cache_dir=str(folder / "cache"),
-        layout=FolderPerClass(),
-        num_frames=frames,
-        stride_frames=stride,
-        size=size,
-        batch_size=BATCH // clips_per_video,
-        clips_per_video=clips_per_video,
-        train_repeats=2000,
-        train_transform=TrainTransform(size=size, seed=0),
-        eval_transform=EvalTransform(size=size),
-        num_workers=workers,
-        **more,
-    )
-    data.prepare()
-    return data
 
 
 def cached(root: Path, case: str, folder: Path, format: Any, *, workers: int) -> tuple[str, VideoDataModule]:
