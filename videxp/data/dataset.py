@@ -39,8 +39,9 @@ NO_LABEL = -1
 COLUMNS = (
     *("path", "start_seconds", "end_seconds", "size_bytes", "num_frames", "fps", "width", "height", "duration_seconds"),
     *("rotation_degrees", "key_frames", "codec", "container", "decoder", "decoder_reason"),
-    *("input", "input_size_bytes", "packets_byte", "packets_size", "shard", "shard_byte", "shard_size"),
+    *("input", "input_size_bytes", "packets_byte", "packets_size"),
 )
+COLUMNS_OF_COPIES = ("shard", "shard_byte", "shard_size")
 
 # What may be wrong with one file; anything else is wrong with the request.
 FILE_ERRORS = (UnreadableVideo, DecodeError, DecoderRefused)
@@ -88,7 +89,8 @@ class ClipDataset(Dataset[dict[str, Any]]):
         number = {"": NO_LABEL, **{name: i for i, name in enumerate(manifest.classes)}}
         self.root = manifest.root
         self.frame_template = manifest.frame_template
-        self.columns = {name: manifest[name][samples] for name in COLUMNS}
+        columns = COLUMNS if manifest.shards is None else COLUMNS + COLUMNS_OF_COPIES
+        self.columns = {name: manifest[name][samples] for name in columns}
         self.packets = map_packets(manifest.packets_file)
         self.shards = manifest.shards
         self.labels = np.array([number[label] for label in manifest["label"][samples]], dtype=np.int64)
