@@ -26,7 +26,7 @@ from videxp.data.preparation import absolute, check_unreadable, manifest_path, p
 from videxp.data.processes import START_METHOD, available_cores
 from videxp.data.quarantine import Batch, Failure, Quarantine, agreed, is_empty, kept
 from videxp.data.sampler import EpochBatches, EvaluationBatches, normalized
-from videxp.data.sizes import check_one_length, check_sizes, crop_height_width
+from videxp.data.sizes import check_one_length, check_sizes, crop_height_width, largest_sample_bytes
 from videxp.errors import BadRequest
 from videxp.limits import Ge, Gt
 from videxp.video import Decoder
@@ -305,6 +305,7 @@ class VideoDataModule(LightningDataModule):
             admit=partial(self._admit, split=split),
             batch_sampler=batches,
             collate_fn=collate,
+            slot_bytes=batches.share * largest_sample_bytes(self.dataset(split)),
             num_workers=workers,
             # Workers are forked once and stay. They inherit the manifest without a copy, and open readers themselves.
             multiprocessing_context=START_METHOD if workers else None,

@@ -1,11 +1,15 @@
-"""Can the samples of a split form batches? Said before training, with the names of the files."""
+"""Can the samples of a split form batches, and how large ones? Said before training, with the names of the files."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from videxp.data.manifest import Manifest, Split
 from videxp.errors import BadRequest
+
+if TYPE_CHECKING:
+    from videxp.data.dataset import ClipDataset
 
 EVALUATED: tuple[Split, ...] = ("val", "test")
 
@@ -72,6 +76,19 @@ def check_scale(manifest: Manifest, *, scale: int) -> None:
             f"Data set {manifest.name}: its inputs, such as {first}, are x{manifest.scale}, not x{scale}: "
             f"set dataset.scale={manifest.scale}, or other inputs"
         )
+
+
+def largest_sample_bytes(dataset: "ClipDataset") -> int:
+    """What the pixels of a sample take at most; 0 where there is no telling: whole videos, no samples."""
+    choice = dataset.choice
+    if choice.num_frames == "all" or not len(dataset):
+        return 0
+    frames = (choice.clips or 1) * choice.num_frames
+    height_width = dataset.crop_size if choice.clips is None else None
+    height_width = height_width or dataset.frame_size
+    widths, heights = (dataset.columns[name].astype(np.int64) for name in ("width", "height"))
+    pixels = height_width[0] * height_width[1] if height_width else int((widths * heights).max())
+    return 2 * frames * pixels * 3  # a clip and its input, which is no larger
 
 
 def crop_height_width(given: int | Sequence[int] | None, *, scale: int) -> tuple[int, int] | None:
