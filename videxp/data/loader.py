@@ -61,14 +61,13 @@ class _Batches:
         while True:
             try:
                 batch = next(self.batches)
-            except StopIteration:
-                raise
             except Exception as error:
-                # torch's frames hold the error, and it them: garbage, and in it the workers, which take ten seconds to
-                # end when garbage is collected. What went wrong in a worker is in the message.
-                error.__traceback__ = None
+                if "in DataLoader worker process" in str(error):
+                    # torch's frames hold the error, and it them: garbage, and in it the workers, which take ten seconds
+                    # to end when garbage is collected. The worker's own traceback is in the message.
+                    error.__traceback__ = None
                 if (words := _in_words(error, timeout_seconds=self.timeout_seconds)) is None:
-                    raise error
+                    raise
                 raise VidexpError(words) from error
             if self.ring is not None:
                 batch = self.ring.receive(batch)
