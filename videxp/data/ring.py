@@ -17,8 +17,8 @@ A slot goes round like this, and in the main process alone, in one thread:
 A slot that is under way is not touched until its worker is known to be done with it, though its batch may never arrive:
 the consumer left the loop, or the worker answered with an exception. Known when? A persistent loader begins its next
 iteration by waiting until every worker has answered all its requests, and only then asks the batch sampler for the
-first batch: then nothing is under way (`begin`). Workers that are not kept are replaced, and new workers get new memory
-(`map`), in which an old one that should have survived its end has no part. Until either, a lost slot is only missing.
+first batch: then nothing is under way (`begin`). Workers that were shut down are replaced, and new ones get new memory
+(`map`), in which an old one that should have survived its end has no part. Until either, a slot is only missing.
 
 The lowest free slot is taken first, so that no more of them ever hold memory than were in use at once, and when all of
 an iteration's batches have arrived the free ones give theirs back to the kernel.
@@ -44,7 +44,6 @@ HELD = 4  # batches with the consumer: in use, the one before it, being handed o
 _ALIGN_BYTES = 64
 _SMALL_BYTES = 4096  # a file descriptor costs more than copying as much
 _MAP_NORESERVE = 0x4000  # Linux; in `mmap` by name from Python 3.13 on. Slots cost what is written to them.
-
 
 _NUMBERS = count()
 _RINGS: "weakref.WeakValueDictionary[int, Ring]" = weakref.WeakValueDictionary()  # for packets, which are pickled
