@@ -19,6 +19,7 @@ from videxp.data.cropping import Box, random_box, whole_box
 from videxp.data.manifest import Manifest, Split
 from videxp.data.packets_file import map_packets
 from videxp.data.quarantine import Failure
+from videxp.data.ring import Request, Stack
 from videxp.data.views import Cutter, Fit, View, fitted, read_views
 from videxp.errors import VidexpError
 from videxp.randomness import Stream, generator
@@ -34,6 +35,7 @@ from videxp.video import (
 )
 
 NO_LABEL = -1
+CLIPS = ("video", "input")  # what of a sample has pixels
 
 # What a worker needs of the manifest. Hashes, for one, stay behind.
 COLUMNS = (
@@ -54,6 +56,7 @@ class Samples:
     read: list[dict[str, Any]]
     failures: list[Failure]
     epoch: int
+    slot: int | None = None  # of the ring, for their clips
 
 
 class ClipDataset(Dataset[dict[str, Any]]):
@@ -163,6 +166,17 @@ class ClipDataset(Dataset[dict[str, Any]]):
             rng=rng,
         )
 
+    def largest_sample_bytes(self) -> int:
+        """What the pixels of a sample take at most; 0 where there is no telling: whole videos, no samples."""
+        if self.choice.num_frames == "all" or not len(self):
+            return 0
+        clips = self.choice.clips or self.choice.random_clips
+        size = int(self.columns["height"].max()), int(self.columns["width"].max())
+        views = self._views(size, self._box(self.frame_size or size, (0, 0)), (0, 0), clips=clips)
+        picture = torch.zeros((1, *size, 3), dtype=torch.uint8)
+        pixels = sum(view(picture).numel() for of_clip in views for view in of_clip)
+        return 2 * pixels * self.choice.num_frames  # a clip and its input, which is no larger
+
     def lengths(self) -> list[int]:
         """Frames of each sample's clips, for choices that draw nothing."""
         return [self.frames(row, rng=np.random.default_rng(0)).shape[1] for row in range(len(self.labels))]
@@ -177,7 +191,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
 
     def __getitems__(self, keys: Sequence[tuple[int, int]]) -> Samples:
         """What a DataLoader calls for a batch: the samples that can be read, and why others cannot."""
-        samples = Samples([], [], epoch=keys[0][0])
+        samples = Samples([], [], epoch=keys[0][0], slot=keys.slot if isinstance(keys, Request) else None)
         for epoch, index in keys:
             try:
                 samples.read.append(self[epoch, index])
@@ -249,18 +263,20 @@ class ClipDataset(Dataset[dict[str, Any]]):
         )
 
 
-def collate(samples: Samples) -> dict[str, Any]:
+def collate(samples: Samples, stack: Stack = default_collate) -> dict[str, Any]:
     """Samples -> `video` uint8 [N,T,H,W,C] (the K clips of a sample adjacent), `label`, `index`, `epoch` int64 [B],
     and `input` uint8 [N,T,h,w,C] where samples have one.
 
     Where some could not be read, `failures` tells why. Where none could: `index` int64 [0], `epoch` int64 [1].
+    `stack` makes one tensor of the clips; by default, in a worker, in fresh shared memory.
     """
     failures = {"failures": samples.failures} if samples.failures else {}
     if not samples.read or any(not failure.path for failure in samples.failures):
         return {"index": torch.empty(0, dtype=torch.int64), "epoch": torch.tensor([samples.epoch]), **failures}
-    batch = default_collate(samples.read)  # in a worker it stacks straight into shared memory
-    flat = {name: batch[name].flatten(0, 1) for name in ("video", "input") if name in batch}
-    return {**batch, **flat, **failures}
+    columns = {name: [sample[name] for sample in samples.read] for name in samples.read[0]}
+    clips = {name: stack(columns[name]).flatten(0, 1) for name in CLIPS if name in columns}
+    rest = {name: default_collate(values) for name, values in columns.items() if name not in CLIPS}
+    return {**clips, **rest, **failures}
 
 
 def _size_bytes(path: Path) -> int:

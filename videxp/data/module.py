@@ -329,6 +329,7 @@ class VideoDataModule(LightningDataModule):
             admit=partial(self._admit, split=split),
             batch_sampler=batches,
             collate_fn=collate,
+            slot_bytes=batches.share * self.dataset(split).largest_sample_bytes(),
             num_workers=workers,
             # Workers are forked once and stay. They inherit the manifest without a copy, and open readers themselves.
             multiprocessing_context=START_METHOD if workers else None,
