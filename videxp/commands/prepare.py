@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
         "--crf", type=float, help="quality of the copies in H.264: 18 is hard to tell from the source (21)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     check_options(options)
 
     from videxp.data.preparation import manifest_path, prepare
