@@ -135,7 +135,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
         epoch, index = key
         row = self.row(index)
         frames_KT = self.frames(row, rng=self._rng(Stream.CLIP, key))
-        with self._open(row, frames_KT) as reader:
+        with self.open(row, frames_KT) as reader:
             box = self._box(self.frame_size or reader.size, key)
             video = read_views(reader, frames_KT, self._views(reader.size, box, key, clips=len(frames_KT)))
         sample = {"video": video, "label": int(self.labels[row]), "index": index, "epoch": epoch}
@@ -220,7 +220,8 @@ class ClipDataset(Dataset[dict[str, Any]]):
         self._require_unchanged(path, int(self.columns["input_size_bytes"][row]), frames)
         return open_video(path, template=self.frame_template or None, fps=float(self.columns["fps"][row]))
 
-    def _open(self, row: int, frames: np.ndarray) -> VideoReader:
+    def open(self, row: int, frames: np.ndarray) -> VideoReader:
+        """The sample's video, or its copy. frames: those wanted, for the message of an error, which are those of reading."""
         if self.shards is not None:
             return self._open_copy(self.shards / self.columns["shard"][row], row, frames)
         path = self.path(row)
