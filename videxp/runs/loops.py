@@ -8,6 +8,7 @@ A checkpoint can be taken at three moments, each with the whole of its batch don
   (lightning 2.6); `begin_next_epoch` makes it a beginning instead.
 """
 
+from collections.abc import Callable
 from typing import cast
 
 from pytorch_lightning import Trainer
@@ -48,6 +49,22 @@ def _epochs(trainer: Trainer) -> tuple[_ProcessedTracker, _ProcessedTracker]:
     """Lightning's counts of epochs: (since the run began, the same in a way that some hooks reset)."""
     progress = trainer.fit_loop.epoch_progress
     return cast(_ProcessedTracker, progress.total), cast(_ProcessedTracker, progress.current)
+
+
+def around_each_fetch(trainer: Trainer, *, before: Callable[[], None], after: Callable[[], None]) -> None:
+    """Asked in `on_train_start`: call these around each wait for a training batch, where the profiler is told of it."""
+    loop = trainer.fit_loop.epoch_loop
+    told_before, told_after = type(loop)._on_before_fetch, type(loop)._on_after_fetch
+
+    def begin() -> None:
+        told_before(loop)
+        before()
+
+    def end() -> None:
+        after()
+        told_after(loop)
+
+    loop._on_before_fetch, loop._on_after_fetch = begin, end  # type: ignore[method-assign]
 
 
 def leave_signals_alone(trainer: Trainer) -> None:
