@@ -1,4 +1,4 @@
-"""The throughput meter, by a clock that tests turn by hand: what counts as waiting, as time, as clips, and what is said."""
+"""The throughput meter, by a clock turned by hand: what counts as waiting, as time, as clips, and what is said."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -179,7 +179,7 @@ def test_the_memory_of_this_process_is_some_hundred_mebibytes() -> None:
     before = peak_memory_gib(torch.device("cpu"))
     assert 0.05 < before < 64
     held = bytearray(2**26)
-    assert len(held) and peak_memory_gib(torch.device("cpu")) >= before
+    assert held and peak_memory_gib(torch.device("cpu")) >= before
 
 
 def test_one_line_says_what_set_the_pace_and_what_to_do() -> None:

@@ -54,15 +54,15 @@ def _epochs(trainer: Trainer) -> tuple[_ProcessedTracker, _ProcessedTracker]:
 def around_each_fetch(trainer: Trainer, *, before: Callable[[], None], after: Callable[[], None]) -> None:
     """Asked in `on_train_start`: call these around each wait for a training batch, where the profiler is told of it."""
     loop = trainer.fit_loop.epoch_loop
-    told_before, told_after = type(loop)._on_before_fetch, type(loop)._on_after_fetch
+    told_before, told_after = loop._on_before_fetch, loop._on_after_fetch  # others may have asked for the same
 
     def begin() -> None:
-        told_before(loop)
+        told_before()
         before()
 
     def end() -> None:
         after()
-        told_after(loop)
+        told_after()
 
     loop._on_before_fetch, loop._on_after_fetch = begin, end  # type: ignore[method-assign]
 

@@ -1,0 +1,296 @@
+"""What a recipe's time goes into, measured on the real data and the real training loop, in one process.
+
+Three parts, one after another: samples read in this process, as a worker reads them; the loader alone, with the
+recipe's workers, while nobody trains; some training steps. Files that were read lately lie in the system's cache.
+
+Legend: B samples of a batch.
+"""
+
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from pathlib import Path
+from statistics import median
+from types import FrameType
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from pytorch_lightning import Callback
+from pytorch_lightning.callbacks import Checkpoint as LightningCheckpoint
+from pytorch_lightning.callbacks import EarlyStopping
+from rich.console import Console
+
+import videxp.video
+from videxp.config import build
+from videxp.data import VideoDataModule
+from videxp.data.processes import available_cores
+from videxp.errors import BadRequest
+from videxp.experiment import Experiment, build_callbacks, build_experiment, build_loggers, build_trainer
+from videxp.runs import LeftOut, RunFolder, Samples
+from videxp.runs.phases import PHASES, Phase, StepPhases
+from videxp.runs.throughput import WORTH_SAYING
+
+WARMUP = 3
+PART_SECONDS = 20.0  # after which reading and loading are cut short
+PROFILED_SAMPLES = 8
+NOT_OF_A_STEP = (LightningCheckpoint, EarlyStopping, LeftOut, Samples)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Of some numbers."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, numbers: list[float]) -> "Spread":
+        return cls(median(numbers), min(numbers), max(numbers))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Milliseconds per clip, on one core."""
+
+    read: Spread
+    decoding: float
+    """Share of `read` that passes in videxp.video: opening and decoding."""
+    collate: Spread
+
+
+@dataclass(frozen=True)
+class Loading:
+    """The loader alone."""
+
+    clips_per_second: Spread
+    """Over fifths of the time."""
+    receive_ms: float
+    """CPU time of the main process per clip: what its workers' transport costs it (without workers: everything)."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """Milliseconds per step."""
+
+    phases: dict[Phase, Spread]
+    shares: dict[Phase, float]
+    """Of all the time."""
+    step: Spread
+    without_wait: float
+    """The median of what a step takes when its clips are there."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """All that was measured, and of what."""
+
+    recipe: str
+    network: str
+    device: str
+    batch_size: int
+    clip: str
+    workers: int
+    steps: int
+    reading: Reading
+    loading: Loading
+    training: Training
+
+    @property
+    def data_clips_per_second(self) -> float:
+        return self.loading.clips_per_second.median
+
+    @property
+    def network_clips_per_second(self) -> float:
+        return 1e3 * self.batch_size / self.training.without_wait
+
+    @property
+    def workers_enough(self) -> int:
+        """How many workers would keep the network busy, if each gives what one gives now."""
+        return max(1, math.ceil(self.network_clips_per_second * max(1, self.workers) / self.data_clips_per_second))
+
+    @property
+    def waits(self) -> bool:
+        return self.training.shares["wait"] >= WORTH_SAYING
+
+
+def verdict(result: Result, *, cores: int | None = None) -> str:
+    """What limits, and how many workers would be enough."""
+    cores = available_cores() if cores is None else cores
+    data, network = f"{result.data_clips_per_second:,.3g}", f"{result.network_clips_per_second:,.3g}"
+    by = {0: "this process itself reads", 1: "1 worker reads"}.get(result.workers, f"{result.workers} workers read")
+    share = f"{100 * result.training.shares['wait']:.0f} % of a step goes by waiting for clips"
+    enough = result.workers_enough
+    if not result.waits:
+        return f"the network limits: it takes {network} clips/s, {by} {data} when left alone; {share}"
+    advice = f"hardware.num_workers={enough} would be enough"
+    if enough <= result.workers:  # alone they are quick enough: they and the network want the same cores
+        advice = f"workers and network share {cores} cores: more cores, or cheaper clips"
+    elif enough > cores:
+        advice += f", but there are {cores} cores: cheaper clips, or more cores"
+    return f"the data limits: {by} {data} clips/s, the network would take {network}; {share}: {advice}"
+
+
+def benchmark(cfg: DictConfig, recipe: str, *, folder: Path, steps: int) -> Result:
+    """Prepare the data as training would, and measure. What training leaves lies in `folder`, a temporary one.
+
+    Of several devices one is measured, with its share of the batch. Raises BadRequest where nothing is trained.
+    """
+    on_one_device(cfg, folder)
+    datamodule: VideoDataModule = build(cfg.dataset)
+    datamodule.prepare()
+    datamodule.setup("fit")
+    run = RunFolder(folder)
+    phases = StepPhases(steps=steps, warmup=WARMUP)
+    train_for(cfg, batches=WARMUP + steps + 1, of=len(datamodule.dataset("train")) // datamodule.batch_size)
+    others = [one for one in build_callbacks(cfg, run, Console(quiet=True)) if not isinstance(one, NOT_OF_A_STEP)]
+    callbacks: list[Callback] = [phases, *others]
+    cfg.logger = {}  # metrics.csv alone: no run of a benchmark in W&B
+    experiment = build_experiment(cfg, datamodule, root=folder, loggers=build_loggers(cfg, run), callbacks=callbacks)
+    if not any(parameter.requires_grad for parameter in experiment.task.network.parameters()):
+        raise BadRequest(f"{recipe}: {type(experiment.task.network).__name__} has no weights to train")
+    datamodule.trainer = experiment.trainer  # for what the loader depends on: workers, pinned memory
+    reading = measure_reading(datamodule, batches=steps)
+    loading = measure_loading(datamodule, batches=steps)
+    training = measure_training(experiment, phases)
+    return Result(
+        recipe=recipe,
+        network=type(experiment.task.network).__name__,
+        device=device_name(experiment),
+        batch_size=datamodule.batch_size,
+        clip=datamodule.description,
+        workers=datamodule.workers,
+        steps=len(phases.seconds),
+        reading=reading,
+        loading=loading,
+        training=training,
+    )
+
+
+# ---- the recipe, for a benchmark -------------------------------------------------------------------------------------
+
+
+def on_one_device(cfg: DictConfig, folder: Path) -> None:
+    """Of hardware of several devices the first, with its share of batch and workers."""
+    trainer = build_trainer(cfg, root=folder, loggers=[], callbacks=[])
+    if trainer.world_size > 1:
+        datamodule = build(cfg.dataset)
+        datamodule.trainer = trainer
+        cfg.dataset.num_workers = datamodule.workers
+        cfg.dataset.batch_size = max(1, cfg.dataset.batch_size // trainer.world_size)
+    cfg.hardware.strategy, cfg.hardware.num_nodes = "single", 1
+
+
+def train_for(cfg: DictConfig, *, batches: int, of: int) -> None:
+    """As long a training as is needed, where the recipe's own is shorter (an epoch has `of` batches)."""
+    needed = -(-batches // max(1, of))
+    cfg.trainer.max_epochs = max(cfg.trainer.get("max_epochs") or 0, needed)
+    cfg.trainer.max_steps, cfg.trainer.limit_train_batches, cfg.trainer.limit_val_batches = -1, None, 0
+
+
+def device_name(experiment: Experiment) -> str:
+    device = experiment.trainer.strategy.root_device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    return f"{name}, {experiment.trainer.precision}"
+
+
+# ---- the three parts -------------------------------------------------------------------------------------------------
+
+
+def measure_reading(datamodule: VideoDataModule, *, batches: int) -> Reading:
+    """Samples of the first batches, each read by one thread, as in a worker."""
+    loader = datamodule.train_dataloader()
+    dataset: Any = loader.dataset
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        read, collate = [], []
+        keys: list[Any] = []
+        ends = time.perf_counter() + PART_SECONDS
+        for keys in islice(repeated(loader.batch_sampler), batches):
+            start = time.perf_counter()
+            samples = dataset.__getitems__(keys)
+            middle = time.perf_counter()
+            loader.collate_fn(samples)
+            read.append((middle - start) * 1e3 / len(keys))
+            collate.append((time.perf_counter() - middle) * 1e3 / len(keys))
+            if time.perf_counter() > ends:
+                break
+        decoding = share_within(Path(videxp.video.__path__[0]), lambda: dataset.__getitems__(keys[:PROFILED_SAMPLES]))
+    finally:
+        torch.set_num_threads(threads)
+    return Reading(Spread.of(read), decoding, Spread.of(collate))
+
+
+def measure_loading(datamodule: VideoDataModule, *, batches: int) -> Loading:
+    """Timed over ten times what workers hold ready, or what was prefetched would count as fast; from when the first
+    batches are there, or the start of the workers would count as slow."""
+    loader = datamodule.train_dataloader()
+    held = loader.num_workers * (loader.prefetch_factor or 0)
+    batches = max(batches, 10 * held)
+    iterator = repeated(loader)
+    for _ in range(max(1, loader.num_workers)):
+        next(iterator)
+    times, clips = [time.perf_counter()], [0]
+    own = time.thread_time()
+    for batch in islice(iterator, batches):
+        times.append(time.perf_counter())
+        clips.append(clips[-1] + len(batch["index"]))
+        if times[-1] - times[0] > PART_SECONDS and len(times) > 5:
+            break
+    own = time.thread_time() - own
+    last = len(times) - 1
+    bounds = [last * i // 5 for i in range(6)]
+    rates = [(clips[b] - clips[a]) / (times[b] - times[a]) for a, b in pairwise(bounds) if b > a]
+    whole = clips[-1] / (times[-1] - times[0])
+    return Loading(Spread(whole, min(rates), max(rates)), own * 1e3 / clips[-1])
+
+
+def repeated(batches: Any) -> Iterator[Any]:
+    """Epoch after epoch."""
+    while True:
+        yield from batches
+
+
+def share_within(package: Path, call: Callable[[], Any]) -> float:
+    """The share of a call's time that passes in functions of files beneath `package`, and in what these call."""
+    beneath = f"{package}{os.sep}"
+    depth, inside, entered = 0, 0.0, 0.0
+
+    def watch(frame: FrameType, event: str, _: Any) -> None:
+        nonlocal depth, inside, entered
+        if event not in ("call", "return") or not frame.f_code.co_filename.startswith(beneath):
+            return
+        if event == "call":
+            entered = time.perf_counter() if depth == 0 else entered
+            depth += 1
+        else:
+            depth -= 1
+            inside += time.perf_counter() - entered if depth == 0 else 0.0
+
+    start = time.perf_counter()
+    sys.setprofile(watch)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return inside / (time.perf_counter() - start)
+
+
+def measure_training(experiment: Experiment, phases: StepPhases) -> Training:
+    """Lightning's loop with all that happens in each step: metrics.csv, averages of weights, checks."""
+    experiment.trainer.fit(experiment.task, datamodule=experiment.datamodule)
+    return summed_up(phases.seconds)
+
+
+def summed_up(seconds: list[dict[Phase, float]]) -> Training:
+    steps = [1e3 * sum(step.values()) for step in seconds]
+    phases = {phase: Spread.of([1e3 * step[phase] for step in seconds]) for phase in PHASES}
+    shares = {phase: 1e3 * sum(step[phase] for step in seconds) / sum(steps) for phase in PHASES}
+    without = median(whole - 1e3 * step["wait"] for whole, step in zip(steps, seconds))
+    return Training(phases, shares, Spread.of(steps), without)
