@@ -58,6 +58,9 @@ class Spread:
 class Reading:
     """Milliseconds per clip, on one core."""
 
+    clips: int
+    """Of a batch."""
+
     read: Spread
     decoding: float
     """Share of `read` that passes in videxp.video: opening and decoding."""
@@ -93,7 +96,6 @@ class Result:
     recipe: str
     network: str
     device: str
-    batch_size: int
     clip: str
     workers: int
     steps: int
@@ -102,12 +104,16 @@ class Result:
     training: Training
 
     @property
+    def batch_clips(self) -> int:
+        return self.reading.clips
+
+    @property
     def data_clips_per_second(self) -> float:
         return self.loading.clips_per_second.median
 
     @property
     def network_clips_per_second(self) -> float:
-        return 1e3 * self.batch_size / self.training.without_wait
+        return 1e3 * self.batch_clips / self.training.without_wait
 
     @property
     def workers_enough(self) -> int:
@@ -162,7 +168,6 @@ def benchmark(cfg: DictConfig, recipe: str, *, folder: Path, steps: int) -> Resu
         recipe=recipe,
         network=type(experiment.task.network).__name__,
         device=device_name(experiment),
-        batch_size=datamodule.batch_size,
         clip=datamodule.description,
         workers=datamodule.workers,
         steps=len(phases.seconds),
@@ -211,20 +216,23 @@ def measure_reading(datamodule: VideoDataModule, *, batches: int) -> Reading:
     try:
         read, collate = [], []
         keys: list[Any] = []
+        clips = 1
         ends = time.perf_counter() + PART_SECONDS
         for keys in islice(repeated(loader.batch_sampler), batches):
             start = time.perf_counter()
             samples = dataset.__getitems__(keys)
             middle = time.perf_counter()
-            loader.collate_fn(samples)
-            read.append((middle - start) * 1e3 / len(keys))
-            collate.append((time.perf_counter() - middle) * 1e3 / len(keys))
-            if time.perf_counter() > ends:
+            batch = loader.collate_fn(samples)
+            end = time.perf_counter()
+            clips = number_of_clips(batch)
+            read.append((middle - start) * 1e3 / clips)
+            collate.append((end - middle) * 1e3 / clips)
+            if end > ends:
                 break
         decoding = share_within(Path(videxp.video.__path__[0]), lambda: dataset.__getitems__(keys[:PROFILED_SAMPLES]))
     finally:
         torch.set_num_threads(threads)
-    return Reading(Spread.of(read), decoding, Spread.of(collate))
+    return Reading(clips, Spread.of(read), decoding, Spread.of(collate))
 
 
 def measure_loading(datamodule: VideoDataModule, *, batches: int) -> Loading:
@@ -240,7 +248,7 @@ def measure_loading(datamodule: VideoDataModule, *, batches: int) -> Loading:
     own = time.thread_time()
     for batch in islice(iterator, batches):
         times.append(time.perf_counter())
-        clips.append(clips[-1] + len(batch["index"]))
+        clips.append(clips[-1] + number_of_clips(batch))
         if times[-1] - times[0] > PART_SECONDS and len(times) > 5:
             break
     own = time.thread_time() - own
@@ -249,6 +257,11 @@ def measure_loading(datamodule: VideoDataModule, *, batches: int) -> Loading:
     rates = [(clips[b] - clips[a]) / (times[b] - times[a]) for a, b in pairwise(bounds) if b > a]
     whole = clips[-1] / (times[-1] - times[0])
     return Loading(Spread(whole, min(rates), max(rates)), own * 1e3 / clips[-1])
+
+
+def number_of_clips(batch: dict[str, Any]) -> int:
+    """1 of a batch that has lost all its samples, so that it can be divided by."""
+    return len(batch["video"]) if "video" in batch else 1
 
 
 def repeated(batches: Any) -> Iterator[Any]:

@@ -37,7 +37,7 @@ def test_phases_add_up_to_the_step_and_nothing_is_left_behind(
     assert done.returncode == 0, done.stderr
     assert {path for path in listing(workplace) - before if not path.startswith(("cache", ".cache"))} == set()
     found = json.loads(done.stdout)
-    assert (found["steps"], found["workers"], found["batch_size"]) == (3, 1, 8)
+    assert (found["steps"], found["workers"], found["reading"]["clips"]) == (3, 1, 8)
     training = found["training"]
     assert sum(training["shares"].values()) == pytest.approx(1)
     assert all(training["phases"][phase]["low"] > 0 for phase in PHASES)
@@ -186,7 +186,7 @@ def result(*, wait: float, data: float, step: float = 100.0, workers: int = 1) -
         dict.fromkeys(PHASES, some), {**dict.fromkeys(PHASES, 0.0), "wait": wait / step}, some, step - wait
     )
     loading = Loading(Spread(data, data, data), 0.1)
-    return Result("r", "n", "CPU", 10, "", workers, 20, Reading(some, 0.5, some), loading, training)
+    return Result("r", "n", "CPU", "", workers, 20, Reading(10, some, 0.5, some), loading, training)
 
 
 def test_the_verdict_follows_from_the_share_of_waiting() -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from tests.runs.small_tasks import Mean, trainer
 from videxp.runs import StepMetrics, Throughput
 from videxp.runs.differences import first_difference
-from videxp.runs.throughput import DeviceWait, HostWait, Total, frames_per_clip, peak_memory_gib, summary
+from videxp.runs.throughput import DeviceWait, HostWait, Total, peak_memory_gib, summary
 
 
 @dataclass
@@ -169,10 +169,15 @@ def test_events_that_the_gpu_has_not_come_to_are_read_later(clock: Clock) -> Non
     assert device.read() == 0
 
 
-def test_frames_are_those_that_the_network_gets() -> None:
-    video = torch.zeros(6, 4, 3, 2, 2)  # three clips of each of two samples
-    assert frames_per_clip({"video": video, "index": torch.arange(2)}) == 12
-    assert frames_per_clip({"index": torch.arange(0)}) == 0
+def test_clips_and_frames_are_those_that_the_network_gets(clock: Clock, tmp_path: Path) -> None:
+    """Three clips of each of a batch's two samples; of the last batches nothing could be read."""
+    meter, task = Throughput(), Timed(clock)
+    one = trainer(tmp_path)
+    for batch in ({"video": torch.zeros(6, 4, 3, 2, 2), "index": torch.arange(2)}, {"index": torch.arange(0)}):
+        task.clips_seen += 2
+        clock.work(1)
+        row = meter.read(one, task, batch)
+        assert (row["throughput/clips_per_second"], row["throughput/frames_per_second"]) == (6, 24)
 
 
 def test_the_memory_of_this_process_is_some_hundred_mebibytes() -> None:

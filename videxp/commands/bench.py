@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
     if options.json:
         print(json.dumps(facts(result) | {"verdict": verdict(result)}))
         return 0
-    print(f"{result.recipe}: {result.network}, batches of {result.batch_size} clips ({result.clip})")
+    print(f"{result.recipe}: {result.network}, batches of {result.batch_clips} clips ({result.clip})")
     print(f"{result.device}; {counted(result.workers, 'worker')}; {counted(result.steps, 'step')}")
     for line in table(result):
         print(line)
@@ -68,7 +68,7 @@ def counted(number: int, what: str) -> str:
 
 def table(result: "Result") -> list[str]:
     """What the terminal shows."""
-    clips, training, reading = result.batch_size, result.training, result.reading
+    clips, training, reading = result.batch_clips, result.training, result.reading
     head = f"{'ms: median (range)':<28}{'per step':>25}{'per clip':>12}{'share':>9}"
     lines = ["", head]
     for phase, spread in training.phases.items():

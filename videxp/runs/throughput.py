@@ -81,7 +81,7 @@ class Total:
     """Of one attempt's training, as far as it was logged."""
 
     batches: int = 0
-    clips: int = 0
+    clips: float = 0.0
     frames: float = 0.0
     seconds: float = 0.0
     waited_seconds: float = 0.0
@@ -98,17 +98,18 @@ class Throughput(Callback):
     def __init__(self) -> None:
         self.wait: Wait = HostWait()
         self.total = Total()
-        self._begin(clips=0)
+        self.clips_per_sample, self.frames_per_clip = 1.0, 0
+        self._begin(samples=0)
 
-    def _begin(self, *, clips: int) -> None:
+    def _begin(self, *, samples: int) -> None:
         self.since = time.perf_counter()
-        self.clips, self.batches = clips, 0
+        self.samples, self.batches = samples, 0
         self.has_begun = False
 
     def on_train_start(self, trainer: Trainer, pl_module: VideoTask) -> None:
         self.wait = DeviceWait() if trainer.strategy.root_device.type == "cuda" else HostWait()
         self.total = Total()
-        self._begin(clips=pl_module.clips_seen)
+        self._begin(samples=pl_module.clips_seen)
         around_each_fetch(trainer, before=self.wait.begin, after=self._fetched)
 
     def _fetched(self) -> None:
@@ -130,15 +131,21 @@ class Throughput(Callback):
     def read(self, trainer: Trainer, task: VideoTask, batch: dict[str, Tensor]) -> dict[str, float]:
         """The row's figures since the last row; called on all ranks, after something that waited for the device."""
         now = time.perf_counter()
-        seconds, clips = now - self.since, task.clips_seen - self.clips
+        seconds, samples = now - self.since, task.clips_seen - self.samples
+        if "video" in batch:  # [N,T,C,H,W]; not where it has lost all its samples
+            self.clips_per_sample, self.frames_per_clip = (
+                len(batch["video"]) / len(batch["index"]),
+                batch["video"].shape[1],
+            )
         device = trainer.strategy.root_device
         share, memory = self.wait.read() / seconds, peak_memory_gib(device)
         if trainer.world_size > 1:
             most = torch.tensor([share, memory], dtype=torch.float64, device=device)
             share, memory = trainer.strategy.reduce(most, reduce_op="max").tolist()
-        frames = clips * frames_per_clip(batch)
+        clips = samples * self.clips_per_sample
+        frames = clips * self.frames_per_clip
         self._add(clips=clips, frames=frames, seconds=seconds, share=share)
-        self.since, self.clips, self.batches = now, task.clips_seen, 0
+        self.since, self.samples, self.batches = now, task.clips_seen, 0
         values = {
             "clips_per_second": round(clips / seconds, 2),
             "frames_per_second": round(frames / seconds, 1),
@@ -147,17 +154,12 @@ class Throughput(Callback):
         }
         return {f"{THROUGHPUT}{name}": value for name, value in values.items()}
 
-    def _add(self, *, clips: int, frames: float, seconds: float, share: float) -> None:
+    def _add(self, *, clips: float, frames: float, seconds: float, share: float) -> None:
         self.total.batches += self.batches
         self.total.clips += clips
         self.total.frames += frames
         self.total.seconds += seconds
         self.total.waited_seconds += share * seconds
-
-
-def frames_per_clip(batch: dict[str, Tensor]) -> float:
-    """Of a batch as a network gets it: `video` [N,T,C,H,W]; 0 where it has lost all its samples."""
-    return batch["video"].shape[0] * batch["video"].shape[1] / len(batch["index"]) if "video" in batch else 0.0
 
 
 def peak_memory_gib(device: torch.device) -> float:
