@@ -27,7 +27,8 @@ from rich.console import Console
 
 import videxp.video
 from videxp.config import build
-from videxp.data import VideoDataModule
+from videxp.data import EpochBatches, VideoDataModule
+from videxp.data.dataset import collate as collate_samples
 from videxp.data.processes import available_cores
 from videxp.errors import BadRequest
 from videxp.experiment import Experiment, build_callbacks, build_experiment, build_loggers, build_trainer
@@ -72,7 +73,7 @@ class Loading:
     """The loader alone."""
 
     clips_per_second: Spread
-    """Over fifths of the time."""
+    """Of the whole time; the range is over its fifths."""
     receive_ms: float
     """CPU time of the main process per clip: what its workers' transport costs it (without workers: everything)."""
 
@@ -194,7 +195,7 @@ def on_one_device(cfg: DictConfig, folder: Path) -> None:
 def train_for(cfg: DictConfig, *, batches: int, of: int) -> None:
     """As long a training as is needed, where the recipe's own is shorter (an epoch has `of` batches)."""
     needed = -(-batches // max(1, of))
-    cfg.trainer.max_epochs = max(cfg.trainer.get("max_epochs") or 0, needed)
+    cfg.trainer.max_epochs = max(cfg.trainer.max_epochs or 0, needed)
     cfg.trainer.max_steps, cfg.trainer.limit_train_batches, cfg.trainer.limit_val_batches = -1, None, 0
 
 
@@ -209,8 +210,8 @@ def device_name(experiment: Experiment) -> str:
 
 def measure_reading(datamodule: VideoDataModule, *, batches: int) -> Reading:
     """Samples of the first batches, each read by one thread, as in a worker."""
-    loader = datamodule.train_dataloader()
-    dataset: Any = loader.dataset
+    dataset = datamodule.dataset("train")
+    epochs = EpochBatches(len(dataset), batch_size=datamodule.batch_size, seed=datamodule.seed)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -218,11 +219,11 @@ def measure_reading(datamodule: VideoDataModule, *, batches: int) -> Reading:
         keys: list[Any] = []
         clips = 1
         ends = time.perf_counter() + PART_SECONDS
-        for keys in islice(repeated(loader.batch_sampler), batches):
+        for keys in islice(repeated(epochs), batches):
             start = time.perf_counter()
             samples = dataset.__getitems__(keys)
             middle = time.perf_counter()
-            batch = loader.collate_fn(samples)
+            batch = collate_samples(samples)
             end = time.perf_counter()
             clips = number_of_clips(batch)
             read.append((middle - start) * 1e3 / clips)
