@@ -129,18 +129,20 @@ class Result:
 def verdict(result: Result, *, cores: int | None = None) -> str:
     """What limits, and how many workers would be enough."""
     cores = available_cores() if cores is None else cores
-    data, network = f"{result.data_clips_per_second:,.3g}", f"{result.network_clips_per_second:,.3g}"
-    by = {0: "this process itself reads", 1: "1 worker reads"}.get(result.workers, f"{result.workers} workers read")
+    reads = {0: "this process reads", 1: "1 worker reads"}.get(result.workers, f"{result.workers} workers read")
+    reads = f"{reads} {result.data_clips_per_second:,.3g} clips/s when left alone"
+    takes = f"the network takes {result.network_clips_per_second:,.3g}"
     share = f"{100 * result.training.shares['wait']:.0f} % of a step goes by waiting for clips"
     enough = result.workers_enough
-    if not result.waits:
-        return f"the network limits: it takes {network} clips/s, {by} {data} when left alone; {share}"
     advice = f"hardware.num_workers={enough} would be enough"
-    if enough <= result.workers:  # alone they are quick enough: they and the network want the same cores
-        advice = f"workers and network share {cores} cores: more cores, or cheaper clips"
-    elif enough > cores:
-        advice += f", but there are {cores} cores: cheaper clips, or more cores"
-    return f"the data limits: {by} {data} clips/s, the network would take {network}; {share}: {advice}"
+    advice += f", but there are {cores} cores" if enough > cores else ""
+    if not result.waits:
+        return f"the network limits: {reads}, {takes}; {share}"
+    if result.workers == 0:
+        return f"clips are read between the steps: {share}; {reads}, {takes}: {advice}"
+    if enough <= result.workers:  # both are quick enough alone
+        return f"the {cores} cores limit, which workers and network share: {reads}, {takes}; {share}"
+    return f"the data limits: {reads}, {takes}; {share}: {advice}"
 
 
 def benchmark(cfg: DictConfig, recipe: str, *, folder: Path, steps: int) -> Result:

@@ -191,13 +191,13 @@ def result(*, wait: float, data: float, step: float = 100.0, workers: int = 1) -
 
 def test_the_verdict_follows_from_the_share_of_waiting() -> None:
     assert verdict(result(wait=5, data=300), cores=8) == (
-        "the network limits: it takes 105 clips/s, 1 worker reads 300 when left alone; "
+        "the network limits: 1 worker reads 300 clips/s when left alone, the network takes 105; "
         "5 % of a step goes by waiting for clips"
     )
     assert verdict(result(wait=50, data=100, workers=2), cores=8) == (
-        "the data limits: 2 workers read 100 clips/s, the network would take 200; 50 % of a step goes by waiting for "
-        "clips: hardware.num_workers=4 would be enough"
+        "the data limits: 2 workers read 100 clips/s when left alone, the network takes 200; "
+        "50 % of a step goes by waiting for clips: hardware.num_workers=4 would be enough"
     )
-    assert "would be enough, but there are 2 cores" in verdict(result(wait=50, data=100, workers=2), cores=2)
-    assert "this process itself reads 100" in verdict(result(wait=50, data=100, workers=0), cores=8)
-    assert "share 2 cores" in verdict(result(wait=20, data=500), cores=2)
+    assert verdict(result(wait=50, data=100, workers=2), cores=2).endswith("would be enough, but there are 2 cores")
+    assert "read between the steps: 50 %" in verdict(result(wait=50, data=100, workers=0), cores=8)
+    assert verdict(result(wait=20, data=500), cores=2).startswith("the 2 cores limit, which workers and network share")

@@ -73,14 +73,14 @@ def table(result: "Result") -> list[str]:
     lines = ["", head]
     for phase, spread in training.phases.items():
         share = f"{100 * training.shares[phase]:.1f} %"
-        lines.append(f"{PHASE_NAMES[phase]:<28}{text(spread):>25}{spread.median / clips:>12.3g}{share:>9}")
-    lines.append(f"{'a step':<28}{text(training.step):>25}{training.step.median / clips:>12.3g}{'100 %':>9}")
+        lines.append(f"{PHASE_NAMES[phase]:<28}{text(spread):>25}{number(spread.median / clips):>12}{share:>9}")
+    lines.append(f"{'a step':<28}{text(training.step):>25}{number(training.step.median / clips):>12}{'100 %':>9}")
     read = reading.read.median
     lines += [
         "",
         f"{'in a worker, of one core':<28}{'':>25}{'per clip':>12}{'share':>9}",
         *(
-            f"{name:<53}{value:>12.3g}{f'{100 * value / (read + reading.collate.median):.1f} %':>9}"
+            f"{name:<53}{number(value):>12}{f'{100 * value / (read + reading.collate.median):.1f} %':>9}"
             for name, value in {
                 "open, decode": read * reading.decoding,
                 "crop, resize, rest of a sample": read * (1 - reading.decoding),
@@ -89,14 +89,19 @@ def table(result: "Result") -> list[str]:
         ),
         "",
         f"{'the loader alone':<28}{text(result.loading.clips_per_second) + ' clips/s':>25}",
-        f"{'CPU time of this process for it':<53}{result.loading.receive_ms:>12.3g}",
+        f"{'CPU time of this process for it':<53}{number(result.loading.receive_ms):>12}",
     ]
     return lines
 
 
 def text(spread: "Spread") -> str:
     """`12.3 (11.8-14.1)`."""
-    return f"{spread.median:,.3g} ({spread.low:,.3g}-{spread.high:,.3g})"
+    return f"{number(spread.median)} ({number(spread.low)}-{number(spread.high)})"
+
+
+def number(value: float) -> str:
+    """Three places: `0.0123`, `12.3`, `1,234`."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def facts(result: "Result") -> dict[str, Any]:
