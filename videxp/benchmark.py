@@ -34,7 +34,7 @@ from videxp.errors import BadRequest
 from videxp.experiment import Experiment, build_callbacks, build_experiment, build_loggers, build_trainer
 from videxp.runs import LeftOut, RunFolder, Samples
 from videxp.runs.phases import PHASES, Phase, StepPhases
-from videxp.runs.throughput import WORTH_SAYING
+from videxp.runs.throughput import CHEAPER_CLIPS, WORTH_SAYING
 
 WARMUP = 3
 PART_SECONDS = 20.0  # after which reading and loading are cut short
@@ -98,6 +98,7 @@ class Result:
     network: str
     device: str
     clip: str
+    is_cached: bool
     workers: int
     steps: int
     reading: Reading
@@ -135,7 +136,8 @@ def verdict(result: Result, *, cores: int | None = None) -> str:
     share = f"{100 * result.training.shares['wait']:.0f} % of a step goes by waiting for clips"
     enough = result.workers_enough
     advice = f"hardware.num_workers={enough} would be enough"
-    advice += f", but there are {cores} cores" if enough > cores else ""
+    if enough > cores:
+        advice += f", but there are {cores} cores" + ("" if result.is_cached else f": {CHEAPER_CLIPS}")
     if not result.waits:
         return f"the network limits: {reads}, {takes}; {share}"
     if result.workers == 0:
@@ -172,6 +174,7 @@ def benchmark(cfg: DictConfig, recipe: str, *, folder: Path, steps: int) -> Resu
         network=type(experiment.task.network).__name__,
         device=device_name(experiment),
         clip=datamodule.description,
+        is_cached=datamodule.cache is not None,
         workers=datamodule.workers,
         steps=len(phases.seconds),
         reading=reading,

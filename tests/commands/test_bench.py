@@ -179,7 +179,7 @@ def result(*, wait: float, data: float, step: float = 100.0, workers: int = 1) -
         dict.fromkeys(PHASES, some), {**dict.fromkeys(PHASES, 0.0), "wait": wait / step}, some, step - wait
     )
     loading = Loading(Spread(data, data, data), 0.1)
-    return Result("r", "n", "CPU", "", workers, 20, Reading(10, some, 0.5, some), loading, training)
+    return Result("r", "n", "CPU", "", False, workers, 20, Reading(10, some, 0.5, some), loading, training)
 
 
 def test_the_verdict_follows_from_the_share_of_waiting() -> None:
@@ -191,6 +191,8 @@ def test_the_verdict_follows_from_the_share_of_waiting() -> None:
         "the data limits: 2 workers read 100 clips/s when left alone, the network takes 200; "
         "50 % of a step goes by waiting for clips: hardware.num_workers=4 would be enough"
     )
-    assert verdict(result(wait=50, data=100, workers=2), cores=2).endswith("would be enough, but there are 2 cores")
+    assert verdict(result(wait=50, data=100, workers=2), cores=2).endswith(
+        "but there are 2 cores: videxp prepare --cache"
+    )
     assert "read between the steps: 50 %" in verdict(result(wait=50, data=100, workers=0), cores=8)
     assert verdict(result(wait=20, data=500), cores=2).startswith("the 2 cores limit, which workers and network share")

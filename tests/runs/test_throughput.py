@@ -194,9 +194,12 @@ def test_one_line_says_what_set_the_pace_and_what_to_do() -> None:
         "80 clips/s, 640 frames/s; the network sets the pace: 3 % of the time went by waiting for clips"
     )
     assert summary(slow, workers=2, cores=16).endswith(
-        "38 % of the time went by waiting for clips: raise hardware.num_workers (now 2, on 16 cores)"
+        "38 % of the time went by waiting for clips: raise hardware.num_workers (now 2, on 16 cores), or "
+        "videxp prepare --cache"
     )
-    assert "num_workers=2 keeps all 4 cores busy" in summary(slow, workers=2, ranks=2, cores=4)
+    assert summary(slow, workers=2, cores=16, is_cached=True).endswith("(now 2, on 16 cores)")
+    assert summary(slow, workers=2, ranks=2, cores=4).endswith("waiting for clips: videxp prepare --cache")
+    assert summary(slow, workers=2, ranks=2, cores=4, is_cached=True).endswith("videxp bench shows what reading costs")
     assert summary(Total(batches=9, clips=9, seconds=1), workers=2) == ""
 
 

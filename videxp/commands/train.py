@@ -163,7 +163,9 @@ def pace(experiment: "Experiment") -> list[tuple[str, str]]:
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, Throughput):
             ranks = trainer.world_size // trainer.num_nodes
-            if text := summary(callback.total, workers=experiment.datamodule.workers, ranks=ranks):
+            data = experiment.datamodule
+            is_cached = data.cache is not None
+            if text := summary(callback.total, workers=data.workers, ranks=ranks, is_cached=is_cached):
                 return [("pace", text)]
     return []
 

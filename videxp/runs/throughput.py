@@ -23,6 +23,7 @@ from videxp.tasks import VideoTask
 
 WORTH_SAYING = 0.1  # share of the time; below it, more clips would hardly make training faster
 ENOUGH_BATCHES = 10
+CHEAPER_CLIPS = "videxp prepare --cache"
 GIB = 2**30
 
 
@@ -182,7 +183,7 @@ def peak_memory_gib(device: torch.device) -> float:
 # ---- in words --------------------------------------------------------------------------------------------------------
 
 
-def summary(total: Total, *, workers: int, ranks: int = 1, cores: int | None = None) -> str:
+def summary(total: Total, *, workers: int, ranks: int = 1, is_cached: bool = False, cores: int | None = None) -> str:
     """One line on how fast it was, what set the pace, and what to do; "" where too little was seen.
 
     workers: of each of the `ranks` processes of this machine; cores: of the machine.
@@ -193,12 +194,8 @@ def summary(total: Total, *, workers: int, ranks: int = 1, cores: int | None = N
     percent = f"{100 * total.waited:.0f} %"
     if total.waited < WORTH_SAYING:
         return f"{speed}; the network sets the pace: {percent} of the time went by waiting for clips"
-    return f"{speed}; {percent} of the time went by waiting for clips: {remedy(workers, ranks, cores)}"
-
-
-def remedy(workers: int, ranks: int, cores: int | None) -> str:
-    """What would bring clips faster."""
     cores = available_cores() if cores is None else cores
-    if workers * ranks < cores:
-        return f"raise hardware.num_workers (now {workers}, on {cores} cores)"
-    return f"hardware.num_workers={workers} keeps all {cores} cores busy; videxp bench shows what reading costs"
+    remedies = [f"raise hardware.num_workers (now {workers}, on {cores} cores)"] if workers * ranks < cores else []
+    remedies += [] if is_cached else [CHEAPER_CLIPS]
+    advice = f": {', or '.join(remedies)}" if remedies else "; videxp bench shows what reading costs"
+    return f"{speed}; {percent} of the time went by waiting for clips{advice}"
