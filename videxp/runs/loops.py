@@ -51,6 +51,16 @@ def _epochs(trainer: Trainer) -> tuple[_ProcessedTracker, _ProcessedTracker]:
     return cast(_ProcessedTracker, progress.total), cast(_ProcessedTracker, progress.current)
 
 
+def leave_signals_alone(trainer: Trainer) -> None:
+    """Signals are `videxp.runs.signals`' to answer.
+
+    Lightning's handler ends a run with exit status 0 and no checkpoint; under DDP it calls a collective within the
+    handler, and each step waits for a broadcast that asks whether it did.
+    """
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
+
+
 def around_each_fetch(trainer: Trainer, *, before: Callable[[], None], after: Callable[[], None]) -> None:
     """Asked in `on_train_start`: call these around each wait for a training batch, where the profiler is told of it."""
     loop = trainer.fit_loop.epoch_loop
@@ -65,13 +75,3 @@ def around_each_fetch(trainer: Trainer, *, before: Callable[[], None], after: Ca
         told_after()
 
     loop._on_before_fetch, loop._on_after_fetch = begin, end  # type: ignore[method-assign]
-
-
-def leave_signals_alone(trainer: Trainer) -> None:
-    """Signals are `videxp.runs.signals`' to answer.
-
-    Lightning's handler ends a run with exit status 0 and no checkpoint; under DDP it calls a collective within the
-    handler, and each step waits for a broadcast that asks whether it did.
-    """
-    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
-    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
