@@ -13,7 +13,8 @@ from videxp.tasks import VideoTask
 class StepMetrics(Callback):
     """Logs the mean over the last steps of what `training_step` returns under "log", learning rates and `throughput`.
 
-    No step waits for the device; under DDP the mean is taken over ranks, in one reduction.
+    No step waits for the device; under DDP the mean is taken over ranks, in one reduction (and what
+    `throughput` has of the slowest rank in another).
     """
 
     def __init__(self, throughput: Throughput | None = None) -> None:

@@ -100,16 +100,17 @@ class Throughput(Callback):
         self.wait: Wait = HostWait()
         self.total = Total()
         self.clips_per_sample, self.frames_per_clip = 1.0, 0
+        self.has_begun = False
         self._begin(samples=0)
 
     def _begin(self, *, samples: int) -> None:
         self.since = time.perf_counter()
         self.samples, self.batches = samples, 0
-        self.has_begun = False
+        self.wait.read()
 
     def on_train_start(self, trainer: Trainer, pl_module: VideoTask) -> None:
         self.wait = DeviceWait() if trainer.strategy.root_device.type == "cuda" else HostWait()
-        self.total = Total()
+        self.total, self.has_begun = Total(), False
         self._begin(samples=pl_module.clips_seen)
         around_each_fetch(trainer, before=self.wait.begin, after=self._fetched)
 
@@ -121,7 +122,7 @@ class Throughput(Callback):
         self.batches += 1
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: VideoTask) -> None:
-        self.since = time.perf_counter()  # an epoch's last batch was logged, and validation is no training
+        self._begin(samples=pl_module.clips_seen)  # what passes between epochs is no training
 
     def on_validation_start(self, trainer: Trainer, pl_module: VideoTask) -> None:
         self.paused = time.perf_counter()
@@ -134,12 +135,10 @@ class Throughput(Callback):
         now = time.perf_counter()
         seconds, samples = now - self.since, task.clips_seen - self.samples
         if "video" in batch:  # [N,T,C,H,W]; not where it has lost all its samples
-            self.clips_per_sample, self.frames_per_clip = (
-                len(batch["video"]) / len(batch["index"]),
-                batch["video"].shape[1],
-            )
+            self.clips_per_sample = len(batch["video"]) / len(batch["index"])
+            self.frames_per_clip = batch["video"].shape[1]
         device = trainer.strategy.root_device
-        share, memory = self.wait.read() / seconds, peak_memory_gib(device)
+        share, memory = min(1.0, self.wait.read() / seconds), peak_memory_gib(device)
         if trainer.world_size > 1:
             most = torch.tensor([share, memory], dtype=torch.float64, device=device)
             share, memory = trainer.strategy.reduce(most, reduce_op="max").tolist()
