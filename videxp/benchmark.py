@@ -206,7 +206,9 @@ def train_for(cfg: DictConfig, *, batches: int, of: int) -> None:
 
 def device_name(experiment: Experiment) -> str:
     device = experiment.trainer.strategy.root_device
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    on_cpu = f"CPU, {threads} thread{'' if threads == 1 else 's'}"
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else on_cpu
     return f"{name}, {experiment.trainer.precision}"
 
 
