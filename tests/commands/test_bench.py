@@ -14,8 +14,9 @@ from torch import Tensor
 from tests.conftest import Run, videxp
 from tests.runs.small_tasks import Mean, trainer
 from tests.shrink import tiny
-from videxp.benchmark import Loading, Reading, Result, Spread, Training, share_within, summed_up, verdict
+from videxp.benchmark import Result, Training, summed_up, verdict
 from videxp.cli import main
+from videxp.data.speed import Loading, Reading, Spread, share_within
 from videxp.runs import StepMetrics, Throughput
 from videxp.runs.phases import PHASES, StepPhases
 

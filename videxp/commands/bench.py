@@ -13,7 +13,8 @@ from videxp import config
 from videxp.errors import BadRequest
 
 if TYPE_CHECKING:
-    from videxp.benchmark import Result, Spread
+    from videxp.benchmark import Result
+    from videxp.data.speed import Spread
 
 SUMMARY = "RECIPE [overrides]        where the time of a training step goes, and what limits"
 PHASE_NAMES = {
