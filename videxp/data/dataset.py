@@ -221,7 +221,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
         return open_video(path, template=self.frame_template or None, fps=float(self.columns["fps"][row]))
 
     def open(self, row: int, frames: np.ndarray) -> VideoReader:
-        """The sample's video, or its copy. frames: those wanted, for the message of an error, which are those of reading."""
+        """The sample's video, or its copy. frames: those wanted, for an error's message. Raises as reading does."""
         if self.shards is not None:
             return self._open_copy(self.shards / self.columns["shard"][row], row, frames)
         path = self.path(row)

@@ -42,6 +42,11 @@ class Making:
     stride: int
     crf: float
 
+    def __str__(self) -> str:
+        """`medium, short side 128, crf 21, stride 4`"""
+        quality = "" if self.format == "raw" else f", crf {self.crf:g}, stride {self.stride}"
+        return self.format + (f", short side {self.short_side}" if self.short_side else "") + quality
+
     def size(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) of a copy: even where colours are halved."""
         scale = 1.0 if self.short_side is None else min(1.0, self.short_side / min(height, width))
