@@ -216,3 +216,18 @@ def test_a_bad_request_is_a_line(words: list[str], message: str, capsys: pytest.
     error = capsys.readouterr().err
     assert message in error
     assert len(error.strip().splitlines()) == 1
+
+
+def test_each_process_reads_its_own_part_of_the_shards(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    make_cache(data(root).manifest, tmp_path / "cache", making=RAW)
+    made = data(root, cache=str(tmp_path / "cache"), shuffle="shards", batch_size=2)
+    files = []
+    for rank in range(2):
+        monkeypatch.setattr(type(made), "_ranks", lambda self, rank=rank: (rank, 2))
+        batches = list(made.train_dataloader())
+        assert len(batches) == 2
+        files.append({made.dataset("train").file(int(index)) for batch in batches for index in batch["index"]})
+    assert len(files[0]) == len(files[1]) == 2
+    assert files[0].isdisjoint(files[1])
+    with pytest.raises(BadRequest, match=r"dataset\.shuffle=shards without shards: set dataset\.cache"):
+        data(root, shuffle="shards")

@@ -116,6 +116,12 @@ class ClipDataset(Dataset[dict[str, Any]]):
         """Which of the split's samples `index` is: the same one again after len(labels)."""
         return index % len(self.labels)
 
+    def shard_of(self) -> np.ndarray:
+        """The shard of each sample, numbered as their names are sorted, int64 [len]; of a data set with a cache."""
+        names = list(self.columns["shard"])
+        number = {name: place for place, name in enumerate(sorted(set(names)))}
+        return np.tile(np.array([number[name] for name in names], dtype=np.int64), self.repeats)
+
     def path(self, index: int) -> Path:
         return Path(self.root, self.columns["path"][self.row(index)])
 
