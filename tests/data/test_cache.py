@@ -6,7 +6,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -231,3 +234,44 @@ def test_each_process_reads_its_own_part_of_the_shards(root: Path, tmp_path: Pat
     assert files[0].isdisjoint(files[1])
     with pytest.raises(BadRequest, match=r"dataset\.shuffle=shards without shards: set dataset\.cache"):
         data(root, shuffle="shards")
+
+
+class WithRanges(SimpleHTTPRequestHandler):
+    """What object stores do and Python's server does not: a part of a file."""
+
+    def do_GET(self) -> None:
+        first, last = (
+            map(int, self.headers["Range"].removeprefix("bytes=").split("-")) if "Range" in self.headers else (0, -1)
+        )
+        path = Path(self.translate_path(self.path))
+        if path.is_dir() or last < 0:
+            return super().do_GET()
+        data = path.read_bytes()[first : last + 1]
+        self.send_response(206)
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Content-Range", f"bytes {first}-{first + len(data) - 1}/{path.stat().st_size}")
+        self.end_headers()
+        self.wfile.write(data)
+        return None
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["medium", "raw"])
+def test_a_cache_is_read_from_a_store_by_ranges(root: Path, tmp_path: Path, format: Any):
+    make_cache(data(root).manifest, tmp_path / "cache", making=Making(format, None, 3, 21.0))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(WithRanges, directory=str(tmp_path)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/cache"
+        near, far = data(root, cache=str(tmp_path / "cache")), data(root, cache=url, num_workers=2)
+        assert all(torch.equal(a, b) for a, b in zip(clips(near), clips(far), strict=True))
+        pairs = zip(near.train_dataloader(), far.train_dataloader(), strict=True)  # in forked workers, too
+        assert all(torch.equal(a["video"], b["video"]) for a, b in pairs)
+    finally:
+        server.shutdown()
+        server.server_close()
+    with pytest.raises(BadRequest, match=r"dataset.cache=http://\S+ no cache of this version"):
+        data(root, cache=url.replace(str(server.server_port), "1"))

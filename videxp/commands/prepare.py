@@ -61,10 +61,14 @@ def main(arguments: list[str]) -> int:
 
 def check_options(options: argparse.Namespace) -> None:
     """Raises BadRequest."""
+    from videxp.video.byte_file import is_remote
+
     given = {"--format": options.format, "--short-side": options.short_side, "--crf": options.crf}
     for name, value in given.items():
         if value is not None and not options.cache:
             raise BadRequest(f"prepare: {name} {value} is about copies: give --cache FOLDER too")
+    if options.cache and is_remote(options.cache):
+        raise BadRequest(f"prepare: --cache {options.cache}: make it in a folder, then copy that to the store")
     if options.short_side is not None and options.short_side < 16:
         raise BadRequest(f"prepare: --short-side {options.short_side}: at least 16 pixels")
     if options.crf is not None and not 0 <= options.crf <= 51:

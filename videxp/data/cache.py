@@ -13,6 +13,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from videxp.data.packets_file import packets_writer, remove_other_packets
 from videxp.data.processes import in_processes
 from videxp.data.shards import Copy, Making, Shard, Source, damaged, make_shard, read_list, read_table
 from videxp.errors import BadRequest
-from videxp.files import write_text
+from videxp.files import replacing, write_text
+from videxp.video import filesystem, is_remote
 
 FORMAT = 1
 MAX_VIDEOS_PER_SHARD, SHARDS_AIMED_AT = 256, 64
@@ -110,24 +112,29 @@ def _facts(copy: Copy, *, shard: str, shard_bytes: int) -> Facts:
 # ---- using -------------------------------------------------------------------------------------------------------
 
 
-def from_cache(manifest: Manifest, folder: Path) -> Manifest:
+def from_cache(manifest: Manifest, folder: str, *, cache_dir: Path) -> Manifest:
     """The same samples, to be read from their copies. Quick: it looks at the shards' sizes, not into them.
 
+    folder: also a URL that fsspec knows (`s3://bucket/cached`); its index is then copied into `cache_dir`.
     Raises BadRequest where there is no finished cache, where files have none in it, or where a shard is not whole.
     """
     again = f"run `videxp prepare {manifest.name} --cache {folder}` (again)"
     try:
-        about = json.loads((folder / "cache.json").read_text(encoding="utf-8"))
+        place, sizes = _fetched(folder, cache_dir) if is_remote(folder) else _found(Path(folder))
+        about = json.loads((place / "cache.json").read_text(encoding="utf-8"))
         if about["format"] != FORMAT:
             raise ValueError
-        sizes = {name: (folder / "shards" / name).stat().st_size for name in about["shards"]}
     except FileNotFoundError as error:
-        raise BadRequest(f"dataset.cache={folder}: {Path(error.filename).name} is missing: {again}") from None
-    except (OSError, ValueError, KeyError):
-        raise BadRequest(f"dataset.cache={folder}: no cache of this version: {again}") from None
-    if wrong := [name for name, size in about["shards"].items() if sizes[name] != size]:
+        lost = Path(error.filename or str(error)).name
+        raise BadRequest(f"dataset.cache={folder}: {lost} is missing: {again}") from None
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        cause = f" ({error})" if is_remote(folder) else ""
+        raise BadRequest(f"dataset.cache={folder}: no cache of this version{cause}: {again}") from None
+    if lost_shards := [name for name in about["shards"] if name not in sizes]:
+        raise BadRequest(f"dataset.cache={folder}: {lost_shards[0]} is missing: {again}")
+    if wrong := [name for name, size in about["shards"].items() if sizes[name] not in (size, None)]:
         raise BadRequest(f"dataset.cache={folder}: {len(wrong)} shards are damaged, such as {wrong[0]}: {again}")
-    index = Manifest.read(folder / "index.tsv")
+    index = Manifest.read(place / "index.tsv")
     row_of = {content: row for row, content in enumerate(index["content_hash"])}
     rows = [row_of.get(content, -1) for content in manifest["content_hash"]]
     if stale := [path for path, row, error in zip(manifest["path"], rows, manifest["error"]) if row < 0 and not error]:
@@ -141,9 +148,34 @@ def from_cache(manifest: Manifest, folder: Path) -> Manifest:
         columns={**manifest.columns, **_copied_columns(index, rows)},
         packets_file=index.packets_file,
         frame_template="",
-        shards=folder / "shards",
+        shards=f"{folder}/shards",
         cache=str(Making(**about["making"])),
     )
+
+
+def _found(folder: Path) -> tuple[Path, dict[str, int | None]]:
+    """Where the index is, and the shards' sizes."""
+    (folder / "cache.json").stat()
+    return folder, {file.name: file.stat().st_size for file in (folder / "shards").glob("*.shard")}
+
+
+def _fetched(url: str, cache_dir: Path) -> tuple[Path, dict[str, int | None]]:
+    """The same of a store, once its index is here. Tables of packets that are here already are not fetched again."""
+    store, root = filesystem(url)
+    place = cache_dir / "stores" / blake2b(url.encode(), digest_size=6).hexdigest()
+    packets = [path for path in _listed(store, root) if path.endswith(".packets")]
+    for name in ["cache.json", "index.tsv", *(path.rsplit("/", 1)[-1] for path in packets)]:
+        if not (name.endswith(".packets") and (place / name).exists()):
+            data = store.cat_file(f"{root}/{name}")
+            with replacing(place / name) as temporary:
+                temporary.write_bytes(data)
+    sizes = {path.rsplit("/", 1)[-1]: size for path, size in _listed(store, f"{root}/shards").items()}
+    return place, sizes
+
+
+def _listed(store: Any, folder: str) -> dict[str, int | None]:
+    """Path -> bytes; None: a web server does not tell."""
+    return {entry["name"]: entry["size"] for entry in store.ls(folder, detail=True) if entry["type"] == "file"}
 
 
 def _copied_columns(index: Manifest, rows: Sequence[int]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from videxp.video import (
     Probe,
     UnreadableVideo,
     VideoReader,
+    is_remote,
     open_copy,
     open_video,
 )
@@ -92,7 +93,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
         number = {"": NO_LABEL, **{name: i for i, name in enumerate(manifest.classes)}}
         self.root = manifest.root
         self.frame_template = manifest.frame_template
-        columns = COLUMNS if manifest.shards is None else COLUMNS + COLUMNS_OF_COPIES
+        columns = COLUMNS + COLUMNS_OF_COPIES if manifest.shards else COLUMNS
         self.columns = {name: manifest[name][samples] for name in columns}
         self.packets = map_packets(manifest.packets_file)
         self.shards = manifest.shards
@@ -228,8 +229,8 @@ class ClipDataset(Dataset[dict[str, Any]]):
 
     def open(self, row: int, frames: np.ndarray) -> VideoReader:
         """The sample's video, or its copy. frames: those wanted, for an error's message. Raises as reading does."""
-        if self.shards is not None:
-            return self._open_copy(self.shards / self.columns["shard"][row], row, frames)
+        if self.shards:
+            return self._open_copy(f"{self.shards}/{self.columns['shard'][row]}", row, frames)
         path = self.path(row)
         self._require_unchanged(path, int(self.columns["size_bytes"][row]), frames)
         return open_video(
@@ -241,8 +242,9 @@ class ClipDataset(Dataset[dict[str, Any]]):
             fps=float(self.columns["fps"][row]),
         )
 
-    def _open_copy(self, shard: Path, row: int, frames: np.ndarray) -> VideoReader:
-        self._require_unchanged(shard, int(self.columns["shard_size"][row]), frames)
+    def _open_copy(self, shard: str, row: int, frames: np.ndarray) -> VideoReader:
+        if not is_remote(shard):
+            self._require_unchanged(Path(shard), int(self.columns["shard_size"][row]), frames)
         probe, start = self._probe(row), int(self.columns["shard_byte"][row])
         return open_copy(shard, probe=probe, start_byte=start)
 

@@ -141,7 +141,7 @@ class Manifest:
     columns: dict[str, Any] = field(repr=False)
     frame_template: str = ""  # for folders of images, such as img_{:05d}.jpg
     packets_file: Path | None = None  # the tables of packets of all files, one after another
-    shards: Path | None = None  # the folder of a cache's shards, where samples are read from one
+    shards: str = ""  # the folder, or URL, of a cache's shards, where samples are read from one
     cache: str = ""  # how its copies were made: `medium, crf 21, stride 4`
 
     @classmethod

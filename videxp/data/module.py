@@ -31,7 +31,7 @@ from videxp.data.sizes import check_one_length, check_sizes, crop_height_width
 from videxp.data.views import Cutter, Fit
 from videxp.errors import BadRequest
 from videxp.limits import Ge, Gt
-from videxp.video import Decoder
+from videxp.video import Decoder, is_remote
 
 MAX_WORKERS = 8  # per rank, for "auto"
 ON_DEVICE = ("video", "input", "label")
@@ -103,7 +103,8 @@ class VideoDataModule(LightningDataModule):
         max_unreadable: files that may be unreadable, found so when preparing or later; they are left out, counted and
             listed. One more is an error.
         num_workers: per device; "auto" goes by the cores.
-        cache: folder that `videxp prepare --cache` made; clips are read from the copies in it.
+        cache: folder that `videxp prepare --cache` made, or where it was copied to in an object store (`s3://...`, any
+            URL of fsspec); clips are read from the copies in it.
         shuffle: None: all samples of an epoch are mixed, whatever the number of devices. "shards": each process reads
             its own part of a cache's shards, a few at a time, for data that one machine cannot hold near.
         timeout_seconds: a batch that takes longer is an error; 0 waits for ever.
@@ -150,7 +151,7 @@ class VideoDataModule(LightningDataModule):
         self.prefetch_factor = prefetch_factor
         self.timeout_seconds = timeout_seconds
         self.cache_dir = Path(cache_dir)
-        self.cache = None if cache is None else absolute(cache)
+        self.cache = cache if cache is None or is_remote(cache) else str(absolute(cache))
         if shuffle is not None and cache is None:
             raise BadRequest(f"dataset.shuffle={shuffle} without shards: set dataset.cache")
         self.shuffle = shuffle
@@ -247,7 +248,7 @@ class VideoDataModule(LightningDataModule):
     def use(self, manifest: Manifest) -> None:
         """Take the samples from this manifest, and clips from their copies where there is a cache."""
         if self.cache is not None:
-            manifest = from_cache(manifest, self.cache)
+            manifest = from_cache(manifest, self.cache, cache_dir=absolute(self.cache_dir))
         check_sizes(
             manifest,
             frame_size=self.frame_size,

@@ -12,6 +12,8 @@ __getattr__, __all__ = lazy_exports(
         "probe": "videxp.video.probing",
         "Decoder": "videxp.video.decoder",
         "open_video": "videxp.video.decoder",
+        "filesystem": "videxp.video.byte_file",
+        "is_remote": "videxp.video.byte_file",
         "open_copy": "videxp.video.decoder",
         "VideoReader": "videxp.video.reader",
         "FrameFolderReader": "videxp.video.frame_folder",

@@ -19,6 +19,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
+from videxp.video.byte_file import ByteFile, open_bytes
 from videxp.video.display import rgb_picture, turned
 from videxp.video.errors import DecodeError
 from videxp.video.packets import DISPOSABLE, PacketTable
@@ -52,16 +53,16 @@ class PacketReader(Reader):
         Raises OSError if the file is gone."""
         super().__init__(path, num_frames=table.num_frames, fps=fps, size=size)
         self._table, self._start_byte, self._closed, self._fallback = table, start_byte, closed, fallback
-        self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        self._file: ByteFile | None = open_bytes(path)
         self._reformatter = VideoReformatter()
 
     def close(self) -> None:
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _pictures(self, numbers: list[int]) -> Iterator[tuple[int, np.ndarray]]:
-        if self._file < 0:
+        if self._file is None:
             raise DecodeError(self.path, numbers, "the reader is closed")
         missing = set(numbers)
         for packets, wanted in self._runs(np.asarray(numbers)):
@@ -136,7 +137,11 @@ class PacketReader(Reader):
                 yield frame.pts, frame
 
     def _bytes(self, start: int, end: int) -> bytes:
-        data = os.pread(self._file, end - start, self._start_byte + start)
+        assert self._file is not None
+        try:
+            data = self._file.read(self._start_byte + start, self._start_byte + end)
+        except OSError as error:
+            raise DecodeError(self.path, [], error) from None
         if len(data) != end - start:
             raise DecodeError(self.path, [], "the file is shorter than when it was prepared: prepare again")
         return data
