@@ -303,7 +303,7 @@ def measure(case: str, *, rounds: int, block: int, clock: Callable[[], float]) -
             name: Blocks(bench.held, turns=turns, side=number, rounds=rounds, block=block, clock=clock)
             for number, name in enumerate(sides)
         }
-        with contextlib.redirect_stderr(io.StringIO()):  # progress bars
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):  # progress bars
             by_turns(sides, blocks, turns)
     times = {name: of.milliseconds[1:] for name, of in blocks.items()}
     print(f"\n{case}: {rounds} rounds of {block} steps")
