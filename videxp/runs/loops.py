@@ -8,13 +8,17 @@ A checkpoint can be taken at three moments, each with the whole of its batch don
   (lightning 2.6); `begin_next_epoch` makes it a beginning instead.
 """
 
+import os
 from collections import OrderedDict
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
+import torch
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loops.progress import _ProcessedTracker
 from pytorch_lightning.profilers import PassThroughProfiler
+
+from videxp.data import VideoDataModule
 
 STEP_HOOKS = (
     "on_train_batch_start",
@@ -37,6 +41,21 @@ def validation_follows(trainer: Trainer) -> bool:
 def accumulating(trainer: Trainer) -> bool:
     """Whether gradients are held that no optimizer step has used yet; a checkpoint does not hold them."""
     return trainer.fit_loop._should_accumulate()
+
+
+def exact_moment(trainer: Trainer) -> bool:
+    """Asked in `on_train_batch_end`: whether training can go on exactly from a checkpoint of this batch."""
+    return not trainer.is_last_batch and not accumulating(trainer) and not validation_follows(trainer)
+
+
+def any_rank(trainer: Trainer, answer: bool) -> bool:
+    """Whether any rank says yes: the same on all. Ranks tell each other on the CPU, so that no GPU is waited for."""
+    if trainer.world_size == 1:
+        return answer
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    if isinstance(data, VideoDataModule):
+        return data.quarantine.ranks.summed([int(answer)]) != [0]
+    return trainer.strategy.reduce_boolean_decision(answer, all=False)
 
 
 def training_is_over(trainer: Trainer) -> bool:
@@ -70,6 +89,10 @@ def take_short_ways(trainer: Trainer) -> None:
     """
     if type(trainer.profiler) is PassThroughProfiler:
         trainer.profiler = _NoProfiler()
+    if not torch.cuda.is_available():
+        # Lightning sets it to "1" (so as not to spoil forks), and torch's Adam then looks for a driver's library in each
+        # step, although it found none before.
+        os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
     for callback in callbacks:
         for name in STEP_HOOKS:

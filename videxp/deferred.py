@@ -1,0 +1,82 @@
+"""torchmetrics without what it imports for others: Lightning wants its `Metric`, and would wait for scipy, transformers
+and torchvision, longer than torch itself takes.
+
+The bodies of its two large packages are run when they are first asked for a name that only they have. All names, and
+what is said where something is not installed, stay as they are.
+"""
+
+import sys
+from importlib import import_module
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any
+
+# Package -> names that are found without its body, and where.
+PACKAGES: dict[str, dict[str, str]] = {
+    "torchmetrics": {
+        "Metric": "torchmetrics.metric",
+        "MetricCollection": "torchmetrics.collections",
+        "MeanMetric": "torchmetrics.aggregation",
+        "__version__": "torchmetrics.__about__",
+    },
+    "torchmetrics.functional": {},
+}
+
+
+def defer_torchmetrics() -> None:
+    """To be called before anything imports torchmetrics; once it is there, this does nothing."""
+    if "torchmetrics" not in sys.modules and not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
+
+
+# Not of importlib.abc's kinds: importing those would take a sixth of what `videxp --help` takes.
+
+
+class _Finder:
+    def find_spec(self, fullname: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(fullname, path, target) if fullname in PACKAGES else None
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Deferred(spec.loader, names=PACKAGES[fullname])  # type: ignore[assignment]
+        return spec
+
+
+class _Deferred:
+    """A package's loader, with the body left for later; `names` do not need it."""
+
+    def __init__(self, loader: Any, *, names: dict[str, str]) -> None:
+        self.loader, self.names = loader, names
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.loader, name)  # sources, resources
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Python's own kind of module."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        def __getattr__(name: str) -> Any:
+            if name in self.names:
+                return getattr(import_module(self.names[name]), name)
+            if name.startswith("__") and name != "__all__":  # what Python asks of any module
+                raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
+            self._run_body(module)
+            return getattr(module, name)
+
+        module.__getattr__ = __getattr__  # type: ignore[method-assign]
+        if module.__name__ == "torchmetrics":
+            self._import_foundation(module)
+
+    def _import_foundation(self, module: ModuleType) -> None:
+        """These and `torchmetrics.metric` import each other, and work in this order only."""
+        import logging
+
+        vars(module)["_logger"] = logging.getLogger("torchmetrics")
+        try:
+            import_module("torchmetrics.utilities")
+        except ImportError:  # a version that is made in another way
+            for name in [name for name in sys.modules if name.startswith("torchmetrics.")]:
+                del sys.modules[name]
+            self._run_body(module)
+
+    def _run_body(self, module: ModuleType) -> None:
+        vars(module).pop("__getattr__", None)
+        self.loader.exec_module(module)
