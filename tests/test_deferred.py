@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = "[name for name in ('scipy', 'transformers', 'torchvision') if name in sys.modules]"
+HEAVY = "[name for name in ('scipy', 'transformers', 'torchvision', 'matplotlib') if name in sys.modules]"
 DEFER = "from videxp.deferred import defer_torchmetrics; defer_torchmetrics()"
 
 
@@ -24,7 +24,7 @@ def test_lightning_alone_imports_packages_that_nothing_uses():
 
 @pytest.mark.slow
 def test_all_names_are_there_and_what_they_need_comes_with_them():
-    before, after, *names = said(
+    before, after, plots, *names = said(
         DEFER,
         "import pytorch_lightning, torchmetrics.classification",
         "from torchmetrics import MeanMetric, Metric, MetricCollection",
@@ -33,6 +33,8 @@ def test_all_names_are_there_and_what_they_need_comes_with_them():
         "assert torchmetrics.__version__",
         "assert issubclass(MeanMetric, Metric) and torchmetrics.Accuracy",
         f"print(*{HEAVY})",
+        "metric = torchmetrics.MeanMetric(); metric.update(1.0)",
+        "print(type(metric.plot()[0]).__name__)",
         "from torchmetrics.functional import accuracy, structural_similarity_index_measure",
         "print(torchmetrics.Metric is Metric, torchmetrics.functional.accuracy is accuracy)",
         "try: torchmetrics.Nothing",
@@ -40,4 +42,5 @@ def test_all_names_are_there_and_what_they_need_comes_with_them():
     )
     assert before == ""
     assert "torchvision" in after.split()
+    assert plots == "Figure"
     assert names == ["True True", "module 'torchmetrics' has no attribute 'Nothing'"]

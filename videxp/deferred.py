@@ -1,8 +1,8 @@
-"""torchmetrics without what it imports for others: Lightning wants its `Metric`, and would wait for scipy, transformers
-and torchvision, longer than torch itself takes.
+"""torchmetrics without what it imports for others: Lightning wants its `Metric`, and would wait for scipy, transformers,
+torchvision and matplotlib, longer than torch itself takes.
 
-The bodies of its two large packages are run when they are first asked for a name that only they have. All names, and
-what is said where something is not installed, stay as they are.
+The bodies of its two large packages are run when they are first asked for a name that only they have, that of its plots
+when one is drawn. All names, and what is said where something is not installed, stay as they are.
 """
 
 import sys
@@ -21,6 +21,7 @@ PACKAGES: dict[str, dict[str, str]] = {
     },
     "torchmetrics.functional": {},
 }
+PLOTS = "torchmetrics.utilities.plot"
 
 
 def defer_torchmetrics() -> None:
@@ -34,14 +35,16 @@ def defer_torchmetrics() -> None:
 
 class _Finder:
     def find_spec(self, fullname: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        spec = PathFinder.find_spec(fullname, path, target) if fullname in PACKAGES else None
+        deferred = fullname in PACKAGES or fullname == PLOTS
+        spec = PathFinder.find_spec(fullname, path, target) if deferred else None
         if spec is not None and spec.loader is not None:
-            spec.loader = _Deferred(spec.loader, names=PACKAGES[fullname])  # type: ignore[assignment]
+            kind = _DeferredPlots if fullname == PLOTS else _Deferred
+            spec.loader = kind(spec.loader, names=PACKAGES.get(fullname, {}))  # type: ignore[assignment]
         return spec
 
 
 class _Deferred:
-    """A package's loader, with the body left for later; `names` do not need it."""
+    """A module's loader, with the body left for later; `names` do not need it."""
 
     def __init__(self, loader: Any, *, names: dict[str, str]) -> None:
         self.loader, self.names = loader, names
@@ -54,16 +57,19 @@ class _Deferred:
 
     def exec_module(self, module: ModuleType) -> None:
         def __getattr__(name: str) -> Any:
-            if name in self.names:
-                return getattr(import_module(self.names[name]), name)
-            if name.startswith("__") and name != "__all__":  # what Python asks of any module
+            if name.startswith("__") and name not in (*self.names, "__all__"):  # what Python asks of any module
                 raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
-            self._run_body(module)
-            return getattr(module, name)
+            return self._value(module, name)
 
         module.__getattr__ = __getattr__  # type: ignore[method-assign]
         if module.__name__ == "torchmetrics":
             self._import_foundation(module)
+
+    def _value(self, module: ModuleType, name: str) -> Any:
+        if name in self.names:
+            return getattr(import_module(self.names[name]), name)
+        self._run_body(module)
+        return getattr(module, name)
 
     def _import_foundation(self, module: ModuleType) -> None:
         """These and `torchmetrics.metric` import each other, and work in this order only."""
@@ -80,3 +86,18 @@ class _Deferred:
     def _run_body(self, module: ModuleType) -> None:
         vars(module).pop("__getattr__", None)
         self.loader.exec_module(module)
+
+
+class _DeferredPlots(_Deferred):
+    """Functions that run the body when they are called, and the types of their arguments, which nothing needs before."""
+
+    def _value(self, module: ModuleType, name: str) -> Any:
+        if name.endswith("_TYPE"):
+            return object  # as where there is no matplotlib
+
+        def plot(*arguments: Any, **named: Any) -> Any:
+            if "__getattr__" in vars(module):
+                self._run_body(module)
+            return getattr(module, name)(*arguments, **named)
+
+        return plot
