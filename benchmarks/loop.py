@@ -111,6 +111,7 @@ class Blocks(IterableDataset[Batch]):
         return (self.rounds + 1) * self.block + 1  # asked for the last, a side has ended its last block
 
     def __iter__(self) -> Iterator[Batch]:
+        start = 0.0
         for step in range(len(self)):
             if step % self.block == 0:
                 if step > 0:
@@ -159,7 +160,11 @@ class Bench:
         self.folder = folder
         self.run = RunFolder(folder / "run")
         small = ["dataset.layout.train_videos=80", "dataset.layout.val_videos=10", "dataset.layout.test_videos=10"]
-        shape = [f"dataset.batch_size={BATCH_SIZE}", f"hardware.cache_dir={folder / 'cache'}", f"dataset.root={folder / 'data'}"]
+        shape = [
+            f"dataset.batch_size={BATCH_SIZE}",
+            f"hardware.cache_dir={folder / 'cache'}",
+            f"dataset.root={folder / 'data'}",
+        ]
         loop = ["trainer.max_epochs=1", "+trainer.limit_val_batches=0", f"trainer.log_every_n_steps={LOG_EVERY}"]
         settings = [*small, *shape, *loop, "logger=csv", f"optimizer.lr={LEARNING_RATE}", *overrides]
         self.cfg = config.compose("classification/moving_digits", fitting(settings)).cfg
@@ -197,8 +202,8 @@ class Bench:
         sums, since = torch.zeros(2, device=self.device), time.perf_counter()
         with (self.folder / "by_hand.csv").open("w", newline="") as file:
             rows = csv.writer(file)
-            for step, batch in enumerate(DataLoader(blocks, batch_size=None, collate_fn=same), start=1):
-                batch = self.transform(batch)
+            for step, loaded in enumerate(DataLoader(blocks, batch_size=None, collate_fn=same), start=1):
+                batch = self.transform(loaded)
                 optimizer.zero_grad()
                 logits = network(batch["video"])
                 loss = F.cross_entropy(logits, batch["label"])
@@ -324,7 +329,9 @@ def spread(values: list[float]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--block", type=int, help="steps of a block (default: 8 of the CNN, 100 of the trivial network)")
+    parser.add_argument(
+        "--block", type=int, help="steps of a block (default: 8 of the CNN, 100 of the trivial network)"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--clock", choices=["cpu", "wall"], help="default: cpu, on a GPU wall")
     options = parser.parse_args()

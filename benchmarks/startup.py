@@ -60,7 +60,7 @@ class End(Callback):
         os.killpg(0, 9)  # the worker too
 '''
 
-BARE = f'''
+BARE = f"""
 import os, sys
 from pathlib import Path
 import decord, numpy, torch
@@ -92,15 +92,15 @@ for clips, labels in loader:
     loss.backward()
     optimizer.step()
     os.killpg(0, 9)  # the worker too
-'''
+"""
 
 
-def seconds(
-    command: list[str], *, cwd: Path, environment: Mapping[str, str], status: int = 0
-) -> tuple[float, float]:
+def seconds(command: list[str], *, cwd: Path, environment: Mapping[str, str], status: int = 0) -> tuple[float, float]:
     """(wall, CPU) of a process. Raises RuntimeError where it ends otherwise than with this exit status."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(command, cwd=cwd, env={**environment}, capture_output=True, text=True, start_new_session=True)
+    done = subprocess.run(
+        command, cwd=cwd, env={**environment}, capture_output=True, text=True, check=False, start_new_session=True
+    )
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode != status:
         raise RuntimeError(f"{command}: exit status {done.returncode}\n{done.stderr[-2000:]}")
@@ -112,42 +112,57 @@ def table(title: str, sides: dict[str, list[tuple[float, float]]], *, base: str)
     for name, times in sides.items():
         medians = [statistics.median(column) for column in zip(*times, strict=True)]
         ratios = [[a[i] / b[i] for a, b in zip(times, sides[base], strict=True)] for i in (0, 1)]
-        print(f"{name:<52}{medians[0]:>8.2f}{medians[1]:>8.2f}{spread(ratios[0]):>24}{spread(ratios[1]):>24}", flush=True)
+        print(
+            f"{name:<52}{medians[0]:>8.2f}{medians[1]:>8.2f}{spread(ratios[0]):>24}{spread(ratios[1]):>24}", flush=True
+        )
 
 
 def spread(values: list[float]) -> str:
     return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
+def measure_commands(cwd: Path, environment: Mapping[str, str], *, rounds: int) -> None:
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in COMMANDS}
+    for number in range(rounds + 1):
+        for name, command in COMMANDS.items():
+            took = seconds(command, cwd=cwd, environment={**environment, "COMP_LINE": LINES.get(name, "")})
+            found[name] += [took] * (number > 0)  # the first reads the files from the disk
+    table("command", found, base=HYDRA)
+
+
+def measure_first_step(cwd: Path, environment: Mapping[str, str], *, rounds: int) -> None:
+    (cwd / "first_step.py").write_text(END_AT_FIRST_STEP)
+    (cwd / "bare.py").write_text(BARE)
+    seconds([*VIDEXP, "check", RECIPE, "--batch", *OVERRIDES], cwd=cwd, environment=environment)  # makes the data
+    train = [*VIDEXP, "train", RECIPE, *OVERRIDES, "+callbacks.end._target_=first_step.End"]
+    sides = {"bare script": [sys.executable, "bare.py", "data/moving_digits"], "videxp train": train}
+    steps: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
+    for number in range(rounds + 1):
+        for name, command in sides.items():
+            took = seconds(command, cwd=cwd, environment=environment, status=-signal.SIGKILL)
+            steps[name] += [took] * (number > 0)
+    table("first step from a cold process", steps, base="bare script")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--commands-only", action="store_true", help="leave out the first step")
+    parser.add_argument("--only", choices=["commands", "first_step"])
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; Python {platform.python_version()}")
     with tempfile.TemporaryDirectory() as folder:
         cwd = Path(folder)
         source = str(Path(__file__).resolve().parents[1])
-        environment = {**os.environ, "PYTHONPATH": source, "VIDEXP_CACHE": f"{folder}/cache", "VIDEXP_ALLOW": "first_step"}
-        found: dict[str, list[tuple[float, float]]] = {name: [] for name in COMMANDS}
-        for number in range(options.rounds + 1):
-            for name, command in COMMANDS.items():
-                took = seconds(command, cwd=cwd, environment={**environment, "COMP_LINE": LINES.get(name, "")})
-                found[name] += [took] * (number > 0)  # the first reads the files from the disk
-        table("command", found, base=HYDRA)
-        if options.commands_only:
-            return
-        (cwd / "first_step.py").write_text(END_AT_FIRST_STEP)
-        (cwd / "bare.py").write_text(BARE)
-        seconds([*VIDEXP, "check", RECIPE, "--batch", *OVERRIDES], cwd=cwd, environment=environment)  # makes the data
-        train = [*VIDEXP, "train", RECIPE, *OVERRIDES, "+callbacks.end._target_=first_step.End"]
-        sides = {"bare script": [sys.executable, "bare.py", "data/moving_digits"], "videxp train": train}
-        steps: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
-        for number in range(options.rounds + 1):
-            for name, command in sides.items():
-                took = seconds(command, cwd=cwd, environment=environment, status=-signal.SIGKILL)
-                steps[name] += [took] * (number > 0)
-        table("first step from a cold process", steps, base="bare script")
+        environment = {
+            **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
+            "PYTHONPATH": source,
+            "VIDEXP_CACHE": f"{folder}/cache",
+            "VIDEXP_ALLOW": "first_step",
+        }
+        if options.only != "first_step":
+            measure_commands(cwd, environment, rounds=options.rounds)
+        if options.only != "commands":
+            measure_first_step(cwd, environment, rounds=options.rounds)
 
 
 if __name__ == "__main__":

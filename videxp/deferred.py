@@ -1,5 +1,5 @@
-"""torchmetrics without what it imports for others: Lightning wants its `Metric`, and would wait for scipy, transformers,
-torchvision and matplotlib, longer than torch itself takes.
+"""torchmetrics without what it imports for others: Lightning wants its `Metric`, and would wait for scipy, torchvision,
+transformers and matplotlib, longer than torch itself takes.
 
 The bodies of its two large packages are run when they are first asked for a name that only they have, that of its plots
 when one is drawn. All names, and what is said where something is not installed, stay as they are.
@@ -89,7 +89,7 @@ class _Deferred:
 
 
 class _DeferredPlots(_Deferred):
-    """Functions that run the body when they are called, and the types of their arguments, which nothing needs before."""
+    """Functions that run the body when they are called, and the types of their arguments: nothing needs them before."""
 
     def _value(self, module: ModuleType, name: str) -> Any:
         if name.endswith("_TYPE"):

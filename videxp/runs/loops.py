@@ -90,8 +90,8 @@ def take_short_ways(trainer: Trainer) -> None:
     if type(trainer.profiler) is PassThroughProfiler:
         trainer.profiler = _NoProfiler()
     if not torch.cuda.is_available():
-        # Lightning sets it to "1" (so as not to spoil forks), and torch's Adam then looks for a driver's library in each
-        # step, although it found none before.
+        # Lightning sets it to "1" (so as not to spoil forks), and torch's Adam then looks in each step for a library
+        # that is not there.
         os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
     for callback in callbacks:
