@@ -333,6 +333,7 @@ def main() -> None:
         "--block", type=int, help="steps of a block (default: 8 of the CNN, 100 of the trivial network)"
     )
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--only", default="", help="only cases with this in their name")
     parser.add_argument("--clock", choices=["cpu", "wall"], help="default: cpu, on a GPU wall")
     options = parser.parse_args()
     options.clock = options.clock or ("wall" if torch.cuda.is_available() else "cpu")
@@ -346,7 +347,8 @@ def main() -> None:
     print(f"{device}; {load}; {versions}")
     clock = time.process_time if options.clock == "cpu" else time.perf_counter
     for case, (_, _, block) in CASES.items():
-        measure(case, rounds=options.rounds, block=options.block or block, clock=clock)
+        if options.only in case:
+            measure(case, rounds=options.rounds, block=options.block or block, clock=clock)
 
 
 if __name__ == "__main__":

@@ -87,8 +87,8 @@ def take_short_ways(trainer: Trainer) -> None:
 
     Hooks are called as before and in the same order, but for those of callbacks that have none.
     """
-    if type(trainer.profiler) is PassThroughProfiler:
-        trainer.profiler = _NoProfiler()
+    if type(trainer.profiler) is PassThroughProfiler:  # type: ignore[attr-defined]
+        trainer.profiler = _NoProfiler()  # type: ignore[attr-defined]
     if not torch.cuda.is_available():
         # Lightning sets it to "1" (so as not to spoil forks), and torch's Adam then looks in each step for a library
         # that is not there.
