@@ -44,6 +44,7 @@ bench: install  ## the benchmarks: ratios against other pipelines, on this machi
 	$(BIN)/python benchmarks/transforms.py
 	$(BIN)/python benchmarks/loop.py
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/transport.py
 
 clean:  ## remove caches and build products (not .venv, data or runs)
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info

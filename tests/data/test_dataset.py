@@ -8,7 +8,7 @@ import torch
 
 from tests.data.conftest import Put, module, moving_bar
 from videxp.data import FolderPerClass, FrameFolders
-from videxp.data.dataset import resize
+from videxp.data.views import resize
 from videxp.errors import BadRequest, VidexpError
 from videxp.video import DecodeError
 

@@ -191,7 +191,7 @@ def test_hidden_frames_of_vp8_are_not_counted(tmp_path):
     run_ffmpeg(f"{source} {encode} -pass 1 -f null -".split(), data=raw)
     run_ffmpeg(f"{source} {encode} -pass 2 {tmp_path}/hidden.webm".split(), data=raw)
     container, stream = open_container(tmp_path / "hidden.webm")
-    assert any(fact.frames == 0 for fact in read_packets(container, stream).facts)
+    assert any(fact.frames == 0 for fact in read_packets(tmp_path / "hidden.webm", container, stream).facts)
     found = probe(tmp_path / "hidden.webm")
     assert (found.num_frames, found.decord_unsafe_reason) == (60, "packets that show no frame")
     with open_video(tmp_path / "hidden.webm", probe=found) as reader:

@@ -121,12 +121,17 @@ def test_readers_opened_in_workers_work(video, start):
     assert [int(batch) for batch in loader] == [0, 7, 14, 21]
 
 
-def test_auto_takes_decord_by_the_probe_and_pyav_without(video):
-    kind = {True: "DecordReader", False: "PyavReader"}
+def test_auto_takes_the_packets_of_the_probe_then_decord_then_what_proves_each_frame(video):
     found = probe(video)
-    for given in (found, replace(found, decord_safe=False), None):
+    bare = replace(found, packets=b"")
+    for given, kind in (
+        (found, "PacketReader"),
+        (bare, "DecordReader"),
+        (replace(bare, decord_safe=False), "PyavReader"),
+        (None, "PyavReader"),
+    ):
         with open_video(video, probe=given) as reader:
-            assert type(reader).__name__ == kind[given is found]
+            assert type(reader).__name__ == kind
 
 
 def test_decord_by_name_refuses_in_one_line_with_the_remedy_and_can_be_overruled(torture):

@@ -65,6 +65,25 @@ def test_a_decoder_is_right_or_refuses(torture, name, mode):
         assert outcome.refused
 
 
+FROM_PACKETS = [
+    name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
+    for name in map(str, KINDS)
+    if name.startswith(("h264", "hevc", "vp", "av1")) and name.endswith((".mp4", ".mkv", ".mov", ".webm"))
+    if name != "h264_open_gop_cut.mkv"  # its packets have no times
+]
+
+
+@pytest.mark.parametrize("name", FROM_PACKETS)
+def test_frames_come_from_packets_alone_wherever_the_container_has_an_index(torture, name, monkeypatch):
+    monkeypatch.setattr("videxp.video.decoder.build_index", None)  # no other reader helps out
+    path, kind, reference = torture(name)
+    found = probe_or_none(path)
+    if found is None:
+        pytest.skip("damaged, so that no reader gets it")
+    outcome = compare(path, kind, reference, decoder="auto", probe=found)
+    assert (outcome.wrong, outcome.refused) == ([], "")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", DECORD_SAFE)
 def test_the_ordinary_kinds_go_to_decord(torture, name):

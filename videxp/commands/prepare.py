@@ -2,8 +2,13 @@
 
 import argparse
 import json
+from typing import TYPE_CHECKING
 
 from videxp import config
+from videxp.errors import BadRequest
+
+if TYPE_CHECKING:
+    from videxp.data.manifest import Manifest
 
 SUMMARY = "DATASET [overrides]       scan a data set, list unreadable files, write its manifest"
 
@@ -12,8 +17,21 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="videxp prepare", description=__doc__)
     parser.add_argument("dataset", metavar="DATASET", help="a name from `videxp list datasets`")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="e.g. dataset.root=/data/ucf101")
+    parser.add_argument(
+        "--cache", metavar="FOLDER", help="also make copies for random clips, read by dataset.cache=FOLDER"
+    )
+    parser.add_argument(
+        "--format",
+        choices=("small", "medium", "fast", "raw"),
+        help="of the copies: small to fast H.264 (medium), or raw RGB; see benchmarks/README.md",
+    )
+    parser.add_argument("--short-side", type=int, metavar="PIXELS", help="of the copies; else that of the source")
+    parser.add_argument(
+        "--crf", type=float, help="quality of the copies in H.264: 18 is hard to tell from the source (21)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
+    check_options(options)
 
     from videxp.data.preparation import manifest_path, prepare
 
@@ -30,6 +48,8 @@ def main(arguments: list[str]) -> int:
         "fingerprint": manifest.fingerprint,
         "manifest": str(manifest_path(layout, **place)),
     }
+    if options.cache:
+        facts |= make_copies(manifest, options, stride=cfg.dataset.stride_frames)
     if options.json:
         print(json.dumps(facts))
         return 0
@@ -37,6 +57,34 @@ def main(arguments: list[str]) -> int:
     for name, value in facts.items():
         print(f"{name:<12}{_text(value)}")
     return 0
+
+
+def check_options(options: argparse.Namespace) -> None:
+    """Raises BadRequest."""
+    given = {"--format": options.format, "--short-side": options.short_side, "--crf": options.crf}
+    for name, value in given.items():
+        if value is not None and not options.cache:
+            raise BadRequest(f"prepare: {name} {value} is about copies: give --cache FOLDER too")
+    if options.short_side is not None and options.short_side < 16:
+        raise BadRequest(f"prepare: --short-side {options.short_side}: at least 16 pixels")
+    if options.crf is not None and not 0 <= options.crf <= 51:
+        raise BadRequest(f"prepare: --crf {options.crf:g}: from 0 (no loss) to 51")
+
+
+def make_copies(manifest: "Manifest", options: argparse.Namespace, *, stride: int) -> dict[str, object]:
+    from videxp.data.cache import make_cache
+    from videxp.data.preparation import absolute
+    from videxp.data.shards import Making
+
+    made_so = Making(
+        options.format or "medium", options.short_side, stride, 21.0 if options.crf is None else options.crf
+    )
+    told = make_cache(manifest, absolute(options.cache), making=made_so)
+    share, size = told["bytes"] / max(1, told["source_bytes"]), f"{told['bytes'] / 1e6:,.1f} MB"
+    return {
+        "cache": f"{options.cache}: {len(told['shards'])} shards, {size}, {share:.2f} x the source",
+        "use": f"dataset.cache={options.cache}",
+    }
 
 
 def _text(value: object) -> str:

@@ -1,7 +1,8 @@
 """What a recipe is, apart from who runs it where: the resolved config without seed, hardware, logger and run.
 
 Left out is also what follows from these (`dataset.seed: ${seed}`) or from the environment (`dataset.root`), as the YAML
-itself says, so that no list of such keys has to be kept.
+itself says, so that no list of such keys has to be kept; and what is null, which is to say nothing: a new option, null
+where it is not used, makes no other recipe of those that were recorded before.
 """
 
 import hashlib
@@ -35,7 +36,7 @@ class Recipe:
 
     def differences(self, config: dict[str, Any]) -> list[str]:
         """How a run's flat config departs from it: `["optimizer.lr=0.001 (recipe: 0.003)"]`."""
-        found = {key: value for key, value in config.items() if not belongs(key, self.run_keys)}
+        found = _part_of_recipe(config, self.run_keys)
         keys = [k for k in sorted(found.keys() | self.values.keys()) if _of(found, k) != _of(self.values, k)]
         return [f"{key}={_of(found, key)} (recipe: {_of(self.values, key)})" for key in keys]
 
@@ -44,8 +45,7 @@ def read_recipe(name: str) -> Recipe:
     """Compose a recipe without overrides. Raises BadRequest where it is unknown or does not compose."""
     composed = compose(name, [])
     run_keys = keys_of_a_run(composed.interpolations)
-    values = {key: value for key, value in flat(composed.cfg).items() if not belongs(key, run_keys)}
-    return Recipe(composed.recipe, values, run_keys)
+    return Recipe(composed.recipe, _part_of_recipe(flat(composed.cfg), run_keys), run_keys)
 
 
 def keys_of_a_run(interpolations: dict[str, str]) -> frozenset[str]:
@@ -64,6 +64,10 @@ def belongs(key: str, keys: frozenset[str]) -> bool:
     return any(".".join(parts[:number]) in keys for number in range(1, len(parts) + 1))
 
 
+def _part_of_recipe(config: dict[str, Any], run_keys: frozenset[str]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if value is not None and not belongs(key, run_keys)}
+
+
 def _refers(key: str, text: str, keys: frozenset[str]) -> bool:
     references = [_absolute(name, key) for name in REFERENCE.findall(text)]
     return bool(FROM_OUTSIDE.search(text)) or any(belongs(name, keys) for name in references)
@@ -77,4 +81,4 @@ def _absolute(name: str, key: str) -> str:
 
 
 def _of(values: dict[str, Any], key: str) -> str:
-    return json.dumps(values[key]) if key in values else "absent"
+    return json.dumps(values[key]) if key in values else "null"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from math import isnan
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -22,7 +22,8 @@ Sampling = Literal["clip", "segments"]
 
 @dataclass(frozen=True)
 class ClipChoice:
-    """`clips` None: one at random (training); 1: the central one; more: evenly spaced from start to end.
+    """`clips` None: at random, `random_clips` of them (training); 1: the central one; more: evenly spaced from start to
+    end.
 
     num_frames "all": the whole video from its start (every stride_frames-th frame, or clip_fps of them per second).
     clip: num_frames in a row, every stride_frames-th or, where clip_fps is given, as many per second.
@@ -35,6 +36,7 @@ class ClipChoice:
     sampling: Sampling = "clip"
     short: Short = "loop"
     clips: int | None = None
+    random_clips: int = 1
 
     def with_clips(self, clips: int, *, num_frames: int | Literal["all"] | None = None) -> "ClipChoice":
         """For evaluation; `num_frames` None: as many as in training."""
@@ -44,6 +46,19 @@ class ClipChoice:
         self, *, num_frames: int, fps: float, start_seconds: float, end_seconds: float, rng: np.random.Generator
     ) -> np.ndarray:
         """Frame indices int64 [K,T] of a video of `num_frames`, between two times (nan: its start, its end)."""
+        place: dict[str, Any] = {
+            "num_frames": num_frames,
+            "fps": fps,
+            "start_seconds": start_seconds,
+            "end_seconds": end_seconds,
+        }
+        if self.clips is not None:
+            return self._clips(**place, rng=rng)
+        return np.concatenate([self._clips(**place, rng=rng) for _ in range(self.random_clips)])
+
+    def _clips(
+        self, *, num_frames: int, fps: float, start_seconds: float, end_seconds: float, rng: np.random.Generator
+    ) -> np.ndarray:
         start, end = frame_range(
             num_frames,
             fps=fps,

@@ -7,31 +7,43 @@ W / scale: the size of what a restoration network gets.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate, pad
 from torch.utils.data import Dataset, default_collate
 
 from videxp.data.clips import ClipChoice
 from videxp.data.cropping import Box, random_box, whole_box
 from videxp.data.manifest import Manifest, Split
+from videxp.data.packets_file import map_packets
 from videxp.data.quarantine import Failure
+from videxp.data.ring import Request, Stack
+from videxp.data.views import Cutter, Fit, View, fitted, read_views
 from videxp.errors import VidexpError
 from videxp.randomness import Stream, generator
-from videxp.video import DecodeError, Decoder, DecoderRefused, Probe, UnreadableVideo, open_video
+from videxp.video import (
+    DecodeError,
+    Decoder,
+    DecoderRefused,
+    Probe,
+    UnreadableVideo,
+    VideoReader,
+    open_copy,
+    open_video,
+)
 
-Fit = Literal["crop", "stretch", "pad"]
 NO_LABEL = -1
+CLIPS = ("video", "input")  # what of a sample has pixels
 
 # What a worker needs of the manifest. Hashes, for one, stay behind.
 COLUMNS = (
     *("path", "start_seconds", "end_seconds", "size_bytes", "num_frames", "fps", "width", "height", "duration_seconds"),
     *("rotation_degrees", "key_frames", "codec", "container", "decoder", "decoder_reason"),
-    *("input", "input_size_bytes"),
+    *("input", "input_size_bytes", "packets_byte", "packets_size"),
 )
+COLUMNS_OF_COPIES = ("shard", "shard_byte", "shard_size")
 
 # What may be wrong with one file; anything else is wrong with the request.
 FILE_ERRORS = (UnreadableVideo, DecodeError, DecoderRefused)
@@ -44,13 +56,15 @@ class Samples:
     read: list[dict[str, Any]]
     failures: list[Failure]
     epoch: int
+    slot: int | None = None  # of the ring, for their clips
 
 
 class ClipDataset(Dataset[dict[str, Any]]):
     """The readable samples of one split, in the manifest's order. `dataset[epoch, index]` opens a file, reads, closes.
 
     `choice` says which frames; `frame_size` (height, width) and `fit` what a frame is brought to in the worker (None:
-    left as it is, where all files are of one size). `crop_size` (height, width) is cut out at a random place where the
+    left as it is, where all files are of one size). `cutter`: the transform that says what of each picture a clip has;
+    None: all of it is sent to the device. `crop_size` (height, width) is cut out at a random place where the
     choice is random; elsewhere frames lose what `scale` does not divide at the right and at the bottom.
 
     Samples that are files in pairs come with their `input`; `degradation`, called with a clip uint8 [T,H,W,C] and a
@@ -66,6 +80,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
         seed: int,
         frame_size: tuple[int, int] | None = None,
         fit: Fit = "crop",
+        cutter: Cutter | None = None,
         decoder: Decoder = "auto",
         allow_unsafe: bool = False,
         crop_size: tuple[int, int] | None = None,
@@ -77,12 +92,16 @@ class ClipDataset(Dataset[dict[str, Any]]):
         number = {"": NO_LABEL, **{name: i for i, name in enumerate(manifest.classes)}}
         self.root = manifest.root
         self.frame_template = manifest.frame_template
-        self.columns = {name: manifest[name][samples] for name in COLUMNS}
+        columns = COLUMNS if manifest.shards is None else COLUMNS + COLUMNS_OF_COPIES
+        self.columns = {name: manifest[name][samples] for name in columns}
+        self.packets = map_packets(manifest.packets_file)
+        self.shards = manifest.shards
         self.labels = np.array([number[label] for label in manifest["label"][samples]], dtype=np.int64)
         self.choice = choice
         self.seed = seed
         self.frame_size = frame_size
         self.fit = fit
+        self.cutter = cutter
         self.decoder = decoder
         self.allow_unsafe = allow_unsafe
         self.crop_size = crop_size
@@ -109,27 +128,33 @@ class ClipDataset(Dataset[dict[str, Any]]):
         return self.choice.clip_fps or float(self.columns["fps"][self.row(index)]) / self.choice.stride_frames
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
-        """`video` uint8 [K,T,H,W,C], `label` (-1: none), `index`, `epoch`; `input` uint8 [K,T,h,w,C] where it has one.
+        """`video` uint8 [K*V,T,H,W,C], `label` (-1: none), `index`, `epoch`; `input` uint8 [K,T,h,w,C] if there is one.
 
         Raises UnreadableVideo or DecodeError with path, frames and cause; never another sample in its place.
         """
         epoch, index = key
         row = self.row(index)
         frames_KT = self.frames(row, rng=self._rng(Stream.CLIP, key))
-        clip_THWC = self._read(row, frames_KT.reshape(-1))
-        if self.frame_size is not None:
-            clip_THWC = resize(clip_THWC, size=self.frame_size, fit=self.fit)
-        box = self._box(clip_THWC.shape[1:3], key)
-        video_KTHWC = box.cut(clip_THWC).unflatten(0, frames_KT.shape)
-        sample = {"video": video_KTHWC, "label": int(self.labels[row]), "index": index, "epoch": epoch}
+        with self._open(row, frames_KT) as reader:
+            box = self._box(self.frame_size or reader.size, key)
+            video = read_views(reader, frames_KT, self._views(reader.size, box, key, clips=len(frames_KT)))
+        sample = {"video": video, "label": int(self.labels[row]), "index": index, "epoch": epoch}
         if self.columns["input"][row]:
-            given = self._read_input(row, frames_KT.reshape(-1))
-            sample["input"] = box.over(self.scale).cut(given).unflatten(0, frames_KT.shape)
+            with self._open_input(row, frames_KT) as reader:
+                sample["input"] = read_views(reader, frames_KT, [[box.over(self.scale).cut]] * len(frames_KT))
         elif self.degradation is not None:
             rng = self._rng(Stream.DEGRADE, key)
-            made = [self.degradation(clip.numpy(), rng) for clip in video_KTHWC]
+            made = [self.degradation(clip.numpy(), rng) for clip in video]
             sample["input"] = torch.from_numpy(np.stack(made))
         return sample
+
+    def _views(self, size: tuple[int, int], box: Box, key: tuple[int, int], *, clips: int) -> Sequence[Sequence[View]]:
+        """For each clip its views on pictures of (height, width)."""
+        if self.cutter is not None:
+            return self.cutter.views(size, epoch=key[0], index=key[1], clips=clips)
+        if self.frame_size is not None:
+            return [[fitted(self.frame_size, self.fit, box=box)]] * clips
+        return [[box.cut]] * clips
 
     def frames(self, row: int, *, rng: np.random.Generator) -> np.ndarray:
         """Which frames a sample is read with, int64 [K,T]."""
@@ -140,6 +165,17 @@ class ClipDataset(Dataset[dict[str, Any]]):
             end_seconds=float(self.columns["end_seconds"][row]),
             rng=rng,
         )
+
+    def largest_sample_bytes(self) -> int:
+        """What the pixels of a sample take at most; 0 where there is no telling: whole videos, no samples."""
+        if self.choice.num_frames == "all" or not len(self):
+            return 0
+        clips = self.choice.clips or self.choice.random_clips
+        size = int(self.columns["height"].max()), int(self.columns["width"].max())
+        views = self._views(size, self._box(self.frame_size or size, (0, 0)), (0, 0), clips=clips)
+        picture = torch.zeros((1, *size, 3), dtype=torch.uint8)
+        pixels = sum(view(picture).numel() for of_clip in views for view in of_clip)
+        return 2 * pixels * self.choice.num_frames  # a clip and its input, which is no larger
 
     def lengths(self) -> list[int]:
         """Frames of each sample's clips, for choices that draw nothing."""
@@ -155,7 +191,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
 
     def __getitems__(self, keys: Sequence[tuple[int, int]]) -> Samples:
         """What a DataLoader calls for a batch: the samples that can be read, and why others cannot."""
-        samples = Samples([], [], epoch=keys[0][0])
+        samples = Samples([], [], epoch=keys[0][0], slot=keys.slot if isinstance(keys, Request) else None)
         for epoch, index in keys:
             try:
                 samples.read.append(self[epoch, index])
@@ -178,36 +214,39 @@ class ClipDataset(Dataset[dict[str, Any]]):
                     return f"{one} and {other} cannot form a batch: their {name} is {shapes}: set dataset.frame_size"
         return ""
 
-    def _read_input(self, row: int, frames: np.ndarray) -> Tensor:
-        """uint8 [T,h,w,C]. Without a probe: PyAV reads every file rightly."""
+    def _open_input(self, row: int, frames: np.ndarray) -> VideoReader:
+        """Without a probe: PyAV reads every file rightly."""
         path = Path(self.root, self.columns["input"][row])
-        needed, places = np.unique(frames, return_inverse=True)
-        template = self.frame_template or None
-        if not template and _size_bytes(path) != self.columns["input_size_bytes"][row]:
-            raise DecodeError(path, needed, "the file has changed or gone since it was prepared: prepare again")
-        with open_video(path, template=template, fps=float(self.columns["fps"][row])) as reader:
-            return reader.frames(needed)[torch.from_numpy(places)]
+        self._require_unchanged(path, int(self.columns["input_size_bytes"][row]), frames)
+        return open_video(path, template=self.frame_template or None, fps=float(self.columns["fps"][row]))
 
-    def _read(self, index: int, frames: np.ndarray) -> Tensor:
-        """uint8 [T,H,W,C]. Each frame is decoded once, however often it is asked for."""
-        path = self.path(index)
-        needed, places = np.unique(frames, return_inverse=True)
-        template = self.frame_template or None
-        if not template and _size_bytes(path) != self.columns["size_bytes"][index]:
-            raise DecodeError(path, needed, "the file has changed or gone since it was prepared: prepare again")
-        with open_video(
+    def _open(self, row: int, frames: np.ndarray) -> VideoReader:
+        if self.shards is not None:
+            return self._open_copy(self.shards / self.columns["shard"][row], row, frames)
+        path = self.path(row)
+        self._require_unchanged(path, int(self.columns["size_bytes"][row]), frames)
+        return open_video(
             path,
             decoder=self.decoder,
-            probe=None if template else self._probe(index),
+            probe=None if self.frame_template else self._probe(row),
             allow_unsafe=self.allow_unsafe,
-            template=template,
-            fps=float(self.columns["fps"][index]),
-        ) as reader:
-            clip = reader.frames(needed)
-        return clip if len(needed) == len(frames) and (needed == frames).all() else clip[torch.from_numpy(places)]
+            template=self.frame_template or None,
+            fps=float(self.columns["fps"][row]),
+        )
+
+    def _open_copy(self, shard: Path, row: int, frames: np.ndarray) -> VideoReader:
+        self._require_unchanged(shard, int(self.columns["shard_size"][row]), frames)
+        probe, start = self._probe(row), int(self.columns["shard_byte"][row])
+        return open_copy(shard, probe=probe, start_byte=start)
+
+    def _require_unchanged(self, path: Path, size_bytes: int, frames: np.ndarray) -> None:
+        if not self.frame_template and _size_bytes(path) != size_bytes:
+            cause = "the file has changed or gone since it was prepared: prepare again"
+            raise DecodeError(path, np.unique(frames), cause)
 
     def _probe(self, index: int) -> Probe:
         value = {name: column[index] for name, column in self.columns.items()}
+        start = int(value["packets_byte"])
         return Probe(
             num_frames=int(value["num_frames"]),
             fps=float(value["fps"]),
@@ -220,43 +259,24 @@ class ClipDataset(Dataset[dict[str, Any]]):
             decord_safe=value["decoder"] == "decord",
             decord_unsafe_reason=value["decoder_reason"],
             key_frames=int(value["key_frames"]),
+            packets=self.packets[start : start + int(value["packets_size"])].data,
         )
 
 
-def collate(samples: Samples) -> dict[str, Any]:
+def collate(samples: Samples, stack: Stack = default_collate) -> dict[str, Any]:
     """Samples -> `video` uint8 [N,T,H,W,C] (the K clips of a sample adjacent), `label`, `index`, `epoch` int64 [B],
     and `input` uint8 [N,T,h,w,C] where samples have one.
 
     Where some could not be read, `failures` tells why. Where none could: `index` int64 [0], `epoch` int64 [1].
+    `stack` makes one tensor of the clips; by default, in a worker, in fresh shared memory.
     """
     failures = {"failures": samples.failures} if samples.failures else {}
     if not samples.read or any(not failure.path for failure in samples.failures):
         return {"index": torch.empty(0, dtype=torch.int64), "epoch": torch.tensor([samples.epoch]), **failures}
-    batch = default_collate(samples.read)  # in a worker it stacks straight into shared memory
-    flat = {name: batch[name].flatten(0, 1) for name in ("video", "input") if name in batch}
-    return {**batch, **flat, **failures}
-
-
-def resize(clip: Tensor, *, size: tuple[int, int], fit: Fit) -> Tensor:
-    """uint8 [T,H,W,C] -> uint8 [T,height,width,C], antialiased, channels last throughout.
-
-    crop: fill the size, cut off what stands over, centred. pad: fit inside, black around. stretch: change the shape.
-    """
-    height, width = clip.shape[1:3]
-    target_height, target_width = size
-    if (height, width) == size:
-        return clip
-    scales = target_height / height, target_width / width
-    scale = {"crop": max(scales), "pad": min(scales), "stretch": None}[fit]
-    inner = size if scale is None else (max(1, round(height * scale)), max(1, round(width * scale)))
-    view = clip.permute(0, 3, 1, 2)  # [T,C,H,W], channels last in memory: the fast path of uint8
-    scaled = view if inner == (height, width) else interpolate(view, inner, mode="bilinear", antialias=True)
-    top, left = (target_height - inner[0]) // 2, (target_width - inner[1]) // 2
-    if fit == "pad":
-        scaled = pad(scaled, (left, target_width - inner[1] - left, top, target_height - inner[0] - top))
-        top = left = 0
-    scaled = scaled[..., -top : target_height - top, -left : target_width - left]
-    return scaled.permute(0, 2, 3, 1).contiguous()
+    columns = {name: [sample[name] for sample in samples.read] for name in samples.read[0]}
+    clips = {name: stack(columns[name]).flatten(0, 1) for name in CLIPS if name in columns}
+    rest = {name: default_collate(values) for name, values in columns.items() if name not in CLIPS}
+    return {**clips, **rest, **failures}
 
 
 def _size_bytes(path: Path) -> int:

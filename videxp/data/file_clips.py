@@ -6,7 +6,8 @@ import numpy as np
 from torch import Tensor
 
 from videxp.data.clips import ClipChoice
-from videxp.data.dataset import Fit, resize
+from videxp.data.cropping import whole_box
+from videxp.data.views import Fit, fitted, read_views
 from videxp.video import Decoder, open_video
 
 
@@ -30,8 +31,6 @@ def read_clips(
             end_seconds=np.nan,
             rng=np.random.default_rng(0),  # a test's clips are evenly spaced: nothing is drawn
         )
-        needed, places = np.unique(frames_KT, return_inverse=True)
-        clip_THWC = reader.frames(needed)[places.reshape(-1)]
-    if frame_size is not None:
-        clip_THWC = resize(clip_THWC, size=frame_size, fit=fit)
-    return clip_THWC.unflatten(0, frames_KT.shape)
+        box = whole_box(frame_size or reader.size, multiple=1)
+        view = box.cut if frame_size is None else fitted(frame_size, fit, box=box)
+        return read_views(reader, frames_KT, [[view]] * len(frames_KT))

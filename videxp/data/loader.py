@@ -6,6 +6,7 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from videxp.data.quarantine import Batch, Failure
+from videxp.data.ring import HELD, InSlot, Requests, Ring
 from videxp.errors import VidexpError
 
 Admit = Callable[[Batch, list[Failure]], Batch | None]
@@ -13,14 +14,26 @@ Admit = Callable[[Batch, list[Failure]], Batch | None]
 
 
 class ClipLoader(DataLoader[dict[str, Any]]):
-    """`admit`, if given, is asked about each batch. Raises VidexpError, in words, where a worker hangs or dies."""
+    """`admit`, if given, is asked about each batch. Raises VidexpError, in words, where a worker hangs or dies.
 
-    def __init__(self, *args: Any, admit: Admit | None = None, **kwargs: Any) -> None:
+    slot_bytes: what the clips of a batch take at most. Forked workers that stay lay them in a ring of shared memory
+    (videxp/data/ring.py), if the data set's `__getitems__` hands the request's slot on to `collate_fn`. 0: no ring.
+    """
+
+    def __init__(self, *args: Any, admit: Admit | None = None, slot_bytes: int = 0, **kwargs: Any) -> None:
+        self.ring: Ring | None = None
+        stay = kwargs.get("persistent_workers") and kwargs.get("multiprocessing_context") == "fork"
+        if slot_bytes and stay:
+            self.ring = Ring(slots=kwargs["num_workers"] * kwargs["prefetch_factor"] + HELD, slot_bytes=slot_bytes)
+            kwargs["batch_sampler"] = Requests(kwargs["batch_sampler"], ring=self.ring)
+            kwargs["collate_fn"] = InSlot(kwargs["collate_fn"], ring=self.ring)
         super().__init__(*args, **kwargs)
         self.admit = admit
 
     def __iter__(self) -> Any:
-        return _Batches(super().__iter__(), admit=self.admit, timeout_seconds=self.timeout)
+        if self.ring is not None and self._iterator is None:  # workers are about to be forked
+            self.ring.map()
+        return _Batches(super().__iter__(), admit=self.admit, ring=self.ring, timeout_seconds=self.timeout)
 
     # Lightning asks loaders whether they can resume in the middle of an epoch. Ours do: their batch sampler asks the
     # data module, whose state is in the checkpoint, for the position.
@@ -33,9 +46,12 @@ class ClipLoader(DataLoader[dict[str, Any]]):
 
 
 class _Batches:
-    def __init__(self, batches: Iterator[Any], *, admit: Admit | None, timeout_seconds: float) -> None:
+    def __init__(
+        self, batches: Iterator[Any], *, admit: Admit | None, ring: Ring | None, timeout_seconds: float
+    ) -> None:
         self.batches = batches
         self.admit = admit
+        self.ring = ring
         self.timeout_seconds = timeout_seconds
 
     def __iter__(self) -> "_Batches":
@@ -45,24 +61,32 @@ class _Batches:
         while True:
             try:
                 batch = next(self.batches)
-            except RuntimeError as error:
-                raise _explained(error, timeout_seconds=self.timeout_seconds) from error
+            except Exception as error:
+                if "in DataLoader worker process" in str(error):
+                    # torch's frames hold the error, and it them: garbage, and in it the workers, which take ten seconds
+                    # to end when garbage is collected. The worker's own traceback is in the message.
+                    error.__traceback__ = None
+                if (words := _in_words(error, timeout_seconds=self.timeout_seconds)) is None:
+                    raise
+                raise VidexpError(words) from error
+            if self.ring is not None:
+                batch = self.ring.receive(batch)
             if self.admit is None:
                 return batch
             if (admitted := self.admit(batch, batch.pop("failures", []))) is not None:
                 return admitted
 
 
-def _explained(error: RuntimeError, *, timeout_seconds: float) -> Exception:
+def _in_words(error: Exception, *, timeout_seconds: float) -> str | None:
     text = str(error)
     if "timed out after" in text:
-        return VidexpError(
+        return (
             f"No batch came from the data workers for {timeout_seconds:g} s: one hangs, or the disk does\n"
             "Wait longer with dataset.timeout_seconds, or look for the file with dataset.num_workers=0"
         )
     if "exited unexpectedly" in text:
-        return VidexpError(
+        return (
             f"{text.splitlines()[0]}\nOut of memory or a crash in a decoder: "
             "fewer dataset.num_workers, or dataset.num_workers=0 to see which file it is"
         )
-    return error
+    return None

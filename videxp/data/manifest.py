@@ -21,7 +21,7 @@ from videxp.files import replacing
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,11 @@ class Facts:
     container: str = ""
     decoder: str = ""  # the probe's verdict: decord | pyav | frames (a folder of images)
     decoder_reason: str = ""  # why not decord
+    packets_byte: int = 0  # where its table of packets lies in the file of all of them
+    packets_size: int = 0  # bytes; 0: none, the container has to be opened
+    shard: str = ""  # of a cache: the file in which a copy lies
+    shard_byte: int = 0  # where in it
+    shard_size: int = 0  # of the whole shard, bytes
     error: str = ""
     input_size_bytes: int = 0  # of the row's input, where it has one; it has as many frames
     input_mtime_ns: int = 0
@@ -74,16 +79,20 @@ class Strings(Sequence[str]):
 
     @classmethod
     def pack(cls, strings: Iterable[str]) -> "Strings":
-        encoded = [string.encode("utf-8", "surrogateescape") for string in strings]
-        ends = np.cumsum([len(string) for string in encoded], dtype=np.int64)
-        return cls(np.frombuffer(b"".join(encoded), dtype=np.uint8), ends)
+        """Raises ValueError for one with a zero byte, which no path has."""
+        listed = list(strings)
+        data = np.frombuffer(("\0".join(listed) + "\0" * bool(listed)).encode("utf-8", "surrogateescape"), np.uint8)
+        ends = np.flatnonzero(data == 0)
+        if len(ends) != len(listed):
+            raise ValueError("a string holds a zero byte")
+        return cls(data[data != 0], ends - np.arange(len(ends)))
 
     def __len__(self) -> int:
         return len(self.ends)
 
     def __getitem__(self, index: Any) -> Any:
         if not isinstance(index, int | np.integer):
-            return Strings.pack([self[int(i)] for i in np.arange(len(self))[index]])
+            return self._taken(np.arange(len(self))[index])
         if not -len(self) <= index < len(self):
             raise IndexError(index)
         index = int(index) % len(self)
@@ -91,7 +100,28 @@ class Strings(Sequence[str]):
         return self.data[start : self.ends[index]].tobytes().decode("utf-8", "surrogateescape")
 
     def __iter__(self) -> Iterator[str]:
-        return (self[i] for i in range(len(self)))
+        data, start = self.data.tobytes(), 0
+        for end in self.ends.tolist():
+            yield data[start:end].decode("utf-8", "surrogateescape")
+            start = end
+
+    def equal(self, string: str) -> np.ndarray:
+        """bool [N]: which are this one."""
+        found = self.lengths == len(wanted := np.frombuffer(string.encode("utf-8", "surrogateescape"), np.uint8))
+        starts = self.ends[found] - len(wanted)
+        found[found] = (self.data[starts[:, None] + np.arange(len(wanted))] == wanted).all(axis=1)
+        return found
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """int64 [N], bytes."""
+        return np.diff(self.ends, prepend=0)
+
+    def _taken(self, rows: np.ndarray) -> "Strings":
+        lengths = self.lengths[rows]
+        ends = np.cumsum(lengths)
+        shifts = np.repeat((self.ends[rows] - lengths) - (ends - lengths), lengths)
+        return Strings(self.data[np.arange(len(shifts)) + shifts], ends)
 
 
 COLUMNS: dict[str, type] = {f.name: f.type for f in (*fields(Row), *fields(Facts))}  # type: ignore[misc]
@@ -110,15 +140,25 @@ class Manifest:
     classes: list[str]
     columns: dict[str, Any] = field(repr=False)
     frame_template: str = ""  # for folders of images, such as img_{:05d}.jpg
+    packets_file: Path | None = None  # the tables of packets of all files, one after another
+    shards: Path | None = None  # the folder of a cache's shards, where samples are read from one
+    cache: str = ""  # how its copies were made, as a digest
 
     @classmethod
     def from_rows(
-        cls, rows: Iterable[tuple[Row, Facts]], *, name: str, root: str, classes: list[str], frame_template: str = ""
+        cls,
+        rows: Iterable[tuple[Row, Facts]],
+        *,
+        name: str,
+        root: str,
+        classes: list[str],
+        frame_template: str = "",
+        packets_file: Path | None = None,
     ) -> "Manifest":
         ordered = sorted(rows, key=lambda pair: _order(pair[0]))
         values = [vars(row) | vars(facts) for row, facts in ordered]
         columns = {column: _column([v[column] for v in values], kind) for column, kind in COLUMNS.items()}
-        return cls(name=name, root=root, classes=classes, columns=columns, frame_template=frame_template)
+        return cls(name, root, classes, columns, frame_template, packets_file)
 
     def __len__(self) -> int:
         return len(self.columns["path"])
@@ -133,13 +173,12 @@ class Manifest:
 
     def samples(self, split: Split) -> np.ndarray:
         """Positions of the readable samples of a split, int64 [n]: a sample's `index` in batches counts in this."""
-        readable = (name == split and not error for name, error in zip(self["split"], self["error"]))
-        return np.flatnonzero(np.fromiter(readable, dtype=bool, count=len(self)))
+        return np.flatnonzero(self["split"].equal(split) & (self["error"].lengths == 0))
 
     def as_test(self, split: Split) -> "Manifest":
         """The samples of one split as though they were the test's, in the same order, and no others: evaluation reads
         every split in one way."""
-        chosen = np.flatnonzero(np.fromiter((name == split for name in self["split"]), dtype=bool, count=len(self)))
+        chosen = np.flatnonzero(self["split"].equal(split))
         columns = {name: column[chosen] for name, column in self.columns.items()}
         return replace(self, columns={**columns, "split": Strings.pack(["test"] * len(chosen))})
 
@@ -193,6 +232,7 @@ class Manifest:
             "counts": self.counts,
             "unreadable": len(self.unreadable),
             "frame_template": self.frame_template,
+            "packets_file": self.packets_file.name if self.packets_file else "",
             "classes": self.classes,
         }
         lines = [f"# videxp manifest {json.dumps(about)}", "\t".join(COLUMNS)]
@@ -223,6 +263,7 @@ class Manifest:
             classes=about["classes"],
             columns=columns,
             frame_template=about["frame_template"],
+            packets_file=path.parent / about["packets_file"] if about["packets_file"] else None,
         )
 
 

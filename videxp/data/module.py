@@ -17,8 +17,9 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor, nn
 
+from videxp.data.cache import from_cache
 from videxp.data.clips import ClipChoice, Sampling
-from videxp.data.dataset import ClipDataset, Fit, Samples, collate
+from videxp.data.dataset import ClipDataset, Samples, collate
 from videxp.data.layouts import Layout
 from videxp.data.loader import ClipLoader
 from videxp.data.manifest import SPLITS, Manifest, Split
@@ -27,6 +28,7 @@ from videxp.data.processes import START_METHOD, available_cores
 from videxp.data.quarantine import Batch, Failure, Quarantine, agreed, is_empty, kept
 from videxp.data.sampler import EpochBatches, EvaluationBatches, normalized
 from videxp.data.sizes import check_one_length, check_sizes, crop_height_width
+from videxp.data.views import Cutter, Fit
 from videxp.errors import BadRequest
 from videxp.limits import Ge, Gt
 from videxp.video import Decoder
@@ -68,6 +70,7 @@ class VideoDataModule(LightningDataModule):
         val_frames: Annotated[int, Ge(1)] | Literal["all"] | None = None,
         test_frames: Annotated[int, Ge(1)] | Literal["all"] | None = None,
         train_repeats: Annotated[int, Ge(1)] = 1,
+        clips_per_video: Annotated[int, Ge(1)] | None = None,
         crop_size: Annotated[int, Ge(1)] | Sequence[int] | None = None,
         scale: Annotated[int, Ge(1)] = 1,
         worker_degradation: Any = None,
@@ -80,6 +83,7 @@ class VideoDataModule(LightningDataModule):
         prefetch_factor: Annotated[int, Ge(1)] = 2,
         timeout_seconds: Annotated[float, Ge(0)] = 300,
         cache_dir: str = "~/.cache/videxp",
+        cache: str | None = None,
         seed: Annotated[int, Ge(0)] = 0,
     ) -> None:
         """
@@ -88,6 +92,8 @@ class VideoDataModule(LightningDataModule):
         clip_fps: frames of a clip per second of video; None goes by stride_frames.
         test_clips: clips of each video in testing, evenly spaced; predictions are averaged per video.
         val_frames, test_frames: frames of a clip there; None: num_frames; "all": the whole video.
+        clips_per_video: training clips of each video of a batch, taken from it while it is open: a step then has
+            batch_size * clips_per_video clips, which resemble each other more than those of as many videos. None: 1.
         train_repeats: how often an epoch meets each training video, each time with another clip of it.
         crop_size: pixels, or [height, width], cut out at a random place in the worker, in training.
         scale: the clip's size / its input's; frames that it does not divide are cut at the right and at the bottom.
@@ -96,6 +102,7 @@ class VideoDataModule(LightningDataModule):
         max_unreadable: files that may be unreadable, found so when preparing or later; they are left out, counted and
             listed. One more is an error.
         num_workers: per device; "auto" goes by the cores.
+        cache: folder that `videxp prepare --cache` made; clips are read from the copies in it.
         timeout_seconds: a batch that takes longer is an error; 0 waits for ever.
         """
         super().__init__()
@@ -124,7 +131,9 @@ class VideoDataModule(LightningDataModule):
         self.train_transform = train_transform
         self.eval_transform = eval_transform
         self.test_transform = test_transform or eval_transform
-        self.choice = ClipChoice(num_frames, stride_frames, clip_fps, sampling, short)
+        self.choice = ClipChoice(
+            num_frames, stride_frames, clip_fps, sampling, short, random_clips=clips_per_video or 1
+        )
         self.test_clips = test_clips
         self.eval_frames: dict[Split, int | Literal["all"] | None] = {"val": val_frames, "test": test_frames}
         self.train_repeats = train_repeats
@@ -138,6 +147,7 @@ class VideoDataModule(LightningDataModule):
         self.prefetch_factor = prefetch_factor
         self.timeout_seconds = timeout_seconds
         self.cache_dir = Path(cache_dir)
+        self.cache = None if cache is None else absolute(cache)
         self.seed = seed
         self._manifest: Manifest | None = None
         self._datasets: dict[Split, ClipDataset] = {}
@@ -176,7 +186,8 @@ class VideoDataModule(LightningDataModule):
 
     @property
     def fingerprint(self) -> str:
-        return self.manifest.fingerprint
+        """Of the samples; of copies, also of how they were made: they are other pictures."""
+        return self.manifest.fingerprint + (f" cache {self.manifest.cache}" if self.manifest.cache else "")
 
     @property
     def counts(self) -> dict[str, int]:
@@ -228,13 +239,16 @@ class VideoDataModule(LightningDataModule):
             raise BadRequest(f"{count} {split} samples for {world_size} processes: use fewer, hardware=cpu")
 
     def use(self, manifest: Manifest) -> None:
-        """Take the samples from this manifest."""
+        """Take the samples from this manifest, and clips from their copies where there is a cache."""
+        if self.cache is not None:
+            manifest = from_cache(manifest, self.cache)
         check_sizes(
             manifest,
             frame_size=self.frame_size,
             crop_size=self.crop_size,
             scale=self.scale,
             eval_batch_size=self.eval_batch_size,
+            cut=[split for split in SPLITS if self._cutter(split) is not None],
         )
         self._manifest = manifest
         self._datasets = {}
@@ -255,6 +269,7 @@ class VideoDataModule(LightningDataModule):
                 seed=self.seed,
                 frame_size=self.frame_size,
                 fit=self.frame_fit,
+                cutter=self._cutter(split),
                 decoder=self.decoder,
                 allow_unsafe=self.allow_unsafe_decoder,
                 crop_size=self.crop_size,
@@ -263,6 +278,15 @@ class VideoDataModule(LightningDataModule):
                 repeats=self.train_repeats if split == "train" else 1,
             )
         return self._datasets[split]
+
+    def _transform(self, split: Split) -> nn.Module:
+        return {"train": self.train_transform, "val": self.eval_transform, "test": self.test_transform}[split]
+
+    def _cutter(self, split: Split) -> Cutter | None:
+        """The split's transform, if workers cut what it wants of each picture: the same bits as on the device, but
+        nothing is resized twice, no whole frame travels, and files may differ in size."""
+        transform: Any = self._transform(split)
+        return transform if self.frame_size is None and hasattr(transform, "views") else None
 
     def _choice(self, split: Split) -> ClipChoice:
         if split == "train":
@@ -305,6 +329,7 @@ class VideoDataModule(LightningDataModule):
             admit=partial(self._admit, split=split),
             batch_sampler=batches,
             collate_fn=collate,
+            slot_bytes=batches.share * self.dataset(split).largest_sample_bytes(),
             num_workers=workers,
             # Workers are forked once and stay. They inherit the manifest without a copy, and open readers themselves.
             multiprocessing_context=START_METHOD if workers else None,
@@ -357,8 +382,12 @@ class VideoDataModule(LightningDataModule):
         trainer = self.trainer
         if trainer is not None and trainer.training:
             self._count(batch)
-            return batch if is_empty(batch) else self.train_transform(batch)
-        return (self.test_transform if trainer is not None and trainer.testing else self.eval_transform)(batch)
+            return batch if is_empty(batch) else self._on_device(batch, "train")
+        return self._on_device(batch, "test" if trainer is not None and trainer.testing else "val")
+
+    def _on_device(self, batch: dict[str, Tensor], split: Split) -> dict[str, Tensor]:
+        cutter = self._cutter(split)
+        return self._transform(split)(batch) if cutter is None else cutter.finish(batch)
 
     # ---- outside any loop: for a look, or for a try -------------------------------------------------------------
 
@@ -368,8 +397,7 @@ class VideoDataModule(LightningDataModule):
 
     def transformed(self, batch: dict[str, Tensor], split: Split, *, device: torch.device) -> dict[str, Tensor]:
         """A batch as a network gets it."""
-        transforms = {"train": self.train_transform, "val": self.eval_transform, "test": self.test_transform}
-        return transforms[split](self.transfer_batch_to_device(batch, device, 0))
+        return self._on_device(self.transfer_batch_to_device(batch, device, 0), split)
 
     # ---- resuming: the next batch is the one after the last that reached the device -----------------------------
 

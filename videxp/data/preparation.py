@@ -9,13 +9,16 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from math import isnan
 from pathlib import Path
 
+import numpy as np
+
 from videxp.data.layouts import Layout, check_rows
 from videxp.data.manifest import COLUMNS, Facts, Manifest, Row
+from videxp.data.packets_file import map_packets, packets_writer, remove_other_packets
 from videxp.data.processes import in_processes
 from videxp.errors import BadRequest
 
@@ -59,11 +62,12 @@ def prepare(
         check_rows(rows, name=name, trains=layout.trains)
         classes = layout.classes(root, (row.label for row in rows))
         check_labels(rows, classes, name=name)
-        facts = read_facts(
+        facts, packets_file = read_facts(
             sorted({path for row in rows for path in (row.path, row.input) if path}),
             layout,
             root=root,
             known=known_facts(path),
+            packets_stem=path.with_suffix(""),
             name=name,
             processes=processes,
         )
@@ -73,8 +77,10 @@ def prepare(
             root=str(root),
             classes=classes,
             frame_template=layout.frame_template,
+            packets_file=packets_file,
         )
         manifest.write(path)
+        remove_other_packets(packets_file, stem=path.with_suffix(""))
     check_unreadable(manifest, max_unreadable=max_unreadable, path=path)
     return manifest
 
@@ -104,36 +110,62 @@ def check_unreadable(manifest: Manifest, *, max_unreadable: int, path: Path) -> 
         raise BadRequest(f"Data set {manifest.name}: none of the training files can be read: see {path}")
 
 
+@dataclass(frozen=True)
+class Known:
+    """What an earlier preparation found: facts by path, and the tables of packets that they point into."""
+
+    facts: dict[str, Facts]
+    packets_file: Path | None
+
+    @cached_property
+    def tables(self) -> np.ndarray:
+        return map_packets(self.packets_file)
+
+    def table(self, path: str) -> bytes:
+        facts = self.facts[path]
+        return self.tables[facts.packets_byte : facts.packets_byte + facts.packets_size].tobytes()
+
+
 def read_facts(
     paths: Sequence[str],
     layout: Layout,
     *,
     root: Path,
-    known: dict[str, Facts],
+    known: Known,
+    packets_stem: Path,
     name: str,
     processes: int | None = None,
-) -> dict[str, Facts]:
-    """The facts of each path, from `known` where the file has not changed since."""
-    facts = {
-        path: known[path] for path in paths if path in known and unchanged(root / path, known[path], layout=layout)
-    }
-    new = [path for path in paths if path not in facts]
+) -> tuple[dict[str, Facts], Path | None]:
+    """The facts of each path, from `known` where the file has not changed since; and the file of packets' tables."""
+    same = [path for path in paths if path in known.facts and unchanged(root / path, known.facts[path], layout=layout)]
+    if len(same) == len(paths) == len(known.facts):
+        return known.facts, known.packets_file
+    new = sorted(set(paths) - set(same))
     read = partial(read_file, root=root, layout=layout)
-    facts.update(in_processes(read, new, description=f"Reading {name}", processes=processes) if new else ())
-    return facts
+    facts = {}
+    with packets_writer(packets_stem) as writer:
+        for path in same:
+            facts[path] = writer.add(known.facts[path], known.table(path))
+        for path, (found, table) in (
+            in_processes(read, new, description=f"Reading {name}", processes=processes) if new else ()
+        ):
+            facts[path] = writer.add(found, table)
+    return facts, writer.file
 
 
-def known_facts(path: Path) -> dict[str, Facts]:
+def known_facts(path: Path) -> Known:
     """What the manifest at `path` tells of each file; nothing if there is none, or one of another version."""
     try:
         manifest = Manifest.read(path)
     except BadRequest:
-        return {}
+        return Known({}, None)
+    if manifest.packets_file is not None and not manifest.packets_file.exists():
+        return Known({}, None)
     names = [column for column in COLUMNS if column in Facts.__dataclass_fields__]
     columns = [manifest[column] for column in names]
     rows = [Facts(**{n: COLUMNS[n](value) for n, value in zip(names, values)}) for values in zip(*columns)]
     inputs = {path: facts_of_input(facts) for path, facts in zip(manifest["input"], rows) if path}
-    return inputs | dict(zip(manifest["path"], rows))
+    return Known(inputs | dict(zip(manifest["path"], rows)), manifest.packets_file)
 
 
 def unchanged(file: Path, facts: Facts, *, layout: Layout) -> bool:
@@ -144,27 +176,27 @@ def unchanged(file: Path, facts: Facts, *, layout: Layout) -> bool:
         return False
 
 
-def read_file(path: str, *, root: Path, layout: Layout) -> Facts:
-    """Open one file and tell what is in it; never raises for what is wrong with the file."""
+def read_file(path: str, *, root: Path, layout: Layout) -> tuple[Facts, bytes]:
+    """Open one file: what is in it, and its table of packets; never raises for what is wrong with the file."""
     from videxp.video import UnreadableVideo, probe  # PyAV: a quarter of a second, and only needed here
     from videxp.video.container import plain_path
 
     file = root / path
     try:
         if facts := layout.facts(file):
-            return facts
+            return facts, b""
         size_bytes, mtime_ns = layout.size_and_time(file)
         plain_path(file)  # a pipe or /dev/zero would be read for ever
         seen = Facts(size_bytes=size_bytes, mtime_ns=mtime_ns, content_hash=content_hash(file))
     except OSError as error:
-        return Facts(error=error.strerror or type(error).__name__)
+        return Facts(error=error.strerror or type(error).__name__), b""
     except UnreadableVideo as error:
-        return Facts(error=error.cause)
+        return Facts(error=error.cause), b""
     try:
         found = probe(file)
     except UnreadableVideo as error:
-        return replace(seen, error=error.cause)
-    return replace(
+        return replace(seen, error=error.cause), b""
+    facts = replace(
         seen,
         num_frames=found.num_frames,
         fps=found.fps,
@@ -178,6 +210,7 @@ def read_file(path: str, *, root: Path, layout: Layout) -> Facts:
         decoder_reason=found.decord_unsafe_reason,
         key_frames=found.key_frames,
     )
+    return facts, bytes(found.packets)
 
 
 def facts_of_part(row: Row, facts: Facts) -> Facts:

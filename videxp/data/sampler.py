@@ -85,6 +85,7 @@ class EvaluationBatches(Sampler[Batch]):
             batch = np.arange(first, min(first + batch_size, num_samples))
             if len(share := np.array_split(batch, world_size)[rank]):
                 self.shares.append(share.tolist())
+        self.share = max(map(len, self.shares), default=0)
 
     def __len__(self) -> int:
         return len(self.shares)

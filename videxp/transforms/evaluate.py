@@ -1,8 +1,10 @@
 """Evaluation: resize, crop, normalise. Legend: N clips, T frames, H, W, C = 3 channels."""
 
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Annotated, Any, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from videxp.errors import BadRequest
 from videxp.limits import Gt
@@ -43,12 +45,28 @@ class EvalTransform(nn.Module):
         """
         video = batch["video"]
         check_video(video, items=1)
-        height, width = short_side_size(height=video.shape[2], width=video.shape[3], short=self.resize)
+        cuts = [cut for views in self.views(tuple(video.shape[2:4]), clips=1) for cut in views]
+        return self._normalized(batch, (cut(clip) for clip in video for cut in cuts), clips=len(video) * self.crops)
+
+    def views(
+        self, size: tuple[int, int], *, clips: int, epoch: int = 0, index: int = 0
+    ) -> list[list[Callable[[Tensor], Tensor]]]:
+        """The part of `forward` that cuts and resizes, for each clip of a sample with pictures of (height, width): as
+        many functions as there are crops, uint8 [T,H,W,C] -> uint8 [T,size,size,C]."""
+        height, width = short_side_size(height=size[0], width=size[1], short=self.resize)
         boxes = view_boxes(height=height, width=width, size=self.size, crops=self.crops)
-        shape = (len(video) * self.crops, video.shape[1], self.size, self.size, video.shape[-1])
-        out = self._blocks.take(shape, device=video.device)
-        for n, clip in enumerate(video):
-            resized = resize_short_side(clip, self.resize)
-            for view, box in enumerate(boxes):
-                normalize(crop(resized, box), mean=self.mean, std=self.std, out=out[n * self.crops + view])
+        return [[partial(self._cut, box=box) for box in boxes]] * clips
+
+    def finish(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """The rest of `forward`, for clips that `views` have cut: bit for bit the same result."""
+        return self._normalized(batch, batch["video"], clips=len(batch["video"]))
+
+    def _cut(self, clip: Tensor, box: tuple[int, int, int, int]) -> Tensor:
+        return crop(resize_short_side(clip, self.resize), box)
+
+    def _normalized(self, batch: dict[str, Any], cuts: Iterable[Tensor], *, clips: int) -> dict[str, Any]:
+        video = batch["video"]
+        out = self._blocks.take((clips, video.shape[1], self.size, self.size, 3), device=video.device)
+        for n, clip in enumerate(cuts):
+            normalize(clip, mean=self.mean, std=self.std, out=out[n])
         return {**batch, "video": out.permute(0, 1, 4, 2, 3)}

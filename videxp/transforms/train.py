@@ -1,6 +1,7 @@
 """Training augmentation. Legend: B items, k clips per item, N = B*k, T frames, H, W, C = 3 channels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -88,16 +89,32 @@ class TrainTransform(nn.Module):
         video out: float [N,T,C,size,size], a view of channels-last memory: `.transpose(1, 2)` is `channels_last_3d`.
         Raises ValueError if `video` is not uint8 [N,T,H,W,3] with N a multiple of B.
         """
+        return self._augmented(batch, cut=False)
+
+    def views(
+        self, size: tuple[int, int], *, epoch: int, index: int, clips: int
+    ) -> list[list[Callable[[Tensor], Tensor]]]:
+        """The part of `forward` that cuts and resizes, for each clip of a sample with pictures of (height, width):
+        functions uint8 [T,H,W,C] -> uint8 [T,size,size,C], to be called where the pictures are decoded."""
+        uniform = self._rng(Stream.AUGMENT, (epoch, index)).random((clips, _DRAWS))
+        boxes = self._boxes(uniform[:, _BOX], height=size[0], width=size[1])
+        return [[partial(self._cut, box=box)] for box in boxes]
+
+    def finish(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """The rest of `forward`, for clips that `views` have cut: bit for bit the same result."""
+        return self._augmented(batch, cut=True)
+
+    def _augmented(self, batch: dict[str, Any], *, cut: bool) -> dict[str, Any]:
         video, keys = batch["video"], list(zip(batch["epoch"].tolist(), batch["index"].tolist()))
         clips_per_item = check_video(video, items=len(keys))
         uniform = np.concatenate([self._rng(Stream.AUGMENT, key).random((clips_per_item, _DRAWS)) for key in keys])
 
         shape = (*video.shape[:2], self.size, self.size, video.shape[-1])
         out = self._blocks.take(shape, device=video.device)
-        boxes = self._boxes(uniform[:, _BOX], height=video.shape[2], width=video.shape[3])
+        boxes = [] if cut else self._boxes(uniform[:, _BOX], height=video.shape[2], width=video.shape[3])
         # One clip at a time: it stays in the cache from one step to the next, and no bit depends on its neighbours.
         for n in range(len(video)):
-            self._augment(video[n], boxes[n], uniform[n], out=out[n])
+            self._augment(video[n] if cut else self._cut(video[n], boxes[n]), uniform[n], out=out[n])
 
         new = {**batch, "video": out.permute(0, 1, 4, 2, 3)}
         if self.mixup_alpha > 0 or self.cutmix_alpha > 0:
@@ -117,11 +134,14 @@ class TrainTransform(nn.Module):
             return [tuple(box) for box in boxes.tolist()]
         return view_boxes(height=height, width=width, size=self.size, crops=1) * len(uniform)
 
-    def _augment(self, clip: Tensor, box: tuple[int, int, int, int], uniform: np.ndarray, *, out: Tensor) -> None:
-        """uint8 [T,H,W,C] -> out, float [T,size,size,C]."""
+    def _cut(self, clip: Tensor, box: tuple[int, int, int, int]) -> Tensor:
+        """uint8 [T,H,W,C] -> uint8 [T,size,size,C]."""
         if self.crop != "resized":
             clip = resize_short_side(clip, self.resize)
-        clip = crop_resize(clip, box, size=self.size)
+        return crop_resize(clip, box, size=self.size)
+
+    def _augment(self, clip: Tensor, uniform: np.ndarray, *, out: Tensor) -> None:
+        """uint8 [T,size,size,C] -> out, float [T,size,size,C]."""
         if uniform[_FLIP] < self.flip:
             clip = flip(clip)
         if not any(self.jitter):

@@ -12,6 +12,7 @@ __getattr__, __all__ = lazy_exports(
         "probe": "videxp.video.probing",
         "Decoder": "videxp.video.decoder",
         "open_video": "videxp.video.decoder",
+        "open_copy": "videxp.video.decoder",
         "VideoReader": "videxp.video.reader",
         "FrameFolderReader": "videxp.video.frame_folder",
         "write_video": "videxp.video.encoder",

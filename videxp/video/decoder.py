@@ -5,16 +5,20 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from videxp.errors import BadRequest
+from videxp.video.container import plain_path
 from videxp.video.decord_reader import DecordReader, decord_is_installed
 from videxp.video.errors import DecodeError, DecoderRefused, UnreadableVideo
 from videxp.video.frame_folder import FrameFolderReader
 from videxp.video.index import build_index
+from videxp.video.packet_reader import PacketReader
+from videxp.video.packets import PacketTable
 from videxp.video.probing import Probe, scan, verified
 from videxp.video.pyav_reader import PyavReader
+from videxp.video.raw_reader import RawReader
 from videxp.video.reader import VideoReader
 from videxp.video.torchcodec_reader import TorchcodecReader
 
-__all__ = ["DecodeError", "Decoder", "DecoderRefused", "UnreadableVideo", "VideoReader", "open_video"]
+__all__ = ["DecodeError", "Decoder", "DecoderRefused", "UnreadableVideo", "VideoReader", "open_copy", "open_video"]
 
 Decoder = Literal["auto", "decord", "pyav", "torchcodec"]
 
@@ -30,10 +34,11 @@ def open_video(
 ) -> VideoReader:
     """Opens a video file, or a folder of frames if `template` (`img_{:05d}.jpg`) and `fps` are given.
 
-    `probe`: from the manifest; spares reading the file's packets again. `auto`: decord where the probe shows that it is
-    right, PyAV with an exact index otherwise, and wherever there is no probe. By name, decord and torchcodec refuse
-    files that they are known or feared to read wrongly, unless `allow_unsafe`; without a probe they have every frame
-    decoded once by PyAV before, because they return damaged frames in silence.
+    `probe`: from the manifest; spares reading the file's packets again. `auto` is the fastest that is right: FFmpeg
+    (through PyAV) on the packets that the probe found, without opening the container; decord where there are none and
+    the probe shows that it is right; PyAV with an exact index otherwise, and wherever there is no probe. By name,
+    decord and torchcodec refuse files that they are known or feared to read wrongly, unless `allow_unsafe`; without a
+    probe they have every frame decoded once by PyAV before, because they return damaged frames in silence.
 
     Raises `UnreadableVideo` (no video, damaged, truncated), `DecoderRefused`, `NotInstalled`, `BadRequest`.
     """
@@ -41,6 +46,8 @@ def open_video(
         raise BadRequest(f"unknown decoder {decoder!r}: one of {', '.join(get_args(Decoder))}")
     if template is not None or Path(path).is_dir():
         return FrameFolderReader(path, template=template, fps=fps)
+    if probe is not None and probe.packets and decoder in ("auto", "pyav"):
+        return _packet_reader(plain_path(path), probe)
     if probe is not None and (
         decoder == "decord" or (decoder == "auto" and probe.decord_safe and decord_is_installed())
     ):
@@ -58,3 +65,26 @@ def open_video(
     if index.num_frames != probe.num_frames:
         raise UnreadableVideo(path, f"it holds {index.num_frames} frames, its probe says {probe.num_frames}: re-scan")
     return PyavReader(path, index=index, fps=probe.fps, size=(probe.height, probe.width))
+
+
+def open_copy(path: str | PathLike[str], *, probe: Probe, start_byte: int) -> VideoReader:
+    """A video that lies in a larger file from `start_byte` on, as packets (`probe.packets`) or as bare RGB.
+
+    Raises `DecodeError` where the file is not what it was."""
+    size = (probe.height, probe.width)
+    if not probe.packets:
+        return RawReader(path, start_byte=start_byte, num_frames=probe.num_frames, fps=probe.fps, size=size)
+    table = PacketTable.from_bytes(probe.packets)
+    return PacketReader(path, table=table, fps=probe.fps, size=size, start_byte=start_byte)
+
+
+def _packet_reader(path: Path, probe: Probe) -> PacketReader:
+    fps, size = probe.fps, (probe.height, probe.width)
+    table = PacketTable.from_bytes(probe.packets)
+    if table.num_frames != probe.num_frames:
+        raise UnreadableVideo(path, f"its packets hold {table.num_frames} frames, its probe says {probe.num_frames}")
+
+    def fallback() -> PyavReader:
+        return PyavReader(path, index=build_index(path), fps=fps, size=size)
+
+    return PacketReader(path, table=table, fps=fps, size=size, fallback=fallback)

@@ -5,11 +5,11 @@ Shapes: T frames, H, W as displayed, C = 3.
 
 import os
 import re
+from collections.abc import Iterator
 from os import PathLike
 from types import ModuleType
 
 import numpy as np
-import torch
 
 from videxp.errors import BadRequest
 from videxp.video.container import file_url
@@ -62,13 +62,16 @@ class DecordReader(Reader):
             self._decoder = None
             raise DecoderRefused(path, "decord", reason)
 
-    def _read(self, wanted: np.ndarray) -> torch.Tensor:
+    def _pictures(self, numbers: list[int]) -> Iterator[tuple[int, np.ndarray]]:
         if self._decoder is None:
-            raise DecodeError(self.path, wanted.tolist(), "the reader is closed")
+            raise DecodeError(self.path, numbers, "the reader is closed")
         try:
-            return torch.from_numpy(self._decoder.get_batch(wanted).asnumpy())
+            clip_THWC = self._decoder.get_batch(numbers).asnumpy()
         except Exception as error:  # DECORDError, of several kinds
-            raise DecodeError(self.path, wanted.tolist(), f"decord: {_message(error)}") from None
+            raise DecodeError(self.path, numbers, f"decord: {_message(error)}") from None
+        if len(clip_THWC) != len(numbers):
+            raise DecodeError(self.path, numbers, f"decord gave {len(clip_THWC)} frames")
+        yield from zip(numbers, clip_THWC)
 
     def close(self) -> None:
         self._decoder = None

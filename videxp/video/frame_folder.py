@@ -3,10 +3,10 @@
 Shapes: T frames, H, W pixels, C = 3.
 """
 
+from collections.abc import Iterator
 from os import PathLike
 
 import numpy as np
-import torch
 from PIL import Image
 
 from videxp.errors import BadRequest
@@ -30,10 +30,9 @@ class FrameFolderReader(Reader):
             raise UnreadableVideo(self._files[0], error) from None
         super().__init__(folder, num_frames=len(self._files), fps=float(fps), size=(height, width))
 
-    def _read(self, wanted: np.ndarray) -> torch.Tensor:
+    def _pictures(self, numbers: list[int]) -> Iterator[tuple[int, np.ndarray]]:
         height, width = self.size
-        clip_THWC = np.empty((len(wanted), height, width, 3), np.uint8)
-        for place, number in enumerate(wanted.tolist()):
+        for number in numbers:
             try:
                 with Image.open(self._files[number]) as picture:
                     pixels_HWC = np.asarray(picture.convert("RGB"))
@@ -42,5 +41,4 @@ class FrameFolderReader(Reader):
             if pixels_HWC.shape != (height, width, 3):
                 cause = f"{self._files[number].name} has size {pixels_HWC.shape[:2]}, the first frame {(height, width)}"
                 raise DecodeError(self.path, [number], cause)
-            clip_THWC[place] = pixels_HWC
-        return torch.from_numpy(clip_THWC)
+            yield number, pixels_HWC

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
 from os import PathLike
+from typing import BinaryIO
+from zlib import crc32
 
 import av
 import numpy as np
@@ -19,6 +21,7 @@ from videxp.video.bitstream import PacketFacts, nal_length_bytes, packet_facts
 from videxp.video.container import missing_bytes, open_container, plain_path
 from videxp.video.errors import UnreadableVideo, one_line
 
+BLOCK_HEADER_BYTES = 64  # a packet in Matroska lies behind one; the demuxer tells where that starts
 INDICES_KEPT = 4096  # some 3 kB each for 10 s of video
 CODEC_OF_DECODER = {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9"}
 # Demuxers whose time stamps and key flags come from the container's own index, not from guesses about the stream.
@@ -56,19 +59,22 @@ class Packets:
     key: list[bool] = field(default_factory=list)
     discard: list[bool] = field(default_factory=list)
     facts: list[PacketFacts] = field(default_factory=list)
+    byte: list[int] = field(default_factory=list)  # where each lies in the file as it is; -1 where it does not
+    size: list[int] = field(default_factory=list)
+    checksum: list[int] = field(default_factory=list)
     corrupt: bool = False
     error: str = ""
 
 
-def read_packets(container: InputContainer, stream: VideoStream) -> Packets:
-    """Demuxes the stream once; reads headers, decodes nothing."""
+def read_packets(path: str | PathLike[str], container: InputContainer, stream: VideoStream) -> Packets:
+    """Demuxes the stream of the file at `path` once; reads headers, decodes nothing."""
     packets = Packets()
     # A demuxer that finds rubbish between packets skips it and says so only in FFmpeg's log.
     level = av.logging.get_level()
     av.logging.set_level(av.logging.ERROR)
     try:
-        with av.logging.Capture() as messages:
-            _demux(container, stream, packets)
+        with av.logging.Capture() as messages, plain_path(path).open("rb") as file:
+            _demux(container, stream, packets, file)
     except av.error.FFmpegError as error:
         packets.error = one_line(error.strerror or error)
     finally:
@@ -78,7 +84,7 @@ def read_packets(container: InputContainer, stream: VideoStream) -> Packets:
     return packets
 
 
-def _demux(container: InputContainer, stream: VideoStream, packets: Packets) -> None:
+def _demux(container: InputContainer, stream: VideoStream, packets: Packets, file: BinaryIO) -> None:
     codec = CODEC_OF_DECODER.get(stream.codec_context.name, stream.codec_context.name)
     length_bytes = nal_length_bytes(codec, stream.codec_context.extradata)
     for packet in container.demux(stream):
@@ -91,9 +97,20 @@ def _demux(container: InputContainer, stream: VideoStream, packets: Packets) -> 
         packets.key.append(packet.is_keyframe)
         packets.discard.append(packet.is_discard)
         packets.corrupt |= packet.is_corrupt
-        packets.facts.append(
-            packet_facts(codec, bytes(packet), is_key=packet.is_keyframe, nal_length_bytes=length_bytes)
-        )
+        data = bytes(packet)
+        packets.facts.append(packet_facts(codec, data, is_key=packet.is_keyframe, nal_length_bytes=length_bytes))
+        packets.byte.append(_place_in_file(file, packet.pos, data))
+        packets.size.append(len(data))
+        packets.checksum.append(crc32(data))
+
+
+def _place_in_file(file: BinaryIO, byte: int | None, data: bytes) -> int:
+    """Where the packet's data lie, at `byte` or after the few bytes of a block's header there; -1: not as they are."""
+    if byte is None or byte < 0:
+        return -1
+    file.seek(byte)
+    found = file.read(len(data) + BLOCK_HEADER_BYTES).find(data)
+    return -1 if found < 0 else byte + found
 
 
 def build_index(path: str | PathLike[str], *, num_frames: int | None = None) -> FrameIndex:
@@ -110,7 +127,7 @@ def _built_index(path: str, num_frames: int | None, size_bytes: int, mtime_ns: i
     check_whole(path)
     container, stream = open_container(path)
     with container:
-        packets = read_packets(container, stream)
+        packets = read_packets(path, container, stream)
         return index_from_packets(path, container, stream, packets, num_frames=num_frames)
 
 

@@ -1,6 +1,6 @@
 """What a video file is, found without torch: frames, times, size as displayed, and whether decord reads it rightly."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from os import PathLike
 from typing import Literal
@@ -20,6 +20,7 @@ from videxp.video.index import (
     index_from_packets,
     read_packets,
 )
+from videxp.video.packets import packet_table
 
 __all__ = ["Probe", "UnreadableVideo", "Verify", "probe", "scan", "verified"]
 
@@ -54,6 +55,8 @@ class Probe:
     """Places where decoding can start exactly; 0 if it always starts at the beginning."""
     verified: bool = False
     """Every frame was decoded once, and none was damaged."""
+    packets: bytes | memoryview = field(default=b"", repr=False)
+    """A `PacketTable`, from which frames are read without opening the container; empty where that is not possible."""
 
 
 def probe(path: str | PathLike[str], *, verify: Verify = "frames") -> Probe:
@@ -81,11 +84,12 @@ def scan(path: str | PathLike[str]) -> tuple[Probe, FrameIndex]:
     check_whole(path)
     container, stream = open_container(path)
     with container:
-        packets = read_packets(container, stream)
+        packets = read_packets(path, container, stream)
         index = index_from_packets(path, container, stream, packets)
         display = stream_display(path)
         fps = average_fps(stream, index)
         reason = why_decord_unsafe(container, stream, packets, index, display)
+        table = packet_table(container, stream, packets, index, display)
         return Probe(
             num_frames=index.num_frames,
             fps=fps,
@@ -99,6 +103,7 @@ def scan(path: str | PathLike[str]) -> tuple[Probe, FrameIndex]:
             decord_unsafe_reason=reason,
             key_frames=len(index.entries),
             verified=bool(index.counted),
+            packets=table.to_bytes() if table else b"",
         ), index
 
 

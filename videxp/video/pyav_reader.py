@@ -9,7 +9,6 @@ from os import PathLike
 
 import av
 import numpy as np
-import torch
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
@@ -48,33 +47,23 @@ class PyavReader(Reader):
             self._container.close()
             self._container = None
 
-    def _read(self, wanted: np.ndarray) -> torch.Tensor:
+    def _pictures(self, numbers: list[int]) -> Iterator[tuple[int, np.ndarray]]:
         if self._container is None:
-            raise DecodeError(self.path, wanted.tolist(), "the reader is closed")
-        height, width = self.size
-        clip_THWC = np.empty((len(wanted), height, width, 3), np.uint8)
-        places: dict[int, list[int]] = {}  # where each frame goes in the clip
-        done: set[int] = set()
-        for place, number in enumerate(wanted.tolist()):
-            places.setdefault(number, []).append(place)
+            raise DecodeError(self.path, numbers, "the reader is closed")
+        missing = set(numbers)
         try:
-            for number, frame in self._wanted_frames(sorted(places)):
+            for number, frame in self._wanted_frames(numbers):
                 turn, degrees = turn_of(display_matrix(frame))
                 if turn is None:
                     raise _Inexact(f"frame {number} is to be shown turned by {degrees} degrees")
-                picture_HWC = turned(rgb_picture(frame, self._reformatter), turn)
-                if picture_HWC.shape != (height, width, 3):
-                    raise _Inexact(f"frame {number} has size {picture_HWC.shape[:2]}, the video {(height, width)}")
-                for place in places[number]:
-                    clip_THWC[place] = picture_HWC
-                done.add(number)
-            if missing := sorted(places.keys() - done):
-                raise _Inexact(f"frame {missing[0]} did not come out of the decoder")
+                yield number, turned(rgb_picture(frame, self._reformatter), turn)
+                missing.discard(number)
+            if missing:
+                raise _Inexact(f"frame {min(missing)} did not come out of the decoder")
         except (_Inexact, av.error.FFmpegError) as error:
             self._counted = None
             cause = error if isinstance(error, _Inexact) else f"damaged: {one_line(error.strerror or error)}"
-            raise DecodeError(self.path, wanted.tolist(), cause) from None
-        return torch.from_numpy(clip_THWC)
+            raise DecodeError(self.path, numbers, cause) from None
 
     def _wanted_frames(self, numbers: list[int]) -> Iterator[tuple[int, VideoFrame]]:
         """(number, frame) for ascending numbers; those of a run that turned out inexact come once more."""

@@ -4,7 +4,7 @@ Shapes: T frames, H, W = height and width as displayed, C = 3 (red, green, blue)
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Protocol
 
@@ -35,6 +35,13 @@ class VideoReader(Protocol):
         Raises `IndexError` for an index outside [0, num_frames), `DecodeError` if a frame can't be had for certain.
         """
 
+    def pictures(self, numbers: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
+        """(number, uint8 [H,W,C]) of ascending frame numbers, one at a time, so that a clip of large frames can be made
+        small without ever being held; some may come twice. A picture is good until the next is asked for.
+
+        Raises as `frames` does.
+        """
+
     def close(self) -> None:
         """Frees the decoder; may be called twice."""
 
@@ -46,7 +53,7 @@ class VideoReader(Protocol):
 
 
 class Reader:
-    """What the readers share. A subclass gives `_read` (and `close`)."""
+    """What the readers share. A subclass gives `_pictures` (and `close`)."""
 
     def __init__(self, path: str | os.PathLike[str], *, num_frames: int, fps: float, size: tuple[int, int]) -> None:
         self.path = str(path)
@@ -68,18 +75,30 @@ class Reader:
     def frames(self, indices: Sequence[int] | np.ndarray) -> torch.Tensor:
         """See `VideoReader.frames`."""
         wanted = checked_indices(indices, num_frames=self.num_frames, path=self.path)
-        if os.getpid() != self._process_id:  # decord would hang for ever, PyAV share a file offset
-            raise DecodeError(self.path, wanted.tolist(), "the reader was opened in another process: open it in this")
         height, width = self.size
         if len(wanted) == 0:
             return torch.empty((0, height, width, 3), dtype=torch.uint8)
-        clip_THWC = self._read(wanted)
-        if clip_THWC.shape != (len(wanted), height, width, 3):
-            cause = f"decoded shape {tuple(clip_THWC.shape)}, but {(len(wanted), height, width, 3)} is due"
-            raise DecodeError(self.path, wanted.tolist(), cause)
-        return clip_THWC
+        clip_THWC = np.empty((len(wanted), height, width, 3), np.uint8)
+        places: dict[int, list[int]] = {}
+        for place, number in enumerate(wanted.tolist()):
+            places.setdefault(number, []).append(place)
+        for number, picture_HWC in self.pictures(sorted(places)):
+            for place in places[number]:
+                clip_THWC[place] = picture_HWC
+        return torch.from_numpy(clip_THWC)
 
-    def _read(self, wanted: np.ndarray) -> torch.Tensor:
+    def pictures(self, numbers: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
+        """See `VideoReader.pictures`."""
+        if os.getpid() != self._process_id:  # decord would hang for ever, PyAV share a file offset
+            raise DecodeError(self.path, list(numbers), "the reader was opened in another process: open it in this")
+        height, width = self.size
+        for number, picture_HWC in self._pictures(list(numbers)):
+            if picture_HWC.shape != (height, width, 3):
+                cause = f"frame {number} has size {picture_HWC.shape[:2]}, the video {(height, width)}"
+                raise DecodeError(self.path, list(numbers), cause)
+            yield number, picture_HWC
+
+    def _pictures(self, numbers: list[int]) -> Iterator[tuple[int, np.ndarray]]:
         raise NotImplementedError
 
     def close(self) -> None:

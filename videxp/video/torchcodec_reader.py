@@ -3,10 +3,10 @@
 Shapes: T frames, H, W as displayed, C = 3.
 """
 
+from collections.abc import Iterator
 from os import PathLike
 
 import numpy as np
-import torch
 
 from videxp.errors import BadRequest, NotInstalled
 from videxp.video.display import stream_display
@@ -48,19 +48,20 @@ class TorchcodecReader(Reader):
             self._decoder = None
             raise DecoderRefused(path, "torchcodec", f"it counts {self.num_frames} frames of {probe.num_frames}")
 
-    def _read(self, wanted: np.ndarray) -> torch.Tensor:
+    def _pictures(self, numbers: list[int]) -> Iterator[tuple[int, np.ndarray]]:
         if self._decoder is None:
-            raise DecodeError(self.path, wanted.tolist(), "the reader is closed")
+            raise DecodeError(self.path, numbers, "the reader is closed")
         try:
-            batch = self._decoder.get_frames_at(wanted.tolist())
+            batch = self._decoder.get_frames_at(numbers)
         except (RuntimeError, IndexError, ValueError) as error:
-            raise DecodeError(self.path, wanted.tolist(), f"torchcodec: {_message(error)}") from None
+            raise DecodeError(self.path, numbers, f"torchcodec: {_message(error)}") from None
         if len(self._pts_seconds) == self.num_frames:
+            wanted = np.asarray(numbers)
             off_seconds = np.abs(batch.pts_seconds.numpy() - self._pts_seconds[wanted])
             if (wrong := np.flatnonzero(off_seconds > self._tolerance_seconds)).size:
                 cause = f"torchcodec gave frames of other times, {off_seconds[wrong[0]]:.3f} s off: use decoder=auto"
                 raise DecodeError(self.path, wanted[wrong].tolist(), cause)
-        return batch.data
+        yield from zip(numbers, batch.data.numpy())
 
     def close(self) -> None:
         self._decoder = None

@@ -1,0 +1,218 @@
+"""A data set copied into shards: the same clips of the same frames, made once, and refused where it is not whole."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.data.conftest import Put, module
+from tests.video.torture_set import source_frames, stamped_number
+from videxp.data import FolderPerClass, VideoDataModule
+from videxp.data.cache import make_cache
+from videxp.data.shards import Making, damaged, read_list
+from videxp.errors import BadRequest, VidexpError
+from videxp.transforms import EvalTransform, TrainTransform
+from videxp.video import write_video
+
+RAW = Making("raw", None, 1, 21.0)
+NAMES = ["run/0", "run/1", "walk/2", "walk/3"]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four stamped videos of 60 frames in each of two splits; one of another size, all of other content."""
+    folder = tmp_path_factory.mktemp("stamped")
+    for split in ("train", "val"):
+        for number, name in enumerate(NAMES):
+            frames = source_frames(60, (96, 160 if number == 3 else 128)).copy()
+            frames[:, -8:, -8:] = 20 * number + 100 * (split == "val")
+            (folder / "root" / split / name).parent.mkdir(parents=True, exist_ok=True)
+            write_video(folder / "root" / split / f"{name}.mp4", frames, fps=25, crf=10)
+    return folder
+
+
+def data(place: Path, **changes: Any) -> VideoDataModule:
+    made = module(
+        place,
+        FolderPerClass(),
+        **{
+            "size": 64,
+            "num_frames": 6,
+            "stride_frames": 3,
+            "train_transform": TrainTransform(size=64, seed=0),
+            "eval_transform": EvalTransform(size=64),
+            **changes,
+        },
+    )
+    made.prepare()
+    return made
+
+
+def clips(made: VideoDataModule) -> list[torch.Tensor]:
+    return [made.dataset(split)[1, index]["video"] for split in ("train", "val") for index in range(4)]
+
+
+def test_clips_of_raw_copies_are_those_of_the_source(root: Path, tmp_path: Path):
+    told = make_cache(data(root).manifest, tmp_path / "cache", making=RAW)
+    assert told["bytes"] > 8 * 60 * 96 * 128 * 3
+    plain, cached = data(root), data(root, cache=str(tmp_path / "cache"))
+    assert all(torch.equal(a, b) for a, b in zip(clips(plain), clips(cached), strict=True))
+    assert cached.counts == plain.counts
+    assert plain.fingerprint in cached.fingerprint != plain.fingerprint
+
+
+@pytest.mark.parametrize("format", ["small", pytest.param("medium"), pytest.param("fast", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("stride", [3, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_copy_has_each_frame_of_the_source_in_its_place(root: Path, tmp_path: Path, format: Any, stride: int):
+    whole = {"train_transform": torch.nn.Identity(), "eval_transform": torch.nn.Identity(), "frame_size": [96, 128]}
+    make_cache(data(root).manifest, tmp_path / "cache", making=Making(format, None, stride, 16.0))
+    plain, cached = data(root, **whole), data(root, **whole, cache=str(tmp_path / "cache"))
+    for index in range(3):
+        for epoch in range(4):
+            a, b = (made.dataset("train")[epoch, index]["video"][0] for made in (plain, cached))
+            assert [stamped_number(f.numpy()) for f in a] == [stamped_number(f.numpy()) for f in b]
+            assert 10 * np.log10(255**2 / float(((a.float() - b.float()) ** 2).mean())) > 30
+
+
+def test_disposable_frames_are_not_decoded_where_the_clips_stride_passes_over_them(root: Path, tmp_path: Path):
+    make_cache(data(root).manifest, tmp_path / "cache", making=Making("medium", None, 3, 21.0))
+    dataset = data(root, cache=str(tmp_path / "cache")).dataset("train")
+    with dataset._open(0, np.arange(3)) as reader:
+        runs = list(reader._runs(np.arange(18, 18 + 3 * 6, 3)))
+    packets = np.concatenate([packets for packets, _ in runs])
+    assert sum(len(wanted) for _, wanted in runs) == 6
+    assert len(packets) == 6  # aligned with the key frames: no other frame
+    numbers = np.arange(19, 19 + 3 * 6, 3)
+    with dataset._open(0, numbers) as reader:
+        packets = np.concatenate([packets for packets, _ in reader._runs(numbers)])
+    assert 6 < len(packets) < 16  # of 17 between the first and the last
+
+
+def test_copies_may_be_smaller_and_are_never_larger():
+    assert Making("medium", 64, 1, 21.0).size(96, 129) == (64, 86)
+    assert Making("medium", 200, 1, 21.0).size(97, 129) == (96, 128)
+    assert Making("raw", None, 1, 21.0).size(97, 129) == (97, 129)
+
+
+def test_made_again_it_makes_what_is_missing_damaged_or_new_and_no_more(root: Path, tmp_path: Path):
+    shutil.copytree(root / "root", tmp_path / "root")
+    cache, manifest = tmp_path / "cache", data(tmp_path).manifest
+    assert make_cache(manifest, cache, making=RAW)["made"] == 8
+    assert make_cache(manifest, cache, making=RAW)["made"] == 0
+    first, second, *_ = sorted((cache / "shards").glob("*.shard"))
+    first.unlink()
+    with second.open("r+b") as stream:  # a byte of the first picture
+        stream.seek(1000)
+        stream.write(b"\xff\x00\xff")
+    assert len(damaged(second)) == 1
+    assert make_cache(manifest, cache, making=RAW)["made"] == 2
+    assert not damaged(second)
+
+    write_video(tmp_path / "root/train/run/new.mp4", source_frames(20, (96, 128)), fps=25)
+    with pytest.raises(
+        BadRequest, match=r"is stale: 1 of 13 samples are not in it as they are now \(train/run/new.mp4\)"
+    ):
+        data(tmp_path, cache=str(cache))
+    grown = data(tmp_path).manifest
+    assert make_cache(grown, cache, making=RAW)["made"] == 1
+    assert data(tmp_path, cache=str(cache)).counts["train"] == 5
+
+
+def test_what_is_not_a_whole_cache_is_refused_in_a_line(root: Path, tmp_path: Path):
+    cache, manifest = tmp_path / "cache", data(root).manifest
+    remedy = r"run `videxp prepare mini --cache \S+` \(again\)$"
+    with pytest.raises(BadRequest, match=r"cache.json is missing: " + remedy):
+        data(root, cache=str(cache))
+    make_cache(manifest, cache, making=RAW)
+    shard = next((cache / "shards").glob("*.shard"))
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:-5])
+    with pytest.raises(BadRequest, match=r"1 shards are damaged, such as \w+.shard: " + remedy):
+        data(root, cache=str(cache))
+    with pytest.raises(BadRequest, match="no whole shard"):
+        read_list(shard)
+    shard.unlink()
+    with pytest.raises(BadRequest, match=r"\w+.shard is missing: " + remedy):
+        data(root, cache=str(cache))
+    shard.write_bytes(whole)
+    made = data(root, cache=str(cache))
+    shard.write_bytes(whole + b"x")  # in the middle of a training
+    with pytest.raises(VidexpError, match="has changed or gone since it was prepared"):
+        clips(made)
+
+
+def test_a_damaged_packet_is_an_error_and_no_picture(root: Path, tmp_path: Path):
+    making = Making("medium", None, 1, 21.0)
+    make_cache(data(root).manifest, tmp_path / "cache", making=making)
+    for shard in (tmp_path / "cache/shards").glob("*.shard"):
+        whole = bytearray(shard.read_bytes())
+        for byte in range(200, read_list(shard)[0].size, 100):  # any packet has some
+            whole[byte] ^= 0xFF
+        shard.write_bytes(whole)
+    with pytest.raises(VidexpError, match=r"\.shard.*\n?.*the file has changed since it was prepared: prepare again"):
+        clips(data(root, cache=str(tmp_path / "cache")))
+
+
+def test_pairs_are_not_cached(put: Put, tmp_path: Path):
+    put("train/run/a.mp4")
+    manifest = module(tmp_path, FolderPerClass())
+    manifest.prepare()
+    from dataclasses import replace
+
+    from videxp.data.manifest import Strings
+
+    paired = replace(
+        manifest.manifest,
+        columns={**manifest.manifest.columns, "input": Strings.pack(["b.mp4"] * len(manifest.manifest))},
+    )
+    with pytest.raises(BadRequest, match="pairs of files are not cached"):
+        make_cache(paired, tmp_path / "cache", making=RAW)
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_it_goes_on_where_it_was(root: Path, tmp_path: Path):
+    words = ["prepare", "folder_per_class", f"dataset.root={root / 'root'}", "--cache", "cache", "--json"]
+    environment = {**os.environ, "VIDEXP_CACHE": str(tmp_path / "index")}
+    command = [sys.executable, "-m", "videxp.cli", *words]
+    seen = []
+    for _ in range(3):
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True)
+        before = len(list(tmp_path.glob("cache/shards/*.shard")))
+        while process.poll() is None and len(list(tmp_path.glob("cache/shards/*.shard"))) < min(before + 2, 7):
+            time.sleep(0.005)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        seen.append(len(list(tmp_path.glob("cache/shards/*.shard"))))
+    assert seen == sorted(seen)
+    assert 0 < seen[0] < 8
+    assert not (tmp_path / "cache/cache.json").exists()
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["cache"].startswith("cache: 8 shards")
+    assert all(not damaged(shard) for shard in tmp_path.glob("cache/shards/*.shard"))
+    assert len(list((tmp_path / "cache/shards").iterdir())) == 8  # nothing half-written is left
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--format", "raw"], "--format raw is about copies: give --cache FOLDER too"),
+        (["--cache", "c", "--short-side", "4"], "--short-side 4: at least 16 pixels"),
+        (["--cache", "c", "--crf", "60"], "--crf 60: from 0 (no loss) to 51"),
+    ],
+)
+def test_a_bad_request_is_a_line(words: list[str], message: str, capsys: pytest.CaptureFixture[str]):
+    from videxp.cli import main
+
+    assert main(["prepare", "moving_digits", *words]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.strip().splitlines()) == 1

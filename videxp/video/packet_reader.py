@@ -1,0 +1,160 @@
+"""Frames straight from a file's packets, by a table made beforehand: no container is opened, no decoder made anew.
+
+Shapes: T frames, H, W as displayed, C = 3.
+"""
+
+import bisect
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from os import PathLike
+from typing import Any
+from zlib import crc32
+
+import av
+import numpy as np
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+
+from videxp.video.display import rgb_picture, turned
+from videxp.video.errors import DecodeError
+from videxp.video.packets import DISPOSABLE, PacketTable
+from videxp.video.reader import Reader
+
+DECODERS_KEPT = 8  # of each thread: a data set of one encoder's files needs one, each holds some frames
+_kept = threading.local()
+
+
+class PacketReader(Reader):
+    """Decodes from the nearest entry point, without the packets that nothing refers to and that nobody wants.
+
+    Each frame carries the number of the packet that it came from. Where one does not come out, or comes out damaged,
+    `fallback`, a reader that proves its frames by their times, is opened and decides.
+    """
+
+    def __init__(
+        self,
+        path: str | PathLike[str],
+        *,
+        table: PacketTable,
+        fps: float,
+        size: tuple[int, int],
+        start_byte: int = 0,
+        fallback: Callable[[], Reader] | None = None,
+    ) -> None:
+        """start_byte: what to add to the table's positions, where many videos lie in one file.
+
+        Raises OSError if the file is gone."""
+        super().__init__(path, num_frames=table.num_frames, fps=fps, size=size)
+        self._table, self._start_byte, self._fallback = table, start_byte, fallback
+        self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        self._reformatter = VideoReformatter()
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _pictures(self, numbers: list[int]) -> Iterator[tuple[int, np.ndarray]]:
+        if self._file < 0:
+            raise DecodeError(self.path, numbers, "the reader is closed")
+        missing = set(numbers)
+        for packets, wanted in self._runs(np.asarray(numbers)):
+            try:
+                for number, frame in self._decoded(packets, wanted):
+                    yield number, turned(rgb_picture(frame, self._reformatter), self._table.turn)
+                    missing.discard(number)
+            except av.error.FFmpegError:
+                pass  # what is wrong with the file is the other reader's to say
+            if missing & wanted:
+                break
+        if not missing:
+            return
+        if self._fallback is None:
+            raise DecodeError(self.path, numbers, f"frame {min(missing)} cannot be decoded whole")
+        with self._fallback() as reader:
+            yield from reader.pictures(sorted(missing))
+
+    def _runs(self, numbers: np.ndarray) -> Iterator[tuple[np.ndarray, set[int]]]:
+        """(packets to decode in a row, the frames wanted of them): no entry point lies between one and the next."""
+        table = self._table
+        entry_of = np.array([self._entry(number) for number in numbers.tolist()])
+        for first in np.unique(entry_of).tolist():
+            wanted = numbers[entry_of == first]
+            packets = np.arange(first, int(table.packet_of[wanted].max()) + 1)
+            needed = (table.flags[packets] & DISPOSABLE) == 0
+            needed |= np.isin(table.number[packets], wanted)
+            yield packets[needed], set(wanted.tolist())
+
+    def _entry(self, number: int) -> int:
+        """The packet to start from: the last entry point that comes neither after this frame's packet nor, as shown,
+        after the frame, as one does whose leading pictures need what lies before it."""
+        table = self._table
+        before = bisect.bisect_right(table.entries, int(table.packet_of[number]))
+        return next((entry for entry in reversed(table.entries[:before]) if table.number[entry] <= number), 0)
+
+    def _decoded(self, packets: np.ndarray, wanted: set[int]) -> Iterator[tuple[int, VideoFrame]]:
+        """The wanted frames, as long as all that comes out is whole."""
+        table = self._table
+        start = int(table.byte[packets[0]])
+        data = self._bytes(start, int(table.byte[packets[-1]]) + int(table.size[packets[-1]]))
+        decoder = _decoder(table)
+        places, sizes = (table.byte[packets] - start).tolist(), table.size[packets].tolist()
+        left = len(wanted)
+        numbers, checksums = table.number[packets].tolist(), table.checksum[packets].tolist()
+        for place, size, number, checksum in zip(places, sizes, numbers, checksums):
+            packet = Packet(data[place : place + size])
+            if crc32(packet) != checksum:
+                raise DecodeError(
+                    self.path, sorted(wanted), "the file has changed since it was prepared: prepare again"
+                )
+            packet.pts = number
+            for frame in decoder.decode(packet):
+                if frame.pts is None or frame.pts not in wanted:
+                    continue
+                if frame.is_corrupt:
+                    return
+                left -= 1
+                yield frame.pts, frame
+            if not left:
+                break
+        # What comes late, and what was decoded for the last ones to be predicted from: is it whole?
+        for frame in decoder.decode(None):
+            if frame.is_corrupt:
+                return
+            if left and frame.pts in wanted:
+                left -= 1
+                yield frame.pts, frame
+
+    def _bytes(self, start: int, end: int) -> bytes:
+        data = os.pread(self._file, end - start, self._start_byte + start)
+        if len(data) != end - start:
+            raise DecodeError(self.path, [], "the file is shorter than when it was prepared: prepare again")
+        return data
+
+
+def _decoder(table: PacketTable) -> VideoCodecContext:
+    """One that this thread has used for a stream of the same kind before, at its beginning again."""
+    if getattr(_kept, "process", None) != os.getpid():  # a child's are its own
+        _kept.process, _kept.decoders = os.getpid(), OrderedDict()
+    decoders: OrderedDict[Any, VideoCodecContext] = _kept.decoders
+    key = (table.decoder, table.extradata, table.matrix, table.color_range)
+    decoder = decoders.pop(key, None) or _new_decoder(table)
+    decoders[key] = decoder
+    if len(decoders) > DECODERS_KEPT:
+        decoders.popitem(last=False)
+    decoder.flush_buffers()
+    return decoder
+
+
+def _new_decoder(table: PacketTable) -> VideoCodecContext:
+    decoder = av.CodecContext.create(table.decoder, "r")
+    assert isinstance(decoder, VideoCodecContext)
+    decoder.extradata = table.extradata or None
+    decoder.colorspace, decoder.color_range = table.matrix, table.color_range
+    decoder.thread_type, decoder.thread_count = "NONE", 1
+    decoder.open()
+    return decoder
