@@ -40,7 +40,7 @@ from videxp.data.shards import Making
 from videxp.video import probe
 from videxp.video.packets import PacketTable
 
-FORMATS = ("small", "medium", "fast", "raw")
+FORMATS = ("small", "medium", "raw")
 Block = Callable[[int], float]
 
 

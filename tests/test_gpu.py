@@ -1,12 +1,16 @@
 """What needs a GPU: run by `pytest -m gpu` where one is there."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.conftest import train
+from tests.conftest import train, videxp
+from tests.shrink import tiny
+from videxp.runs.metrics_file import read_metrics
+from videxp.runs.throughput import DeviceWait, HostWait
 from videxp.transforms import BicubicDown, BlurDown, EvalTransform, RestorationTrain, TrainTransform
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")]
@@ -17,6 +21,36 @@ def test_the_main_job_trains_on_a_gpu(tmp_path: Path, precision: str):
     run = train("hardware=gpu", f"hardware.precision={precision}", "logger=csv", cwd=tmp_path)
     assert json.loads((run / "status.json").read_text())["state"] == "finished"
     assert json.loads((run / "provenance.json").read_text())["gpus"]
+    speed = [row for row in read_metrics(run / "metrics.csv") if "throughput/data_wait_share" in row]
+    assert all(0 <= row["throughput/data_wait_share"] < 1 for row in speed)
+    assert all(0 < row["throughput/device_memory_gib"] < 4 for row in speed)
+
+
+def test_a_gpu_waits_when_it_has_nothing_to_do_and_not_when_it_is_busy():
+    host, device = HostWait(), DeviceWait()
+
+    def wait() -> tuple[float, float]:
+        for clock in (host, device):
+            clock.begin()
+        time.sleep(0.05)
+        for clock in (host, device):
+            clock.end()
+        torch.cuda.synchronize()
+        return host.read(), device.read()
+
+    torch.cuda.synchronize()
+    assert min(wait()) > 0.045
+    torch.cuda._sleep(10**9)  # clock cycles: a third of a second or more
+    by_host, by_device = wait()
+    assert by_host > 0.045
+    assert by_device < 0.005
+
+
+def test_bench_tells_the_phases_of_a_step_on_a_gpu(tmp_path: Path):
+    done = videxp("bench", "classification/moving_digits", *tiny("hardware=gpu"), "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert all(spread["median"] > 0 for spread in found["training"]["phases"].values())
 
 
 def test_all_gpus_train_together(tmp_path: Path):

@@ -26,7 +26,7 @@ TIERS = [
     {"data", "transforms", "models", "losses", "metrics"},
     {"tasks"},
     {"config", "runs", "deploy"},
-    {"experiment", "training", "commands", "cli"},
+    {"experiment", "training", "benchmark", "commands", "cli"},
 ]
 TIER_OF = {name: number for number, tier in enumerate(TIERS) for name in tier}
 DOORS = {  # a library that only one part may import
@@ -35,7 +35,7 @@ DOORS = {  # a library that only one part may import
     "torchcodec": {"video"},
     "wandb": {"runs"},
     "hydra": {"config"},
-    "omegaconf": {"config", "experiment", "training", "commands"},
+    "omegaconf": {"config", "experiment", "training", "benchmark", "commands"},
 }
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem != "__init__")
 

@@ -29,6 +29,7 @@ from videxp.runs import (
     RunFolder,
     Samples,
     StepMetrics,
+    Throughput,
     UnpaddedDDPStrategy,
 )
 from videxp.runs.folder import open_run
@@ -152,7 +153,9 @@ def build_callbacks(cfg: DictConfig, run: RunFolder, console: Console) -> list[C
     for callback in watch:
         callback.run = run
     rest = [one for one in chosen if one not in watch]
-    return [RandomState(), *watch, StepMetrics(), LeftOut(run), Samples(run.samples), *rest, ProgressBar(console)]
+    throughput = Throughput()
+    logged = [throughput, StepMetrics(throughput)]
+    return [RandomState(), *watch, *logged, LeftOut(run), Samples(run.samples), *rest, ProgressBar(console)]
 
 
 def build_experiment(

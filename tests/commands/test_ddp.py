@@ -39,6 +39,8 @@ def test_steps_and_clips_are_those_of_one_process(ddp_run: Path):
     rows = read_metrics(ddp_run / "metrics.csv")
     assert [row["step"] for row in rows if "train/loss" in row] == [2, 4, 5, 7, 9, 10]
     assert all(row["clips_seen"] == 8 * row["step"] for row in rows)
+    shares = [row["throughput/data_wait_share"] for row in rows if "train/loss" in row]
+    assert all(0 < share < 1 for share in shares)
 
 
 def test_without_batch_statistics_two_processes_learn_what_one_learns(workplace: Path):

@@ -35,7 +35,14 @@ def test_the_terminal_says_what_is_run_where_and_what_to_do_next(finished: Finis
     _, done = finished
     for text in ("40 train, 20 val, 31 test", "M parameters", "GMACs", "1 x CPU", "runs/finished", "epoch 2/2"):
         assert text in done.stdout
-    for text in ("test/accuracy", "best.ckpt", "videxp evaluate runs/finished", "videxp predict", "wandb sync runs/"):
+    for text in (
+        "test/accuracy",
+        "best.ckpt",
+        "videxp evaluate runs/finished",
+        "videxp predict",
+        "wandb sync runs/",
+        "pace ",
+    ):
         assert text in done.stdout
     assert "Traceback" not in done.stderr
 

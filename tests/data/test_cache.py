@@ -70,7 +70,7 @@ def test_clips_of_raw_copies_are_those_of_the_source(root: Path, tmp_path: Path)
     assert plain.fingerprint in cached.fingerprint != plain.fingerprint
 
 
-@pytest.mark.parametrize("format", ["small", pytest.param("medium"), pytest.param("fast", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("format", ["small", "medium"])
 @pytest.mark.parametrize("stride", [3, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_copy_has_each_frame_of_the_source_in_its_place(root: Path, tmp_path: Path, format: Any, stride: int):
     whole = {"train_transform": torch.nn.Identity(), "eval_transform": torch.nn.Identity(), "frame_size": [96, 128]}
@@ -86,13 +86,13 @@ def test_a_copy_has_each_frame_of_the_source_in_its_place(root: Path, tmp_path: 
 def test_disposable_frames_are_not_decoded_where_the_clips_stride_passes_over_them(root: Path, tmp_path: Path):
     make_cache(data(root).manifest, tmp_path / "cache", making=Making("medium", None, 3, 21.0))
     dataset = data(root, cache=str(tmp_path / "cache")).dataset("train")
-    with dataset._open(0, np.arange(3)) as reader:
+    with dataset.open(0, np.arange(3)) as reader:
         runs = list(reader._runs(np.arange(18, 18 + 3 * 6, 3)))
     packets = np.concatenate([packets for packets, _ in runs])
     assert sum(len(wanted) for _, wanted in runs) == 6
     assert len(packets) == 6  # aligned with the key frames: no other frame
     numbers = np.arange(19, 19 + 3 * 6, 3)
-    with dataset._open(0, numbers) as reader:
+    with dataset.open(0, numbers) as reader:
         packets = np.concatenate([packets for packets, _ in reader._runs(numbers)])
     assert 6 < len(packets) < 16  # of 17 between the first and the last
 
@@ -216,3 +216,18 @@ def test_a_bad_request_is_a_line(words: list[str], message: str, capsys: pytest.
     error = capsys.readouterr().err
     assert message in error
     assert len(error.strip().splitlines()) == 1
+
+
+def test_each_process_reads_its_own_part_of_the_shards(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    make_cache(data(root).manifest, tmp_path / "cache", making=RAW)
+    made = data(root, cache=str(tmp_path / "cache"), shuffle="shards", batch_size=2)
+    files = []
+    for rank in range(2):
+        monkeypatch.setattr(type(made), "_ranks", lambda self, rank=rank: (rank, 2))
+        batches = list(made.train_dataloader())
+        assert len(batches) == 2
+        files.append({made.dataset("train").file(int(index)) for batch in batches for index in batch["index"]})
+    assert len(files[0]) == len(files[1]) == 2
+    assert files[0].isdisjoint(files[1])
+    with pytest.raises(BadRequest, match=r"dataset\.shuffle=shards without shards: set dataset\.cache"):
+        data(root, shuffle="shards")

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.utils.data import BatchSampler, RandomSampler
 
-from videxp.data.sampler import EpochBatches, EvaluationBatches
+from videxp.data.sampler import SHARDS_MIXED, EpochBatches, EvaluationBatches, epoch_order, local_order
 from videxp.errors import BadRequest
 
 
@@ -99,3 +99,31 @@ def test_evaluation_sees_each_sample_once_over_all_ranks(num_samples: int, world
 def test_evaluation_is_in_order_on_one_device() -> None:
     assert list(EvaluationBatches(5, batch_size=2)) == [[(0, 0), (0, 1)], [(0, 2), (0, 3)], [(0, 4)]]
     assert np.all([e == 0 for batch in EvaluationBatches(5, batch_size=2) for e, _ in batch])
+
+
+def test_local_shards_stay_with_their_rank_in_every_epoch_and_come_a_few_at_a_time() -> None:
+    shard_of = np.repeat(np.arange(80), 5)
+    for rank in range(2):
+        orders = [local_order(shard_of, seed=0, epoch=epoch, rank=rank, world_size=2) for epoch in range(2)]
+        for order in orders:
+            assert set(shard_of[order] % 2) == {rank}
+            assert sorted(order) == sorted(np.flatnonzero(shard_of % 2 == rank))
+            first = set(shard_of[order[: 5 * SHARDS_MIXED]])
+            assert len(first) == SHARDS_MIXED and first.isdisjoint(shard_of[order[5 * SHARDS_MIXED :]])
+        assert not np.array_equal(*orders)
+    # All samples mixed, a rank meets every shard in a tenth of an epoch.
+    assert len(set(shard_of[epoch_order(400, seed=0, epoch=0)[:200]])) > 70
+
+
+def test_ranks_with_local_shards_get_as_many_batches_as_each_other_and_go_on_where_they_were() -> None:
+    shard_of = np.repeat([0, 1, 2], [10, 30, 7])
+    both = [
+        EpochBatches(47, batch_size=8, seed=0, rank=rank, world_size=2, shard_of=shard_of, position=lambda: (3, 1))
+        for rank in range(2)
+    ]
+    assert [len(batches) for batches in both] == [4, 4]
+    assert all(len(list(batches)) == 3 for batches in both)
+    seen = [index for batches in both for batch in batches for _, index in batch]
+    assert len(set(seen)) == len(seen) == 2 * 3 * 4
+    with pytest.raises(BadRequest, match="1 shards give one of 2 processes less than its 4 samples"):
+        EpochBatches(47, batch_size=8, seed=0, rank=0, world_size=2, shard_of=np.zeros(47, np.int64))

@@ -15,10 +15,10 @@ CONFIG = {
     "hardware": {"accelerator": "cpu", "precision": "32-true"},
 }
 ROWS = [
-    {"step": 2, "epoch": 0, "clips_seen": 16, "train/loss": 2.0, "train/clips_per_second": 10},
-    {"step": 4, "epoch": 0, "clips_seen": 32, "train/loss": 1.0, "train/clips_per_second": 50},
+    {"step": 2, "epoch": 0, "clips_seen": 16, "train/loss": 2.0, "throughput/clips_per_second": 10},
+    {"step": 4, "epoch": 0, "clips_seen": 32, "train/loss": 1.0, "throughput/clips_per_second": 50},
     {"step": 4, "epoch": 0, "clips_seen": 32, "val/accuracy": 0.75, "val/loss": 1.5},
-    {"step": 6, "epoch": 1, "clips_seen": 48, "train/loss": 0.5, "train/clips_per_second": 40},
+    {"step": 6, "epoch": 1, "clips_seen": 48, "train/loss": 0.5, "throughput/clips_per_second": 40},
     {"step": 6, "epoch": 1, "clips_seen": 48, "val/accuracy": 0.5, "val/loss": 1.25},
     {"step": 6, "epoch": 1, "clips_seen": 48, "test/accuracy": 0.625, "test/loss": 1.0},
 ]

@@ -112,8 +112,8 @@ def test_files_that_were_changed_added_removed_or_relabelled_are_named():
 
 
 def test_the_first_different_number_is_found_by_its_text_and_timing_is_left_out():
-    row = {"step": "2", "epoch": "0", "train/loss": "0.1", "train/clips_per_second": "10"}
-    assert first_difference([row], [{**row, "train/clips_per_second": "11"}]) is None
+    row = {"step": "2", "epoch": "0", "train/loss": "0.1", "throughput/clips_per_second": "10"}
+    assert first_difference([row], [{**row, "throughput/clips_per_second": "11"}]) is None
     found = first_difference([row, row], [row, {**row, "train/loss": "0.10000000000000002"}])
     assert str(found) == "step 2, train/loss: 0.1 -> 0.10000000000000002 (by 1.39e-17)"
     assert first_difference([row], [{**row, "val/x": "nan"}]) is not None

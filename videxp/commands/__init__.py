@@ -5,5 +5,5 @@ Modules import torch and Lightning inside functions, so that `videxp --help` ans
 
 ORDER = [
     *("train", "resume", "reproduce", "evaluate", "predict", "export", "compare", "record"),
-    *("prepare", "check", "list", "completion"),
+    *("prepare", "check", "bench", "list", "completion"),
 ]

@@ -10,7 +10,7 @@ from videxp.cli import command_names
 from videxp.errors import BadRequest
 
 SUMMARY = 'install=bash|zsh|fish     tab completion: eval "$(videxp completion install=bash)"'
-WITH_OVERRIDES = {"train", "check"}
+WITH_OVERRIDES = {"train", "check", "bench"}
 
 
 def main(arguments: list[str]) -> int:

@@ -22,8 +22,8 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument(
         "--format",
-        choices=("small", "medium", "fast", "raw"),
-        help="of the copies: small to fast H.264 (medium), or raw RGB; see benchmarks/README.md",
+        choices=("small", "medium", "raw"),
+        help="of the copies: H.264 of few bytes, H.264 that is quick to decode (the default), RGB as it is",
     )
     parser.add_argument("--short-side", type=int, metavar="PIXELS", help="of the copies; else that of the source")
     parser.add_argument(

@@ -150,8 +150,24 @@ def report_result(
         console.print(f"[dim]{experiment.task.evaluation_protocol}[/]", soft_wrap=True)
     console.print()
     left_out = left_out_lines(experiment.trainer, experiment.datamodule)
-    for name, text in [*left_out, *next_steps(run, experiment)]:
+    for name, text in [*pace(experiment), *left_out, *next_steps(run, experiment)]:
         console.print(f"[dim]{name:<5}[/]{text}", soft_wrap=True)
+
+
+def pace(experiment: "Experiment") -> list[tuple[str, str]]:
+    """How fast it trained, and what set the pace."""
+    from videxp.runs import Throughput
+    from videxp.runs.throughput import summary
+
+    trainer = experiment.trainer
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Throughput):
+            ranks = trainer.world_size // trainer.num_nodes
+            data = experiment.datamodule
+            is_cached = data.cache is not None
+            if text := summary(callback.total, workers=data.workers, ranks=ranks, is_cached=is_cached):
+                return [("pace", text)]
+    return []
 
 
 def next_steps(run: "RunFolder", experiment: "Experiment") -> list[tuple[str, str]]:

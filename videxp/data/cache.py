@@ -13,7 +13,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +142,7 @@ def from_cache(manifest: Manifest, folder: Path) -> Manifest:
         packets_file=index.packets_file,
         frame_template="",
         shards=folder / "shards",
-        cache=blake2b(json.dumps(about["making"]).encode(), digest_size=8).hexdigest(),
+        cache=str(Making(**about["making"])),
     )
 
 

@@ -116,6 +116,12 @@ class ClipDataset(Dataset[dict[str, Any]]):
         """Which of the split's samples `index` is: the same one again after len(labels)."""
         return index % len(self.labels)
 
+    def shard_of(self) -> np.ndarray:
+        """The shard of each sample, numbered as their names are sorted, int64 [len]; of a data set with a cache."""
+        names = list(self.columns["shard"])
+        number = {name: place for place, name in enumerate(sorted(set(names)))}
+        return np.tile(np.array([number[name] for name in names], dtype=np.int64), self.repeats)
+
     def path(self, index: int) -> Path:
         return Path(self.root, self.columns["path"][self.row(index)])
 
@@ -135,7 +141,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
         epoch, index = key
         row = self.row(index)
         frames_KT = self.frames(row, rng=self._rng(Stream.CLIP, key))
-        with self._open(row, frames_KT) as reader:
+        with self.open(row, frames_KT) as reader:
             box = self._box(self.frame_size or reader.size, key)
             video = read_views(reader, frames_KT, self._views(reader.size, box, key, clips=len(frames_KT)))
         sample = {"video": video, "label": int(self.labels[row]), "index": index, "epoch": epoch}
@@ -220,7 +226,8 @@ class ClipDataset(Dataset[dict[str, Any]]):
         self._require_unchanged(path, int(self.columns["input_size_bytes"][row]), frames)
         return open_video(path, template=self.frame_template or None, fps=float(self.columns["fps"][row]))
 
-    def _open(self, row: int, frames: np.ndarray) -> VideoReader:
+    def open(self, row: int, frames: np.ndarray) -> VideoReader:
+        """The sample's video, or its copy. frames: those wanted, for an error's message. Raises as reading does."""
         if self.shards is not None:
             return self._open_copy(self.shards / self.columns["shard"][row], row, frames)
         path = self.path(row)

@@ -142,7 +142,7 @@ class Manifest:
     frame_template: str = ""  # for folders of images, such as img_{:05d}.jpg
     packets_file: Path | None = None  # the tables of packets of all files, one after another
     shards: Path | None = None  # the folder of a cache's shards, where samples are read from one
-    cache: str = ""  # how its copies were made, as a digest
+    cache: str = ""  # how its copies were made: `medium, crf 21, stride 4`
 
     @classmethod
     def from_rows(

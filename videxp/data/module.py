@@ -84,6 +84,7 @@ class VideoDataModule(LightningDataModule):
         timeout_seconds: Annotated[float, Ge(0)] = 300,
         cache_dir: str = "~/.cache/videxp",
         cache: str | None = None,
+        shuffle: Literal["shards"] | None = None,
         seed: Annotated[int, Ge(0)] = 0,
     ) -> None:
         """
@@ -103,6 +104,8 @@ class VideoDataModule(LightningDataModule):
             listed. One more is an error.
         num_workers: per device; "auto" goes by the cores.
         cache: folder that `videxp prepare --cache` made; clips are read from the copies in it.
+        shuffle: None: all samples of an epoch are mixed, whatever the number of devices. "shards": each process reads
+            its own part of a cache's shards, a few at a time, for data that one machine cannot hold near.
         timeout_seconds: a batch that takes longer is an error; 0 waits for ever.
         """
         super().__init__()
@@ -148,6 +151,9 @@ class VideoDataModule(LightningDataModule):
         self.timeout_seconds = timeout_seconds
         self.cache_dir = Path(cache_dir)
         self.cache = None if cache is None else absolute(cache)
+        if shuffle is not None and cache is None:
+            raise BadRequest(f"dataset.shuffle={shuffle} without shards: set dataset.cache")
+        self.shuffle = shuffle
         self.seed = seed
         self._manifest: Manifest | None = None
         self._datasets: dict[Split, ClipDataset] = {}
@@ -296,18 +302,21 @@ class VideoDataModule(LightningDataModule):
 
     def train_dataloader(self) -> ClipLoader:
         self._check_restored()
-        rank, world_size = self._ranks()
         if not len(self.dataset("train")):
             raise BadRequest(f"Data set {self.name} has no training samples: it is for evaluation alone")
-        batches = EpochBatches(
+        return self._loader("train", self._epoch_batches())
+
+    def _epoch_batches(self) -> EpochBatches:
+        rank, world_size = self._ranks()
+        return EpochBatches(
             len(self.dataset("train")),
             batch_size=self.batch_size,
             seed=self.seed,
             rank=rank,
             world_size=world_size,
             position=None if self.trainer is None else self._position,
+            shard_of=None if self.shuffle is None else self.dataset("train").shard_of(),
         )
-        return self._loader("train", batches)
 
     def val_dataloader(self) -> ClipLoader:
         return self._evaluation_loader("val")
@@ -415,7 +424,7 @@ class VideoDataModule(LightningDataModule):
         return max((self.trainer.current_epoch, 0), self._resumed_at)
 
     def state_dict(self) -> dict[str, Any]:
-        batches = len(self.dataset("train")) // self.batch_size
+        batches = len(self._epoch_batches())
         if self.trainer is not None:
             batches = int(min(batches, self.trainer.num_training_batches))  # limit_train_batches
         epoch, consumed = normalized(self._epoch, self._consumed, batches=batches)

@@ -1,7 +1,8 @@
 """Which samples make up each batch: a pure function of (seed, epoch), whatever the number of ranks and workers.
 
 A batch is a list of (epoch, index), so that a worker needs no state: the epoch travels with the index. Batch sizes are
-totals over all ranks; of each batch, rank r takes the r-th contiguous share.
+totals over all ranks; of each batch, rank r takes the r-th contiguous share. Where shards are kept local to ranks, a
+batch is a function of the number of ranks, too: that is the price of a rank that reads a part of the data only.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from torch.utils.data import Sampler
 from videxp.errors import BadRequest
 from videxp.randomness import Stream, generator
 
+SHARDS_MIXED = 16
 Batch = list[tuple[int, int]]  # (epoch, index in the split's samples)
 
 
@@ -20,8 +22,26 @@ def epoch_order(num_samples: int, *, seed: int, epoch: int) -> np.ndarray:
     return generator(seed, stream=Stream.ORDER, epoch=epoch).permutation(num_samples)
 
 
+def local_order(shard_of: np.ndarray, *, seed: int, epoch: int, rank: int, world_size: int) -> np.ndarray:
+    """The order of one rank's samples in an epoch, int64 [n]: those of every world_size-th shard, in every epoch the
+    same shards. They are met shard by shard, in another order each epoch; samples are mixed among SHARDS_MIXED of them.
+
+    shard_of: int64 [num_samples], the shard of each sample, numbered from 0.
+    """
+    rng = generator(seed, stream=Stream.ORDER, epoch=epoch)
+    shards = np.arange(rank, int(shard_of.max(initial=-1)) + 1, world_size)
+    place = np.full(int(shard_of.max(initial=-1)) + 1, -1)
+    place[rng.permutation(shards)] = np.arange(len(shards)) // SHARDS_MIXED
+    mine = np.flatnonzero(place[shard_of] >= 0)
+    mine = rng.permutation(mine)
+    return mine[np.argsort(place[shard_of[mine]], kind="stable")]
+
+
 class EpochBatches(Sampler[Batch]):
     """Training: one epoch after another, each in its own order; the last, smaller batch of an epoch is dropped.
+
+    `shard_of` [num_samples], the shard of each sample: keeps shards local to ranks, see `local_order`; as many batches
+    as the rank with the fewest samples has.
 
     `position` says where the next iteration starts: (epoch, batches of it that were already consumed). By itself it
     moves on to the next epoch each time an iteration begins; a data module passes a function that asks its trainer.
@@ -37,6 +57,7 @@ class EpochBatches(Sampler[Batch]):
         rank: int = 0,
         world_size: int = 1,
         position: Callable[[], tuple[int, int]] | None = None,
+        shard_of: np.ndarray | None = None,
     ) -> None:
         if num_samples < batch_size:
             raise BadRequest(
@@ -47,20 +68,38 @@ class EpochBatches(Sampler[Batch]):
         self.batch_size = batch_size
         self.seed = seed
         self.rank = rank
+        self.world_size = world_size
         self.share = share_of_batch(batch_size, world_size=world_size, key="batch_size")
+        self.shard_of = shard_of
+        self.num_batches = num_samples // batch_size
+        if shard_of is not None:
+            self.num_batches = int(np.bincount(shard_of % world_size, minlength=world_size).min()) // self.share
+            if not self.num_batches:
+                raise BadRequest(
+                    f"dataset.shuffle=shards: {int(shard_of.max(initial=-1)) + 1} shards give one of {world_size} "
+                    f"processes less than its {self.share} samples of a batch: use dataset.shuffle=null"
+                )
         self.position = position or self._next_position
         self._next = (0, 0)
 
     def __len__(self) -> int:
-        return self.num_samples // self.batch_size
+        return self.num_batches
 
     def __iter__(self) -> Iterator[Batch]:
         # A generator function, so that the position is read with the first batch: a DataLoader with workers asks for
         # two iterators and uses one.
         epoch, consumed = self.position()
-        order = epoch_order(self.num_samples, seed=self.seed, epoch=epoch)
+        if self.shard_of is None:
+            order, step, start = (
+                epoch_order(self.num_samples, seed=self.seed, epoch=epoch),
+                self.batch_size,
+                self.rank * self.share,
+            )
+        else:
+            ranks = {"rank": self.rank, "world_size": self.world_size}
+            order, step, start = local_order(self.shard_of, seed=self.seed, epoch=epoch, **ranks), self.share, 0
         for batch in range(consumed, len(self)):
-            first = batch * self.batch_size + self.rank * self.share
+            first = start + batch * step
             yield [(epoch, int(index)) for index in order[first : first + self.share]]
 
     def _next_position(self) -> tuple[int, int]:

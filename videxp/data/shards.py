@@ -19,8 +19,8 @@ from videxp.errors import BadRequest, VidexpError
 from videxp.files import replacing
 from videxp.video import VideoReader, open_video
 
-CacheFormat = Literal["small", "medium", "fast", "raw"]
-GOPS = {"small": 64, "medium": 16, "fast": 4}
+CacheFormat = Literal["small", "medium", "raw"]
+GOPS = {"small": 64, "medium": 16}
 PAGE_BYTES = 4096  # raw frames are mapped
 BLOCK_BYTES = 1 << 20
 END = b"videxp01"
@@ -30,7 +30,7 @@ END = b"videxp01"
 class Making:
     """How a copy is made of a video.
 
-    format: small: H.264 for few bytes. medium, fast: with key frames every 16 or 4 frames, without arithmetic coding
+    format: small: H.264 for few bytes, a key frame every 64 frames. medium: every 16 frames, without arithmetic coding
         and deblocking, which decodes twice as fast. raw: RGB as it is.
     short_side: pixels; None: as the source. Nothing is enlarged.
     stride: frames from one frame of a clip to the next; frames between are made disposable.
@@ -41,6 +41,11 @@ class Making:
     short_side: int | None
     stride: int
     crf: float
+
+    def __str__(self) -> str:
+        """`medium, short side 128, crf 21, stride 4`"""
+        quality = "" if self.format == "raw" else f", crf {self.crf:g}, stride {self.stride}"
+        return self.format + (f", short side {self.short_side}" if self.short_side else "") + quality
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) of a copy: even where colours are halved."""

@@ -15,6 +15,7 @@ __getattr__, __all__ = lazy_exports(
         "RunFolder": "videxp.runs.folder",
         "Samples": "videxp.runs.samples",
         "StepMetrics": "videxp.runs.step_metrics",
+        "Throughput": "videxp.runs.throughput",
         "UnpaddedDDPStrategy": "videxp.runs.strategy",
         "WandbRun": "videxp.runs.wandb_logger",
     },

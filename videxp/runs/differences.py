@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from videxp.runs.provenance import Sample
+from videxp.runs.reading import THROUGHPUT
 
 Kind = Literal["data", "config", "code", "package", "threads", "environment"]
 MAX_NAMED = 5
@@ -165,7 +166,7 @@ class FirstDifference:
 def first_difference(before: list[Row], after: list[Row]) -> FirstDifference | None:
     """Rows as text, as they stand in metrics.csv, each number to its last bit. Timing is left out."""
     for old, new in zip(before, after):
-        names = [name for name in {**old, **new} if not name.endswith(TIMING)]
+        names = [name for name in {**old, **new} if not name.startswith(THROUGHPUT) and not name.endswith(TIMING)]
         for name in sorted(names, key=lambda name: name not in AXES):
             if old.get(name, "") != new.get(name, ""):
                 return FirstDifference(old.get("step", ""), name, old.get(name, ""), new.get(name, ""))

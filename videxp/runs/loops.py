@@ -10,6 +10,7 @@ A checkpoint can be taken at three moments, each with the whole of its batch don
 
 import os
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
@@ -123,3 +124,19 @@ def leave_signals_alone(trainer: Trainer) -> None:
     """
     trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
     trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
+
+
+def around_each_fetch(trainer: Trainer, *, before: Callable[[], None], after: Callable[[], None]) -> None:
+    """Asked in `on_train_start`: call these around each wait for a training batch, where the profiler is told of it."""
+    loop = trainer.fit_loop.epoch_loop
+    told_before, told_after = loop._on_before_fetch, loop._on_after_fetch  # others may have asked for the same
+
+    def begin() -> None:
+        told_before()
+        before()
+
+    def end() -> None:
+        after()
+        told_after()
+
+    loop._on_before_fetch, loop._on_after_fetch = begin, end  # type: ignore[method-assign]

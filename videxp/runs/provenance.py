@@ -56,6 +56,7 @@ def data_facts(manifest: Manifest) -> dict[str, Any]:
     return {
         "name": manifest.name,
         "fingerprint": manifest.fingerprint,
+        "cache": manifest.cache,  # how the copies that clips are read from were made; "": the files themselves
         "clips": manifest.counts,
         "classes": len(manifest.classes),
         "decoder_by_probe": {name: decoders.count(name) for name in sorted(set(decoders))},

@@ -22,7 +22,9 @@ from videxp.errors import BadRequest
 from videxp.runs.folder import RunFolder, seconds_since
 
 AXES = ("step", "epoch", "clips_seen")
-SPEED = "train/clips_per_second"
+THROUGHPUT = "throughput/"
+"""What columns begin with that a clock or the machine decides: never the same twice."""
+SPEED = f"{THROUGHPUT}clips_per_second"
 # Folders of a run, which hold no other run.
 INSIDE = {"checkpoints", "samples", "wandb"}
 # libyaml's parser is ten times as quick, where PyYAML was built with it.
@@ -88,7 +90,7 @@ class Run:
 
     @property
     def metrics(self) -> list[str]:
-        return [name for name in self.logged if name != SPEED]
+        return [name for name in self.logged if not name.startswith(THROUGHPUT)]
 
     @property
     def clips_per_second(self) -> float | None:

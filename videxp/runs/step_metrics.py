@@ -1,34 +1,28 @@
 """Training metrics, thinned: summed on the device at each step, read once every `log_every_n_steps`."""
 
-import time
 from typing import Any
 
 import torch
 from pytorch_lightning import Callback, Trainer
 from torch import Tensor
 
+from videxp.runs.throughput import Throughput
 from videxp.tasks import VideoTask
 
 
 class StepMetrics(Callback):
-    """Logs the mean over the last steps of what `training_step` returns under "log", the learning rate and clips/s.
+    """Logs the mean over the last steps of what `training_step` returns under "log", learning rates and `throughput`.
 
-    No step waits for the device; under DDP the mean is taken over ranks, in one reduction.
+    No step waits for the device; under DDP the mean is taken over ranks, in one reduction (and what
+    `throughput` has of the slowest rank in another).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, throughput: Throughput | None = None) -> None:
+        self.throughput = throughput
         self.names: list[str] = []
         self.latest: dict[str, float] = {}
         self.sums: Tensor | None = None
         self.steps = 0
-        self.clips = 0
-        self.since = time.perf_counter()
-
-    def on_train_start(self, trainer: Trainer, pl_module: VideoTask) -> None:
-        self.since = time.perf_counter()
-
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: VideoTask) -> None:
-        self.since, self.clips = time.perf_counter(), 0  # validation is no training time
 
     def on_train_batch_end(  # type: ignore[override]
         self, trainer: Trainer, pl_module: VideoTask, outputs: dict[str, Any], batch: dict[str, Tensor], batch_idx: int
@@ -38,23 +32,21 @@ class StepMetrics(Callback):
             values = torch.stack(list(outputs["log"].values()))
             self.sums = values if self.sums is None else self.sums.to(values.device) + values
             self.steps += 1
-        self.clips += len(batch["index"]) * trainer.world_size
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # Lightning sets it from outside the class
         if self.steps and ((batch_idx + 1) % every == 0 or trainer.is_last_batch):
-            self._write(trainer, pl_module)
+            self._write(trainer, pl_module, batch)
 
-    def _write(self, trainer: Trainer, task: VideoTask) -> None:
+    def _write(self, trainer: Trainer, task: VideoTask, batch: dict[str, Tensor]) -> None:
         assert self.sums is not None
         means = trainer.strategy.reduce(self.sums / self.steps, reduce_op="mean").tolist()
         rates = {
             f"learning_rate{'' if i == 0 else f'_{i}'}": optimizer.param_groups[0]["lr"]
             for i, optimizer in enumerate(trainer.optimizers)
         }
-        now = time.perf_counter()
-        speed = {"train/clips_per_second": round(self.clips / (now - self.since), 2)}
+        speed = {} if self.throughput is None else self.throughput.read(trainer, task, batch)
         task.record({**dict(zip(self.names, means)), **rates, **speed})
         self.latest = dict(zip(self.names, means))
-        self.sums, self.steps, self.clips, self.since = None, 0, 0, now
+        self.sums, self.steps = None, 0
 
     # A checkpoint between two log points holds each rank's sums, so that a resumed run logs the same means.
 

@@ -68,14 +68,14 @@ def open_video(
 
 
 def open_copy(path: str | PathLike[str], *, probe: Probe, start_byte: int) -> VideoReader:
-    """A video that lies in a larger file from `start_byte` on, as packets (`probe.packets`) or as bare RGB.
+    """A video that lies in a larger file from `start_byte` on, as packets of closed groups (`probe.packets`) or as RGB.
 
     Raises `DecodeError` where the file is not what it was."""
     size = (probe.height, probe.width)
     if not probe.packets:
         return RawReader(path, start_byte=start_byte, num_frames=probe.num_frames, fps=probe.fps, size=size)
     table = PacketTable.from_bytes(probe.packets)
-    return PacketReader(path, table=table, fps=probe.fps, size=size, start_byte=start_byte)
+    return PacketReader(path, table=table, fps=probe.fps, size=size, start_byte=start_byte, closed=True)
 
 
 def _packet_reader(path: Path, probe: Probe) -> PacketReader:

@@ -43,13 +43,15 @@ class PacketReader(Reader):
         fps: float,
         size: tuple[int, int],
         start_byte: int = 0,
+        closed: bool = False,
         fallback: Callable[[], Reader] | None = None,
     ) -> None:
         """start_byte: what to add to the table's positions, where many videos lie in one file.
+        closed: no picture needs what lies before the last entry point, so that a decoder goes on from one to another.
 
         Raises OSError if the file is gone."""
         super().__init__(path, num_frames=table.num_frames, fps=fps, size=size)
-        self._table, self._start_byte, self._fallback = table, start_byte, fallback
+        self._table, self._start_byte, self._closed, self._fallback = table, start_byte, closed, fallback
         self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         self._reformatter = VideoReformatter()
 
@@ -79,15 +81,19 @@ class PacketReader(Reader):
             yield from reader.pictures(sorted(missing))
 
     def _runs(self, numbers: np.ndarray) -> Iterator[tuple[np.ndarray, set[int]]]:
-        """(packets to decode in a row, the frames wanted of them): no entry point lies between one and the next."""
+        """(packets to decode one after another, the frames wanted of them)."""
         table = self._table
         entry_of = np.array([self._entry(number) for number in numbers.tolist()])
+        runs = []
         for first in np.unique(entry_of).tolist():
             wanted = numbers[entry_of == first]
             packets = np.arange(first, int(table.packet_of[wanted].max()) + 1)
             needed = (table.flags[packets] & DISPOSABLE) == 0
             needed |= np.isin(table.number[packets], wanted)
-            yield packets[needed], set(wanted.tolist())
+            runs.append((packets[needed], set(wanted.tolist())))
+        if self._closed and len(runs) > 1:
+            runs = [(np.concatenate([packets for packets, _ in runs]), set(numbers.tolist()))]
+        yield from runs
 
     def _entry(self, number: int) -> int:
         """The packet to start from: the last entry point that comes neither after this frame's packet nor, as shown,
