@@ -42,6 +42,8 @@ format: install  ## let ruff rewrite the files
 
 bench: install  ## the benchmarks: ratios against other pipelines, on this machine
 	$(BIN)/python benchmarks/transforms.py
+	$(BIN)/python benchmarks/loop.py
+	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/transport.py
 
 clean:  ## remove caches and build products (not .venv, data or runs)

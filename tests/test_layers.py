@@ -13,6 +13,7 @@ TIERS = [
         "errors",
         "randomness",
         "lazy",
+        "deferred",
         "limits",
         "files",
         "signatures",

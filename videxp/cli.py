@@ -6,6 +6,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from videxp import __version__, commands
+from videxp.deferred import defer_torchmetrics
 from videxp.errors import BadRequest, VidexpError
 
 
@@ -13,6 +14,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command. Exit status: 0 done, 1 failed while running, 2 bad request, 130 Ctrl-C."""
     before = list(sys.path)
     sys.path.append(os.getcwd())  # a researcher's own models lie there; last, so that they hide nothing
+    defer_torchmetrics()
     try:
         return _answer(sys.argv[1:] if argv is None else argv)
     finally:

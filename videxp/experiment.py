@@ -33,6 +33,7 @@ from videxp.runs import (
     UnpaddedDDPStrategy,
 )
 from videxp.runs.folder import open_run
+from videxp.runs.loops import take_short_ways
 from videxp.runs.weights import read_checkpoint
 from videxp.tasks import Classification, VideoTask
 
@@ -94,7 +95,7 @@ def build_trainer(cfg: DictConfig, *, root: Path, loggers: list[Logger], callbac
     hardware = cfg.hardware
     if hardware.num_threads is not None:
         torch.set_num_threads(hardware.num_threads)
-    return build(
+    trainer: Trainer = build(
         cfg.trainer,
         accelerator=hardware.accelerator,
         devices=1 if hardware.strategy == "single" else hardware.devices,
@@ -110,6 +111,8 @@ def build_trainer(cfg: DictConfig, *, root: Path, loggers: list[Logger], callbac
         enable_model_summary=False,
         enable_checkpointing=any(isinstance(callback, LightningCheckpoint) for callback in callbacks),
     )
+    take_short_ways(trainer)
+    return trainer
 
 
 def ranks_to_start(cfg: DictConfig, *, root: Path) -> tuple[int, dict[str, str]]:

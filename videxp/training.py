@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import videxp
 from videxp import config
+from videxp.deferred import uncollected
 from videxp.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -90,7 +91,9 @@ def _carry_out(
     from rich.console import Console
 
     from videxp.commands.train import quiet_libraries
-    from videxp.experiment import ranks_to_start
+
+    with uncollected():
+        from videxp.experiment import ranks_to_start
 
     console = Console(highlight=False, quiet=not is_rank_zero())
     console.print(f"[bold]{request.recipe}[/]")
@@ -154,6 +157,8 @@ def be_a_rank(request: Request) -> NoReturn:
     from videxp.runs.supervision import be_supervised, report
 
     be_supervised()
+    with uncollected():
+        import videxp.experiment  # noqa: F401
     run = RunFolder(Path(request.run_dir))
     try:
         with Signals(at_once=lambda: None, say=False) as signals:

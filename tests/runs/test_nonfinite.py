@@ -48,6 +48,13 @@ def test_stock_lightning_poisons_the_weights_and_says_nothing(kind: str, data: V
     assert not finite(task)
 
 
+def test_huge_is_finite(data: VideoDataModule, tmp_path: Path) -> None:
+    """The norm of such gradients is not."""
+    task = Mean(bad={2: "huge"})
+    trainer(tmp_path, NonFinite()).fit(task, data)
+    assert task.batches_seen == 4
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_stop_is_at_the_batch_with_its_samples_and_the_weights_as_they_were(
     kind: str, data: VideoDataModule, tmp_path: Path

@@ -352,11 +352,14 @@ class VideoDataModule(LightningDataModule):
 
     def _admit(self, batch: Batch, failures: list[Failure], *, split: Split) -> Batch | None:
         """The batch without what is quarantined; of an evaluation, None where nothing is left of it."""
-        paths = [self.dataset(split).file(int(i)) for i in batch["index"]]
+
+        def paths() -> list[str]:
+            return [self.dataset(split).file(i) for i in batch["index"].tolist()]
+
         if split == "train":
             return agreed(batch, failures, self.quarantine, paths)
         self.quarantine.hold(failures)
-        batch = kept(batch, [path not in self.quarantine.causes for path in paths])
+        batch = kept(batch, [path not in self.quarantine.causes for path in paths()])
         return None if is_empty(batch) else batch
 
     @property

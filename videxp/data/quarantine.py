@@ -9,7 +9,7 @@ is an error.
 Legend: B samples of a batch; a tensor of a batch has B rows, or a multiple of B (the clips of a sample adjacent).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -109,11 +109,11 @@ class Quarantine:
             )
 
 
-def agreed(batch: Batch, failures: list[Failure], quarantine: Quarantine, paths: list[str]) -> Batch:
+def agreed(batch: Batch, failures: list[Failure], quarantine: Quarantine, paths: Callable[[], list[str]]) -> Batch:
     """The training batch as all ranks have it: without samples of files that failed anywhere, or without any.
 
-    paths: the files of the batch's samples. Called by all ranks for each of their batches. Where nothing may be
-    missing, ranks do not ask each other.
+    paths: the files of the batch's samples, where they are asked for. Called by all ranks for each of their batches.
+    Where nothing may be missing, ranks do not ask each other.
     """
     if quarantine.limit == 0:
         quarantine.add(failures)
@@ -121,7 +121,7 @@ def agreed(batch: Batch, failures: list[Failure], quarantine: Quarantine, paths:
     quarantine.add(quarantine.ranks.gathered(failures))
     if not quarantine.causes:
         return batch
-    batch = kept(batch, [path not in quarantine.causes for path in paths])
+    batch = kept(batch, [path not in quarantine.causes for path in paths()])
     samples = len(batch["index"])
     total, somebody_has_none = quarantine.ranks.summed([samples, int(samples == 0)])
     return none_of(batch) if somebody_has_none else {**batch, "total": torch.tensor(total)}

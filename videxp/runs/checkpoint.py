@@ -85,8 +85,8 @@ class Checkpoint(LightningCheckpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if not trainer.is_last_batch and not loops.accumulating(trainer) and not loops.validation_follows(trainer):
-            self._save_if_due(trainer, pl_module)
+        if self._due(trainer, pl_module) and loops.exact_moment(trainer):
+            self._save(trainer, "last.ckpt")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.sanity_checking or trainer.state.fn != "fit":
@@ -95,16 +95,16 @@ class Checkpoint(LightningCheckpoint):
         self._judge(trainer, pl_module)
         if not trainer.is_last_batch:  # otherwise after the hooks of the epoch's end
             self._save_if_better(trainer)
-            if not loops.accumulating(trainer):
-                self._save_if_due(trainer, pl_module)
+            if self._due(trainer, pl_module) and not loops.accumulating(trainer):
+                self._save(trainer, "last.ckpt")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._save_if_better(trainer)
         over = loops.training_is_over(trainer)
         if over or (self.every_n_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0):
             self._save(trainer, "last.ckpt", must=over)
-        else:
-            self._save_if_due(trainer, pl_module)
+        elif self._due(trainer, pl_module):
+            self._save(trainer, "last.ckpt")
         if over and "best.ckpt" in self.failed:
             self._refuse("best.ckpt")
 
@@ -133,15 +133,15 @@ class Checkpoint(LightningCheckpoint):
             self.better = False
             self._save(trainer, "best.ckpt")
 
-    def _save_if_due(self, trainer: Trainer, task: LightningModule) -> None:
+    def _due(self, trainer: Trainer, task: LightningModule) -> bool:
+        """Whether it is time for a `last.ckpt`; the same answer on all ranks."""
         assert isinstance(task, VideoTask)
         n = self.every_n_steps
         due = n is not None and task.batches_seen // n > self.saved_step // n
         if self.every_n_minutes is not None:
             late = time.monotonic() - self.saved_time >= 60 * self.every_n_minutes
-            due = trainer.strategy.reduce_boolean_decision(due or late, all=False)  # clocks differ between ranks
-        if due:
-            self._save(trainer, "last.ckpt")
+            due = loops.any_rank(trainer, due or late)  # clocks differ between ranks
+        return due
 
     # ---- what ----------------------------------------------------------------------------------------------------
 

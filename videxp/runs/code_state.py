@@ -141,8 +141,16 @@ def _files_of(name: str) -> list[tuple[str, Path]]:
 def _is_own(file: str | None) -> bool:
     if not file or not file.endswith(".py") or not os.path.isabs(file):  # torch.ops says it were "_ops.py"
         return False
-    path = Path(file).resolve()
-    return not any(path.is_relative_to(place) for place in _foreign_places())
+    if os.path.islink(file):
+        file = os.path.realpath(file)
+    return not _is_foreign(os.path.dirname(file))
+
+
+@cache
+def _is_foreign(folder: str) -> bool:
+    """Asked for each folder once: some three thousand modules are loaded, and to resolve a path asks the disk."""
+    path = Path(folder).resolve()
+    return any(path.is_relative_to(place) for place in _foreign_places())
 
 
 @cache

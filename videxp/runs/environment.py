@@ -64,9 +64,9 @@ def packages() -> dict[str, str]:
     """Name -> version of everything that can be imported; the first on the path counts."""
     found: dict[str, str] = {}
     for distribution in distributions():
-        name = distribution.metadata["Name"]
-        if name:
-            found.setdefault(name, distribution.version)
+        metadata = distribution.metadata  # parsed anew each time that it is asked for
+        if metadata["Name"]:
+            found.setdefault(metadata["Name"], metadata["Version"])
     return dict(sorted(found.items()))
 
 

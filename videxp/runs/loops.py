@@ -8,11 +8,28 @@ A checkpoint can be taken at three moments, each with the whole of its batch don
   (lightning 2.6); `begin_next_epoch` makes it a beginning instead.
 """
 
+import os
+from collections import OrderedDict
 from collections.abc import Callable
-from typing import cast
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, cast
 
-from pytorch_lightning import Trainer
+import torch
+from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loops.progress import _ProcessedTracker
+from pytorch_lightning.profilers import PassThroughProfiler
+
+from videxp.data import VideoDataModule
+
+STEP_HOOKS = (
+    "on_train_batch_start",
+    "on_before_zero_grad",
+    "on_before_backward",
+    "on_after_backward",
+    "on_before_optimizer_step",
+    "on_train_batch_end",
+)
+"""What is called for each callback in each step."""
 
 
 def validation_follows(trainer: Trainer) -> bool:
@@ -25,6 +42,21 @@ def validation_follows(trainer: Trainer) -> bool:
 def accumulating(trainer: Trainer) -> bool:
     """Whether gradients are held that no optimizer step has used yet; a checkpoint does not hold them."""
     return trainer.fit_loop._should_accumulate()
+
+
+def exact_moment(trainer: Trainer) -> bool:
+    """Asked in `on_train_batch_end`: whether training can go on exactly from a checkpoint of this batch."""
+    return not trainer.is_last_batch and not accumulating(trainer) and not validation_follows(trainer)
+
+
+def any_rank(trainer: Trainer, answer: bool) -> bool:
+    """Whether any rank says yes: the same on all. Ranks tell each other on the CPU, so that no GPU is waited for."""
+    if trainer.world_size == 1:
+        return answer
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    if isinstance(data, VideoDataModule):
+        return data.quarantine.ranks.summed([int(answer)]) != [0]
+    return trainer.strategy.reduce_boolean_decision(answer, all=False)
 
 
 def training_is_over(trainer: Trainer) -> bool:
@@ -49,6 +81,39 @@ def _epochs(trainer: Trainer) -> tuple[_ProcessedTracker, _ProcessedTracker]:
     """Lightning's counts of epochs: (since the run began, the same in a way that some hooks reset)."""
     progress = trainer.fit_loop.epoch_progress
     return cast(_ProcessedTracker, progress.total), cast(_ProcessedTracker, progress.current)
+
+
+def take_short_ways(trainer: Trainer) -> None:
+    """What Lightning does in each step to no effect is not done: about half of what a step costs beyond its work.
+
+    Hooks are called as before and in the same order, but for those of callbacks that have none.
+    """
+    if type(trainer.profiler) is PassThroughProfiler:  # type: ignore[attr-defined]
+        trainer.profiler = _NoProfiler()  # type: ignore[attr-defined]
+    if not torch.cuda.is_available():
+        # Lightning sets it to "1" (so as not to spoil forks), and torch's Adam then looks in each step for a library
+        # that is not there.
+        os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    for callback in callbacks:
+        for name in STEP_HOOKS:
+            if getattr(type(callback), name) is getattr(Callback, name):
+                setattr(callback, name, None)  # what is not callable is passed over
+    # It would read the signature of `training_step` to see whether it takes `batch_idx`: those of all tasks do.
+    trainer.fit_loop.epoch_loop._build_kwargs = _step_arguments  # type: ignore[method-assign]
+
+
+def _step_arguments(kwargs: "OrderedDict[str, Any]", batch: Any, batch_idx: int) -> "OrderedDict[str, Any]":
+    return OrderedDict(kwargs, batch=batch, batch_idx=batch_idx)
+
+
+class _NoProfiler(PassThroughProfiler):
+    """Lightning opens some seventy contexts in a step to tell a profiler; where nobody profiles, one does for all."""
+
+    _nothing = nullcontext()
+
+    def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]
+        return self._nothing
 
 
 def leave_signals_alone(trainer: Trainer) -> None:

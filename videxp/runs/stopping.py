@@ -28,8 +28,7 @@ class StopOnSignal(LightningCheckpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        exact = not trainer.is_last_batch and not loops.accumulating(trainer) and not loops.validation_follows(trainer)
-        if self._asked(trainer) and exact:
+        if self._asked(trainer) and loops.exact_moment(trainer):
             self._stop(trainer)
 
     def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any) -> None:
@@ -53,7 +52,7 @@ class StopOnSignal(LightningCheckpoint):
 
     def _asked(self, trainer: Trainer) -> bool:
         """Whether any rank was; the same answer on all."""
-        return trainer.strategy.reduce_boolean_decision(self.signals.received is not None, all=False)
+        return loops.any_rank(trainer, self.signals.received is not None)
 
     def _stop(self, trainer: Trainer) -> None:
         callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]

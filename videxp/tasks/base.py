@@ -112,6 +112,13 @@ class VideoTask(LightningModule):
         if "training_step" in cls.__dict__:
             cls.training_step = trains_on_what_is_left(cls.training_step)  # type: ignore[method-assign]
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Lightning notes the hook that it calls some forty times in a step; nn.Module would look at what it is."""
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
     def forward(self, video: Tensor) -> Tensor:
         """video: float [B,T,C,H,W], normalised."""
         return self.network(video)

@@ -104,8 +104,8 @@ class Classification(VideoTask):
             mix_label=batch.get("mix_label"),
             mix_weight=batch.get("mix_weight"),
         )
-        clips_per_item = len(logits_BK) // len(batch["label"])
-        accuracy = (logits_BK.detach().argmax(-1) == batch["label"].repeat_interleave(clips_per_item)).float().mean()
+        guesses = logits_BK.detach().argmax(-1).unflatten(0, (len(batch["label"]), -1))
+        accuracy = (guesses == batch["label"][:, None]).float().mean()
         return {"loss": loss, "log": {"train/loss": loss.detach(), "train/accuracy": accuracy}}
 
     def on_test_epoch_start(self) -> None:
