@@ -41,6 +41,10 @@ format: install  ## let ruff rewrite the files
 	$(BIN)/ruff check --fix .
 
 bench: install  ## the benchmarks: ratios against other pipelines, on this machine
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[bench]'
+	$(BIN)/python benchmarks/clips.py
+	$(BIN)/python benchmarks/cache.py
+	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/transforms.py
 	$(BIN)/python benchmarks/loop.py
 	$(BIN)/python benchmarks/startup.py

@@ -76,13 +76,15 @@ def end_to_end(case: str, folder: Path, *, workers: int, formats: list[str]) -> 
     }
 
 
-def clips_per_second(batches: Iterator[Any], *, count: int, ahead: int) -> float:
+def clips_per_second(batches: Iterator[Any], *, count: int, ahead: int, seconds: float) -> float:
+    """Over `count` batches, fewer (at least 2) where they take longer than `seconds`."""
     for _ in range(ahead):
         next(batches)
-    start = time.perf_counter()
-    for _ in range(count):
+    start, done = time.perf_counter(), 0
+    while done < 2 or (done < count and time.perf_counter() - start < seconds):
         next(batches)
-    return count * BATCH / (time.perf_counter() - start)
+        done += 1
+    return done * BATCH / (time.perf_counter() - start)
 
 
 def per_core(case: str, folder: Path, *, formats: list[str]) -> dict[str, Callable[[int], int]]:
@@ -150,6 +152,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--clips", type=int, default=16, help="clips of each round per core")
     parser.add_argument("--batches", type=int, default=20, help="batches of each block end to end; 0: only per core")
+    parser.add_argument("--seconds", type=float, default=15, help="of a block, at most")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "videxp-benchmark")
     options = parser.parse_args()
@@ -172,7 +175,9 @@ def main() -> None:
         speed: dict[str, list[float]] = {name: [] for name in pipelines}
         for _ in range(options.rounds):
             for name, batches in pipelines.items():
-                speed[name].append(clips_per_second(batches, count=options.batches, ahead=2 * options.workers + 1))
+                ahead = 2 * options.workers + 1
+                rate = clips_per_second(batches, count=options.batches, ahead=ahead, seconds=options.seconds)
+                speed[name].append(rate)
         show(
             f"{case}: {options.workers} worker(s)",
             speed,

@@ -25,7 +25,7 @@ def test_every_file_is_read_and_its_facts_are_kept(root: Path) -> None:
     row = prepared(root).row(0)
     assert {k: row[k] for k in ("path", "num_frames", "fps", "width", "height", "codec", "decoder", "error")} == {
         "path": "train/run/a.mp4", "num_frames": 12, "fps": 10.0, "width": 32, "height": 24,
-        "codec": "h264", "decoder": "decord", "error": "",
+        "codec": "h264", "decoder": "packets", "error": "",
     }  # fmt: skip
     assert len(row["content_hash"]) == 32
 

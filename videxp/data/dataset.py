@@ -265,7 +265,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
             codec=value["codec"],
             container=value["container"],
             rotation_degrees=int(value["rotation_degrees"]),
-            decord_safe=value["decoder"] == "decord",
+            decord_safe=not value["decoder_reason"],
             decord_unsafe_reason=value["decoder_reason"],
             key_frames=int(value["key_frames"]),
             packets=self.packets[start : start + int(value["packets_size"])].data,

@@ -55,7 +55,7 @@ class Facts:
     key_frames: int = 0
     codec: str = ""
     container: str = ""
-    decoder: str = ""  # the probe's verdict: decord | pyav | frames (a folder of images)
+    decoder: str = ""  # what `auto` reads it with: packets | decord | pyav | frames (a folder of images) | cache
     decoder_reason: str = ""  # why not decord
     packets_byte: int = 0  # where its table of packets lies in the file of all of them
     packets_size: int = 0  # bytes; 0: none, the container has to be opened

@@ -206,7 +206,7 @@ def read_file(path: str, *, root: Path, layout: Layout) -> tuple[Facts, bytes]:
         rotation_degrees=found.rotation_degrees,
         codec=found.codec,
         container=found.container,
-        decoder="decord" if found.decord_safe else "pyav",
+        decoder="packets" if found.packets else "decord" if found.decord_safe else "pyav",
         decoder_reason=found.decord_unsafe_reason,
         key_frames=found.key_frames,
     )

@@ -25,7 +25,7 @@ from videxp.video.errors import DecodeError
 from videxp.video.packets import DISPOSABLE, PacketTable
 from videxp.video.reader import Reader
 
-DECODERS_KEPT = 8  # of each thread: a data set of one encoder's files needs one, each holds some frames
+DECODERS_KEPT = 2  # of each thread: the files of a set mostly need one; each holds some twenty frames
 _kept = threading.local()
 
 

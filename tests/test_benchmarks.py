@@ -1,0 +1,55 @@
+"""The benchmarks run from a checkout, at a size that measures nothing."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import clean_environment
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("loop.py --rounds 1 --block 1 --only trivial", "weights of videxp and by hand: the same, bit by bit"),
+        ("startup.py --rounds 1 --only commands", "videxp --help"),
+    ],
+)
+def test_a_benchmark_runs(command: str, line: str, tmp_path: Path):
+    script, *options = command.split()
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / script), *options],
+        cwd=tmp_path,
+        env={**clean_environment(tmp_path), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert line in done.stdout
+
+
+@pytest.mark.slow
+def test_the_benchmarks_on_footage_run(tmp_path: Path):
+    commands = {
+        "scale.py --rows 100 200 --workers 1 --batches 2": "MiB last",
+        "cache.py --cases 8x112 --rounds 1 --clips 2": "medium, crf 21",
+    }
+    if find_spec("cv2") is not None:  # the extra `bench`
+        commands["clips.py --cases 8x112 --rounds 1 --clips 2 --batches 2 --caches medium"] = "pytorchvideo-style"
+    for command, line in commands.items():
+        script, *options = command.split()
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "benchmarks" / script), *options, "--folder", str(tmp_path)],
+            env={**clean_environment(tmp_path), "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert line in done.stdout
