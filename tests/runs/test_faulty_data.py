@@ -83,7 +83,7 @@ def _rows(run: Path) -> list[dict[str, float]]:
 def test_by_default_the_first_is_an_error_with_the_checkpoint_before_it(faulty: Faulty) -> None:
     statuses, printed = faulty.run(THREE[0], "callbacks.checkpoint.every_n_steps=1", name="none")
     assert statuses == [1]
-    assert "unreadable video: decord cannot open it" in printed and "dataset.max_unreadable=1" in printed
+    assert "the file has changed since it was prepared" in printed and "dataset.max_unreadable=1" in printed
     assert faulty.status("none")["state"] == "failed"
     assert checkpoint(faulty.path("none"))["seen"]["batches"] == 1
 
@@ -103,7 +103,8 @@ def test_it_is_the_same_run_with_workers_and_after_a_kill(case: str, faulty: Fau
     whole, run = faulty.path("three"), faulty.path(case)
     assert differences(checkpoint(whole), checkpoint(run)) == []
     assert differences(metrics(whole), metrics(run)) == []
-    assert faulty.status(case)["quarantined"] == faulty.status("three")["quarantined"]
+    # Not by the same words where they were found when preparing again.
+    assert faulty.status(case)["quarantined"].keys() == faulty.status("three")["quarantined"].keys()
 
 
 DDP = ["hardware=ddp_cpu", "hardware.num_workers=0", "hardware.timeout_seconds=60"]

@@ -47,10 +47,11 @@ def packets_writer(stem: Path) -> Iterator[PacketsWriter]:
 
 
 def map_packets(file: Path | None) -> np.ndarray:
-    """uint8 [n], read on demand. Raises OSError if the file is gone."""
-    if file is None or not file.stat().st_size:  # an empty file cannot be mapped
+    """uint8 [n], read on demand. Empty where the data was prepared anew meanwhile: containers are opened then."""
+    try:
+        return np.empty(0, np.uint8) if file is None else np.asarray(np.memmap(file, np.uint8, mode="r"))
+    except (FileNotFoundError, ValueError):  # an empty file cannot be mapped
         return np.empty(0, np.uint8)
-    return np.asarray(np.memmap(file, np.uint8, mode="r"))
 
 
 def remove_other_packets(file: Path | None, *, stem: Path) -> None:

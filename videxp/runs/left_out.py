@@ -105,12 +105,20 @@ def recall_data(data: VideoDataModule, run: RunFolder) -> None:
     """Where nothing has changed but files that cannot be read any more, and so many may be missing: go on with the
     samples as they were numbered. Where more has changed, the data module will refuse to resume."""
     before = read_manifest(run.manifest)
-    if before is None or before.fingerprint == data.fingerprint:
+    if before is None or before.fingerprint == data.manifest.fingerprint:
         return
     then, now = _samples(before), _samples(data.manifest)
     lost = {path for _, path, *_ in then - now}
     if lost and not now - then and len({*lost, *before.unreadable}) <= data.max_unreadable:
-        data.use(replace(before, root=data.manifest.root))
+        data.use(_with_packets_of(data.manifest, replace(before, root=data.manifest.root)))
+
+
+def _with_packets_of(now: Manifest, before: Manifest) -> Manifest:
+    """The tables of packets lie beside the manifest of now; lost files have none."""
+    row_of = {path: row for row, path in enumerate(now["path"])}
+    rows = np.array([row_of.get(path, -1) for path in before["path"]])
+    columns = {name: np.where(rows < 0, 0, now[name][rows]) for name in ("packets_byte", "packets_size")}
+    return replace(before, columns={**before.columns, **columns}, packets_file=now.packets_file)
 
 
 def _samples(manifest: Manifest) -> set[tuple]:
