@@ -40,6 +40,7 @@ from videxp.data.shards import Making
 from videxp.video import probe
 from videxp.video.packets import PacketTable
 
+MIN_SECONDS = 3.0
 FORMATS = ("small", "medium", "raw")
 Block = Callable[[int], float]
 
@@ -77,14 +78,16 @@ def end_to_end(case: str, folder: Path, *, workers: int, formats: list[str]) -> 
 
 
 def clips_per_second(batches: Iterator[Any], *, count: int, ahead: int, seconds: float) -> float:
-    """Over `count` batches, fewer (at least 2) where they take longer than `seconds`."""
+    """Over `count` batches and 3 seconds at least; fewer (at least 2) where they take longer than `seconds`."""
     for _ in range(ahead):
         next(batches)
     start, done = time.perf_counter(), 0
-    while done < 2 or (done < count and time.perf_counter() - start < seconds):
+    passed = 0.0
+    while done < 2 or ((done < count or passed < MIN_SECONDS) and passed < seconds):
         next(batches)
         done += 1
-    return done * BATCH / (time.perf_counter() - start)
+        passed = time.perf_counter() - start
+    return done * BATCH / passed
 
 
 def per_core(case: str, folder: Path, *, formats: list[str]) -> dict[str, Callable[[int], int]]:
@@ -152,7 +155,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--clips", type=int, default=16, help="clips of each round per core")
     parser.add_argument("--batches", type=int, default=20, help="batches of each block end to end; 0: only per core")
-    parser.add_argument("--seconds", type=float, default=15, help="of a block, at most")
+    parser.add_argument("--seconds", type=float, default=12, help="of a block, at most")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "videxp-benchmark")
     options = parser.parse_args()

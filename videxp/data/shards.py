@@ -20,7 +20,7 @@ from videxp.files import replacing
 from videxp.video import VideoReader, open_video
 
 CacheFormat = Literal["small", "medium", "raw"]
-GOPS = {"small": 64, "medium": 16}
+GOPS = {"small": 64, "medium": 24}
 PAGE_BYTES = 4096  # raw frames are mapped
 BLOCK_BYTES = 1 << 20
 END = b"videxp01"
@@ -30,7 +30,7 @@ END = b"videxp01"
 class Making:
     """How a copy is made of a video.
 
-    format: small: H.264 for few bytes, a key frame every 64 frames. medium: every 16 frames, without arithmetic coding
+    format: small: H.264 for few bytes, a key frame every 64 frames. medium: every 24 frames, without arithmetic coding
         and deblocking, which decodes twice as fast. raw: RGB as it is.
     short_side: pixels; None: as the source. Nothing is enlarged.
     stride: frames from one frame of a clip to the next; frames between are made disposable.
@@ -54,9 +54,16 @@ class Making:
         return max(step, round(height * scale / step) * step), max(step, round(width * scale / step) * step)
 
     @property
+    def reference_every(self) -> int:
+        """Frames from one that others are predicted from to the next: two strides, as far as H.264 has it. Half of a
+        clip's frames, at best, are such ones; with one stride, all of a clip's frames would be at best, and at worst
+        it needs twice as many."""
+        return next((n for n in (2 * self.stride, self.stride) if n <= 16), 16)
+
+    @property
     def gop(self) -> int:
-        """Frames from one key frame to the next: a multiple of the stride."""
-        return -(-GOPS[self.format] // self.stride) * self.stride
+        """Frames from one key frame to the next: a multiple of the distance of references."""
+        return -(-GOPS[self.format] // self.reference_every) * self.reference_every
 
 
 @dataclass(frozen=True)
@@ -131,7 +138,8 @@ def _write_copy(stream: BinaryIO, source: Source, making: Making) -> tuple[Copy,
             from videxp.video.packing import pack
 
             quick = making.format != "small"
-            data, packets = pack(pictures, size=size, gop=making.gop, stride=making.stride, crf=making.crf, quick=quick)
+            distances = {"gop": making.gop, "reference_every": making.reference_every}
+            data, packets = pack(pictures, size=size, **distances, crf=making.crf, quick=quick)
             digest.update(data)
             stream.write(data)
             table = packets.to_bytes()
