@@ -58,7 +58,8 @@ class _Finder:
         spec = PathFinder.find_spec(fullname, path, target) if deferred else None
         if spec is not None and spec.loader is not None:
             kind = _DeferredPlots if fullname == PLOTS else _Deferred
-            spec.loader = kind(spec.loader, names=PACKAGES.get(fullname, {}))  # type: ignore[assignment]
+            loader: Any = kind(spec.loader, names=PACKAGES.get(fullname, {}))
+            spec.loader = loader
         return spec
 
 
@@ -80,7 +81,7 @@ class _Deferred:
                 raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
             return self._value(module, name)
 
-        module.__getattr__ = __getattr__  # type: ignore[method-assign]
+        vars(module)["__getattr__"] = __getattr__
         if module.__name__ == "torchmetrics":
             self._import_foundation(module)
 

@@ -9,6 +9,7 @@ import time
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
@@ -158,7 +159,7 @@ def be_a_rank(request: Request) -> NoReturn:
 
     be_supervised()
     with uncollected():
-        import videxp.experiment  # noqa: F401
+        import_module("videxp.experiment")
     run = RunFolder(Path(request.run_dir))
     try:
         with Signals(at_once=lambda: None, say=False) as signals:

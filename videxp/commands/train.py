@@ -5,6 +5,7 @@ import logging
 import shlex
 import time
 import warnings
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -157,26 +158,26 @@ def report_result(
 def pace(experiment: "Experiment") -> list[tuple[str, str]]:
     """How fast it trained, and what set the pace."""
     from videxp.runs import Throughput
+    from videxp.runs.loops import callbacks_of
     from videxp.runs.throughput import summary
 
     trainer = experiment.trainer
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, Throughput):
-            ranks = trainer.world_size // trainer.num_nodes
-            data = experiment.datamodule
-            is_cached = data.cache is not None
-            if text := summary(callback.total, workers=data.workers, ranks=ranks, is_cached=is_cached):
-                return [("pace", text)]
-    return []
+    data, ranks = experiment.datamodule, trainer.world_size // trainer.num_nodes
+    texts = [
+        summary(callback.total, workers=data.workers, ranks=ranks, is_cached=data.cache is not None)
+        for callback in callbacks_of(trainer, Throughput)
+    ]
+    return [("pace", text) for text in texts if text]
 
 
 def next_steps(run: "RunFolder", experiment: "Experiment") -> list[tuple[str, str]]:
     """The best checkpoint, where to look, and the commands that come next."""
     from videxp.runs import Checkpoint, WandbRun
+    from videxp.runs.loops import callbacks_of
 
     lines = []
-    for callback in experiment.trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, Checkpoint) and callback.best_epoch is not None:
+    for callback in callbacks_of(experiment.trainer, Checkpoint):
+        if callback.best_epoch is not None:
             score = f"{callback.monitor} {callback.best_score:.4f} after epoch {callback.best_epoch + 1}"
             lines.append(("best", f"{run.best}  ({score})"))
     lines += [
@@ -202,8 +203,7 @@ def _device_name(trainer: Any) -> str:
 
 def quiet_libraries() -> None:
     """Lightning's tips and hardware lines say less than our own; its warnings go to log.txt."""
-    import pytorch_lightning  # noqa: F401  (its import sets the levels)
-
+    import_module("pytorch_lightning")  # which sets the levels itself
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric|torchmetrics)\b.*")

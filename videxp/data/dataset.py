@@ -6,6 +6,7 @@ W / scale: the size of what a restoration network gets.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
         """Which of the split's samples `index` is: the same one again after len(labels)."""
         return index % len(self.labels)
 
+    @cached_property
     def shard_of(self) -> np.ndarray:
         """The shard of each sample, numbered as their names are sorted, int64 [len]; of a data set with a cache."""
         names = list(self.columns["shard"])

@@ -23,10 +23,11 @@ from videxp.data.dataset import ClipDataset, Samples, collate
 from videxp.data.layouts import Layout
 from videxp.data.loader import ClipLoader
 from videxp.data.manifest import SPLITS, Manifest, Split
+from videxp.data.position import Position
 from videxp.data.preparation import absolute, check_unreadable, manifest_path, prepare
 from videxp.data.processes import START_METHOD, available_cores
 from videxp.data.quarantine import Batch, Failure, Quarantine, agreed, is_empty, kept
-from videxp.data.sampler import EpochBatches, EvaluationBatches, normalized
+from videxp.data.sampler import EpochBatches, EvaluationBatches
 from videxp.data.sizes import check_one_length, check_sizes, crop_height_width
 from videxp.data.views import Cutter, Fit
 from videxp.errors import BadRequest
@@ -158,9 +159,7 @@ class VideoDataModule(LightningDataModule):
         self.seed = seed
         self._manifest: Manifest | None = None
         self._datasets: dict[Split, ClipDataset] = {}
-        self._epoch, self._consumed = 0, 0  # training batches that have reached the device
-        self._resumed_at = (0, 0)  # (epoch, batches of it that were done) of the checkpoint
-        self._restored: dict[str, Any] | None = None
+        self._position = Position()
 
     # ---- what the data decides, known after prepare() or setup() ------------------------------------------------
 
@@ -228,8 +227,7 @@ class VideoDataModule(LightningDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Every rank reads the manifest that prepare() left."""
-        self._epoch, self._consumed, self._restored = 0, 0, None
-        self._resumed_at = (0, 0)
+        self._position = Position()
         if self._manifest is None:
             manifest = Manifest.read(self.manifest_path)
             check_unreadable(manifest, max_unreadable=self.max_unreadable, path=self.manifest_path)
@@ -302,21 +300,22 @@ class VideoDataModule(LightningDataModule):
         return self.choice.with_clips(clips, num_frames=self.eval_frames[split])
 
     def train_dataloader(self) -> ClipLoader:
-        self._check_restored()
+        self._position.require_same(self._order())
         if not len(self.dataset("train")):
             raise BadRequest(f"Data set {self.name} has no training samples: it is for evaluation alone")
         return self._loader("train", self._epoch_batches())
 
     def _epoch_batches(self) -> EpochBatches:
         rank, world_size = self._ranks()
+        trainer = self.trainer
         return EpochBatches(
             len(self.dataset("train")),
             batch_size=self.batch_size,
             seed=self.seed,
             rank=rank,
             world_size=world_size,
-            position=None if self.trainer is None else self._position,
-            shard_of=None if self.shuffle is None else self.dataset("train").shard_of(),
+            position=None if trainer is None else lambda: self._position.next(trainer.current_epoch),
+            shard_of=None if self.shuffle is None else self.dataset("train").shard_of,
         )
 
     def val_dataloader(self) -> ClipLoader:
@@ -391,7 +390,7 @@ class VideoDataModule(LightningDataModule):
     def on_after_batch_transfer(self, batch: dict[str, Tensor], _: int) -> dict[str, Tensor]:
         trainer = self.trainer
         if trainer is not None and trainer.training:
-            self._count(batch)
+            self._position.count(int(batch["epoch"][0]))
             return batch if is_empty(batch) else self._on_device(batch, "train")
         return self._on_device(batch, "test" if trainer is not None and trainer.testing else "val")
 
@@ -409,44 +408,18 @@ class VideoDataModule(LightningDataModule):
         """A batch as a network gets it."""
         return self._on_device(self.transfer_batch_to_device(batch, device, 0), split)
 
-    # ---- resuming: the next batch is the one after the last that reached the device -----------------------------
-
-    def _count(self, batch: dict[str, Tensor]) -> None:
-        epoch = int(batch["epoch"][0])
-        self._consumed = self._consumed + 1 if epoch == self._epoch else 1
-        self._epoch = epoch
-
-    def _position(self) -> tuple[int, int]:
-        """(epoch, batches to skip) for the next iteration. The later of what the trainer and what the batches say:
-
-        a trainer resumed from an epoch's last batch asks for an iterator before it has counted that epoch as done.
-        """
-        assert self.trainer is not None
-        return max((self.trainer.current_epoch, 0), self._resumed_at)
+    # ---- resuming -----------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         batches = len(self._epoch_batches())
         if self.trainer is not None:
             batches = int(min(batches, self.trainer.num_training_batches))  # limit_train_batches
-        epoch, consumed = normalized(self._epoch, self._consumed, batches=batches)
-        return {
-            "epoch": epoch,
-            "consumed": consumed,
-            "batch_size": self.batch_size,
-            "seed": self.seed,
-            "fingerprint": self.fingerprint,
-            "quarantined": dict(self.quarantine.causes),
-        }
+        return {**self._position.state(batches=batches), **self._order(), "quarantined": dict(self.quarantine.causes)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._resumed_at = (state_dict["epoch"], state_dict["consumed"])
-        self._epoch, self._consumed = self._resumed_at
-        self._restored = state_dict
+        self._position.restore(state_dict)
         self.quarantine.causes = dict(state_dict.get("quarantined", {}))
 
-    def _check_restored(self) -> None:
-        """To go on with other data or another order would be no resumption. (To test on other data is fine.)"""
-        now = {"batch_size": self.batch_size, "seed": self.seed, "fingerprint": self.fingerprint}
-        for key, value in now.items():
-            if self._restored is not None and self._restored[key] != value:
-                raise BadRequest(f"Cannot resume: {key} of the data was {self._restored[key]}, now it is {value}")
+    def _order(self) -> dict[str, Any]:
+        """What decides which batches an epoch has."""
+        return {"batch_size": self.batch_size, "seed": self.seed, "fingerprint": self.fingerprint}

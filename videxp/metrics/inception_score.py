@@ -8,6 +8,8 @@ from torchmetrics import Metric
 
 from videxp.limits import Ge
 
+Given = Literal["logits", "probabilities"]
+
 
 class InceptionScore(Metric):
     """exp E[KL(p(class | clip) || p(class))], its mean over S splits: from 1 (all clips alike) to K.
@@ -29,7 +31,7 @@ class InceptionScore(Metric):
         *,
         num_classes: Annotated[int, Ge(2)],
         splits: Annotated[int, Ge(1)] = 10,
-        given: Literal["logits", "probabilities"] = "logits",
+        given: Given = "logits",
     ) -> None:
         super().__init__()
         self.splits, self.given = splits, given

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, NoReturn, Protocol, runtime_checkabl
 
 import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint as LightningCheckpoint
 
 from videxp.errors import VidexpError
@@ -216,8 +216,7 @@ class Checkpoint(LightningCheckpoint):
 
 
 def _with_rank_state(trainer: Trainer) -> list[HasRankState]:
-    callbacks = trainer.callbacks  # type: ignore[attr-defined]
-    return [callback for callback in callbacks if isinstance(callback, HasRankState)]
+    return [callback for callback in loops.callbacks_of(trainer, Callback) if isinstance(callback, HasRankState)]
 
 
 def _gathered(value: Any, trainer: Trainer) -> list[Any]:

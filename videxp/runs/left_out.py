@@ -14,6 +14,7 @@ from videxp.data import VideoDataModule
 from videxp.data.manifest import Manifest
 from videxp.errors import BadRequest
 from videxp.files import replacing
+from videxp.runs import loops
 from videxp.runs.folder import RunFolder
 from videxp.runs.nonfinite import NonFinite
 
@@ -36,7 +37,7 @@ class LeftOut(Callback):
         self.told: dict[str, str] = {}
 
     def _tell(self, trainer: Trainer, *, aloud: bool = True) -> None:
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        data = loops.datamodule_of(trainer)
         if not isinstance(data, VideoDataModule) or len(data.quarantine.causes) == len(self.told):
             return
         new = {path: cause for path, cause in data.quarantine.causes.items() if path not in self.told}
@@ -50,7 +51,7 @@ class LeftOut(Callback):
                 log.warning(text)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        data = loops.datamodule_of(trainer)
         self._tell(trainer, aloud=False)  # what a checkpoint brought
         if trainer.is_global_zero and isinstance(data, VideoDataModule):
             self.run.note(quarantined=missing_files(data))
@@ -74,8 +75,8 @@ def left_out_lines(trainer: Trainer, data: VideoDataModule) -> list[tuple[str, s
         lines += [("", f"{path}: {cause}") for path, cause in list(missing.items())[:MAX_NAMED]]
         if len(missing) > MAX_NAMED:
             lines.append(("", f"and {len(missing) - MAX_NAMED} more: see status.json"))
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, NonFinite) and callback.skipped:
+    for callback in loops.callbacks_of(trainer, NonFinite):
+        if callback.skipped:
             steps = ", ".join(map(str, callback.skipped[:MAX_NAMED]))
             lines.append(("skip", f"{len(callback.skipped)} steps were NaN or infinite and left out: batches {steps}"))
     return lines

@@ -11,8 +11,8 @@ A checkpoint can be taken at three moments, each with the whole of its batch don
 import os
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, cast
+from contextlib import nullcontext
+from typing import Any, TypeVar, cast
 
 import torch
 from pytorch_lightning import Callback, Trainer
@@ -21,6 +21,7 @@ from pytorch_lightning.profilers import PassThroughProfiler
 
 from videxp.data import VideoDataModule
 
+T = TypeVar("T")
 STEP_HOOKS = (
     "on_train_batch_start",
     "on_before_zero_grad",
@@ -30,6 +31,25 @@ STEP_HOOKS = (
     "on_train_batch_end",
 )
 """What is called for each callback in each step."""
+
+
+# Lightning sets a trainer's `callbacks`, `datamodule`, `profiler` and `log_every_n_steps` from outside its class, where
+# no type checker sees them.
+
+
+def callbacks_of(trainer: Trainer, kind: type[T]) -> list[T]:
+    """The trainer's callbacks of one kind, in their order."""
+    return [callback for callback in cast(Any, trainer).callbacks if isinstance(callback, kind)]
+
+
+def datamodule_of(trainer: Trainer) -> Any:
+    """None where the trainer was given loaders."""
+    return cast(Any, trainer).datamodule
+
+
+def logs_after(trainer: Trainer, batch_idx: int) -> bool:
+    """Whether the step metrics of this batch and those before it are written now."""
+    return (batch_idx + 1) % cast(Any, trainer).log_every_n_steps == 0 or trainer.is_last_batch
 
 
 def validation_follows(trainer: Trainer) -> bool:
@@ -53,7 +73,7 @@ def any_rank(trainer: Trainer, answer: bool) -> bool:
     """Whether any rank says yes: the same on all. Ranks tell each other on the CPU, so that no GPU is waited for."""
     if trainer.world_size == 1:
         return answer
-    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    data = datamodule_of(trainer)
     if isinstance(data, VideoDataModule):
         return data.quarantine.ranks.summed([int(answer)]) != [0]
     return trainer.strategy.reduce_boolean_decision(answer, all=False)
@@ -88,19 +108,18 @@ def take_short_ways(trainer: Trainer) -> None:
 
     Hooks are called as before and in the same order, but for those of callbacks that have none.
     """
-    if type(trainer.profiler) is PassThroughProfiler:  # type: ignore[attr-defined]
-        trainer.profiler = _NoProfiler()  # type: ignore[attr-defined]
+    if type(cast(Any, trainer).profiler) is PassThroughProfiler:
+        cast(Any, trainer).profiler = _NoProfiler()
     if not torch.cuda.is_available():
         # Lightning sets it to "1" (so as not to spoil forks), and torch's Adam then looks in each step for a library
         # that is not there.
         os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
-    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
-    for callback in callbacks:
+    for callback in callbacks_of(trainer, Callback):
         for name in STEP_HOOKS:
             if getattr(type(callback), name) is getattr(Callback, name):
                 setattr(callback, name, None)  # what is not callable is passed over
     # It would read the signature of `training_step` to see whether it takes `batch_idx`: those of all tasks do.
-    trainer.fit_loop.epoch_loop._build_kwargs = _step_arguments  # type: ignore[method-assign]
+    _instead(trainer.fit_loop.epoch_loop, _build_kwargs=_step_arguments)
 
 
 def _step_arguments(kwargs: "OrderedDict[str, Any]", batch: Any, batch_idx: int) -> "OrderedDict[str, Any]":
@@ -112,7 +131,7 @@ class _NoProfiler(PassThroughProfiler):
 
     _nothing = nullcontext()
 
-    def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]
+    def profile(self, action_name: str) -> Any:
         return self._nothing
 
 
@@ -122,8 +141,8 @@ def leave_signals_alone(trainer: Trainer) -> None:
     Lightning's handler ends a run with exit status 0 and no checkpoint; under DDP it calls a collective within the
     handler, and each step waits for a broadcast that asks whether it did.
     """
-    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
-    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
+    _instead(trainer._signal_connector, register_signal_handlers=lambda: None)
+    _instead(trainer.fit_loop.epoch_loop, _broadcast_sigterm_tensor=lambda: None)
 
 
 def around_each_fetch(trainer: Trainer, *, before: Callable[[], None], after: Callable[[], None]) -> None:
@@ -139,4 +158,9 @@ def around_each_fetch(trainer: Trainer, *, before: Callable[[], None], after: Ca
         after()
         told_after()
 
-    loop._on_before_fetch, loop._on_after_fetch = begin, end  # type: ignore[method-assign]
+    _instead(loop, _on_before_fetch=begin, _on_after_fetch=end)
+
+
+def _instead(part: object, **methods: Callable[..., Any]) -> None:
+    """From now on this part of the loop does these things instead. Lightning has no door for them."""
+    vars(part).update(methods)

@@ -95,8 +95,7 @@ class NonFinite(Callback):
     ) -> None:
         if not loops.accumulating(trainer):
             self._samples, self._blemishes, self._buffers = [], [], []
-        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
-        if (batch_idx + 1) % every == 0 or trainer.is_last_batch:
+        if loops.logs_after(trainer, batch_idx):
             self._read(trainer)
 
     # ---- what follows ----------------------------------------------------------------------------------------------

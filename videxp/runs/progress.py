@@ -8,6 +8,7 @@ from pytorch_lightning import Callback, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from videxp.runs.loops import callbacks_of
 from videxp.runs.step_metrics import StepMetrics
 from videxp.tasks import VideoTask
 
@@ -101,9 +102,8 @@ def _total(trainer: Trainer) -> str:
 def _metrics_text(trainer: Trainer, task: VideoTask) -> str:
     """`train/loss 0.31  val/accuracy 0.91  val/loss 0.40`: the newest values of those that matter."""
     values: dict[str, float] = {}
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, StepMetrics):
-            values |= callback.latest
+    for callback in callbacks_of(trainer, StepMetrics):
+        values |= callback.latest
     for name in (f"val/{name}" for name in task.headline or task.metric_names):
         if name in trainer.callback_metrics:
             values[name] = float(trainer.callback_metrics[name])

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pytorch_lightning import Callback, Trainer
 
+from videxp.runs.loops import datamodule_of
 from videxp.tasks import VideoTask
 
 
@@ -29,7 +30,7 @@ class Samples(Callback):
     def _save(self, trainer: Trainer, task: VideoTask, *, split: Literal["val", "test"], folder: Path) -> None:
         if not trainer.is_global_zero:
             return
-        paths = task.save_samples(folder, trainer.datamodule, split)  # type: ignore[attr-defined]
+        paths = task.save_samples(folder, datamodule_of(trainer), split)
         names = {f"{'samples' if split == 'test' else 'val'}/{path.stem}": path for path in paths}
         for logger in trainer.loggers:
             if names and hasattr(logger, "log_files"):

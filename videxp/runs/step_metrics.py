@@ -6,6 +6,7 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from torch import Tensor
 
+from videxp.runs.loops import logs_after
 from videxp.runs.throughput import Throughput
 from videxp.tasks import VideoTask
 
@@ -32,8 +33,7 @@ class StepMetrics(Callback):
             values = torch.stack(list(outputs["log"].values()))
             self.sums = values if self.sums is None else self.sums.to(values.device) + values
             self.steps += 1
-        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # Lightning sets it from outside the class
-        if self.steps and ((batch_idx + 1) % every == 0 or trainer.is_last_batch):
+        if self.steps and logs_after(trainer, batch_idx):
             self._write(trainer, pl_module, batch)
 
     def _write(self, trainer: Trainer, task: VideoTask, batch: dict[str, Tensor]) -> None:

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint as LightningCheckpoint
 
 from videxp.runs import loops
@@ -55,8 +55,6 @@ class StopOnSignal(LightningCheckpoint):
         return loops.any_rank(trainer, self.signals.received is not None)
 
     def _stop(self, trainer: Trainer) -> None:
-        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
-        for callback in callbacks:
-            if isinstance(callback, Checkpoint):
-                callback.save_last(trainer)
+        for callback in loops.callbacks_of(trainer, Checkpoint):
+            callback.save_last(trainer)
         raise Interrupted(self.signals.received or 15)

@@ -16,10 +16,9 @@ from videxp.errors import BadRequest
 from videxp.limits import Ge, Gt
 from videxp.losses.adversarial import path_lengths
 from videxp.losses.objective import AdversarialObjective
-from videxp.metrics.feature_statistics import FeatureStatistics, StatisticsFile, evenly_spread, merged
+from videxp.metrics.feature_statistics import FeatureStatistics
 from videxp.metrics.features import FeatureNetwork
-from videxp.metrics.generation import frechet_figure, generation_figures, noise_like
-from videxp.metrics.inception_score import InceptionScore
+from videxp.metrics.generation import generation_figures
 from videxp.metrics.protocols import Figure, GenerationProtocol
 from videxp.metrics.torchscript import I3D
 from videxp.models.gan import Rngs, VideoGAN, VideoGenerator, View, normal
@@ -27,9 +26,8 @@ from videxp.models.summary import gmacs_of_call
 from videxp.tasks.adversarial import Adversarial, Generated, clip_rng
 from videxp.tasks.base import Split
 from videxp.tasks.generated import interpolated, save_clip_grid, save_clip_strips
+from videxp.tasks.generation_scores import KEPT, ClassifierScore, RealStatistics
 from videxp.tasks.schedules import Schedule
-
-KEPT = 2048  # features, for figures that need pairs
 
 
 class Generation(Adversarial):
@@ -349,95 +347,6 @@ class Generation(Adversarial):
             latent = interpolated(*ends, keys=keys, steps=steps)
             clips.append(to_unit(maker(latent, label=self._labels([row] * steps, None))))
         return torch.cat(clips)
-
-
-class RealStatistics:
-    """What generated clips are compared with: two halves of the real ones (even and odd numbers), and noise.
-
-    folder: where they are kept for other runs; None keeps them here alone (of a split cut short for a try).
-    """
-
-    PARTS = ("even", "odd", "noise")
-
-    def __init__(
-        self,
-        folder: Path | None,
-        *,
-        data: str,
-        clips: int,
-        protocol: GenerationProtocol,
-        network: FeatureNetwork,
-        seed: int,
-    ) -> None:
-        self.total, self.protocol, self.network, self.seed = clips, protocol, network, seed
-        self.files = [
-            StatisticsFile(folder, f"{data} keep={KEPT} {part}", protocol, network) for part in self.PARTS if folder
-        ]
-        found = [file.read() for file in self.files]
-        self.parts = [part for part in found if part is not None]
-        self.whole = len(self.parts) == len(self.PARTS)
-        if not self.whole:
-            count = min(clips, protocol.num_clips)
-            self.parts = [FeatureStatistics(clips=clips, keep=keep) for keep in (KEPT, KEPT, 0)]
-            self.wanted = count
-
-    @property
-    def all(self) -> FeatureStatistics:
-        return merged(self.parts[:2])
-
-    def update(self, video_NTCHW: Tensor, number_N: Tensor) -> None:
-        """Real clips in [0,1] and their numbers in the split."""
-        wanted_N = evenly_spread(number_N, total=self.total, count=self.wanted)
-        if not wanted_N.any():
-            return
-        number_N = number_N[wanted_N]
-        video = self.protocol.prepared(video_NTCHW[wanted_N.to(video_NTCHW.device)])
-        features = self.network(video).unflatten(0, (len(video), -1))
-        for part, chosen_N in zip(self.parts, (number_N % 2 == 0, number_N % 2 == 1)):
-            if chosen_N.any():
-                part.update(features[chosen_N.to(features.device)].flatten(0, 1), number_N[chosen_N])
-        self.parts[2].update(self.network(noise_like(video, number_N, seed=self.seed)), number_N)
-
-    def finish(self) -> None:
-        """On all ranks, when each has given its own clips."""
-        if not self.whole:
-            self.parts = [part.over_ranks() for part in self.parts]
-            for file, part in zip(self.files, self.parts):
-                file.write(part)
-            self.whole = True
-
-    def references(self, protocol: GenerationProtocol, network: FeatureNetwork) -> dict[str, Figure]:
-        """`halves`: what perfection scores, at most; `noise`: what says nothing."""
-        even, odd, noise = self.parts
-        large, small = sorted((even, odd), key=lambda part: -part.clips_seen)
-        half, whole = (replace(protocol, num_clips=part.clips_seen) for part in (large, noise))
-        return {
-            "halves": frechet_figure(small, large, protocol=half, network=network),
-            "noise": frechet_figure(self.all, noise, protocol=whole, network=network),
-        }
-
-
-class ClassifierScore:
-    """The inception score of generated clips, by a classifier."""
-
-    def __init__(self, network: FeatureNetwork) -> None:
-        self.network = network
-        self.metric: InceptionScore | None = None
-
-    def update(self, video_NTCHW: Tensor, number_N: Tensor) -> None:
-        output_NK = self.network(video_NTCHW).float()
-        if self.metric is None:
-            sums = output_NK.sum(dim=1)
-            given = "probabilities" if bool((output_NK >= 0).all() & ((sums - 1).abs() < 1e-3).all()) else "logits"
-            classes = output_NK.shape[1]
-            self.metric = InceptionScore(num_classes=classes, splits=1, given=given).to(output_NK.device)  # type: ignore[arg-type]
-        self.metric.update(output_NK, number_N)
-
-    def figure(self, protocol: GenerationProtocol) -> tuple[float, Figure]:
-        assert self.metric is not None, "no clip was generated"
-        value = float(self.metric.compute()[0])
-        text = f"{protocol.num_clips} generated clips of {protocol.num_frames} frames; classes of {self.network}"
-        return value, Figure(f"inception_score_{self.network.name}", value, text)
 
 
 def to_unit(video: Tensor) -> Tensor:
