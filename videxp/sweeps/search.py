@@ -7,6 +7,7 @@ attribute, because Optuna never changes one that has ended; the newest attempt s
 import math
 import warnings
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -204,8 +205,9 @@ class Search:
         found = {}
         for position, objective in enumerate(self.plan.objectives):
             evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+            score = partial(_value, position)
             found[objective.metric] = optuna.importance.get_param_importances(
-                self._study, evaluator=evaluator, target=lambda frozen, at=position: frozen.values[at]
+                self._study, evaluator=evaluator, target=score
             )
         return found
 
@@ -219,6 +221,10 @@ class Search:
         import optuna
 
         return optuna.trial.Trial(self._study, self._frozen(number)._trial_id)  # its way to go on with one
+
+
+def _value(position: int, frozen: Any) -> float:
+    return frozen.values[position]
 
 
 def _name(number: int) -> str:
