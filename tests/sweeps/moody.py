@@ -29,6 +29,8 @@ class Moody(nn.Module):
         logits = self.classify(video.mean(dim=(1, 3, 4)))
         if Path(CURED).exists() or self.mood is None:
             return logits
+        if not self.training:  # before the training, too, when its work is counted
+            return logits * torch.nan if self.mood == "is_nan" else logits
         if self.mood == "raises":
             raise RuntimeError(f"cannot go on with number {self.number}")
         if self.mood == "exits":
@@ -36,5 +38,6 @@ class Moody(nn.Module):
         if self.mood == "is_killed":
             os.kill(os.getpid(), signal.SIGKILL)
         if self.mood == "hangs":
+            Path("hanging").touch()
             time.sleep(1000)
-        return logits if self.training else logits * torch.nan
+        return logits

@@ -226,3 +226,31 @@ def test_what_is_behind_is_pruned_and_can_be_gone_on_with(folder: Path):
     assert json.loads((folder / "sweep/0005/status.json").read_text())["state"] == "interrupted"
     resumed = videxp("resume", "sweep/0005", cwd=folder)
     assert resumed.returncode == 0 and "goes on after batch" in resumed.stdout
+
+
+def test_a_second_ctrl_c_ends_even_what_hangs(folder: Path):
+    words = tiny("trainer.max_epochs=1", "model=moody", "model.number=2,0", "launcher.jobs=1", *QUICK)
+    controller = start("classification/moving_digits", *words, cwd=folder)
+    wait_for((folder / "hanging").exists)
+    os.kill(controller.pid, signal.SIGINT)
+    controller.join(2)
+    assert controller.exitcode is None  # it waits for a checkpoint
+    os.kill(controller.pid, signal.SIGINT)
+    controller.join(10)
+    assert controller.exitcode == 130
+    assert "once more ends at once" in (folder / "stderr").read_text()
+    wait_for(lambda: processes(folder) == [])
+
+
+def test_each_trial_is_a_fresh_run_of_its_own_number_of_ranks(folder: Path):
+    """What a distributed parent left in the environment is nothing to a trial; both ranks train its one config."""
+    left = {"LOCAL_RANK": "1", "RANK": "1", "WORLD_SIZE": "2", "MASTER_PORT": "1", "NODE_RANK": "1"}
+    words = tiny("trainer.max_epochs=1", "optimizer.lr=0.1,0.4", "hardware=ddp_cpu", "logger=csv")
+    arguments = ("sweep", "classification/moving_digits", *words, "hydra.sweep.dir=sweep")
+    done = videxp(*arguments, cwd=folder, **left)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name, rate in (("0000", 0.1), ("0001", 0.4)):
+        record = json.loads((folder / f"sweep/{name}/provenance.json").read_text())
+        assert (record["world_size"], record["state"]) == (2, "finished")
+        assert f"optimizer.lr={rate}" in record["command"]
+    assert len(set(weights(folder).values())) == 2

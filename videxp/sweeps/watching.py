@@ -71,7 +71,9 @@ def table(lines: list[Line], plan: Plan, *, best: list[str]) -> Table:
     for objective in plan.objectives:
         view.add_column(objective.metric.replace("/", "/\n", 1), justify="right")
     view.add_column("time", justify="right")
-    view.add_column("", overflow="fold", ratio=1)
+    causes = {one.trial.name: one.trial.cause for one in lines if one.state in ("failed", "pruned")}
+    if causes:
+        view.add_column("", overflow="fold")
     for one in lines:
         scores = [_number(value) for value in one.scores] + [""] * len(plan.objectives)
         view.add_row(
@@ -80,7 +82,7 @@ def table(lines: list[Line], plan: Plan, *, best: list[str]) -> Table:
             *(escape(_short(one.trial.values.get(axis.key, ""))) for axis in plan.axes),
             *scores[: len(plan.objectives)],
             duration(one.seconds) if one.seconds else "",
-            escape(one.trial.cause if one.state in ("failed", "pruned") else ""),
+            *([escape(causes.get(one.trial.name, ""))] if causes else []),
             style="bold" if one.trial.name in best else None,
         )
     return view
