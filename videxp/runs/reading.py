@@ -37,7 +37,8 @@ class Run:
 
     folder: RunFolder
     state: str
-    """running, finished, failed, interrupted; or broken, where config.yaml or status.json cannot be read."""
+    """running, finished, failed, interrupted; queued, where a run is planned and nobody has begun it; or broken, where
+    config.yaml or status.json cannot be read."""
     trouble: str
     """Why it failed, or what cannot be read; empty for a good run."""
     seconds: float | None
@@ -163,9 +164,14 @@ def _read_status(folder: RunFolder) -> tuple[dict[str, Any], str]:
             return {}, 'status.json holds no "state"'
         return status, ""
     except FileNotFoundError:
-        return {}, "no status.json"
+        return ({"state": "queued"}, "") if _is_planned(folder) else ({}, "no status.json")
     except (OSError, ValueError) as error:
         return {}, f"status.json cannot be read: {_line(error)}"
+
+
+def _is_planned(folder: RunFolder) -> bool:
+    """Made to be started later: what is to be trained is written down, and nothing has come of it."""
+    return folder.overrides.exists() and folder.provenance.exists() and not folder.metrics.exists()
 
 
 def _read_config(path: Path) -> tuple[dict[str, Any], str]:
