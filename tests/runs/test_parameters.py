@@ -10,6 +10,7 @@ import pytest
 from tests.browser import Tab, browser
 from tests.runs.made import CONFIG, ROWS, changed, make_run
 from videxp.runs.comparison import row, table_columns
+from videxp.runs.folder import RunFolder
 from videxp.runs.page import build_page
 from videxp.runs.reading import read_run
 
@@ -33,12 +34,6 @@ def scaled(rows: list[dict], by: float) -> list[dict]:
     return [{name: value * by if "/" in name else value for name, value in r.items()} for r in rows]
 
 
-def planned(folder: Path) -> None:
-    (folder / "overrides.yaml").write_text("[]")
-    (folder / "status.json").unlink()
-    (folder / "metrics.csv").unlink()
-
-
 def make_sweep(folder: Path, number: int) -> list[Path]:
     """Runs over a logarithmic rate, a class and a number that some lack; the third is ended early, the last queued."""
     runs = []
@@ -49,7 +44,9 @@ def make_sweep(folder: Path, number: int) -> list[Path]:
         state = {"state": "interrupted"} if i == 2 else {}
         rows = scaled(SHORT if i == 2 else ROWS, 1 / (1 + i))
         runs.append(make_run(folder / f"{i:04d}", config=config, rows=rows, **state))
-    planned(runs[-1])
+    for name in ("status.json", "metrics.csv"):
+        (runs[-1] / name).unlink()
+    RunFolder(runs[-1]).plan(command="videxp train mine/tiny")
     return runs
 
 

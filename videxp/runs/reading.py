@@ -164,14 +164,10 @@ def _read_status(folder: RunFolder) -> tuple[dict[str, Any], str]:
             return {}, 'status.json holds no "state"'
         return status, ""
     except FileNotFoundError:
-        return ({"state": "queued"}, "") if _is_planned(folder) else ({}, "no status.json")
+        planned = read_json(folder.provenance).get("state") == "queued"  # and not begun, which writes it anew
+        return ({"state": "queued"}, "") if planned else ({}, "no status.json")
     except (OSError, ValueError) as error:
         return {}, f"status.json cannot be read: {_line(error)}"
-
-
-def _is_planned(folder: RunFolder) -> bool:
-    """Made to be started later: what is to be trained is written down, and nothing has come of it."""
-    return folder.overrides.exists() and folder.provenance.exists() and not folder.metrics.exists()
 
 
 def _read_config(path: Path) -> tuple[dict[str, Any], str]:
