@@ -1,0 +1,174 @@
+"""Sweeps of real runs: failing trials, kills, signals, pruning, and going on afterwards."""
+
+import json
+import os
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import forked
+from tests.conftest import Run, clean_environment, videxp
+from tests.shrink import tiny
+from tests.sweeps.moody import CURED
+from tests.sweeps.quick import provide
+from videxp.runs.metrics_file import read_metrics
+from videxp.runs.weights import checkpoint_hash
+
+pytestmark = pytest.mark.slow
+QUICK = ["launcher=quick", "logger=csv", "hydra.sweep.dir=sweep"]
+
+
+def sweep(*arguments: str, cwd: Path) -> Run:
+    return videxp("sweep", *arguments, cwd=cwd, VIDEXP_ALLOW="tests")
+
+
+def account(cwd: Path) -> dict[str, dict]:
+    done = sweep("--status", "sweep", "--json", cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return {trial["trial"]: trial for trial in json.loads(done.stdout)["trials"]}
+
+
+def states(cwd: Path) -> Counter:
+    return Counter(trial["state"] for trial in account(cwd).values())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A researcher's, with a model of their own."""
+    model = tmp_path / "conf/model/moody.yaml"
+    model.parent.mkdir(parents=True)
+    model.write_text("# Of changing moods\n_target_: tests.sweeps.moody.Moody\nnumber: 0\n")
+    return provide(tmp_path)
+
+
+def test_a_failing_trial_does_not_end_the_sweep(folder: Path):
+    """20 trials of which 2 raise, 1 exits, 1 is killed, 1 hangs, 1 is NaN; mended, the second call runs those 6."""
+    small = tiny("trainer.max_epochs=1", "model=moody", "sweep.metric=val/loss", "sweep.trial_minutes=0.25", *QUICK)
+    space = ["model.number=range(0,20)", "launcher.jobs=2"]
+    done = sweep("classification/moving_digits", *small, *space, cwd=folder)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert states(folder) == {"finished": 14, "failed": 6}
+    causes = {int(name): trial["cause"] for name, trial in account(folder).items() if trial["state"] == "failed"}
+    expected = {
+        2: "took longer than 0.25 minutes",
+        5: "RuntimeError: cannot go on with number 5",
+        8: "SystemExit: 5",
+        11: "was ended by SIGKILL; out of memory? while training",
+        13: "val/loss is nan",
+        17: "RuntimeError: cannot go on with number 17",
+    }
+    assert causes == expected
+    assert all(cause in done.stdout for cause in expected.values())
+    before = attempts(folder)
+    (folder / CURED).touch()
+    again = sweep("--resume", "sweep", cwd=folder)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert states(folder) == {"finished": 20}
+    assert {int(name) for name in before if attempts(folder)[name] != before[name]} == set(expected)
+
+
+def attempts(folder: Path) -> dict[str, str]:
+    """When each run was begun last."""
+    found = {path.parent.name: json.loads(path.read_text()) for path in folder.glob("sweep/????/status.json")}
+    return {name: status["attempt_started"] for name, status in found.items()}
+
+
+def start(*arguments: str, cwd: Path) -> Any:
+    """A sweep in the background."""
+    environment = {**clean_environment(cwd), "VIDEXP_ALLOW": "tests"}
+    return forked.start("sweep", *arguments, cwd=cwd, environment=environment, printed=[cwd / "stdout", cwd / "stderr"])
+
+
+def processes(cwd: Path) -> list[int]:
+    """Those of all trials that run now."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cwd"):
+        try:
+            if path.resolve() == cwd.resolve() and path.parent.name != str(os.getpid()):
+                found.append(int(path.parent.name))
+        except OSError:
+            pass
+    return found
+
+
+def weights(cwd: Path) -> dict[str, str]:
+    """The hash of what each trial has learnt."""
+    return {path.parents[1].name: checkpoint_hash(path) for path in cwd.glob("sweep/????/checkpoints/last.ckpt")}
+
+
+SPACE = ["optimizer.lr=1e-2,1e-3", "seed=range(0,3)", "launcher.jobs=2"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the six trials learn when nobody kills them."""
+    folder = provide(tmp_path_factory.mktemp("undisturbed"))
+    done = sweep("classification/moving_digits", *tiny(*QUICK), *SPACE, cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return weights(folder)
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.kill)])
+def test_killed_at_random_moments_nothing_is_lost_and_nothing_run_twice(
+    folder: Path, kills: int, undisturbed: dict[str, str]
+):
+    """The controller is killed, and a trial as well every other time; in the end all is as if nothing had happened."""
+    rng = random.Random(kills)
+    begin = ["classification/moving_digits", *tiny(*QUICK), *SPACE]
+    finished: dict[str, str] = {}
+    for number in range(kills):
+        controller = start(*(["--resume", "sweep"] if (folder / "sweep/sweep.yaml").exists() else begin), cwd=folder)
+        rows = logged(folder)
+        wait_for(lambda rows=rows: logged(folder) > rows)  # it goes on
+        time.sleep(rng.uniform(0.0, 3.0))
+        trials = [pid for pid in processes(folder) if pid != controller.pid]
+        if number % 2 and trials:
+            os.kill(rng.choice(trials), signal.SIGKILL)
+        os.kill(controller.pid, signal.SIGKILL)
+        controller.join()
+        assert {name: finished[name] for name in finished} == {name: attempts(folder)[name] for name in finished}
+        finished = {name: when for name, when in attempts(folder).items() if is_finished(folder / "sweep" / name)}
+    last = sweep("--resume", "sweep", cwd=folder)
+    assert last.returncode == 0, last.stdout + last.stderr
+    assert states(folder) == {"finished": 6}
+    assert weights(folder) == undisturbed
+    for path in folder.glob("sweep/????/metrics.csv"):
+        epochs = [row["epoch"] for row in read_metrics(path) if "val/accuracy" in row]
+        assert epochs == [0, 1], "an epoch was trained twice, or not at all"
+    print(f"{kills} kills: {len(finished)} of 6 trials were finished before the last call")
+
+
+def logged(folder: Path) -> int:
+    """Bytes of metrics of all trials."""
+    return sum(path.stat().st_size for path in folder.glob("sweep/????/metrics.csv"))
+
+
+def is_finished(run: Path) -> bool:
+    return json.loads((run / "status.json").read_text())["state"] == "finished"
+
+
+def test_ctrl_c_stops_with_checkpoints_and_the_sweep_goes_on(folder: Path, undisturbed: dict[str, str]):
+    controller = start("classification/moving_digits", *tiny(*QUICK), *SPACE, cwd=folder)
+    wait_for(lambda: len(list(folder.glob("sweep/????/metrics.csv"))) >= 2)
+    os.kill(controller.pid, signal.SIGINT)
+    controller.join(30)
+    assert controller.exitcode == 130
+    assert "videxp sweep --resume sweep goes on" in (folder / "stderr").read_text()
+    assert processes(folder) == []
+    assert set(states(folder)) <= {"finished", "interrupted", "queued"}
+    again = sweep("--resume", "sweep", cwd=folder)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert weights(folder) == undisturbed
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
