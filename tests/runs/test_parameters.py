@@ -163,6 +163,9 @@ def test_only_the_runs_that_are_found_and_the_parameters_that_are_chosen_are_dra
         "((s) => { s.value = 'slowfast'; s.dispatchEvent(new Event('input')); })(document.getElementById('search'))"
     )
     assert tab.run("[...against.lines.keys()].sort((a, b) => a - b)") == [1, 5, 9]
+    tab.run("document.getElementById('show-none').click()")
+    assert tab.run("[against.lines.size, document.querySelectorAll('#lines .runs path').length]") == [0, 0]
+    tab.run("document.getElementById('show-all').click()")
     tab.run("((s) => { s.value = ''; s.dispatchEvent(new Event('input')); })(document.getElementById('search'))")
     tab.run(
         "[...document.querySelectorAll('#parameter-choice label')].find(l => l.textContent === 'model.depth').click()"

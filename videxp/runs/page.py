@@ -94,7 +94,8 @@ def _fill(data: dict[str, Any]) -> str:
 
 
 def _column(column: Column) -> dict[str, Any]:
-    label = {"seconds": "time", "clips_per_second": "clips/s"}.get(column.key, column.key.removesuffix(BEST))
+    costs = {"seconds": "time", "clips_per_second": "clips/s", "latency_ms": "latency of a clip (ms)"}
+    label = costs.get(column.key, column.key.removesuffix(BEST))
     return {"label": label, "kind": column.kind, "better": column.better, "copies": column.copies, "on": column.shown}
 
 

@@ -24,7 +24,7 @@ from videxp.runs.folder import RunFolder, seconds_since
 AXES = ("step", "epoch", "clips_seen")
 THROUGHPUT = "throughput/"
 """What columns begin with that a clock or the machine decides: never the same twice."""
-SPEED = f"{THROUGHPUT}clips_per_second"
+SPEED, LATENCY = f"{THROUGHPUT}clips_per_second", f"{THROUGHPUT}latency_ms"
 # Folders of a run, which hold no other run.
 INSIDE = {"checkpoints", "samples", "wandb"}
 # libyaml's parser is ten times as quick, where PyYAML was built with it.
@@ -91,6 +91,11 @@ class Run:
         """The median over the run: neither the first steps nor a pause counts for much."""
         values = self.values(SPEED)
         return round(median(values), 2) if values else None
+
+    @property
+    def latency_ms(self) -> float | None:
+        """Of one clip alone, as the test measured it."""
+        return self.last(LATENCY)
 
 
 def task_facts(config: dict[str, Any]) -> dict[str, Any]:

@@ -94,7 +94,7 @@ function lineAxis(column, scale, x, room) {
   axis.append(element("text", { x, y: 28, class: "name" }, clipped(name.slice(cut), width - 8, bold)));
   if (isMetric) for (const i of range(0, 39)) axis.append(element("line", { x1: x, x2: x, y1: low + ((high - low) * i) / 40, y2: low + ((high - low) * (i + 1)) / 40, style: `stroke: ${shade((i + 0.5) / 40)}; stroke-width: 5` }));
   else axis.append(element("line", { x1: x, x2: x, y1: low, y2: high }));
-  for (const tick of spaced(scale.ticks, () => 7)) {
+  for (const tick of spaced(scale.ticks, () => 6.5)) {
     axis.append(element("line", { x1: x - 3, x2: x + 3, y1: tick.at, y2: tick.at }));
     axis.append(element("text", { x: x + 6, y: tick.at + 4, class: "tick" }, clipped(tick.text, room - 16)));
   }
