@@ -4,6 +4,8 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -172,3 +174,55 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def test_the_stock_sweep_ends_with_its_first_failing_job_and_begins_anew(tmp_path: Path):
+    """Hydra's -m: all jobs in one process; job 1 of 3 exits, job 2 never begins, and nothing is left to go on with."""
+    script = tmp_path / "job.py"
+    script.write_text(
+        "import hydra, sys\n"
+        "@hydra.main(version_base='1.3', config_path=None)\n"
+        "def main(cfg):\n    print('began', cfg.x, flush=True)\n    cfg.x == 1 and sys.exit(5)\nmain()\n"
+    )
+    command = [sys.executable, str(script), "-m", "+x=0,1,2"]
+    for _ in range(2):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+        assert [line for line in done.stdout.splitlines() if line.startswith("began")] == ["began 0", "began 1"]
+
+
+def test_fresh_processes_two_metrics_and_a_table(tmp_path: Path):
+    """As users run it: `train -m`, real processes, a Pareto front, what matters, JSON; W&B groups the runs."""
+    metrics = "sweep.metric=[val/accuracy,throughput/latency_ms]"
+    words = tiny("model=cnn3d_small,cnn2d_small", "seed=0,1", metrics, "launcher.jobs=2", "hydra.sweep.dir=sweep")
+    done = videxp("train", "-m", "classification/moving_digits", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "best   val/accuracy (maximize), throughput/latency_ms (minimize)" in done.stdout
+    assert "4 of 4 trials: 4 finished" in done.stdout
+    assert "wandb sync sweep/*/wandb/offline-run-*" in done.stdout
+    for name in ("0000", "0003"):
+        config = (tmp_path / f"sweep/{name}/config.yaml").read_text()
+        assert "group: sweep" in config
+        assert "num_threads: " in config  # its share of the cores, so that trials do not fight
+    trials = account(tmp_path)
+    assert {tuple(trial["values"].values()) for trial in trials.values()} == {
+        (model, seed) for model in ("cnn3d_small", "cnn2d_small") for seed in "01"
+    }
+    assert all(trial["scores"]["throughput/latency_ms"] > 0 for trial in trials.values())
+    again = sweep("classification/moving_digits", "seed=0,1", "hydra.sweep.dir=sweep", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "holds a sweep already: videxp sweep --resume sweep" in again.stderr
+
+
+def test_what_is_behind_is_pruned_and_can_be_gone_on_with(folder: Path):
+    """A network that learns nothing falls behind five that learn; what is pruned leaves a checkpoint."""
+    rates = "optimizer.lr=1e-2,2e-2,1.5e-2,1.2e-2,1.7e-2,1e-9"
+    words = tiny("trainer.max_epochs=6", "sweep.metric=train/loss", "sweep.pruner=median", "launcher.jobs=1", *QUICK)
+    done = sweep("classification/moving_digits", *words, rates, cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    last = account(folder)["0005"]
+    assert (last["state"], last["cause"][:19]) == ("pruned", "behind after epoch "), done.stdout
+    assert states(folder) == {"finished": 5, "pruned": 1}
+    assert (folder / "sweep/0005/checkpoints/last.ckpt").exists()
+    assert json.loads((folder / "sweep/0005/status.json").read_text())["state"] == "interrupted"
+    resumed = videxp("resume", "sweep/0005", cwd=folder)
+    assert resumed.returncode == 0 and "goes on after batch" in resumed.stdout
