@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from rich.console import Console
@@ -21,6 +22,8 @@ STYLES = {"finished": "green", "running": "cyan", "failed": "red", "interrupted"
 ORDER = ("finished", "pruned", "failed", "running", "interrupted", "queued")
 REFRESH_SECONDS = 1.0
 MAX_ROWS = 30
+MAX_CAUSE = 60
+"""Characters in the table; the whole stands in the run's status.json."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def table(lines: list[Line], plan: Plan, *, best: list[str]) -> Table:
             *(escape(_short(one.trial.values.get(axis.key, ""))) for axis in plan.axes),
             *scores[: len(plan.objectives)],
             duration(one.seconds) if one.seconds else "",
-            *([escape(causes.get(one.trial.name, ""))] if causes else []),
+            *([escape(shorten(causes.get(one.trial.name, ""), MAX_CAUSE, placeholder=" ..."))] if causes else []),
             style="bold" if one.trial.name in best else None,
         )
     return view
