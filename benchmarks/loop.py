@@ -222,7 +222,7 @@ class Bench:
     def videxp(self, blocks: Blocks) -> None:
         admit = partial(self.data._admit, split="train")
         loader = ClipLoader(blocks, batch_size=None, collate_fn=same, admit=admit)
-        self.data.train_dataloader = lambda: loader  # type: ignore[method-assign]
+        self.data.train_dataloader = lambda: loader
         self.run.create()
         screen = Console(file=(self.folder / "screen").open("w"), force_terminal=True, width=120, highlight=False)
         callbacks = [*build_callbacks(self.cfg, self.run, screen), StopOnSignal(Signals(at_once=lambda: None))]

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.data.conftest import Put, module
+from tests.films import Put, module
 from tests.video.torture_set import source_frames, stamped_number
 from videxp.data import FolderPerClass, VideoDataModule
 from videxp.data.cache import make_cache

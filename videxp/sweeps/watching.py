@@ -76,7 +76,7 @@ def table(lines: list[Line], plan: Plan, *, best: list[str]) -> Table:
     view.add_column("time", justify="right")
     causes = {one.trial.name: one.trial.cause for one in lines if one.state in ("failed", "pruned")}
     if causes:
-        view.add_column("", overflow="fold")
+        view.add_column("", no_wrap=True, overflow="ellipsis")
     for one in lines:
         scores = [_number(value) for value in one.scores] + [""] * len(plan.objectives)
         view.add_row(
