@@ -1,5 +1,6 @@
 """Runs in a real Ray: a local one that ends with its sweep, and a cluster that was there before and stays."""
 
+import asyncio
 import json
 import os
 import signal
@@ -23,12 +24,33 @@ from videxp.runs.weights import checkpoint_hash
 from videxp.sweeps.launching import Launcher
 from videxp.sweeps.ray import Ray
 from videxp.sweeps.ray_cluster import share_out
+from videxp.sweeps.ray_keeper import Keeper
 
 real = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed: pip install 'videxp[ray]'")
 ROOT = Path(__file__).parents[2]
 SPACE = ["model.number=0,1,11"]
 SMALL = tiny("trainer.max_epochs=4", "model=moody", "sweep.metric=val/loss", "logger=csv", "hydra.sweep.dir=sweep")
 BEGIN = ["classification/moving_digits", *SMALL]
+
+A_RUN = """
+import os, signal, sys, time
+from pathlib import Path
+from videxp.runs.signals import end_with
+signal.signal(signal.SIGTERM, lambda *_: (Path("told").touch(), sys.exit(143)))
+end_with(int(sys.argv[2]))
+print("a run", flush=True)
+Path("begun.new").write_text(str(os.getpid()))
+Path("begun.new").rename("begun")
+time.sleep(100)
+"""
+CONTROLLER = f"""
+import sys, time
+from pathlib import Path
+from videxp.sweeps import ray
+ray.resume_command = lambda run, *options: [sys.executable, "-c", {A_RUN!r}, *options]
+ray.Ray(jobs=1).start(Path.cwd())
+time.sleep(100)
+"""
 
 
 def environment(cwd: Path, **more: str) -> dict[str, str]:
@@ -64,15 +86,6 @@ def processes(cwd: Path) -> list[int]:
         except OSError:
             pass
     return found
-
-
-def states(cwd: Path) -> list[str]:
-    return [status["state"] for status in statuses(cwd).values()]
-
-
-def size(cwd: Path) -> int:
-    """Bytes of metrics of all trials."""
-    return sum(path.stat().st_size for path in logged(cwd))
 
 
 def logged(cwd: Path) -> list[Path]:
@@ -138,22 +151,16 @@ def cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 @real
 @pytest.mark.slow
-def test_a_local_ray_is_stopped_and_killed_and_finishes_all_the_same(folder: Path, local: dict[str, str]):
-    """Ctrl-C and SIGKILL leave checkpoints and no process; a trial that is killed itself is told with its reason."""
+def test_a_sweep_in_a_local_ray_is_stopped_and_finishes(folder: Path, local: dict[str, str]):
+    """Ctrl-C leaves checkpoints and no process; a trial that is killed is told with its reason."""
     controller = start(*BEGIN, *SPACE, "launcher=ray", "launcher.jobs=2", cwd=folder)
     wait_for(lambda: len(logged(folder)) == 2)
     os.kill(controller.pid, signal.SIGINT)
     controller.join(30)
     assert controller.exitcode == 130, (folder / "stderr").read_text()
     assert processes(folder) == []
-    assert states(folder) == ["interrupted", "interrupted"]
-    rows = size(folder)
-    controller = start("--resume", "sweep", cwd=folder)
-    wait_for(lambda: size(folder) > rows)
-    os.kill(controller.pid, signal.SIGKILL)
-    controller.join()
-    wait_for(lambda: processes(folder) == [], seconds=20)
-    assert "running" not in states(folder)
+    assert [status["state"] for status in statuses(folder).values()] == ["interrupted", "interrupted"]
+    assert len(weights(folder)) == 2
     done = sweep("--resume", "sweep", cwd=folder)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "3 trials: 2 finished, 1 failed" in done.stdout
@@ -161,6 +168,22 @@ def test_a_local_ray_is_stopped_and_killed_and_finishes_all_the_same(folder: Pat
     assert done.stderr == "", "Ray has nothing to say"
     assert weights(folder) == local
     assert processes(folder) == []
+
+
+@real
+@pytest.mark.slow
+def test_a_local_ray_that_is_killed_leaves_no_run(tmp_path: Path):
+    """Instead of a run, something as quick as can be that tells when it was asked for a checkpoint."""
+    controller = subprocess.Popen([sys.executable, "-c", CONTROLLER], cwd=tmp_path, env=environment(tmp_path))
+    try:
+        wait_for((tmp_path / "begun").exists)
+        run = int((tmp_path / "begun").read_text())
+        assert (tmp_path / "output.txt").read_text() == "a run\n"
+    finally:
+        controller.kill()
+        controller.wait()
+    wait_for((tmp_path / "told").exists, seconds=20)
+    wait_for(lambda: not Path(f"/proc/{run}/cmdline").exists() or not Path(f"/proc/{run}/cmdline").read_bytes())
 
 
 @real
@@ -198,6 +221,13 @@ def test_an_address_without_a_ray_is_refused_at_once():
         Ray(address="localhost:1")
     with pytest.raises(BadRequest, match="neither host:port"):
         Ray(address="ray://head:10001")
+
+
+def test_a_node_that_does_not_have_the_folder_is_named(tmp_path: Path):
+    keeper = Keeper(str(tmp_path / "0007"), command=["true"], folder=str(tmp_path), environment={})
+    assert asyncio.run(keeper.wait()) == (
+        f"ended ({os.uname().nodename} has no {tmp_path}/0007; all nodes of the cluster must share it)"
+    )
 
 
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch):
