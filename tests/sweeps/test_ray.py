@@ -21,7 +21,6 @@ from tests.shrink import tiny
 from tests.sweeps.quick import provide
 from videxp.errors import BadRequest, NotInstalled
 from videxp.runs.weights import checkpoint_hash
-from videxp.sweeps.launching import Launcher
 from videxp.sweeps.ray import Ray
 from videxp.sweeps.ray_cluster import share_out
 from videxp.sweeps.ray_keeper import Keeper
@@ -90,6 +89,14 @@ def processes(cwd: Path) -> list[int]:
 
 def logged(cwd: Path) -> list[Path]:
     return [path for path in cwd.glob("sweep/????/metrics.csv") if path.stat().st_size > 0]
+
+
+def is_gone(pid: int) -> bool:
+    """Or a zombie, which has no command line."""
+    try:
+        return not Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return True
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
@@ -173,17 +180,29 @@ def test_a_sweep_in_a_local_ray_is_stopped_and_finishes(folder: Path, local: dic
 @real
 @pytest.mark.slow
 def test_a_local_ray_that_is_killed_leaves_no_run(tmp_path: Path):
-    """Instead of a run, something as quick as can be that tells when it was asked for a checkpoint."""
-    controller = subprocess.Popen([sys.executable, "-c", CONTROLLER], cwd=tmp_path, env=environment(tmp_path))
+    """Instead of a run, something as quick as can be that tells when it was asked for a checkpoint.
+
+    Ray by itself ends what its workers have started without asking.
+    """
+    told = {}
+    stock = "from videxp.sweeps import ray_cluster; ray_cluster.LOCAL.clear()\n"
+    controllers = []
+    for name, code in {"ours": CONTROLLER, "stock": stock + CONTROLLER}.items():
+        (tmp_path / name).mkdir()
+        command = [sys.executable, "-c", code]
+        controllers.append(subprocess.Popen(command, cwd=tmp_path / name, env=environment(tmp_path)))
     try:
-        wait_for((tmp_path / "begun").exists)
-        run = int((tmp_path / "begun").read_text())
-        assert (tmp_path / "output.txt").read_text() == "a run\n"
+        wait_for(lambda: len(list(tmp_path.glob("*/begun"))) == 2)
     finally:
-        controller.kill()
-        controller.wait()
-    wait_for((tmp_path / "told").exists, seconds=20)
-    wait_for(lambda: not Path(f"/proc/{run}/cmdline").exists() or not Path(f"/proc/{run}/cmdline").read_bytes())
+        for controller in controllers:
+            controller.kill()
+            controller.wait()
+    for name in ("ours", "stock"):
+        run = int((tmp_path / name / "begun").read_text())
+        wait_for(lambda run=run: is_gone(run), seconds=20)
+        assert (tmp_path / name / "output.txt").read_text() == "a run\n"
+        told[name] = (tmp_path / name / "told").exists()
+    assert told == {"ours": True, "stock": False}
 
 
 @real
@@ -234,8 +253,3 @@ def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("videxp.sweeps.ray.find_spec", lambda name: None)
     with pytest.raises(NotInstalled, match=r"ray is not installed: pip install 'videxp\[ray\]'"):
         Ray()
-
-
-def test_it_is_a_launcher():
-    launcher: Launcher = Ray.__new__(Ray)
-    assert launcher.queues and launcher.place

@@ -19,6 +19,8 @@ OBJECT_STORE_BYTES = 80_000_000
 """Next to nothing goes through it; Ray would take a third of the memory."""
 CONNECT_SECONDS = 5.0
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"}
+LOCAL = {"RAY_kill_child_processes_on_worker_exit": "0"}
+"""Otherwise a worker that ends takes its run along by SIGKILL, and there is no checkpoint."""
 
 
 def nodes() -> list[tuple[float, float]]:
@@ -72,10 +74,9 @@ def _surroundings(address: str | None) -> Iterator[None]:
     given = dict(os.environ)
     mine = dict(QUIET)
     if address is None:
-        # Otherwise ending a worker ends its run by SIGKILL, without a checkpoint. The token keeps others on this
-        # machine out, and is written nowhere.
+        # The token keeps others on this machine out, and is written nowhere.
         token = {} if "RAY_AUTH_MODE" in given else {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-        mine |= {"RAY_kill_child_processes_on_worker_exit": "0", **token}
+        mine |= {**LOCAL, **token}
     elif "RAY_AUTH_MODE" not in given and ("RAY_AUTH_TOKEN" in given or (Path.home() / ".ray/auth_token").exists()):
         mine["RAY_AUTH_MODE"] = "token"
     before = signal.getsignal(signal.SIGTERM)
@@ -91,6 +92,9 @@ def _surroundings(address: str | None) -> Iterator[None]:
 
 
 def last_line(error: BaseException) -> str:
+    """Of the error that began it all."""
+    while error.__cause__ is not None:
+        error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1][:300] if lines else type(error).__name__
 
