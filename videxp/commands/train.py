@@ -61,6 +61,9 @@ def _hand_over(composed: "config.Composed") -> int:
     from videxp.sweeps.planning import plan
 
     launcher: Launcher = config.build(composed.around.launcher)
+    if not launcher.outlived:
+        name = composed.choices["launcher"]
+        raise BadRequest(f"launcher={name}: what it starts would end with this command; launcher.address=HOST:PORT")
     run = plan(composed, Path(composed.run_dir))
     try:
         handle = launcher.start(run.path)

@@ -16,6 +16,9 @@ OF_A_PARENT = re.compile(
     r"|SBATCH|PMI|PMIX|OMPI)_.*|VIDEXP_(REPORT_FD|PARENT)|WANDB_(RUN|SWEEP)_ID|WANDB_(NAME|RUN_GROUP|RESUME|SERVICE)"
 )
 
+OUTPUT = "output.txt"
+"""What a run prints, in its folder."""
+
 
 class Launcher(Protocol):
     """Starts runs, and tells whether their processes are still there; how they ended stands in their folders.
@@ -29,6 +32,8 @@ class Launcher(Protocol):
     """How often it is worth asking."""
     queues: bool
     """Whether what was started may have to wait for its turn."""
+    outlived: bool
+    """Whether what was started goes on when this process ends."""
 
     def share(self) -> dict[str, int]:
         """What a run gets of the machine, `{"hardware.num_threads": 4}`, where its config leaves that open."""
