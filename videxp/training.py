@@ -13,7 +13,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-import videxp
 from videxp import config
 from videxp.deferred import uncollected
 from videxp.errors import BadRequest
@@ -27,19 +26,6 @@ if TYPE_CHECKING:
     from videxp.runs.folder import RunFolder
     from videxp.runs.signals import Signals
     from videxp.runs.supervision import RanksFailed, Supervisor
-
-# Not `-m videxp.cli`, which would put the current folder first on the path: there, a json.py would hide Python's.
-START_A_RANK = [
-    sys.executable,
-    "-c",
-    f"""import sys
-sys.path[0] or sys.path.pop(0)
-sys.path.append({str(Path(videxp.__file__).parents[1])!r})
-from videxp.cli import main
-sys.exit(main())""",
-    "train",
-    "--rank",
-]
 
 
 @dataclass(frozen=True)
@@ -92,6 +78,7 @@ def _carry_out(
     from rich.console import Console
 
     from videxp.commands.train import quiet_libraries
+    from videxp.runs.supervision import PROGRAM
 
     with uncollected():
         from videxp.experiment import ranks_to_start
@@ -112,7 +99,7 @@ def _carry_out(
         _train_and_test(cfg, run, console, datamodule, request=request, signals=signals)
         return
     supervisor.run(
-        [*START_A_RANK, json.dumps(vars(request))],
+        [sys.executable, "-c", PROGRAM, "train", "--rank", json.dumps(vars(request))],
         content=config.with_secrets(cfg),
         environment={**os.environ, **environment},
         ranks=ranks,
@@ -143,8 +130,9 @@ def _go_on(run: "RunFolder", request: Request, console: "Console") -> Request:
         run.sweep()
         start = start and restore_last(run, start)
         keep_rows(run.metrics, start.rows if start else 0)
-        where = f"goes on after batch {start.step:,} ({start.path})" if start else "begins anew: it has no checkpoint"
-        console.print(f"  [dim]{'resume':<7}[/]{run.path} {where}", soft_wrap=True)
+        if "config_hash" in run.record():  # otherwise it has only been planned
+            how = f"goes on after batch {start.step:,} ({start.path})" if start else "begins anew: it has no checkpoint"
+            console.print(f"  [dim]{'resume':<7}[/]{run.path} {how}", soft_wrap=True)
     return replace(request, checkpoint=str(start.path), step=start.step) if start else request
 
 

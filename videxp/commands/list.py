@@ -16,6 +16,7 @@ GROUPS = {
     "schedulers": "scheduler",
     "tasks": "task",
     "hardware": "hardware",
+    "launchers": "launcher",
     "trainers": "trainer",
     "loggers": "logger",
     "callbacks": "callbacks",

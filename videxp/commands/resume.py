@@ -1,7 +1,6 @@
 """videxp resume: go on with a run that was stopped, from its newest whole checkpoint."""
 
 import argparse
-import json
 import shlex
 import time
 from typing import TYPE_CHECKING, Any
@@ -20,10 +19,14 @@ SUMMARY = "RUN                       go on with a run that was stopped, where it
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="videxp resume", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="a run folder")
+    parser.add_argument("--ends-with", metavar="PID", type=int, help=argparse.SUPPRESS)  # the sweep that started it
     options = parser.parse_args(arguments)
 
     from videxp.runs.folder import open_run
+    from videxp.runs.signals import end_with
 
+    if options.ends_with is not None:
+        end_with(options.ends_with)
     return resume(open_run(options.run))
 
 
@@ -40,8 +43,10 @@ def resume(run: "RunFolder", *, wanted: "DictConfig | None" = None) -> int:
     if _state(run) == "finished":
         print(f"{run.path} is finished already: videxp evaluate {run.path}")
         return 0
-    command = shlex.join(["videxp", "resume", str(run.path)])
-    return carry_out(cfg, Request(str(run.path), _recipe(run), command, started=time.time(), resuming=True))
+    record = run.record()
+    typed = str(record.get("command", ""))
+    command = typed if record.get("state") == "queued" else shlex.join(["videxp", "resume", str(run.path)])
+    return carry_out(cfg, Request(str(run.path), _recipe(typed), command, started=time.time(), resuming=True))
 
 
 def _refuse_another_config(run: "RunFolder", *, old: dict[str, Any], new: dict[str, Any]) -> None:
@@ -58,9 +63,9 @@ def _state(run: "RunFolder") -> str:
     return run.status()["state"] if run.state.exists() else "interrupted"
 
 
-def _recipe(run: "RunFolder") -> str:
+def _recipe(command: str) -> str:
     """`classification/moving_digits`, from the command that the run was started with; "" where it is not known."""
     try:
-        return shlex.split(json.loads(run.provenance.read_text())["command"])[2]
-    except (OSError, ValueError, KeyError, IndexError):
+        return shlex.split(command)[2]
+    except (ValueError, IndexError):
         return ""

@@ -107,12 +107,12 @@ def announce(
         decoder=data.decoder,
         manifest=data.manifest,
     )
-    before = json.loads(run.provenance.read_text()) if request.resuming and run.provenance.exists() else None
+    before = run.record() if request.resuming else {}
     save_samples(data.manifest, run.data)
     save_manifest(data.manifest, run.manifest)
     for logger in trainer.loggers:
         if isinstance(logger, WandbRun):
-            if before is not None and "wandb_id" in before:
+            if "wandb_id" in before:
                 logger.go_on(before["wandb_id"], rows=read_metrics(run.metrics) if run.metrics.exists() else [])
             plain = config.plain(cfg)
             wandb_config = {**plain, "recipe": request.recipe, "parameters": parameters, "gmacs": work}
@@ -121,7 +121,7 @@ def announce(
             named = plain["run"]  # not from cfg, which would read the environment
             logger.start(config=wandb_config, group=named["group"], tags=named["tags"], notes=named["notes"])
             record["wandb_id"] = logger.version
-    if before is not None:  # the record of the beginning stays; each time that it was gone on with is added
+    if "config_hash" in before:  # the record of the beginning stays; each time that it was gone on with is added
         changed = {key: value for key, value in record.items() if before.get(key) != value}
         record = {**before, "resumed": [*before.get("resumed", []), changed]}
         record |= {"wandb_id": changed["wandb_id"]} if "wandb_id" in changed else {}

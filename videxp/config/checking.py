@@ -37,7 +37,8 @@ ELSEWHERE = {
 
 def check(composed: "Composed") -> list[Problem]:
     """All problems of a composed config; builds nothing but data-set layouts, which look for their files."""
-    return check_config(composed.cfg)
+    around = redacted(OmegaConf.to_container(composed.around, resolve=True))
+    return [*check_config(composed.cfg), *_check_fields(around, "sweep"), *_check_group(around, "launcher")]
 
 
 def check_config(cfg: DictConfig) -> list[Problem]:

@@ -31,6 +31,7 @@ COMPLETION_FLAGS = {"--shell-completion", "-sc"}
 SHOWING_FLAGS = {"--cfg", "-c", "--info", "-i", "--help", "-h", "--hydra-help", *COMPLETION_FLAGS}
 RUNNING_FLAGS = {"--run", "-r", "--multirun", "-m"}
 KNOWN_FLAGS = {*SHOWING_FLAGS, *RUNNING_FLAGS, "--package", "-p", "--resolve", "--version"}
+AROUND = ("sweep", "launcher")
 # Six hexadecimal digits, the same for the whole process: the end of the run folder's name.
 RUN_ID = os.urandom(3).hex()
 
@@ -51,6 +52,10 @@ class Composed:
     """Group -> option: `{"model": "cnn3d_small", "callbacks": "[checkpoint]"}`."""
     interpolations: dict[str, str] = field(default_factory=dict)
     """Full key -> what was written there before it was resolved: `{"dataset.seed": "${seed}"}`."""
+    around: DictConfig = field(default_factory=OmegaConf.create)
+    """`sweep` and `launcher`: what is no part of any one run, nor of its config.yaml."""
+    sweep_dir: str = ""
+    """hydra.sweep.dir, resolved."""
 
 
 def compose(recipe: str, overrides: list[str]) -> Composed:
@@ -99,7 +104,8 @@ def compose_dataset(name: str, overrides: list[str], *, shared: dict[str, Any] |
     if name not in known:
         raise BadRequest(f"dataset={name}: unknown dataset; {suggestion(name, known)} ({listing('dataset')})")
     # What a recipe would choose, and what refers to it, is left out.
-    others = [f"~{group}" for group in ("model", "task", "optimizer", "scheduler", "trainer", "experiments")]
+    parts = ("model", "task", "optimizer", "scheduler", "trainer", "launcher", "sweep", "experiments")
+    others = [f"~{group}" for group in parts]
     chosen = [f"dataset={name}", *others, "callbacks=[]", "logger=[]", "hydra.run.dir=."]
     composed = None
     unknown: list[str] = []
@@ -223,18 +229,28 @@ def _compose_once(
         with hydra.initialize_config_dir(str(own_folder("conf")), job_name="videxp", version_base=VERSION_BASE):
             cfg = hydra.compose("config", overrides=overrides, return_hydra_config=True)
         HydraConfig.instance().set_config(cfg)
-        run_dir = str(cfg.hydra.run.dir)
+        run_dir, sweep_dir = str(cfg.hydra.run.dir), str(cfg.hydra.sweep.dir)
         choices = {group: str(option) for group, option in cfg.hydra.runtime.choices.items()}
         with flag_override(cfg, ["struct", "readonly"], False):
             own = OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
             own.update(shared or {})
             written = {str(node._get_full_key(key)): _text(node, key) for node, key in _interpolations(own)}
             resolution_problems += resolve_except_environment(own)
+            around = OmegaConf.create({key: own.pop(key) for key in AROUND if key in own})
     finally:
         _forget_hydra()
     OmegaConf.set_struct(own, True)
     choices = {group: option for group, option in choices.items() if not group.startswith("hydra/")}
-    return Composed(own, recipe="", overrides=overrides, run_dir=run_dir, choices=choices, interpolations=written)
+    return Composed(
+        own,
+        recipe="",
+        overrides=overrides,
+        run_dir=run_dir,
+        choices=choices,
+        interpolations=written,
+        around=around,
+        sweep_dir=sweep_dir,
+    )
 
 
 def _forget_hydra() -> None:

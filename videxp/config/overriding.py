@@ -45,7 +45,7 @@ def check_overrides(overrides: list[str]) -> tuple[list[Problem], list[str]]:
         elif key == "experiments":
             problems.append(Problem(key, value_of(text), "the recipe is the command's first argument"))
         elif override.is_sweep_override():
-            message = f"several values; write {key}=[...] for a list, or run once for each value"
+            message = f"several values; write {key}=[...] for a list, or videxp sweep for one run of each"
             problems.append(Problem(key, value_of(text), message))
         elif not deletes and text.rstrip().endswith("=") and override.value() == "":
             problems.append(Problem(f"{key}=", NOTHING, f"no value; write {key}=VALUE, {key}=null or {key}=''"))

@@ -14,7 +14,7 @@ from typing import Any
 from videxp.config.composing import compose
 from videxp.config.saving import flat
 
-RUN_PARTS = frozenset({"seed", "hardware", "logger", "run"})
+RUN_PARTS = frozenset({"seed", "hardware", "logger", "run", "sweep", "launcher"})
 REFERENCE = re.compile(r"\$\{\s*([.\w]+)\s*\}")
 FROM_OUTSIDE = re.compile(r"\$\{\s*(oc\.env|now|run_id|hydra)\s*:")
 

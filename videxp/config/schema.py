@@ -6,7 +6,7 @@ The check reads these classes as text, as it reads the signature of anything a c
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from videxp.limits import Ge
+from videxp.limits import Ge, Gt
 
 
 @dataclass
@@ -48,6 +48,32 @@ class Run:
 
 
 @dataclass
+class Sweep:
+    """Many runs of one recipe: which values they try, and which of them is best."""
+
+    space: dict[str, Any] = field(default_factory=dict)
+    """KEY: VALUES, as on the command line: `optimizer.lr: tag(log,interval(1e-4,1e-1))`, `seed: [0,1,2]`."""
+    sampler: Literal["grid", "random", "tpe", "cmaes", "quasirandom"] = "grid"
+    """`grid` tries every combination; the others draw `trials` of them."""
+    trials: Annotated[int, Ge(1)] | None = None
+    """How many; a grid has as many as it has."""
+    metric: str | list[str] | None = None
+    """What decides; several for a Pareto front. null: what task.monitor names."""
+    direction: Literal["maximize", "minimize"] | list[Literal["maximize", "minimize"]] | None = None
+    """One for each metric; null: as the task says."""
+    pruner: Literal["median", "hyperband"] | None = None
+    """Ends trials early whose metric falls behind."""
+    seed: Annotated[int, Ge(0)] = 0
+    """Of the sampler; the runs' own is `seed`."""
+    retries: Annotated[int, Ge(0)] = 0
+    """How often a failed trial is gone on with at once."""
+    trial_minutes: Annotated[float, Gt(0)] | None = None
+    """A trial that takes longer has failed."""
+    storage: Literal["sqlite", "journal"] = "sqlite"
+    """`journal` for network file systems, whose locks databases cannot trust."""
+
+
+@dataclass
 class Root:
     """The keys that a config may have at its top."""
 
@@ -59,6 +85,8 @@ class Root:
     hardware: dict[str, Any]
     seed: Annotated[int, Ge(0)] = 0
     run: dict[str, Any] = field(default_factory=dict)
+    sweep: dict[str, Any] = field(default_factory=dict)
+    launcher: dict[str, Any] | None = None
     scheduler: dict[str, Any] | None = None
     callbacks: dict[str, Any] | None = None
     logger: dict[str, Any] | None = None

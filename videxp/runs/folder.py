@@ -84,6 +84,17 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         return self
 
+    def plan(self, *, command: str) -> None:
+        """`command`: what begins it. With config.yaml and this, `videxp resume` does the same."""
+        write_json(self.provenance, {"command": command, "state": "queued"})
+
+    def record(self) -> dict[str, Any]:
+        """What provenance.json says; nothing where there is none or none that can be read."""
+        try:
+            return json.loads(self.provenance.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+
     def claim(self) -> IO[str]:
         """Hold the folder until the returned file is closed or the process ends, however it ends.
 

@@ -127,7 +127,14 @@ def _be_sheltered() -> None:
     die_with_parent()
 
 
-def die_with_parent() -> None:
+def die_with_parent(signum: int = signal.SIGKILL) -> None:
     """The kernel ends this process when its parent ends, however that ends. Linux only; elsewhere nothing happens."""
     if sys.platform.startswith("linux"):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signum, 0, 0, 0)
+
+
+def end_with(parent: int) -> None:
+    """From now on a SIGTERM arrives when the parent ends; at once where it has ended already."""
+    die_with_parent(signal.SIGTERM)
+    if os.getppid() != parent:
+        os._exit(Interrupted(signal.SIGTERM).exit_status)

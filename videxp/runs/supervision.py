@@ -16,12 +16,21 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import Any
 
+import videxp
 from videxp.errors import VidexpError
 from videxp.runs.signals import Interrupted, Signals, die_with_parent
 
+# `python -c PROGRAM ARGUMENTS` is the command line. Not `-m videxp.cli`, which would put the current folder first on
+# the path: there, a json.py would hide Python's.
+PROGRAM = f"""import sys
+sys.path[0] or sys.path.pop(0)
+sys.path.append({str(Path(videxp.__file__).parents[1])!r})
+from videxp.cli import main
+sys.exit(main())"""
 REPORT_FD, PARENT = "VIDEXP_REPORT_FD", "VIDEXP_PARENT"
 POLL_SECONDS = 0.1
 SILENT_SECONDS = (
@@ -220,7 +229,7 @@ def failure(ranks: Sequence[Rank], *, timeout_seconds: float) -> RanksFailed:
             return RanksFailed(message, details=details, exit_status=rank.report["exit_status"])
     for rank in ranks:
         if rank.status and not rank.report and not rank.aborted:
-            return RanksFailed(f"rank {rank.number} {_death(rank.status)}", details=details)
+            return RanksFailed(f"rank {rank.number} {death(rank.status)}", details=details)
     hanging = [rank for rank in ranks if rank.aborted and not rank.report]
     if hanging:
         names = " and ".join(f"rank {rank.number}" for rank in hanging)
@@ -228,7 +237,7 @@ def failure(ranks: Sequence[Rank], *, timeout_seconds: float) -> RanksFailed:
         message = f"{names} hung: the others waited {timeout_seconds:g} s (hardware.timeout_seconds)"
         return RanksFailed(f"{message}\n{where}; all stacks are in the log" if where else message, details=details)
     first = next(rank for rank in ranks if rank.status)
-    said = first.report["error"] if first.report else _death(first.status or 1)
+    said = first.report["error"] if first.report else death(first.status or 1)
     return RanksFailed(f"rank {first.number}: {said}", details=details)
 
 
@@ -241,7 +250,8 @@ def innermost(stacks: str) -> str:
     return ""
 
 
-def _death(status: int) -> str:
+def death(status: int) -> str:
+    """A process's exit status in words: `was ended by SIGKILL; out of memory?`."""
     if status > 0:
         return f"ended with exit status {status}"
     hint = "; out of memory?" if status == -signal.SIGKILL else ""
