@@ -252,7 +252,7 @@ def innermost(stacks: str) -> str:
 
 def death(status: int) -> str:
     """A process's exit status in words: `was ended by SIGKILL; out of memory?`."""
-    if status > 0:
+    if status >= 0:
         return f"ended with exit status {status}"
     hint = "; out of memory?" if status == -signal.SIGKILL else ""
     return f"was ended by {signal.Signals(-status).name}{hint}"
