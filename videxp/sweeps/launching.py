@@ -16,6 +16,9 @@ OF_A_PARENT = re.compile(
     r"|SBATCH|PMI|PMIX|OMPI)_.*|VIDEXP_(REPORT_FD|PARENT)|WANDB_(RUN|SWEEP)_ID|WANDB_(NAME|RUN_GROUP|RESUME|SERVICE)"
 )
 
+OUTPUT = "output.txt"
+"""What a run prints, in its folder."""
+
 
 class Launcher(Protocol):
     """Starts runs, and tells whether their processes are still there; how they ended stands in their folders.

@@ -11,10 +11,7 @@ from typing import Annotated, Literal
 from videxp.config.machine import count_cores, count_gpus
 from videxp.limits import Ge
 from videxp.runs.supervision import death
-from videxp.sweeps.launching import clean_environment, resume_command
-
-OUTPUT = "output.txt"
-"""What a run prints, in its folder."""
+from videxp.sweeps.launching import OUTPUT, clean_environment, resume_command
 
 
 class Local:
