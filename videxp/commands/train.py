@@ -35,16 +35,27 @@ def main(arguments: list[str]) -> int:
         return 0 if arguments else 2
     if arguments[0] == "--rank":  # how the supervisor of a DDP run starts each of them
         return be_a_rank(Request(**json.loads(arguments[1])))
+    if arguments[0] in ("-m", "--multirun"):
+        arguments = [*arguments[1:], arguments[0]]
     recipe, *rest = arguments
     if recipe.startswith("-"):
         raise BadRequest(f"the recipe comes first, got {recipe}: videxp train RECIPE {recipe} ...")
     if "-m" in rest or "--multirun" in rest:
-        raise BadRequest("train -m: this version trains one config at a time; loop over the values in the shell")
+        from videxp.commands.sweep import begin
+
+        return begin(recipe, [text for text in rest if text not in ("-m", "--multirun")])
+    _refuse_sweep(rest)
     if any(argument.startswith("-") for argument in rest):
         return config.run_hydra_flag(recipe, rest)
     composed = config.compose(recipe, rest)
     config.refuse(config.check(composed))
     return _train(composed)
+
+
+def _refuse_sweep(overrides: list[str]) -> None:
+    """What says how many runs are made is nothing to one run."""
+    if asked := [text for text in overrides if text.lstrip("+").startswith("sweep.")]:
+        raise BadRequest(f"{asked[0]}: is about many runs; videxp sweep RECIPE {asked[0]} ...")
 
 
 def run_again(composed: "config.Composed", *, command: str) -> int:

@@ -111,6 +111,16 @@ class RunFolder:
             pass  # no locks here
         return file
 
+    def is_held(self) -> bool:
+        """Whether another process has claimed it."""
+        if not (self.path / ".lock").exists():
+            return False
+        try:
+            self.claim().close()
+        except BadRequest:
+            return True
+        return False
+
     def discard(self) -> None:
         """Remove the folder of a run that was refused before anything was made; folders that hold more stay."""
         for path in (self.config, self.overrides, self.state, self.path / ".lock"):
@@ -177,6 +187,15 @@ def seconds_since(status: dict[str, Any], end: datetime | None) -> float:
     if end is None or "attempt_started" not in status:
         return 0.0
     return max(0.0, (end - datetime.fromisoformat(status["attempt_started"])).total_seconds())
+
+
+def seconds_now(run: RunFolder) -> float:
+    """How long the newest attempt has been going on; 0 where none has begun."""
+    try:
+        status = run.status()
+    except (OSError, ValueError):
+        return 0.0
+    return seconds_since(status, _now()) if status["state"] == "running" else 0.0
 
 
 def _now() -> datetime:

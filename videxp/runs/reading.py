@@ -55,8 +55,7 @@ class Run:
     @cached_property
     def task(self) -> dict[str, Any]:
         """The literals of the task class's body, `metric_names` and `headline` among them."""
-        found = signatures.signature(str(self.config.get("task._target_", "")))
-        return found.constants if found is not None else {}
+        return task_facts(self.config)
 
     @property
     def headline(self) -> list[str]:
@@ -66,13 +65,7 @@ class Run:
 
     def better(self, metric: str) -> str | None:
         """ "max" or "min": which is better, as the task says; None where it does not."""
-        names = self.task.get("metric_names")
-        name = metric.partition("/")[2]
-        found = names.get(name) if isinstance(names, dict) else None
-        if found is None and (judge := self.config.get(f"task.test_metrics.{name}._target_")) is not None:
-            signature = signatures.signature(str(judge))
-            found = signature.constants.get("better") if signature is not None else None
-        return found if found in ("max", "min") else "min" if name == "loss" else None
+        return better(self.config, metric)
 
     def values(self, metric: str) -> list[float]:
         """All that was logged of a metric, oldest first."""
@@ -97,6 +90,25 @@ class Run:
         """The median over the run: neither the first steps nor a pause counts for much."""
         values = self.values(SPEED)
         return round(median(values), 2) if values else None
+
+
+def task_facts(config: dict[str, Any]) -> dict[str, Any]:
+    """The literals of the body of a flat config's task class."""
+    found = signatures.signature(str(config.get("task._target_", "")))
+    return found.constants if found is not None else {}
+
+
+def better(config: dict[str, Any], metric: str) -> str | None:
+    """ "max" or "min": which is better, as the task of a flat config says; None where it does not."""
+    names = task_facts(config).get("metric_names")
+    name = metric.partition("/")[2]
+    found = names.get(name) if isinstance(names, dict) else None
+    if found is None and (judge := config.get(f"task.test_metrics.{name}._target_")) is not None:
+        signature = signatures.signature(str(judge))
+        found = signature.constants.get("better") if signature is not None else None
+    if metric.startswith(THROUGHPUT):
+        return "max" if name.endswith("_per_second") else "min"
+    return found if found in ("max", "min") else "min" if name == "loss" else None
 
 
 # ---- finding -----------------------------------------------------------------------------------------------------

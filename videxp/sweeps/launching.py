@@ -30,6 +30,8 @@ class Launcher(Protocol):
     """Runs at a time."""
     poll_seconds: float
     """How often it is worth asking."""
+    queues: bool
+    """Whether what was started may have to wait for its turn."""
 
     def share(self) -> dict[str, int]:
         """What a run gets of the machine, `{"hardware.num_threads": 4}`, where its config leaves that open."""

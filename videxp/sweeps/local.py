@@ -22,6 +22,7 @@ class Local:
     """
 
     poll_seconds = 0.1
+    queues = False
 
     def __init__(self, *, jobs: Annotated[int, Ge(1)] | Literal["auto"] = "auto", gpus: Annotated[int, Ge(1)] = 1):
         self.devices = _visible_gpus()
