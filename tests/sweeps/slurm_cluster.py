@@ -1,8 +1,8 @@
 """A real Slurm of two nodes on this machine: Debian's packages, all state in one folder, ports of its own.
 
-slurmctld, two slurmd (n1 and n2, two CPUs each), munge, and slurmdbd with MariaDB for accounting, without which nobody
-learns how a job ended. Three partitions: `normal`, and `low`, whose jobs those of `high` pre-empt: TERM, KILL after
-GRACE_SECONDS, and back into the queue.
+slurmctld, three slurmd, munge, and slurmdbd with MariaDB for accounting, without which nobody learns how a job ended
+long ago. Partition `normal` has the nodes n1 and n2, with as many CPUs as tests like. n3 has one, for `low` and `high`:
+jobs of the latter pre-empt those of the former: TERM, KILL after GRACE_SECONDS, and back into the queue.
 """
 
 import os
@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGES = ("slurmd", "slurmctld", "slurm-client", "munge", "slurmdbd", "mariadb-server")
+NODES = {"n1": 8, "n2": 8, "n3": 1}
+"""Their CPUs, of which this machine need not have as many."""
 PROGRAMS = ("slurmd", "slurmctld", "sbatch", "munged", "slurmdbd", "mariadbd", "mariadb-install-db")
 GRACE_SECONDS = 20
 KILL_WAIT_SECONDS = 20
@@ -75,7 +77,7 @@ def slurm_cluster() -> Iterator[Cluster]:
         folder = Path(tempfile.mkdtemp(prefix="slurm-"))  # sockets: their paths must be short
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         folder.chmod(0o755)
-        ports = dict(zip(("database", "accounting", "controller", "n1", "n2"), _free_ports(5)))
+        ports = dict(zip(("database", "accounting", "controller", *NODES), _free_ports(6)))
         cluster = Cluster(folder, {"SLURM_CONF": str(folder / "slurm.conf")})
         for name, text in (("slurm.conf", slurm_conf(folder, ports)), ("slurmdbd.conf", slurmdbd_conf(folder, ports))):
             (folder / name).write_text(text)
@@ -85,7 +87,7 @@ def slurm_cluster() -> Iterator[Cluster]:
         _until(lambda: _answers(ports["accounting"]), _start(["slurmdbd", "-D"], cluster, stack), folder)
         cluster.run("sacctmgr", "--immediate", "add", "cluster", "loopback")
         controller = _start(["slurmctld", "-D", "-c"], cluster, stack)
-        for name in ("n1", "n2"):
+        for name in NODES:
             _start(["slurmd", "-D", "-N", name], cluster, stack)
         _until(lambda: _idle(cluster), controller, folder)
         yield cluster
@@ -93,8 +95,8 @@ def slurm_cluster() -> Iterator[Cluster]:
 
 def slurm_conf(folder: Path, ports: dict[str, int]) -> str:
     nodes = "\n".join(
-        f"NodeName={name} NodeHostname={HOST} NodeAddr=127.0.0.1 Port={ports[name]} CPUs=2 RealMemory=2000"
-        for name in ("n1", "n2")
+        f"NodeName={name} NodeHostname={HOST} NodeAddr=127.0.0.1 Port={ports[name]} CPUs={cpus} RealMemory=2000"
+        for name, cpus in NODES.items()
     )
     return f"""ClusterName=loopback
 SlurmctldHost={HOST}(127.0.0.1)
@@ -109,6 +111,7 @@ SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd-%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd-%n.log
+SlurmdParameters=config_overrides
 ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 SelectType=select/cons_tres
@@ -130,8 +133,8 @@ PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 {nodes}
 PartitionName=normal Nodes=n1,n2 Default=YES PriorityTier=5 PreemptMode=OFF
-PartitionName=low Nodes=n1 PriorityTier=1 PreemptMode=REQUEUE GraceTime={GRACE_SECONDS}
-PartitionName=high Nodes=n1 PriorityTier=9 PreemptMode=OFF
+PartitionName=low Nodes=n3 PriorityTier=1 PreemptMode=REQUEUE GraceTime={GRACE_SECONDS}
+PartitionName=high Nodes=n3 PriorityTier=9 PreemptMode=OFF
 """
 
 
@@ -213,8 +216,8 @@ def _end(process: subprocess.Popen) -> None:
 
 
 def _idle(cluster: Cluster) -> bool:
-    states = cluster.run("sinfo", "--noheader", "--Node", "--partition=normal", "--format=%T", check=False).split()
-    return states == ["idle", "idle"]
+    nodes = cluster.run("sinfo", "--noheader", "--Node", "--partition=normal,low", "--format=%T", check=False)
+    return nodes.split() == ["idle"] * len(NODES)
 
 
 def _until(condition: Callable[[], bool], process: subprocess.Popen, folder: Path) -> None:

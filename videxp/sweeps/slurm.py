@@ -1,11 +1,13 @@
 """Runs as jobs of a Slurm cluster, through submitit."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from videxp import config
 from videxp.errors import BadRequest, NotInstalled, VidexpError
@@ -14,9 +16,6 @@ from videxp.runs.folder import RunFolder
 from videxp.runs.supervision import death
 from videxp.sweeps.launching import clean_environment
 from videxp.sweeps.slurm_job import ResumeRun
-
-if TYPE_CHECKING:
-    from submitit import SlurmExecutor
 
 ENDED = {
     "BOOT_FAIL": "its node did not boot",
@@ -41,9 +40,12 @@ class Slurm:
     node. array: runs that are started together are one job array. signal_seconds: how long before the time limit a run
     is asked for its checkpoint. requeues: how often at most a job queues again. setup: lines of shell before it begins.
     additional: other options of sbatch. What is null is left to the cluster.
+
+    Raises NotInstalled without submitit, and BadRequest on a machine without Slurm's programs.
     """
 
     poll_seconds = 5.0
+    queues = True
 
     def __init__(
         self,
@@ -63,6 +65,7 @@ class Slurm:
         setup: list[str] | None = None,
         additional: dict[str, Any] | None = None,
     ) -> None:
+        _refuse_if_missing()
         self.slots = jobs
         self.gpus, self.cpus = gpus, cpus
         self.array = array
@@ -127,19 +130,20 @@ class Slurm:
     def close(self) -> None: ...
 
     def _submitted(self, runs: Sequence[Path], size: tuple[int, int]) -> list[str]:
-        nodes, tasks = size
-        folder = runs[0] / "slurm" if len(runs) == 1 else runs[0].parent / "slurm"
-        executor = _executor(folder.absolute())
-        with _own_environment():
-            from submitit.core.utils import FailedJobError, FailedSubmissionError
+        from submitit import SlurmExecutor
+        from submitit.core.utils import FailedJobError, FailedSubmissionError
 
-            try:
-                name = f"videxp-{runs[0].name}" if len(runs) == 1 else f"videxp-{runs[0].parent.name}"
-                executor.update_parameters(job_name=name, nodes=nodes, ntasks_per_node=tasks, **self._parameters)
-                with executor.batch():
-                    jobs = [executor.submit(ResumeRun(str(run.absolute()), self.requeues)) for run in runs]
-            except (FailedJobError, FailedSubmissionError, OSError) as error:
-                raise VidexpError(f"sbatch refused the job: {_last_words(error)}") from error
+        nodes, tasks = size
+        home = runs[0] if len(runs) == 1 else runs[0].parent  # of submitit's files and Slurm's own log
+        executor = SlurmExecutor((home / "slurm").absolute())
+        executor.update_parameters(
+            job_name=f"videxp-{home.name}", nodes=nodes, ntasks_per_node=tasks, **self._parameters
+        )
+        try:
+            with _own_environment(), executor.batch():
+                jobs = [executor.submit(ResumeRun(str(run.absolute()), self.requeues)) for run in runs]
+        except (FailedJobError, FailedSubmissionError) as error:
+            raise VidexpError(f"sbatch refused the job: {_last_words(error)}") from error
         return [job.job_id for job in jobs]
 
 
@@ -154,15 +158,11 @@ def _size(run: Path, *, gpus: int) -> tuple[int, int]:
     return hardware.num_nodes, max(1, devices if isinstance(devices, int) else len(devices))
 
 
-def _executor(folder: Path) -> "SlurmExecutor":
-    """Raises NotInstalled, and BadRequest on a machine without Slurm's programs."""
-    try:
-        from submitit import SlurmExecutor
-    except ImportError as error:
-        raise NotInstalled("submitit", extra="slurm") from error
-    if SlurmExecutor.affinity() < 0:
-        raise BadRequest("launcher=slurm: there is no srun here; run this on a machine of the cluster")
-    return SlurmExecutor(folder)
+def _refuse_if_missing() -> None:
+    if find_spec("submitit") is None:
+        raise NotInstalled("submitit", extra="slurm")
+    if missing := [name for name in ("sbatch", "srun", "squeue", "scancel") if shutil.which(name) is None]:
+        raise BadRequest(f"launcher=slurm: there is no {missing[0]} here; run this on a machine of the cluster")
 
 
 @contextmanager
