@@ -18,6 +18,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from videxp.runs.signals import die_with_parent
+
 PACKAGES = ("slurmd", "slurmctld", "slurm-client", "munge", "slurmdbd", "mariadb-server")
 NODES = {"n1": 8, "n2": 8, "n3": 1}
 """Their CPUs, of which this machine need not have as many."""
@@ -201,6 +203,7 @@ def _start(command: Sequence[str], cluster: Cluster, stack: ExitStack) -> subpro
         stdout=log,
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        preexec_fn=die_with_parent,  # noqa: PLW1509  # tests that are killed leave nothing behind
     )
     stack.callback(_end, process)
     return process

@@ -1,7 +1,7 @@
 """Runs as jobs of a real Slurm: interrupted in every way that there is, requeued, and the same to the bit."""
 
 import json
-import os
+import re
 import subprocess
 import sys
 import time
@@ -14,24 +14,28 @@ import pytest
 from tests.conftest import clean_environment, videxp
 from tests.runs.conftest import checkpoint, differences, metrics
 from tests.shrink import tiny
-from tests.sweeps.conftest import ROOT
 from tests.sweeps.slurm_cluster import Cluster
 from videxp import config
-from videxp.errors import BadRequest, NotInstalled, VidexpError
-from videxp.runs.folder import RunFolder
+from videxp.errors import BadRequest, VidexpError
 from videxp.runs.metrics_file import read_metrics
-from videxp.sweeps import slurm as launching
+from videxp.sweeps import slurm as slurm_launcher
 from videxp.sweeps.launching import OUTPUT, resume_command
 from videxp.sweeps.planning import plan
 from videxp.sweeps.slurm import Slurm
 
 RECIPE = "classification/moving_digits"
 SMALL = [
-    *("logger=csv", "trainer.max_epochs=3", "trainer.limit_test_batches=1", "callbacks.checkpoint.every_n_minutes=null"),
+    *(
+        "logger=csv",
+        "trainer.max_epochs=3",
+        "trainer.limit_test_batches=1",
+        "callbacks.checkpoint.every_n_minutes=null",
+    ),
     *("+callbacks.slow._target_=tests.sweeps.slow_batches.SlowBatches", "hardware.num_threads=1"),
 ]
-MIDDLE = 4
-"""The batch of fifteen after which runs are interrupted; it is no epoch's last."""
+BATCHES = 15
+MIDDLE = 6
+"""The batch after which runs are interrupted; an epoch has five."""
 
 
 @pytest.fixture(scope="module")
@@ -78,12 +82,9 @@ def batches_done(run: Path) -> int:
     return max((int(row["step"]) for row in read_metrics(path)), default=0) if path.exists() else 0
 
 
-def state(run: Path) -> str:
-    return RunFolder(run).record().get("state", "") if not (run / "status.json").exists() else _status(run)["state"]
-
-
-def _status(run: Path) -> dict[str, Any]:
-    return json.loads((run / "status.json").read_text())
+def status(run: Path) -> dict[str, Any]:
+    path = run / "status.json"
+    return json.loads(path.read_text()) if path.exists() else {"state": "queued"}
 
 
 def let_go_on(slurm: Cluster, jobs: list[str]) -> None:
@@ -109,36 +110,31 @@ def said(run: Path) -> str:
 def test_a_run_that_is_interrupted_in_any_way_goes_on_to_a_bit_identical_end(
     slurm: Cluster, place: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """Without what the job does besides (the stock way: submitit running the same command), it ends at a signal."""
+    """The stock way, submitit with the same command, ends at the signal. A pre-emption begins with SIGTERM."""
     monkeypatch.setenv("SLOW_SECONDS", "1")
-    ways: dict[str, list[str]] = {
-        "SIGUSR1": ["scancel", "--signal=USR1"],
+    ways = {
         "SIGUSR2": ["scancel", "--signal=USR2"],
-        "SIGTERM": ["scancel", "--signal=TERM"],
-        "by hand": ["scontrol", "requeue"],
-        "pre-empted": [],
+        "by-hand": ["scontrol", "requeue"],
+        "pre-empted": ["sbatch", "--partition=high", "--output=/dev/null", "--wrap=sleep 1", "--comment"],
         "stock": ["scancel", "--signal=TERM"],
     }
-    runs = {way: planned(way.replace(" ", "-")) for way in ways}
+    runs = {way: planned(way) for way in ways}
     reference = undisturbed("undisturbed", cwd=place)
-    normal, low = launcher(), launcher(partition="low")
-    handles = {way: (low if way == "pre-empted" else normal).start(run) for way, run in runs.items() if way != "stock"}
-    handles["stock"] = stock(runs["stock"])
-    higher = ""
-    for way in ways:
-        until(lambda way=way: batches_done(runs[way]) >= MIDDLE, f"{way} in training: {said(runs[way])}")
-        if way == "pre-empted":
-            higher = slurm.run("sbatch", "--parsable", "--partition=high", "--output=/dev/null", "--wrap=sleep 1")
-        else:
-            slurm.run(*ways[way], handles[way])
-    assert higher
-    ended = until(lambda: all_ended(slurm, normal, list(handles.values())), "all have ended")
+    jobs, low = launcher(), launcher(partition="low")
+    start = {"pre-empted": low.start, "stock": stock}
+    handles = {way: start.get(way, jobs.start)(run) for way, run in runs.items()}
+    left = dict(ways)
+    while left:
+        way = until(lambda: next((way for way in left if batches_done(runs[way]) >= MIDDLE), None), f"{left} train")
+        slurm.run(*left.pop(way), handles[way])
+    ended = until(lambda: all_ended(slurm, jobs, list(handles.values())), "all have ended")
     assert ended.pop(handles.pop("stock")) == "ended with exit status 1"
-    assert state(runs["stock"]) == "interrupted" and batches_done(runs["stock"]) < 15
+    assert status(runs["stock"])["state"] == "interrupted" and batches_done(runs["stock"]) < BATCHES
     for way, handle in handles.items():
         run = runs[way]
-        assert (ended[handle], state(run)) == ("ended with exit status 0", "finished"), said(run)
-        assert f"goes on after batch {MIDDLE + 1}" in said(run) or f"goes on after batch {MIDDLE + 2}" in said(run)
+        assert (ended[handle], status(run)["state"]) == ("ended with exit status 0", "finished"), said(run)
+        (after,) = re.findall(r"goes on after batch (\d+) ", said(run))
+        assert MIDDLE <= int(after) < BATCHES
         assert differences(checkpoint(reference), checkpoint(run)) + differences(metrics(reference), metrics(run)) == []
 
 
@@ -149,3 +145,126 @@ def stock(run: Path) -> str:
     executor = SlurmExecutor((run / "slurm").absolute())
     executor.update_parameters(time=10)
     return executor.submit(CommandFunction(resume_command(run.absolute()))).job_id
+
+
+@pytest.mark.slow
+def test_two_nodes_interrupted_equal_two_processes_on_one(slurm: Cluster, place: Path, monkeypatch: pytest.MonkeyPatch):
+    """The one node's job is one task, which starts both processes; on two nodes each process is a task."""
+    one = planned("one-node", "hardware=ddp_cpu")
+    two = planned("two-nodes", "hardware=ddp_cpu", "hardware.num_nodes=2", "hardware.devices=1")
+    jobs = launcher()
+    handles = [jobs.start(one)]
+    monkeypatch.setenv("SLOW_SECONDS", "0.5")
+    handles += [jobs.start(two)]
+    until(lambda: batches_done(two) >= MIDDLE, "two nodes in training")
+    assert slurm.run("squeue", "--noheader", f"--jobs={handles[1]}", "--format=%D") == "2"
+    slurm.run("scancel", "--signal=USR1", handles[1])
+    ended = until(lambda: all_ended(slurm, jobs, handles), "both have ended")
+    for run in (one, two):
+        assert status(run)["state"] == "finished", said(run)
+    assert set(ended.values()) == {"ended with exit status 0"}
+    assert said(two).count("goes on after batch") == 1 and "goes on" not in said(one)
+    assert differences(checkpoint(one)["state_dict"], checkpoint(two)["state_dict"]) == []
+    assert differences(metrics(one), metrics(two)) == []
+
+
+@pytest.mark.slow
+def test_what_becomes_of_jobs_is_told_in_words(slurm: Cluster, place: Path, monkeypatch: pytest.MonkeyPatch):
+    """Of a job that was cancelled within seconds, and by a process that did not start it."""
+    monkeypatch.setenv("SLOW_SECONDS", "1")
+    jobs, once = launcher(), launcher(requeues=0)
+    stopped, killed, limited, broken = runs = [planned(name) for name in "abcd"]
+    handles = dict(zip(runs, [jobs.start(stopped), jobs.start(killed), once.start(limited), jobs.start(broken)]))
+    (broken / "config.yaml").unlink()
+    queued = launcher(partition="low", additional={"hold": True}).start(planned("held"))
+    assert jobs.ended([queued]) == {}
+    for run in (stopped, killed, limited):
+        until(lambda run=run: batches_done(run) >= MIDDLE, f"{run} in training")
+    slurm.run("scancel", queued)
+    jobs.stop([handles[stopped]])
+    slurm.run("scancel", "--signal=KILL", f"{handles[killed]}.0")
+    slurm.run("scancel", "--signal=TERM", handles[limited])
+    asked = time.monotonic()
+    ended = until(lambda: all_ended(slurm, jobs, [*handles.values(), queued]), "all have ended", seconds=15)
+    assert time.monotonic() - asked < 15
+    assert ended == {
+        queued: "was cancelled (scancel)",
+        handles[stopped]: "was cancelled (scancel)",
+        handles[killed]: "was ended by SIGKILL; out of memory?",
+        handles[limited]: "was ended by SIGTERM",
+        handles[broken]: "ended with exit status 2",
+    }
+    until(lambda: {status(run)["state"] for run in runs[:3]} == {"interrupted"}, "all are interrupted")
+    assert checkpoint(stopped)["seen"]["batches"] >= MIDDLE
+    assert "requeued 0 times already (launcher.requeues=0)" in said(limited)
+    assert told_elsewhere(list(ended)) == ended
+    for handle in (queued, handles[stopped], handles[broken]):  # as when they have left the queue
+        assert slurm_launcher._how(*slurm_launcher._accounts([handle])[handle]) == ended[handle]
+    assert jobs.ended(["999999"]) == {"999999": "is no longer known to Slurm"}
+
+
+def told_elsewhere(handles: list[str]) -> dict[str, str]:
+    """By another process, which has nothing but the handles."""
+    script = "import json, sys; from videxp.sweeps.slurm import Slurm; print(json.dumps(Slurm().ended(sys.argv[1:])))"
+    done = subprocess.run([sys.executable, "-c", script, *handles], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.slow
+def test_runs_started_together_are_one_job_array(slurm: Cluster, place: Path):
+    first, second, wide = (planned(f"array/{name}") for name in ("0000", "0001", "0002"))
+    for run in (first, second, wide):
+        (run / "status.json").write_text('{"state": "finished"}')
+    two_nodes = (wide / "config.yaml").read_text().replace("num_nodes: 1", "num_nodes: 2")
+    (wide / "config.yaml").write_text(two_nodes)
+    jobs = launcher(array=True)
+    handles = jobs.start_all([first, wide, second])
+    job = handles[0].removesuffix("_0")
+    assert handles[2] == f"{job}_1" and handles[1] not in (job, f"{job}_2")
+    assert until(lambda: all_ended(slurm, jobs, handles), "all have ended") == dict.fromkeys(
+        handles, "ended with exit status 0"
+    )
+    assert "is finished already" in said(first) and "is finished already" in said(second)
+
+
+@pytest.mark.slow
+def test_what_the_cluster_refuses_is_one_line(slurm: Cluster, place: Path, monkeypatch: pytest.MonkeyPatch):
+    run = planned("refused")
+    with pytest.raises(VidexpError, match=r"^sbatch refused the job: invalid partition specified: nope$"):
+        launcher(partition="nope").start(run)
+    monkeypatch.setenv("SLURM_JOB_ID", "1")  # as within a job, which would hand its own options down
+    monkeypatch.setenv("SBATCH_PARTITION", "nope")
+    jobs = launcher(additional={"hold": True})
+    jobs.stop([jobs.start(run)], at_once=True)
+    monkeypatch.setattr(slurm_launcher, "_asked", lambda *command: None)
+    assert jobs.ended(["1"]) == {}  # no answer is no end
+    assert videxp("check", RECIPE, "launcher=slurm", "launcher.time=0", cwd=place).stderr.startswith(
+        "videxp: launcher.time=0"
+    )
+
+
+def test_without_slurm_a_line_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BadRequest, match=r"^launcher=slurm: there is no sbatch here; run this on a machine of the"):
+        launcher()
+    monkeypatch.setattr(slurm_launcher, "find_spec", lambda name: None)
+    with pytest.raises(BadRequest, match=r"^submitit is not installed: pip install 'videxp\[slurm\]'$"):
+        launcher()
+
+
+@pytest.mark.parametrize(
+    ("state", "wait_status", "words"),
+    [
+        ("RUNNING", 0, None),
+        ("COMPLETING", 0, None),
+        ("COMPLETED", 0, "ended with exit status 0"),
+        ("FAILED", 3 << 8, "ended with exit status 3"),
+        ("FAILED", 143 << 8, "was ended by SIGTERM"),
+        ("FAILED", 9, "was ended by SIGKILL; out of memory?"),
+        ("OUT_OF_MEMORY", 125 << 8, "ran out of memory (launcher.memory)"),
+        ("NODE_FAIL", 0, "its node failed"),
+        ("TIMEOUT", 0, "reached its time limit (launcher.time)"),
+    ],
+)
+def test_states_in_words(state: str, wait_status: int, words: str | None):
+    assert slurm_launcher._how(state, wait_status) == words

@@ -27,6 +27,8 @@ ENDED = {
     "TIMEOUT": "reached its time limit (launcher.time)",
 }
 """Slurm's states of jobs that are over, but for those that the exit status says more about."""
+HANGING_SECONDS = 60
+"""From the end of a job's first process until those that are left count as hanging."""
 LOST = "is no longer known to Slurm"
 
 
@@ -137,7 +139,11 @@ class Slurm:
         home = runs[0] if len(runs) == 1 else runs[0].parent  # of submitit's files and Slurm's own log
         executor = SlurmExecutor((home / "slurm").absolute())
         executor.update_parameters(
-            job_name=f"videxp-{home.name}", nodes=nodes, ntasks_per_node=tasks, **self._parameters
+            job_name=f"videxp-{home.name}",
+            nodes=nodes,
+            ntasks_per_node=tasks,
+            srun_args=[f"--wait={HANGING_SECONDS}"],
+            **self._parameters,
         )
         try:
             with _own_environment(), executor.batch():
@@ -216,7 +222,7 @@ def _accounts(jobs: Sequence[str]) -> dict[str, tuple[str, int]]:
 def _asked(*command: str) -> str | None:
     """What one of Slurm's programs answers, or None."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode == 0 else None
