@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import clean_environment, videxp
+from tests.conftest import clean_environment
 from tests.runs.conftest import checkpoint, differences, metrics
 from tests.shrink import tiny
 from tests.sweeps.slurm_cluster import Cluster
@@ -62,13 +62,6 @@ def planned(name: str, *overrides: str) -> Path:
     return plan(composed, Path(name)).path
 
 
-def undisturbed(name: str, *overrides: str, cwd: Path) -> Path:
-    arguments = tiny("hardware=cpu", *SMALL, *overrides, f"hydra.run.dir={name}")
-    done = videxp("train", RECIPE, *arguments, cwd=cwd, VIDEXP_ALLOW="tests")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return cwd / name
-
-
 def until(condition: Callable[[], Any], what: str, *, seconds: float = 120) -> Any:
     end = time.monotonic() + seconds
     while not (answer := condition()):
@@ -111,6 +104,9 @@ def test_a_run_that_is_interrupted_in_any_way_goes_on_to_a_bit_identical_end(
     slurm: Cluster, place: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """The stock way, submitit with the same command, ends at the signal. A pre-emption begins with SIGTERM."""
+    jobs, low = launcher(), launcher(partition="low")
+    undisturbed = planned("undisturbed")
+    last = jobs.start(undisturbed)
     monkeypatch.setenv("SLOW_SECONDS", "1")
     ways = {
         "SIGUSR2": ["scancel", "--signal=USR2"],
@@ -119,15 +115,13 @@ def test_a_run_that_is_interrupted_in_any_way_goes_on_to_a_bit_identical_end(
         "stock": ["scancel", "--signal=TERM"],
     }
     runs = {way: planned(way) for way in ways}
-    reference = undisturbed("undisturbed", cwd=place)
-    jobs, low = launcher(), launcher(partition="low")
     start = {"pre-empted": low.start, "stock": stock}
     handles = {way: start.get(way, jobs.start)(run) for way, run in runs.items()}
     left = dict(ways)
     while left:
         way = until(lambda: next((way for way in left if batches_done(runs[way]) >= MIDDLE), None), f"{left} train")
         slurm.run(*left.pop(way), handles[way])
-    ended = until(lambda: all_ended(slurm, jobs, list(handles.values())), "all have ended")
+    ended = until(lambda: all_ended(slurm, jobs, [*handles.values(), last]), "all have ended")
     assert ended.pop(handles.pop("stock")) == "ended with exit status 1"
     assert status(runs["stock"])["state"] == "interrupted" and batches_done(runs["stock"]) < BATCHES
     for way, handle in handles.items():
@@ -135,7 +129,8 @@ def test_a_run_that_is_interrupted_in_any_way_goes_on_to_a_bit_identical_end(
         assert (ended[handle], status(run)["state"]) == ("ended with exit status 0", "finished"), said(run)
         (after,) = re.findall(r"goes on after batch (\d+) ", said(run))
         assert MIDDLE <= int(after) < BATCHES
-        assert differences(checkpoint(reference), checkpoint(run)) + differences(metrics(reference), metrics(run)) == []
+        assert differences(checkpoint(undisturbed), checkpoint(run)) == []
+        assert differences(metrics(undisturbed), metrics(run)) == []
 
 
 def stock(run: Path) -> str:
@@ -238,9 +233,12 @@ def test_what_the_cluster_refuses_is_one_line(slurm: Cluster, place: Path, monke
     jobs.stop([jobs.start(run)], at_once=True)
     monkeypatch.setattr(slurm_launcher, "_asked", lambda *command: None)
     assert jobs.ended(["1"]) == {}  # no answer is no end
-    assert videxp("check", RECIPE, "launcher=slurm", "launcher.time=0", cwd=place).stderr.startswith(
-        "videxp: launcher.time=0"
-    )
+
+
+def test_its_options_are_checked():
+    composed = config.compose(RECIPE, ["launcher=slurm", "launcher.time=0", "+launcher.partitions=gpu"])
+    problems = [str(problem).partition(":")[0] for problem in config.check(composed)]
+    assert sorted(problems) == ["launcher.partitions=gpu", "launcher.time=0"]
 
 
 def test_without_slurm_a_line_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
