@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import Any
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
@@ -39,14 +40,20 @@ def videxp(*arguments: str, cwd: Path, environment: dict[str, str], timeout: flo
     """
     with tempfile.TemporaryDirectory() as folder:
         printed = [Path(folder, "stdout"), Path(folder, "stderr")]
-        process = _CONTEXT.Process(target=_main, args=(arguments, cwd, environment, *printed))
-        process.start()
+        process = start(*arguments, cwd=cwd, environment=environment, printed=printed)
         process.join(timeout)
         if process.exitcode is None:
             process.kill()
             process.join()
             raise subprocess.TimeoutExpired(arguments, timeout, *(path.read_text() for path in printed))
         return subprocess.CompletedProcess(arguments, process.exitcode, *(path.read_text() for path in printed))
+
+
+def start(*arguments: str, cwd: Path, environment: dict[str, str], printed: list[Path]) -> Any:
+    """The process of `videxp ARGUMENTS`, which prints into two files; nobody waits for it."""
+    process = _CONTEXT.Process(target=_main, args=(arguments, cwd, environment, *printed))
+    process.start()
+    return process
 
 
 def _main(arguments: tuple[str, ...], cwd: Path, environment: dict[str, str], stdout: Path, stderr: Path) -> None:

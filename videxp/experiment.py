@@ -14,7 +14,7 @@ from pytorch_lightning.strategies import FSDPStrategy, Strategy
 from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 from rich.console import Console
 
-from videxp.config import build, load_resolved
+from videxp.config import build, flat, load_resolved
 from videxp.data import VideoDataModule
 from videxp.errors import BadRequest
 from videxp.metrics import ClassifierFeatures, through_batch
@@ -27,6 +27,7 @@ from videxp.runs import (
     ProgressBar,
     RandomState,
     RunFolder,
+    SameConfig,
     Samples,
     StepMetrics,
     Throughput,
@@ -155,7 +156,8 @@ def build_callbacks(cfg: DictConfig, run: RunFolder, console: Console) -> list[C
     rest = [one for one in chosen if one not in watch]
     throughput = Throughput()
     logged = [throughput, StepMetrics(throughput)]
-    return [RandomState(), *watch, *logged, LeftOut(run), Samples(run.samples), *rest, ProgressBar(console)]
+    first = [SameConfig(flat(cfg)), RandomState()]
+    return [*first, *watch, *logged, LeftOut(run), Samples(run.samples), *rest, ProgressBar(console)]
 
 
 def build_experiment(

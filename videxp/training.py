@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from videxp import config
 from videxp.deferred import uncollected
-from videxp.errors import BadRequest
+from videxp.errors import BadRequest, VidexpError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -253,7 +253,7 @@ def _ended(run: "RunFolder", error: BaseException) -> int:
             if isinstance(error, RanksFailed):
                 _note_ranks(run, error)
             rank = f"rank {_rank()}: " if _rank() else ""
-            name = "" if isinstance(error, RanksFailed) else f"{type(error).__name__}: "
+            name = "" if isinstance(error, VidexpError) else f"{type(error).__name__}: "  # ours say what is wrong
             _write_state(run, "failed", cause=" ".join(f"{rank}{name}{error}".split())[:1000])
         raise error
     if is_rank_zero():

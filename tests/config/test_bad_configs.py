@@ -19,7 +19,7 @@ from videxp.config.sources import mount
 Call = Callable[..., tuple[int, str, str]]
 Write = Callable[[str, str], Path]
 
-# The ten overrides that plain Hydra ran in silence (batch_size and so on live in groups here).
+# Overrides that plain Hydra ran in silence (batch_size and so on live in groups here).
 SILENT_IN_HYDRA = [
     (["+optimzer.lr=1"], "optimzer: unknown key; did you mean optimizer?"),
     (["++optimzer.lr=1"], "optimzer: unknown key; did you mean optimizer?"),
@@ -27,6 +27,7 @@ SILENT_IN_HYDRA = [
     (["dataset.batch_size=-4"], "dataset.batch_size=-4: out of range; must be >= 1"),
     (["trainer.max_epochs=1.5"], "trainer.max_epochs=1.5: wrong type; takes a whole number"),
     (["seed="], "seed=: no value; write seed=VALUE"),
+    (["run.notes=None"], "run.notes=None: a word, not nothing; write run.notes=null"),
     (["seed=1", "seed=2"], "seed=2: given twice (seed=1 before); keep one of them"),
     (["trainer.max_steps=1e3"], "trainer.max_steps=1000.0: wrong type; takes a whole number: write 1000"),
     (["dataset.num_frames=true"], "dataset.num_frames=true: wrong type; takes a whole number"),

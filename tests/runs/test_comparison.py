@@ -76,6 +76,16 @@ def test_the_first_look_has_the_tasks_main_metrics_and_files_have_all(tmp_path: 
         table_columns(runs, metrics=["val/acuracy"])
 
 
+def test_the_latency_of_a_clip_is_a_column_in_files_where_a_run_measured_it(tmp_path: Path):
+    plain, measured = make_run(tmp_path / "a"), make_run(tmp_path / "b", rows=[*ROWS, {"throughput/latency_ms": 2.5}])
+    assert "latency_ms" not in {c.key for c in table_columns([read_run(plain)])}
+    runs = [read_run(path) for path in (plain, measured)]
+    assert [(c.kind, c.better, c.shown) for c in table_columns(runs) if c.key == "latency_ms"] == [
+        ("cost", "min", False)
+    ]
+    assert [row(run)["latency_ms"] for run in runs] == [None, 2.5]
+
+
 def test_the_best_of_each_column_is_known_by_the_tasks_direction(tmp_path: Path):
     worse = [{**r, **{k: v * 2 for k, v in r.items() if "/" in k}} for r in ROWS]
     runs = [read_run(make_run(tmp_path / "a")), read_run(make_run(tmp_path / "b", rows=worse))]

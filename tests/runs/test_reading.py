@@ -62,6 +62,20 @@ def test_a_damaged_folder_is_told_as_broken_with_the_file(tmp_path: Path, name: 
     assert run.last("test/accuracy") == 0.625
 
 
+def test_a_planned_run_is_queued_until_it_begins_and_broken_where_it_lost_its_state_later(tmp_path: Path):
+    path = make_run(tmp_path / "a")
+    for name in ("status.json", "metrics.csv"):
+        (path / name).unlink()
+    (path / "overrides.yaml").write_text("[]")
+    assert read_run(path).state == "broken"
+    RunFolder(path).plan(command="videxp train mine/tiny")
+    run = read_run(path)
+    assert (run.state, run.trouble, run.seconds, run.config["optimizer.lr"]) == ("queued", "", None, 0.003)
+    assert find_runs([str(tmp_path)]) == ([path], [])
+    RunFolder(path).set_state("running")
+    assert read_run(path).state == "running"
+
+
 def test_a_damaged_row_is_named_and_what_comes_before_it_is_kept(tmp_path: Path):
     path = make_run(tmp_path / "a")
     (path / "metrics.csv").write_text("step,epoch,clips_seen,train/loss\n1,0,8,2.0\n2,0,16,x\n")

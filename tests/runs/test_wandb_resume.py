@@ -40,13 +40,16 @@ run.finish()
 """
 
 
-def attempt(folder: Path, server: Server, *arguments: object, code: str = ATTEMPT, mode: str = "online") -> str:
+def attempt(
+    folder: Path, server: Server, *arguments: object, code: str = ATTEMPT, mode: str = "online", **variables: str
+) -> str:
     """The run's id."""
     environment = clean_environment(folder) | {
         "PYTHONPATH": str(Path(__file__).parents[2]),
         "WANDB_BASE_URL": server.url,
         "WANDB_API_KEY": "x" * 40,
         "WANDB_MODE": mode,
+        **variables,
     }
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
@@ -128,3 +131,12 @@ def test_a_run_that_began_offline_may_go_on_online(tmp_path: Path):
         run_id = attempt(tmp_path, server, 0, 10, mode="offline")
         attempt(tmp_path, server, 6, 14, run_id)
         assert steps(server, run_id) == list(range(1, 15))
+
+
+def test_a_trial_that_wandbs_agent_began_has_the_agents_run_id_and_keeps_it_when_it_is_resumed(tmp_path: Path):
+    with serving() as server:
+        agents = {"WANDB_RUN_ID": "trial1", "WANDB_SWEEP_ID": "sweep1", "WANDB_PROJECT": "of_the_sweep"}
+        assert attempt(tmp_path, server, 0, 10, **agents) == "trial1"
+        assert attempt(tmp_path, server, 6, 14, "trial1") == "trial1"  # without the agent
+        assert steps(server, "trial1") == list(range(1, 15))
+        assert list(server.history) == ["trial1"]

@@ -85,8 +85,8 @@ class Server:
 
 
 @contextmanager
-def serving() -> Iterator[Server]:
-    server = Server()
+def serving(server: Server | None = None) -> Iterator[Server]:
+    server = server or Server()
     released = Event()
 
     class Handler(BaseHTTPRequestHandler):

@@ -38,6 +38,15 @@ class Hashes(Callback):
             file.write(f"{trainer.global_rank} {weights_hash(parameters)}\n")
 
 
+class Told(Callback):
+    """Each rank writes the values that it trains with, a line `rank world_size epochs learning_rate`, into told.txt."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        rate = trainer.optimizers[0].param_groups[0]["initial_lr"]
+        with Path(trainer.default_root_dir, "told.txt").open("a") as file:
+            file.write(f"{trainer.global_rank} {trainer.world_size} {trainer.max_epochs} {rate}\n")
+
+
 class Sleep(Callback):
     """The third step takes ten seconds."""
 

@@ -17,6 +17,7 @@ from tests.shrink import tiny
 from tests.sweeps.slurm_cluster import Cluster
 from videxp import config
 from videxp.errors import BadRequest, VidexpError
+from videxp.runs.folder import RunFolder
 from videxp.runs.metrics_file import read_metrics
 from videxp.sweeps import slurm as slurm_launcher
 from videxp.sweeps.launching import OUTPUT, resume_command
@@ -227,12 +228,33 @@ def test_what_the_cluster_refuses_is_one_line(slurm: Cluster, place: Path, monke
     run = planned("refused")
     with pytest.raises(VidexpError, match=r"^sbatch refused the job: invalid partition specified: nope$"):
         launcher(partition="nope").start(run)
+    assert not (run / "slurm").exists()
     monkeypatch.setenv("SLURM_JOB_ID", "1")  # as within a job, which would hand its own options down
     monkeypatch.setenv("SBATCH_PARTITION", "nope")
     jobs = launcher(additional={"hold": True})
     jobs.stop([jobs.start(run)], at_once=True)
     monkeypatch.setattr(slurm_launcher, "_asked", lambda *command: None)
     assert jobs.ended(["1"]) == {}  # no answer is no end
+
+
+def test_the_process_that_failed_first_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Each process of a run on several nodes ends by itself; the first one may only have lost the other."""
+    from videxp.training import _ended
+
+    run = RunFolder(tmp_path)
+    run.plan(command="videxp train x")
+    run.config.write_text("")
+    run.set_state("running")
+    lost = RuntimeError("gloo: Connection closed by peer")
+    for rank, error in (("1", RuntimeError("mine")), ("0", lost), ("1", lost), ("1", BadRequest("all find out"))):
+        monkeypatch.setenv("SLURM_PROCID", rank)
+        with pytest.raises(type(error)):
+            _ended(run, error)
+        assert status(tmp_path)["cause"] == "rank 1: RuntimeError: mine"
+    monkeypatch.setenv("SLURM_PROCID", "0")
+    with pytest.raises(RuntimeError):
+        _ended(run, RuntimeError("of rank 0"))
+    assert status(tmp_path)["cause"] == "RuntimeError: of rank 0"
 
 
 def test_its_options_are_checked():

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from videxp.runs.reading import Run
 
 SUMMARY = "RUN... [--html FILE]      what differed and what came out: a table, a page with curves and samples"
-STATE_STYLES = {"finished": "green", "running": "cyan", "failed": "red", "broken": "red", "interrupted": "yellow"}
+STATE_STYLES = {
+    "finished": "green",
+    "running": "cyan",
+    "queued": "dim",
+    "failed": "red",
+    "broken": "red",
+    "interrupted": "yellow",
+}
 EPILOG = """examples:
   videxp compare runs --sort test/accuracy:desc --filter state=finished
   videxp compare 'runs/*/moving_digits*' --filter 'optimizer.lr>=1e-3' --metrics 'val/*,train/loss'

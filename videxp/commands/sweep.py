@@ -123,7 +123,7 @@ def _carry_out(sweep: "Sweep", folder: Path, *, as_json: bool) -> int:
         view=view,
     )
     started = time.time()
-    with Signals(at_once=controller.end_at_once, say=False) as signals:
+    with Signals(at_once=controller.end_at_once) as signals:
         try:
             with signals.held():
                 controller.take_up()

@@ -26,7 +26,9 @@ USAGE = """usage: videxp train RECIPE [key=value ...] [--cfg job] [--info] [...]
 RECIPE is a name from `videxp list recipes` or the path of a YAML file. Overrides and flags are Hydra's:
   videxp train classification/moving_digits optimizer.lr=1e-3 hardware=ddp_cpu
   videxp train classification/moving_digits --cfg job        print the composed config, run nothing
-  videxp train classification/moving_digits hydra.run.dir=runs/mine"""
+  videxp train classification/moving_digits hydra.run.dir=runs/mine
+  videxp train classification/moving_digits launcher=slurm launcher.partition=gpu        as a job of its own
+  videxp train -m classification/moving_digits optimizer.lr=1e-2,1e-3                   many runs: videxp sweep"""
 
 
 def main(arguments: list[str]) -> int:
@@ -49,7 +51,26 @@ def main(arguments: list[str]) -> int:
         return config.run_hydra_flag(recipe, rest)
     composed = config.compose(recipe, rest)
     config.refuse(config.check(composed))
-    return _train(composed)
+    return _train(composed) if composed.choices["launcher"] == "local" else _hand_over(composed)
+
+
+def _hand_over(composed: "config.Composed") -> int:
+    """Write the run down, give it to a launcher, and say where it will be."""
+    from videxp.sweeps.launching import Launcher
+    from videxp.sweeps.local import OUTPUT
+    from videxp.sweeps.planning import plan
+
+    launcher: Launcher = config.build(composed.around.launcher)
+    run = plan(composed, Path(composed.run_dir))
+    try:
+        handle = launcher.start(run.path)
+    except BaseException:
+        run.discard()
+        raise
+    print(f"run    {run.path}  ({launcher.place(handle)})")
+    print(f"output {run.path / OUTPUT}")
+    print(f"next   videxp resume {run.path}   goes on here, should the job be lost")
+    return 0
 
 
 def _refuse_sweep(overrides: list[str]) -> None:

@@ -49,6 +49,10 @@ def check_overrides(overrides: list[str]) -> tuple[list[Problem], list[str]]:
             problems.append(Problem(key, value_of(text), message))
         elif not deletes and text.rstrip().endswith("=") and override.value() == "":
             problems.append(Problem(f"{key}=", NOTHING, f"no value; write {key}=VALUE, {key}=null or {key}=''"))
+        elif (
+            not deletes and key not in groups() and value_of(text).strip() == "None"
+        ):  # as Python and W&B's agent write it
+            problems.append(Problem(key, "None", f"a word, not nothing; write {key}=null"))
         elif not deletes and key in groups() and not isinstance(override.value(), str | list | dict):
             message = f"choose one by its name ({listing(key)})"
             problems.append(Problem(key, value_of(text), message))

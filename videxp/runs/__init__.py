@@ -13,6 +13,7 @@ __getattr__, __all__ = lazy_exports(
         "ProgressBar": "videxp.runs.progress",
         "RandomState": "videxp.runs.random_state",
         "RunFolder": "videxp.runs.folder",
+        "SameConfig": "videxp.runs.agreement",
         "Samples": "videxp.runs.samples",
         "StepMetrics": "videxp.runs.step_metrics",
         "Throughput": "videxp.runs.throughput",

@@ -1,7 +1,7 @@
 """Runs beside one another: what differed between them, and what came out. Plain values in, plain values out.
 
 A row is one run as a flat dict: `run`, `state`, its config keys, `val/loss` (last), `val/loss.best`, `seconds`,
-`clips_per_second`, `trouble`.
+`clips_per_second`, `latency_ms`, `trouble`.
 """
 
 import math
@@ -48,6 +48,7 @@ def row(run: Run) -> Row:
         **{f"{name}{BEST}": run.best(name) for name in run.metrics if run.better(name) is not None},
         "seconds": run.seconds,
         "clips_per_second": run.clips_per_second,
+        "latency_ms": run.latency_ms,
         "trouble": run.trouble,
     }
 
@@ -79,6 +80,7 @@ def table_columns(runs: list[Run], *, metrics: list[str] | None = None) -> list[
             same = all(_same(run.last(name)) == _same(run.best(name)) for run in runs)
             columns.append(Column(f"{name}{BEST}", "best", better, shown=name in chosen and not same))
     costs = [Column("seconds", "cost", "min"), Column("clips_per_second", "cost", "max")]
+    costs += [Column("latency_ms", "cost", "min", shown=False)] if any(run.latency_ms for run in runs) else []
     return [*columns, *costs, Column("trouble", "trouble", shown=any(run.trouble for run in runs))]
 
 

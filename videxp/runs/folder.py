@@ -123,7 +123,7 @@ class RunFolder:
 
     def discard(self) -> None:
         """Remove the folder of a run that was refused before anything was made; folders that hold more stay."""
-        for path in (self.config, self.overrides, self.state, self.path / ".lock"):
+        for path in (self.config, self.overrides, self.provenance, self.state, self.path / ".lock"):
             path.unlink(missing_ok=True)
         parents = [] if self.path.is_absolute() else list(self.path.parents)[:-1]
         for folder in (self.path, *parents):

@@ -1,7 +1,7 @@
 """The page of `videxp compare --html`: one file that holds everything and asks no network for anything.
 
-Its parts are assets/page.{html,css,js} and uPlot (assets/uplot), which draws the curves. No package of PyPI has a
-plotting library of that size (51 kB) in it: plotly's and bokeh's are 1 to 5 MB a page.
+Its parts are assets/page.{html,css}, `SCRIPTS` and uPlot (assets/uplot), which draws the curves. No package of PyPI has
+a plotting library of that size (51 kB) in it: plotly's and bokeh's are 1 to 5 MB a page.
 """
 
 import base64
@@ -30,6 +30,7 @@ MEDIA = {
     ".webm": "video/webm",
 }
 POINTS_PER_CURVE = 1000
+SCRIPTS = ("scales.js", "parameters.js", "page.js")  # the last one starts the page
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def build_page(runs: list[Run], rows: list[Row], columns: list[Column], *, max_s
 def _fill(data: dict[str, Any]) -> str:
     """The template with its parts; each is put in once, so no part can hold another's place."""
     script = (ASSETS / "uplot/uPlot.iife.min.js").read_text(encoding="utf-8") + "\n"
-    script += (ASSETS / "page.js").read_text(encoding="utf-8")
+    script += "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS)
     parts = {
         "STYLE": (ASSETS / "uplot/uPlot.min.css").read_text() + "\n" + (ASSETS / "page.css").read_text(),
         "LICENSE": (ASSETS / "uplot/LICENSE").read_text(),
@@ -93,7 +94,8 @@ def _fill(data: dict[str, Any]) -> str:
 
 
 def _column(column: Column) -> dict[str, Any]:
-    label = {"seconds": "time", "clips_per_second": "clips/s"}.get(column.key, column.key.removesuffix(BEST))
+    costs = {"seconds": "time", "clips_per_second": "clips/s", "latency_ms": "latency of a clip (ms)"}
+    label = costs.get(column.key, column.key.removesuffix(BEST))
     return {"label": label, "kind": column.kind, "better": column.better, "copies": column.copies, "on": column.shown}
 
 

@@ -24,7 +24,7 @@ from videxp.runs.folder import RunFolder, seconds_since
 AXES = ("step", "epoch", "clips_seen")
 THROUGHPUT = "throughput/"
 """What columns begin with that a clock or the machine decides: never the same twice."""
-SPEED = f"{THROUGHPUT}clips_per_second"
+SPEED, LATENCY = f"{THROUGHPUT}clips_per_second", f"{THROUGHPUT}latency_ms"
 # Folders of a run, which hold no other run.
 INSIDE = {"checkpoints", "samples", "wandb"}
 # libyaml's parser is ten times as quick, where PyYAML was built with it.
@@ -37,7 +37,8 @@ class Run:
 
     folder: RunFolder
     state: str
-    """running, finished, failed, interrupted; or broken, where config.yaml or status.json cannot be read."""
+    """running, finished, failed, interrupted; queued, where a run is planned and nobody has begun it; or broken, where
+    config.yaml or status.json cannot be read."""
     trouble: str
     """Why it failed, or what cannot be read; empty for a good run."""
     seconds: float | None
@@ -90,6 +91,11 @@ class Run:
         """The median over the run: neither the first steps nor a pause counts for much."""
         values = self.values(SPEED)
         return round(median(values), 2) if values else None
+
+    @property
+    def latency_ms(self) -> float | None:
+        """Of one clip alone, as the test measured it."""
+        return self.last(LATENCY)
 
 
 def task_facts(config: dict[str, Any]) -> dict[str, Any]:
@@ -175,7 +181,8 @@ def _read_status(folder: RunFolder) -> tuple[dict[str, Any], str]:
             return {}, 'status.json holds no "state"'
         return status, ""
     except FileNotFoundError:
-        return {}, "no status.json"
+        planned = read_json(folder.provenance).get("state") == "queued"  # and not begun, which writes it anew
+        return ({"state": "queued"}, "") if planned else ({}, "no status.json")
     except (OSError, ValueError) as error:
         return {}, f"status.json cannot be read: {_line(error)}"
 

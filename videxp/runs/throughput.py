@@ -10,13 +10,16 @@ Under DDP each rank waits for the slowest, so the share and the memory that are 
 
 import time
 from dataclasses import dataclass
+from statistics import median
 from typing import Any, Protocol
 
 import torch
 from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.strategies import FSDPStrategy
 from torch import Tensor
 
 from videxp.data.processes import available_cores
+from videxp.data.quarantine import is_empty
 from videxp.runs.loops import around_each_fetch
 from videxp.runs.reading import THROUGHPUT
 from videxp.tasks import VideoTask
@@ -25,6 +28,7 @@ WORTH_SAYING = 0.1  # share of the time; below it, more clips would hardly make 
 ENOUGH_BATCHES = 10
 CHEAPER_CLIPS = "videxp prepare --cache"
 GIB = 2**30
+LATENCY_CALLS, LATENCY_SECONDS = 8, 2.0
 
 
 class Wait(Protocol):
@@ -130,6 +134,14 @@ class Throughput(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: VideoTask) -> None:
         self.since += time.perf_counter() - self.paused
 
+    def on_test_batch_start(
+        self, trainer: Trainer, pl_module: VideoTask, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        # Not where the network's parts lie on other ranks, which would have to take part.
+        is_whole = not isinstance(trainer.strategy, FSDPStrategy)
+        if batch_idx == 0 and trainer.is_global_zero and is_whole and not is_empty(batch):
+            pl_module.record({f"{THROUGHPUT}latency_ms": latency_ms(pl_module, batch)})
+
     def read(self, trainer: Trainer, task: VideoTask, batch: dict[str, Tensor]) -> dict[str, float]:
         """The row's figures since the last row; called on all ranks, after something that waited for the device."""
         now = time.perf_counter()
@@ -160,6 +172,22 @@ class Throughput(Callback):
         self.total.frames += frames
         self.total.seconds += seconds
         self.total.waited_seconds += share * seconds
+
+
+def latency_ms(task: VideoTask, batch: dict[str, Tensor]) -> float:
+    """Milliseconds that the first clip of a batch takes alone, the median of some calls; one call if that is slow."""
+    one = {name: value[:1] for name, value in batch.items()}
+    device = batch["index"].device if "video" not in batch else batch["video"].device
+    seconds: list[float] = []
+    gpus = [device] if device.type == "cuda" else []
+    with torch.no_grad(), torch.random.fork_rng(devices=gpus):
+        while len(seconds) < LATENCY_CALLS and sum(seconds) < LATENCY_SECONDS:
+            begun = time.perf_counter()
+            task.answer(one)
+            if gpus:
+                torch.cuda.synchronize(device)
+            seconds.append(time.perf_counter() - begun)
+    return round(1000 * median(seconds[1:] or seconds), 3)  # the first call is the warm-up
 
 
 def peak_memory_gib(device: torch.device) -> float:

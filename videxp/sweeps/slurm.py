@@ -137,7 +137,9 @@ class Slurm:
 
         nodes, tasks = size
         home = runs[0] if len(runs) == 1 else runs[0].parent  # of submitit's files and Slurm's own log
-        executor = SlurmExecutor((home / "slurm").absolute())
+        folder = (home / "slurm").absolute()
+        is_new = not folder.exists()
+        executor = SlurmExecutor(folder)
         executor.update_parameters(
             job_name=f"videxp-{home.name}",
             nodes=nodes,
@@ -149,6 +151,8 @@ class Slurm:
             with _own_environment(), executor.batch():
                 jobs = [executor.submit(ResumeRun(str(run.absolute()), self.requeues)) for run in runs]
         except (FailedJobError, FailedSubmissionError) as error:
+            if is_new:
+                shutil.rmtree(folder)
             raise VidexpError(f"sbatch refused the job: {_last_words(error)}") from error
         return [job.job_id for job in jobs]
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from rich.console import Console
@@ -21,6 +22,8 @@ STYLES = {"finished": "green", "running": "cyan", "failed": "red", "interrupted"
 ORDER = ("finished", "pruned", "failed", "running", "interrupted", "queued")
 REFRESH_SECONDS = 1.0
 MAX_ROWS = 30
+MAX_CAUSE = 60
+"""Characters in the table; the whole stands in the run's status.json."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,9 @@ def table(lines: list[Line], plan: Plan, *, best: list[str]) -> Table:
     for objective in plan.objectives:
         view.add_column(objective.metric.replace("/", "/\n", 1), justify="right")
     view.add_column("time", justify="right")
-    view.add_column("", overflow="fold", ratio=1)
+    causes = {one.trial.name: one.trial.cause for one in lines if one.state in ("failed", "pruned")}
+    if causes:
+        view.add_column("", overflow="fold")
     for one in lines:
         scores = [_number(value) for value in one.scores] + [""] * len(plan.objectives)
         view.add_row(
@@ -80,7 +85,7 @@ def table(lines: list[Line], plan: Plan, *, best: list[str]) -> Table:
             *(escape(_short(one.trial.values.get(axis.key, ""))) for axis in plan.axes),
             *scores[: len(plan.objectives)],
             duration(one.seconds) if one.seconds else "",
-            escape(one.trial.cause if one.state in ("failed", "pruned") else ""),
+            *([escape(shorten(causes.get(one.trial.name, ""), MAX_CAUSE, placeholder=" ..."))] if causes else []),
             style="bold" if one.trial.name in best else None,
         )
     return view

@@ -14,10 +14,10 @@ const state = {
 };
 const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
+const SVG = new Set(["svg", "g", "line", "path", "circle", "text", "title"]);
 /** element("td", {class: "x", onclick: f}, child, "text") */
 function element(tag, attributes = {}, ...children) {
-  const svg = tag === "svg" || tag === "line";
-  const node = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  const node = SVG.has(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else if (value === true) node.setAttribute(name, "");
@@ -72,6 +72,7 @@ function order() {
 
 // ---- the table ----------------------------------------------------------------------------------------------------
 
+const columnName = (column) => (({ last: "last ", best: "best " })[column.kind] ?? "") + column.label;
 const isNumber = (column) => ["last", "best", "cost"].includes(column.kind);
 
 function drawTable() {
@@ -133,6 +134,7 @@ function choose(index) {
 function highlight(index) {
   for (const row of $("table").querySelectorAll("tbody tr")) row.classList.toggle("near", Number(row.dataset.run) === index);
   for (const chart of charts.values()) chart.plot?.setSeries(index === null ? null : index + 1, { focus: index !== null }, false);
+  highlightParameters(index);
 }
 
 function choices(holder, items, label, onchange) {
@@ -260,7 +262,7 @@ function plot(chart, metric) {
 function short(value) {
   const size = Math.abs(value);
   if (size >= 1e4) return Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 }).format(value);
-  return size !== 0 && size < 1e-3 ? value.toExponential(1).replace("e-", "e−") : String(Number(value.toPrecision(6)));
+  return size !== 0 && size < 1e-3 ? value.toExponential(1).replace(".0e", "e").replace("e-", "e−") : String(Number(value.toPrecision(6)));
 }
 const precise = (value) => (value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e5) ? value.toExponential(3) : value.toFixed(4));
 
@@ -428,6 +430,7 @@ function enlarge(index, name) {
 
 function redraw({ curves = true } = {}) {
   drawTable();
+  drawParameters();
   if (curves) drawCurves();
   drawSamples();
 }
@@ -453,8 +456,7 @@ function start() {
   $("common").querySelector("dl").append(...common.map(([key, value]) => element("div", {}, element("dt", {}, key), element("dd", {}, value))));
   $("common").hidden = common.length === 0;
 
-  const where = (column) => ({ last: "last ", best: "best " })[column.kind] ?? "";
-  choices($("column-choice"), data.columns, (column) => where(column) + column.label, drawTable);
+  choices($("column-choice"), data.columns, columnName, drawTable);
   choices($("metric-choice"), data.metrics, (metric) => metric.name, drawCurves);
   for (const axis of Object.keys(AXES)) {
     const radio = element("input", { type: "radio", name: "axis", value: axis, checked: axis === state.axis, onchange: () => { state.axis = axis; zoom = null; $("reset-zoom").hidden = true; drawCurves(); } });
@@ -499,6 +501,7 @@ function start() {
   const room = $("gallery").clientWidth / Math.min(6, runs.length) - 12;
   $("size").value = Math.max(140, Math.min(20 * Math.floor((room - 4) / 20), 640)); // in its steps
   $("gallery").style.setProperty("--size", `${$("size").value}px`);
+  startParameters();
   setTheme("auto");
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTheme($("theme").dataset.choice));
   $("theme").addEventListener("click", () => setTheme({ auto: "dark", dark: "light", light: "auto" }[$("theme").dataset.choice]));

@@ -1,0 +1,136 @@
+"""What a sweep refuses, before anything is written, and how it reads its space."""
+
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from tests.shrink import tiny
+from videxp.config.sweeping import Axis, split_axes
+from videxp.errors import BadRequest
+from videxp.sweeps.planning import refuse_secrets
+from videxp.sweeps.request import load_sweep, read_sweep, save_sweep
+
+DIGITS = "classification/moving_digits"
+LR = "optimizer.lr=tag(log,interval(1e-4,1e-1))"
+RATES = "optimizer.lr=1e-2,1e-3"
+
+
+def test_hydras_grammar_is_the_spaces():
+    texts = ["seed=range(0,3)", "a=x,'b c'", LR, "n=int(interval(1,8))", "model=glob([x3d_*],exclude=x3d_l)", "b=1"]
+    fixed, axes = split_axes(texts)
+    assert fixed == ["b=1"]
+    assert axes == [
+        Axis("seed", values=("0", "1", "2")),
+        Axis("a", values=("x", "'b c'")),
+        Axis("optimizer.lr", low=1e-4, high=1e-1, is_log=True),
+        Axis("n", low=1, high=8, is_int=True),
+        Axis("model", values=("x3d_m", "x3d_s", "x3d_xs")),
+    ]
+
+
+BAD = {
+    "nothing to sweep": [[]],
+    "optimizer.lrr=": [["optimizer.lrr=1e-2,1e-3"]],
+    "did you mean optimizer.lr?": [["optimizer.lrr=1e-2,1e-3"]],
+    "is an interval, of which a grid cannot try all": [[LR]],
+    "sweep.trials: missing": [[LR, "sweep.sampler=tpe"]],
+    "sweep.sampler=tpee: wrong value": [[RATES, "sweep.sampler=tpee"]],
+    "did you mean sweep.trials": [[RATES, "sweep.trails=3"]],
+    "did you mean launcher.jobs": [[RATES, "launcher.jobbs=3"]],
+    "sweep.trials=3: a grid has as many": [[RATES, "sweep.trials=3"]],
+    "unknown launcher": [[RATES, "sweep.launcher=slrm"]],
+    "optimizer.lr=-1: out of range": [["optimizer.lr=1e-2,-1"]],
+    "the interval's end must lie above": [["optimizer.lr=interval(1,0)", "sweep.sampler=tpe", "sweep.trials=3"]],
+    "must start above 0": [["optimizer.lr=tag(log,interval(0,1))", "sweep.sampler=tpe", "sweep.trials=3"]],
+    "dataset.batch_size=1.5: wrong type": [
+        ["dataset.batch_size=interval(1.5,8)", "sweep.sampler=random", "sweep.trials=3"]
+    ],
+    "sweep.metric=val/acuracy: nobody logs it; did you mean val/accuracy": [[RATES, "sweep.metric=val/acuracy"]],
+    "sweep.direction: 1 for 2 metrics": [[RATES, "sweep.metric=[val/accuracy,val/loss]", "sweep.direction=minimize"]],
+    "prunes by one metric": [[RATES, "sweep.metric=[val/accuracy,val/loss]", "sweep.pruner=median"]],
+    "sweep.sampler=cmaes: searches intervals": [[LR, "model=c3d,s3d", "sweep.sampler=cmaes", "sweep.trials=3"]],
+    "hydra.sweep.dir is the sweep's": [[RATES, "hydra.run.dir=here"]],
+    "matches no option": [["model=glob(x4d_*)"]],
+    "model=c4d": [["model=c3d,c4d"]],
+}
+
+
+@pytest.mark.parametrize("said", BAD)
+def test_a_bad_sweep_is_refused_in_a_line_or_two(said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (overrides,) = BAD[said]
+    with pytest.raises(BadRequest) as refused:
+        read_sweep(DIGITS, overrides)
+    text = str(refused.value)
+    assert said in text
+    assert text.count("\n") < 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_metric_and_direction_are_the_tasks_where_nobody_says(tmp_path: Path):
+    (objective,) = read_sweep(DIGITS, [RATES]).plan.objectives
+    assert (objective.metric, objective.direction) == ("val/accuracy", "maximize")
+    metrics = "sweep.metric=[val/loss,throughput/latency_ms,throughput/clips_per_second]"
+    objectives = read_sweep(DIGITS, [RATES, metrics]).plan.objectives
+    assert [objective.direction for objective in objectives] == ["minimize", "minimize", "maximize"]
+
+
+def test_a_trial_is_the_recipe_with_its_values_and_nothing_of_the_sweep(tmp_path: Path):
+    from videxp.sweeps.search import Trial
+
+    sweep = read_sweep(DIGITS, [RATES, "trainer.max_epochs=1", "sweep.retries=2", "launcher.jobs=3"])
+    trial = Trial("0001", 1, "running", {"optimizer.lr": "0.001"})
+    composed = sweep.compose(trial, folder=tmp_path / "lr", share={"hardware.num_threads": 2})
+    assert composed.cfg.optimizer.lr == 0.001
+    assert composed.cfg.hardware.num_threads == 2
+    assert composed.cfg.run.group == "lr"
+    assert not {"sweep", "launcher"} & set(composed.cfg)
+    assert composed.overrides == [
+        *("trainer.max_epochs=1", "optimizer.lr=0.001", "run.group=lr", "hardware.num_threads=2")
+    ]
+
+
+def test_the_space_can_stand_in_a_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    recipe = tmp_path / "experiments/mine/rates.yaml"
+    recipe.parent.mkdir(parents=True)
+    recipe.write_text(
+        "# @package _global_\n# Learning rates\ndefaults:\n  - classification/moving_digits\n"
+        "sweep:\n  sampler: tpe\n  trials: 7\n  space:\n"
+        "    optimizer.lr: tag(log,interval(1e-4,1e-1))\n    seed: [0, 1, 2]\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    sweep = read_sweep("mine/rates", ["seed=5,6"])  # the command line wins
+    assert {axis.name: axis.values for axis in sweep.axes} == {"optimizer.lr": (), "seed": ("5", "6")}
+    assert (sweep.plan.sampler, sweep.plan.points) == ("tpe", 7)
+    assert [axis.name for axis in read_sweep("mine/rates", ["seed=5"]).axes] == ["optimizer.lr"]
+
+
+def test_a_sweep_is_read_back_as_it_was_and_refused_where_its_recipe_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    recipe = tmp_path / "experiments/mine/digits.yaml"
+    recipe.parent.mkdir(parents=True)
+    text = "# @package _global_\n# Digits\ndefaults:\n  - classification/moving_digits\n"
+    text += "optimizer:\n  weight_decay: 0.1\n"
+    recipe.write_text(text)
+    monkeypatch.chdir(tmp_path)
+    axes = [LR, "+model.width=int(interval(4,8))", "seed=range(0,3)"]
+    sweep = read_sweep("mine/digits", [*tiny(), *axes, "sweep.sampler=tpe", "sweep.trials=3"])
+    folder = tmp_path / "sweep"
+    save_sweep(sweep, folder)
+    assert load_sweep(folder, []).plan == sweep.plan
+    assert load_sweep(folder, ["sweep.trials=5", "launcher.jobs=2"]).plan.points == 5
+    with pytest.raises(BadRequest, match=r"seed=0,1: cannot change in a sweep that has begun"):
+        load_sweep(folder, ["seed=0,1"])
+    recipe.write_text(text.replace("0.1", "0.2"))
+    with pytest.raises(BadRequest, match=r"mine/digits has changed: optimizer.weight_decay was 0.1 .* 0.2 now"):
+        load_sweep(folder, [])
+    with pytest.raises(BadRequest, match=r"is no sweep: it has no sweep\.yaml"):
+        load_sweep(tmp_path, [])
+
+
+def test_a_secret_would_be_lost_in_the_frozen_config():
+    with pytest.raises(BadRequest, match=r"a\.api_key is a secret.*\$\{oc\.env:NAME\}"):
+        refuse_secrets(OmegaConf.create({"a": {"api_key": "0123456789abcdef"}}))
+    refuse_secrets(OmegaConf.create({"a": {"api_key": "${oc.env:KEY}"}}))

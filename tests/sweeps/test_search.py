@@ -1,0 +1,122 @@
+"""The search by itself: what is given out, what is kept, and what is drawn again after a kill."""
+
+from pathlib import Path
+
+import pytest
+
+from videxp.config.sweeping import Axis, split_axes
+from videxp.sweeps.search import Objective, Plan, Search
+
+LR = Axis("optimizer.lr", low=1e-4, high=1e-1, is_log=True)
+WIDTH = Axis("+model.width", low=1, high=64, is_int=True)
+MODEL = Axis("model", values=("cnn3d_small", "cnn2d_small"))
+ACCURACY = Objective("val/accuracy", "maximize")
+
+
+def plan(axes: list[Axis], **changes: object) -> Plan:
+    arguments: dict = {"sampler": "tpe", "trials": 12, "objectives": [ACCURACY]}
+    return Plan(axes=axes, **arguments | changes)
+
+
+def quality(values: dict[str, str]) -> float:
+    """Best at a learning rate of 0.01."""
+    return 1 - abs(float(values["optimizer.lr"]) - 0.01)
+
+
+def run_all(folder: Path, wanted: Plan, *, reopen_after: int | None = None) -> list[dict[str, str]]:
+    """Give out everything; the study is opened anew after so many trials, as after a kill."""
+    search = Search(folder, wanted)
+    search.prepare()
+    drawn = []
+    while (trial := search.next()) is not None:
+        drawn.append(trial.values)
+        search.finished(trial, [quality(trial.values) if "optimizer.lr" in trial.values else 0.5])
+        if len(drawn) == reopen_after:
+            search = Search(folder, wanted)
+            search.prepare()
+    return drawn
+
+
+def test_a_grid_gives_out_every_point_once_the_last_key_first(tmp_path: Path):
+    axes = split_axes(["a=1,2", "b=x,y,z"])[1]
+    drawn = run_all(tmp_path, plan(axes, sampler="grid", trials=None), reopen_after=2)
+    assert drawn == [{"a": a, "b": b} for a in "12" for b in "xyz"]
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe", "cmaes", "quasirandom"])
+@pytest.mark.parametrize("storage", ["sqlite", "journal"])
+def test_a_search_that_was_killed_draws_what_it_would_have(tmp_path: Path, sampler: str, storage: str):
+    """The stock way, a sampler with one seed, begins its random numbers again and draws the first values twice."""
+    wanted = plan([LR, WIDTH], sampler=sampler, storage=storage)
+    (tmp_path / "whole").mkdir(), (tmp_path / "killed").mkdir()
+    whole = run_all(tmp_path / "whole", wanted)
+    assert run_all(tmp_path / "killed", wanted, reopen_after=5) == whole
+    assert len(whole) == 12 == len({tuple(values.items()) for values in whole})
+    assert all(1e-4 <= float(values["optimizer.lr"]) <= 1e-1 for values in whole)
+    assert all(1 <= int(values["+model.width"]) <= 64 for values in whole)
+
+
+def test_the_stock_sampler_repeats_itself_after_a_kill(tmp_path: Path):
+    import optuna
+
+    drawn = []
+    for _ in range(2):
+        sampler = optuna.samplers.TPESampler(seed=0)
+        storage = f"sqlite:///{tmp_path / 'study.db'}"
+        study = optuna.create_study(study_name="s", storage=storage, sampler=sampler, load_if_exists=True)
+        drawn.append(study.ask().suggest_float("x", 0, 1))
+    assert drawn[0] == drawn[1]
+
+
+def test_tpe_finds_more_than_chance(tmp_path: Path):
+    best = {}
+    for sampler in ("tpe", "random"):
+        (tmp_path / sampler).mkdir()
+        drawn = run_all(tmp_path / sampler, plan([LR, MODEL], sampler=sampler, trials=30))
+        best[sampler] = sum(quality(values) for values in drawn[10:]) / 20
+    assert best["tpe"] > best["random"]
+
+
+def test_what_failed_is_given_out_again_with_its_values(tmp_path: Path):
+    search = Search(tmp_path, plan([LR], trials=2))
+    first = search.next()
+    assert first is not None
+    search.started(first, "4711:1")
+    search.failed(first, "out of luck")
+    (known,) = search.trials()
+    assert (known.state, known.cause, known.values) == ("failed", "out of luck", first.values)
+    search.requeue(known, attempt=1)
+    again = search.next()
+    assert again is not None
+    assert (again.name, again.values, again.attempt, again.handle) == (first.name, first.values, 1, None)
+    second = search.next()
+    assert second is not None and second.name == "0001"
+    assert search.next() is None
+
+
+def test_a_trial_without_values_gets_them_after_a_kill(tmp_path: Path):
+    wanted = plan([LR, WIDTH], trials=3)
+    search = Search(tmp_path, wanted)
+    search._study.ask()  # killed here
+    again = Search(tmp_path, wanted)
+    (found,) = again.left_without_values()
+    assert found.name == "0000" and set(found.values) == {"optimizer.lr", "+model.width"}
+    assert again.left_without_values() == []
+
+
+def test_the_pruner_gives_up_what_is_behind(tmp_path: Path):
+    search = Search(tmp_path, plan([LR], pruner="median", trials=20))
+    for _ in range(6):
+        good = search.next()
+        assert good is not None and not search.is_behind(good, {0: 0.5, 1: 0.9})
+        search.finished(good, [0.9])
+    bad = search.next()
+    assert bad is not None and search.is_behind(bad, {0: 0.1, 1: 0.1})
+    search.pruned(bad, "behind after epoch 2")
+    assert [trial.state for trial in search.trials()][-1] == "pruned"
+
+
+def test_the_key_that_matters_is_named(tmp_path: Path):
+    run_all(tmp_path, plan([LR, WIDTH], sampler="random", trials=20))
+    (shares,) = Search(tmp_path, plan([LR, WIDTH], sampler="random", trials=20)).importance().values()
+    assert shares["optimizer.lr"] > 0.8

@@ -1,0 +1,256 @@
+"""Sweeps of real runs: failing trials, kills, signals, pruning, and going on afterwards."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import forked
+from tests.conftest import Run, clean_environment, videxp
+from tests.shrink import tiny
+from tests.sweeps.moody import CURED
+from tests.sweeps.quick import provide
+from videxp.runs.metrics_file import read_metrics
+from videxp.runs.weights import checkpoint_hash
+
+pytestmark = pytest.mark.slow
+QUICK = ["launcher=quick", "logger=csv", "hydra.sweep.dir=sweep"]
+
+
+def sweep(*arguments: str, cwd: Path) -> Run:
+    return videxp("sweep", *arguments, cwd=cwd, VIDEXP_ALLOW="tests")
+
+
+def account(cwd: Path) -> dict[str, dict]:
+    done = sweep("--status", "sweep", "--json", cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return {trial["trial"]: trial for trial in json.loads(done.stdout)["trials"]}
+
+
+def states(cwd: Path) -> Counter:
+    return Counter(trial["state"] for trial in account(cwd).values())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A researcher's, with a model of their own."""
+    model = tmp_path / "conf/model/moody.yaml"
+    model.parent.mkdir(parents=True)
+    model.write_text("# Of changing moods\n_target_: tests.sweeps.moody.Moody\nnumber: 0\n")
+    return provide(tmp_path)
+
+
+def test_a_failing_trial_does_not_end_the_sweep(folder: Path):
+    """20 trials of which 2 raise, 1 exits, 1 is killed, 1 hangs, 1 is NaN; mended, the second call runs those 6."""
+    small = tiny("trainer.max_epochs=1", "model=moody", "sweep.metric=val/loss", "sweep.trial_minutes=0.25", *QUICK)
+    space = ["model.number=range(0,20)", "launcher.jobs=2"]
+    done = sweep("classification/moving_digits", *small, *space, cwd=folder)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert states(folder) == {"finished": 14, "failed": 6}
+    causes = {int(name): trial["cause"] for name, trial in account(folder).items() if trial["state"] == "failed"}
+    expected = {
+        2: "took longer than 0.25 minutes",
+        5: "RuntimeError: cannot go on with number 5",
+        8: "SystemExit: 5",
+        11: "was ended by SIGKILL; out of memory? while training",
+        13: "val/loss is nan",
+        17: "RuntimeError: cannot go on with number 17",
+    }
+    assert causes == expected
+    assert all(cause in done.stdout for cause in expected.values())
+    before = attempts(folder)
+    (folder / CURED).touch()
+    again = sweep("--resume", "sweep", cwd=folder)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert states(folder) == {"finished": 20}
+    assert {int(name) for name in before if attempts(folder)[name] != before[name]} == set(expected)
+
+
+def attempts(folder: Path) -> dict[str, str]:
+    """When each run was begun last."""
+    found = {path.parent.name: json.loads(path.read_text()) for path in folder.glob("sweep/????/status.json")}
+    return {name: status["attempt_started"] for name, status in found.items()}
+
+
+def start(*arguments: str, cwd: Path) -> Any:
+    """A sweep in the background."""
+    environment = {**clean_environment(cwd), "VIDEXP_ALLOW": "tests"}
+    return forked.start("sweep", *arguments, cwd=cwd, environment=environment, printed=[cwd / "stdout", cwd / "stderr"])
+
+
+def processes(cwd: Path) -> list[int]:
+    """Those of all trials that run now."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cwd"):
+        try:
+            if path.resolve() == cwd.resolve() and path.parent.name != str(os.getpid()):
+                found.append(int(path.parent.name))
+        except OSError:
+            pass
+    return found
+
+
+def weights(cwd: Path) -> dict[str, str]:
+    """The hash of what each trial has learnt."""
+    return {path.parents[1].name: checkpoint_hash(path) for path in cwd.glob("sweep/????/checkpoints/last.ckpt")}
+
+
+SPACE = ["optimizer.lr=1e-2,1e-3", "seed=range(0,3)", "launcher.jobs=2"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the six trials learn when nobody kills them."""
+    folder = provide(tmp_path_factory.mktemp("undisturbed"))
+    done = sweep("classification/moving_digits", *tiny(*QUICK), *SPACE, cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return weights(folder)
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.kill)])
+def test_killed_at_random_moments_nothing_is_lost_and_nothing_run_twice(
+    folder: Path, kills: int, undisturbed: dict[str, str]
+):
+    """The controller is killed, and a trial as well every other time; in the end all is as if nothing had happened."""
+    rng = random.Random(kills)
+    begin = ["classification/moving_digits", *tiny(*QUICK), *SPACE]
+    finished: dict[str, str] = {}
+    for number in range(kills):
+        controller = start(*(["--resume", "sweep"] if (folder / "sweep/sweep.yaml").exists() else begin), cwd=folder)
+        rows = logged(folder)
+        wait_for(lambda rows=rows: logged(folder) > rows)  # it goes on
+        time.sleep(rng.uniform(0.0, 3.0))
+        trials = [pid for pid in processes(folder) if pid != controller.pid]
+        if number % 2 and trials:
+            os.kill(rng.choice(trials), signal.SIGKILL)
+        os.kill(controller.pid, signal.SIGKILL)
+        controller.join()
+        assert {name: finished[name] for name in finished} == {name: attempts(folder)[name] for name in finished}
+        finished = {name: when for name, when in attempts(folder).items() if is_finished(folder / "sweep" / name)}
+    last = sweep("--resume", "sweep", cwd=folder)
+    assert last.returncode == 0, last.stdout + last.stderr
+    assert states(folder) == {"finished": 6}
+    assert weights(folder) == undisturbed
+    for path in folder.glob("sweep/????/metrics.csv"):
+        epochs = [row["epoch"] for row in read_metrics(path) if "val/accuracy" in row]
+        assert epochs == [0, 1], "an epoch was trained twice, or not at all"
+    print(f"{kills} kills: {len(finished)} of 6 trials were finished before the last call")
+
+
+def logged(folder: Path) -> int:
+    """Bytes of metrics of all trials."""
+    return sum(path.stat().st_size for path in folder.glob("sweep/????/metrics.csv"))
+
+
+def is_finished(run: Path) -> bool:
+    return json.loads((run / "status.json").read_text())["state"] == "finished"
+
+
+def test_ctrl_c_stops_with_checkpoints_and_the_sweep_goes_on(folder: Path, undisturbed: dict[str, str]):
+    controller = start("classification/moving_digits", *tiny(*QUICK), *SPACE, cwd=folder)
+    wait_for(lambda: len(list(folder.glob("sweep/????/metrics.csv"))) >= 2)
+    os.kill(controller.pid, signal.SIGINT)
+    controller.join(30)
+    assert controller.exitcode == 130
+    assert "videxp sweep --resume sweep goes on" in (folder / "stderr").read_text()
+    assert processes(folder) == []
+    assert set(states(folder)) <= {"finished", "interrupted", "queued"}
+    again = sweep("--resume", "sweep", cwd=folder)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert weights(folder) == undisturbed
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_the_stock_sweep_ends_with_its_first_failing_job_and_begins_anew(tmp_path: Path):
+    """Hydra's -m: all jobs in one process; job 1 of 3 exits, job 2 never begins, and nothing is left to go on with."""
+    script = tmp_path / "job.py"
+    script.write_text(
+        "import hydra, sys\n"
+        "@hydra.main(version_base='1.3', config_path=None)\n"
+        "def main(cfg):\n    print('began', cfg.x, flush=True)\n    cfg.x == 1 and sys.exit(5)\nmain()\n"
+    )
+    command = [sys.executable, str(script), "-m", "+x=0,1,2"]
+    for _ in range(2):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+        assert [line for line in done.stdout.splitlines() if line.startswith("began")] == ["began 0", "began 1"]
+
+
+def test_fresh_processes_two_metrics_and_a_table(tmp_path: Path):
+    """As users run it: `train -m`, real processes, a Pareto front, what matters, JSON; W&B groups the runs."""
+    metrics = "sweep.metric=[val/accuracy,throughput/latency_ms]"
+    words = tiny("model=cnn3d_small,cnn2d_small", "seed=0,1", metrics, "launcher.jobs=2", "hydra.sweep.dir=sweep")
+    done = videxp("train", "-m", "classification/moving_digits", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "best   val/accuracy (maximize), throughput/latency_ms (minimize)" in done.stdout
+    assert "4 of 4 trials: 4 finished" in done.stdout
+    assert "wandb sync sweep/*/wandb/offline-run-*" in done.stdout
+    for name in ("0000", "0003"):
+        config = (tmp_path / f"sweep/{name}/config.yaml").read_text()
+        assert "group: sweep" in config
+        assert "num_threads: " in config  # its share of the cores, so that trials do not fight
+    trials = account(tmp_path)
+    assert {tuple(trial["values"].values()) for trial in trials.values()} == {
+        (model, seed) for model in ("cnn3d_small", "cnn2d_small") for seed in "01"
+    }
+    assert all(trial["scores"]["throughput/latency_ms"] > 0 for trial in trials.values())
+    again = sweep("classification/moving_digits", "seed=0,1", "hydra.sweep.dir=sweep", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "holds a sweep already: videxp sweep --resume sweep" in again.stderr
+
+
+def test_what_is_behind_is_pruned_and_can_be_gone_on_with(folder: Path):
+    """A network that learns nothing falls behind five that learn; what is pruned leaves a checkpoint."""
+    rates = "optimizer.lr=1e-2,2e-2,1.5e-2,1.2e-2,1.7e-2,1e-9"
+    words = tiny("trainer.max_epochs=6", "sweep.metric=train/loss", "sweep.pruner=median", "launcher.jobs=1", *QUICK)
+    done = sweep("classification/moving_digits", *words, rates, cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    last = account(folder)["0005"]
+    assert (last["state"], last["cause"][:19]) == ("pruned", "behind after epoch "), done.stdout
+    assert states(folder) == {"finished": 5, "pruned": 1}
+    assert (folder / "sweep/0005/checkpoints/last.ckpt").exists()
+    assert json.loads((folder / "sweep/0005/status.json").read_text())["state"] == "interrupted"
+    resumed = videxp("resume", "sweep/0005", cwd=folder)
+    assert resumed.returncode == 0 and "goes on after batch" in resumed.stdout
+
+
+def test_a_second_ctrl_c_ends_even_what_hangs(folder: Path):
+    words = tiny("trainer.max_epochs=1", "model=moody", "model.number=2,0", "launcher.jobs=1", *QUICK)
+    controller = start("classification/moving_digits", *words, cwd=folder)
+    wait_for((folder / "hanging").exists)
+    os.kill(controller.pid, signal.SIGINT)
+    controller.join(2)
+    assert controller.exitcode is None  # it waits for a checkpoint
+    os.kill(controller.pid, signal.SIGINT)
+    controller.join(10)
+    assert controller.exitcode == 130
+    assert "once more ends at once" in (folder / "stderr").read_text()
+    wait_for(lambda: processes(folder) == [])
+
+
+def test_each_trial_is_a_fresh_run_of_its_own_number_of_ranks(folder: Path):
+    """What a distributed parent left in the environment is nothing to a trial; both ranks train its one config."""
+    left = {"LOCAL_RANK": "1", "RANK": "1", "WORLD_SIZE": "2", "MASTER_PORT": "1", "NODE_RANK": "1"}
+    words = tiny("trainer.max_epochs=1", "optimizer.lr=0.1,0.4", "hardware=ddp_cpu", "logger=csv")
+    arguments = ("sweep", "classification/moving_digits", *words, "hydra.sweep.dir=sweep")
+    done = videxp(*arguments, cwd=folder, **left)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name, rate in (("0000", 0.1), ("0001", 0.4)):
+        record = json.loads((folder / f"sweep/{name}/provenance.json").read_text())
+        assert (record["world_size"], record["state"]) == (2, "finished")
+        assert f"optimizer.lr={rate}" in record["command"]
+    assert len(set(weights(folder).values())) == 2
