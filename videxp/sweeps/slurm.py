@@ -1,10 +1,11 @@
 """Runs as jobs of a Slurm cluster, through submitit."""
 
+import io
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -148,7 +149,7 @@ class Slurm:
             **self._parameters,
         )
         try:
-            with _own_environment(), executor.batch():
+            with _own_environment(), redirect_stderr(io.StringIO()), executor.batch():  # the error has it, too
                 jobs = [executor.submit(ResumeRun(str(run.absolute()), self.requeues)) for run in runs]
         except (FailedJobError, FailedSubmissionError) as error:
             if is_new:
