@@ -20,7 +20,7 @@ from videxp.errors import BadRequest, VidexpError
 from videxp.runs.folder import RunFolder
 from videxp.runs.metrics_file import read_metrics
 from videxp.sweeps import slurm as slurm_launcher
-from videxp.sweeps.launching import OUTPUT, resume_command
+from videxp.sweeps.launching import OUTPUT, resume_command, started
 from videxp.sweeps.planning import plan
 from videxp.sweeps.slurm import Slurm
 
@@ -214,7 +214,8 @@ def test_runs_started_together_are_one_job_array(slurm: Cluster, place: Path):
     two_nodes = (wide / "config.yaml").read_text().replace("num_nodes: 1", "num_nodes: 2")
     (wide / "config.yaml").write_text(two_nodes)
     jobs = launcher(array=True)
-    handles = jobs.start_all([first, wide, second])
+    by_run = dict(started(jobs, [first, wide, second]))
+    handles = [by_run[run] for run in (first, wide, second)]
     job = handles[0].removesuffix("_0")
     assert handles[2] == f"{job}_1" and handles[1] not in (job, f"{job}_2")
     assert until(lambda: all_ended(slurm, jobs, handles), "all have ended") == dict.fromkeys(

@@ -96,19 +96,16 @@ class Slurm:
         return {"hardware.num_threads": cores, "hardware.num_workers": cores if self.gpus else cores // 2}
 
     def start(self, run: Path) -> str:
-        return self.start_all([run])[0]
+        return next(handle for _, handle in self.start_together([run]))
 
-    def start_all(self, runs: Sequence[Path]) -> list[str]:
-        """Begin or go on with several; with `array`, those that are of the same size as one job array each."""
-        sizes = [_size(run, gpus=self.gpus) for run in runs]
+    def start_together(self, runs: Sequence[Path]) -> Iterator[tuple[Path, str]]:
+        """Begin or go on with several: (run, handle). With `array`, those of the same size are one job array."""
+        sizes = {run: _size(run, gpus=self.gpus) for run in runs}
         groups = [[run] for run in runs]
         if self.array:
-            groups = [[run for run, of in zip(runs, sizes) if of == size] for size in dict.fromkeys(sizes)]
-        size_of = dict(zip(runs, sizes))
-        handles: dict[Path, str] = {}
+            groups = [[run for run in runs if sizes[run] == size] for size in dict.fromkeys(sizes.values())]
         for group in groups:
-            handles |= dict(zip(group, self._submitted(group, size_of[group[0]])))
-        return [handles[run] for run in runs]
+            yield from zip(group, self._submitted(group, sizes[group[0]]))
 
     def ended(self, handles: Sequence[str]) -> dict[str, str]:
         """In one question to the queue, and one to the accounts where jobs have left it."""
