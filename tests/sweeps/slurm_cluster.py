@@ -5,6 +5,7 @@ long ago. Partition `normal` has the nodes n1 and n2, with as many CPUs as tests
 jobs of the latter pre-empt those of the former: TERM, KILL after GRACE_SECONDS, and back into the queue.
 """
 
+import fcntl
 import os
 import secrets
 import shutil
@@ -23,7 +24,7 @@ from videxp.runs.signals import die_with_parent
 PACKAGES = ("slurmd", "slurmctld", "slurm-client", "munge", "slurmdbd", "mariadb-server")
 NODES = {"n1": 8, "n2": 8, "n3": 1}
 """Their CPUs, of which this machine need not have as many."""
-PROGRAMS = ("slurmd", "slurmctld", "sbatch", "munged", "slurmdbd", "mariadbd", "mariadb-install-db")
+PROGRAMS = ("slurmd", "slurmctld", "sbatch", "srun", "munged", "slurmdbd", "mariadbd", "mariadb-install-db")
 GRACE_SECONDS = 20
 KILL_WAIT_SECONDS = 20
 UP_SECONDS = 60
@@ -51,25 +52,26 @@ class Cluster:
 
 
 def install() -> None:
-    """The packages, by apt-get. Raises Unavailable where that is not to be had."""
+    """The packages, by apt-get, and by one process at a time. Raises Unavailable where that is not to be had."""
     if os.geteuid() != 0:
         raise Unavailable("a Slurm to test with needs root")
-    if all(_program(name) for name in PROGRAMS):
-        return
-    if shutil.which("apt-get") is None:
-        raise Unavailable("a Slurm to test with needs Debian's packages, and there is no apt-get")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    for command in (["update"], ["install", "-y", "--no-install-recommends", *PACKAGES]):
-        done = subprocess.run(
-            ["apt-get", "-q", *command],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise Unavailable(f"apt-get {command[0]} failed: {' '.join(done.stdout.split())[-200:]}")
+    with Path(tempfile.gettempdir(), "slurm-for-tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if all(_program(name) for name in PROGRAMS):
+            return
+        if shutil.which("apt-get") is None:
+            raise Unavailable("a Slurm to test with needs Debian's packages, and there is no apt-get")
+        for command in (["update"], ["install", "-y", "--no-install-recommends", *PACKAGES]):
+            done = subprocess.run(
+                ["apt-get", "-q", *command],
+                env={**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"},  # no service is started
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+            )
+            if done.returncode:
+                raise Unavailable(f"apt-get {command[0]} failed: {' '.join(done.stdout.split())[-200:]}")
 
 
 @contextmanager
