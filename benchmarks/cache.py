@@ -70,7 +70,7 @@ def main() -> None:
         for format, crf in SETTINGS:
             place = options.folder / "cache-measured"
             shutil.rmtree(place, ignore_errors=True)
-            making = Making(format, 128 if size == 112 else None, stride, crf)  # type: ignore[arg-type]
+            making = Making(format, 128 if size == 112 else None, stride, crf)
             start = time.process_time()
             about = make_cache(plain.manifest, place, making=making, processes=1)
             seconds = (time.process_time() - start) / sum(plain.counts.values())

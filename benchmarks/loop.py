@@ -183,7 +183,7 @@ class Bench:
 
     def transform(self, batch: Batch) -> Batch:
         """What the data module does with a batch on the device."""
-        return self.data.train_transform(self.data.transfer_batch_to_device(batch, self.device, 0))
+        return self.data.transformed(batch, "train", device=self.device)
 
     def optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
         plain = [p for p in network.parameters() if p.ndim <= 1]
@@ -222,7 +222,7 @@ class Bench:
     def videxp(self, blocks: Blocks) -> None:
         admit = partial(self.data._admit, split="train")
         loader = ClipLoader(blocks, batch_size=None, collate_fn=same, admit=admit)
-        self.data.train_dataloader = lambda: loader  # type: ignore[method-assign]
+        self.data.train_dataloader = lambda: loader
         self.run.create()
         screen = Console(file=(self.folder / "screen").open("w"), force_terminal=True, width=120, highlight=False)
         callbacks = [*build_callbacks(self.cfg, self.run, screen), StopOnSignal(Signals(at_once=lambda: None))]
@@ -258,7 +258,7 @@ class Module(pl.LightningModule):
         self.network, self.bench, self.steps = network, bench, steps
 
     def on_after_batch_transfer(self, batch: Batch, _: int) -> Batch:
-        return self.bench.data.train_transform(batch)
+        return self.bench.transform(batch)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         return F.cross_entropy(self.network(batch["video"]), batch["label"])

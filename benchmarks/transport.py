@@ -79,7 +79,7 @@ def loader(clips: ReadyClips, batches: Batches, *, workers: int, prefetch: int, 
 def children_cpu_seconds(loader: ClipLoader) -> float:
     """What the loader's workers have used so far, in whole hundredths of a second."""
     ticks = 0
-    for worker in loader._iterator._workers:  # type: ignore[union-attr]
+    for worker in loader._iterator._workers:
         with open(f"/proc/{worker.pid}/stat") as file:
             user, system = file.read().rsplit(")")[1].split()[11:13]
         ticks += int(user) + int(system)

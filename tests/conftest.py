@@ -2,8 +2,10 @@
 
 import importlib
 import os
+import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -91,6 +93,44 @@ def alex(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "alexnet.pth"
     torch.save({f"features.{key}": value for key, value in random_features("alexnet").state_dict().items()}, path)
     return path
+
+
+@pytest.fixture(scope="session")
+def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A few files to copy from: encoding one takes longer than copying a hundred."""
+    from tests.films import moving_bar
+    from videxp.video import write_video
+
+    folder = tmp_path_factory.mktemp("films")
+    for suffix in ("mp4", "avi", "webm"):
+        codec = {"mp4": "libx264", "avi": "mpeg4", "webm": "libvpx"}[suffix]
+        write_video(folder / f"bar.{suffix}", moving_bar(), fps=10, codec=codec)
+    write_video(folder / "wide.mp4", moving_bar(width=64), fps=10)
+    write_video(folder / "ntsc.mp4", moving_bar(num_frames=60), fps=30000 / 1001)
+    (folder / "broken.mp4").write_bytes((folder / "bar.mp4").read_bytes()[:300])
+    return {file.name: file for file in folder.iterdir()}
+
+
+@pytest.fixture
+def put(tmp_path: Path, films: dict[str, Path]) -> Callable[..., Path]:
+    """put("train/walk/a.mp4", of="wide.mp4"): a real video at that place under `tmp_path/root`."""
+
+    def put(path: str, *, of: str | None = None) -> Path:
+        file = tmp_path / "root" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(films[of or f"bar{file.suffix}"], file)
+        return file
+
+    return put
+
+
+@pytest.fixture
+def quiet_lightning() -> Iterator[None]:
+    """Its advice on loaders and loggers, which are the test's own."""
+    with warnings.catch_warnings():
+        for text in ("many workers", "smaller than the logging", "exists and is not empty", "litlogger", "LeafSpec"):
+            warnings.filterwarnings("ignore", message=f".*{text}.*")
+        yield
 
 
 @pytest.fixture

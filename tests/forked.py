@@ -68,7 +68,7 @@ def _main(arguments: tuple[str, ...], cwd: Path, environment: dict[str, str], st
 
     sys.argv = [str(cli.__file__), *arguments]  # Lightning starts other ranks by it
     status = cli.main()
-    threading._shutdown()  # type: ignore[attr-defined]  # as the interpreter ends: threads, then what waits for its end
+    threading._shutdown()  # as the interpreter ends: threads, then what waits for its end
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -17,14 +17,14 @@ import numpy as np
 import pytest
 import torch
 
-from tests.data.conftest import Put, module
+from tests.films import Put, module
 from tests.video.torture_set import source_frames, stamped_number
 from videxp.data import FolderPerClass, VideoDataModule
 from videxp.data.cache import make_cache
 from videxp.data.shards import Making, damaged, read_list
 from videxp.errors import BadRequest, VidexpError
 from videxp.transforms import EvalTransform, TrainTransform
-from videxp.video import write_video
+from videxp.video import packet_reader, write_video
 
 RAW = Making("raw", None, 1, 21.0)
 NAMES = ["run/0", "run/1", "walk/2", "walk/3"]
@@ -98,6 +98,28 @@ def test_disposable_frames_are_not_decoded_where_the_clips_stride_passes_over_th
             runs = list(reader._runs(numbers))
         assert sum(len(wanted) for _, wanted in runs) == 6
         assert sum(len(packets) for packets, _ in runs) <= most
+
+
+def test_clips_far_apart_in_one_copy_are_read_by_themselves(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    make_cache(data(root).manifest, tmp_path / "cache", making=Making("medium", None, 3, 21.0))
+    dataset = data(root, cache=str(tmp_path / "cache")).dataset("train")
+    numbers = np.array([0, 3, 54, 57])
+    taken = []
+    for worth in (0, 1 << 20):
+        monkeypatch.setattr(packet_reader, "WORTH_ANOTHER_READ", worth)
+        read: list[int] = []
+        with dataset.open(0, numbers) as reader:
+            whole = reader._bytes
+            monkeypatch.setattr(
+                reader, "_bytes", lambda a, b, whole=whole, read=read: read.append(b - a) or whole(a, b)
+            )
+            taken.append((reader.frames(numbers), read))
+    (apart, ranges), (together, one) = taken
+    assert torch.equal(apart, together)
+    assert len(one) == 1 < len(ranges)
+    assert sum(ranges) < 0.7 * sum(one)
 
 
 @pytest.mark.parametrize(("stride", "every"), [(1, 2), (2, 4), (4, 8), (8, 16), (10, 10), (16, 16), (30, 16)])

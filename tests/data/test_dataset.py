@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.data.conftest import Put, module, moving_bar
+from tests.films import Put, module, moving_bar
 from videxp.data import FolderPerClass, FrameFolders
 from videxp.data.views import resize
 from videxp.errors import BadRequest, VidexpError
@@ -97,7 +97,7 @@ def test_sizes_that_differ_are_refused_before_training(root: Path, put: Put, tmp
 def test_fits(fit: str) -> None:
     clip = torch.zeros(2, 10, 30, 3, dtype=torch.uint8)
     clip[:, :, :10], clip[:, :, 10:20], clip[:, :, 20:] = 50, 100, 150
-    out = resize(clip, size=(10, 10), fit=fit)  # type: ignore[arg-type]
+    out = resize(clip, size=(10, 10), fit=fit)
     assert out.shape == (2, 10, 10, 3)
     assert out.is_contiguous()
     row = out[0, 5, :, 0].tolist()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.data.conftest import Put, moving_bar
+from tests.films import Put, moving_bar
 from videxp.data import FrameSequences, Reds, VideoFolder, Vimeo90k, prepare
 from videxp.data.footage import counterpart
 from videxp.data.layouts import Layout

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.data.conftest import Put
+from tests.films import Put
 from videxp.data import (
     HMDB51,
     UCF101,

@@ -1,7 +1,5 @@
 """The data module: the same clips whatever the number of workers, and resuming under Lightning's real trainer."""
 
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +9,11 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Callback
 from torch.utils.data import DataLoader, Dataset
 
-from tests.data.conftest import Put, module
+from tests.films import Put, module
 from videxp.data import FolderPerClass, VideoDataModule
 from videxp.errors import BadRequest
+
+pytestmark = pytest.mark.usefixtures("quiet_lightning")
 
 
 @pytest.fixture
@@ -122,17 +122,6 @@ class SaveEachBatch(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
         trainer.save_checkpoint(self.folder / f"{len(trainer.lightning_module.trained)}.ckpt", weights_only=False)
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
-        warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
-        warnings.filterwarnings("ignore", message=".*litlogger.*")
-        warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-        yield
 
 
 def trainer(folder: Path, *callbacks: Callback) -> Trainer:

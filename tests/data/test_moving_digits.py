@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.data.conftest import module
+from tests.films import module
 from videxp.data import MovingDigits
 from videxp.data.moving_digits import CLASSES, digits_of, trajectory
 from videxp.randomness import Stream, generator
@@ -14,7 +14,7 @@ SMALL = {"train_videos": 20, "val_videos": 10, "test_videos": 10, "frames_per_vi
 
 def test_the_same_seed_draws_the_same_frames() -> None:
     def frames(seed: int) -> list[bytes]:
-        layout = MovingDigits(seed=seed, **SMALL)  # type: ignore[arg-type]
+        layout = MovingDigits(seed=seed, **SMALL)
         return [layout.frames(row.path).tobytes() for row in layout.rows(Path())]
 
     assert len(set(frames(0))) == 40
@@ -24,7 +24,7 @@ def test_the_same_seed_draws_the_same_frames() -> None:
 
 def test_the_same_seed_makes_the_same_files(tmp_path: Path) -> None:
     def digest(root: Path, seed: int) -> list[str]:
-        layout = MovingDigits(seed=seed, **SMALL)  # type: ignore[arg-type]
+        layout = MovingDigits(seed=seed, **SMALL)
         layout.make(root)
         return [hashlib.sha256((root / row.path).read_bytes()).hexdigest() for row in layout.rows(root)]
 
@@ -35,7 +35,7 @@ def test_the_same_seed_makes_the_same_files(tmp_path: Path) -> None:
 
 
 def test_no_picture_of_a_digit_is_in_two_splits() -> None:
-    pictures = {split: {digit.tobytes() for digit in digits_of(split)} for split in ("train", "val", "test")}  # type: ignore[arg-type]
+    pictures = {split: {digit.tobytes() for digit in digits_of(split)} for split in ("train", "val", "test")}
     assert len(set.union(*pictures.values())) == sum(map(len, pictures.values())) == 1797
     assert all(len(digits) > 150 for digits in pictures.values())
 
@@ -110,7 +110,7 @@ def test_positions_are_distributed_alike_in_every_class() -> None:
 
 
 def test_an_interrupted_set_is_completed_and_other_parameters_are_another_set(tmp_path: Path) -> None:
-    layout = MovingDigits(**SMALL)  # type: ignore[arg-type]
+    layout = MovingDigits(**SMALL)
     layout.make(tmp_path)
     files = [tmp_path / row.path for row in layout.rows(tmp_path)]
     content = files[7].read_bytes()
@@ -120,12 +120,12 @@ def test_an_interrupted_set_is_completed_and_other_parameters_are_another_set(tm
     layout.make(tmp_path)
     assert files[7].read_bytes() == content
     assert files[8].stat().st_mtime_ns == untouched
-    assert MovingDigits(**SMALL | {"seed": 1}).folder != layout.folder  # type: ignore[arg-type]
-    assert MovingDigits(**SMALL | {"fps": 10}).folder != layout.folder  # type: ignore[arg-type]
+    assert MovingDigits(**SMALL | {"seed": 1}).folder != layout.folder
+    assert MovingDigits(**SMALL | {"fps": 10}).folder != layout.folder
 
 
 def test_a_finished_set_that_lost_a_file_is_mended(tmp_path: Path) -> None:
-    layout = MovingDigits(**SMALL)  # type: ignore[arg-type]
+    layout = MovingDigits(**SMALL)
     layout.make(tmp_path)
     lost = tmp_path / layout.rows(tmp_path)[3].path
     lost.unlink()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.data.conftest import module
+from tests.films import module
 from videxp.data import ManifestFile, VideoDataModule
 from videxp.errors import BadRequest
 

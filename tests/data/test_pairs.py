@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.data.conftest import Put, module
+from tests.films import Put, module
 from videxp.data import FrameSequences, VideoFolder
 from videxp.data.cropping import Box, random_box, whole_box
 from videxp.errors import BadRequest
@@ -35,7 +35,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "root"
 
 
-def pairs(tmp_path: Path, **changes: object):  # type: ignore[no-untyped-def]
+def pairs(tmp_path: Path, **changes: object):
     defaults = {
         "size": None,
         "crop_size": 16,

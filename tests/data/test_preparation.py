@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.data.conftest import Put
+from tests.films import Put
 from videxp.data import FolderPerClass, Manifest, ManifestFile, manifest_path, preparation, prepare
 from videxp.errors import BadRequest
 

@@ -1,24 +1,16 @@
 """Files that can no longer be read: left out up to a limit, never replaced, for any number of workers, for good."""
 
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from torch.utils.data import DataLoader, Dataset
 
-from tests.data.conftest import Put, module
+from tests.films import Put, module
 from tests.runs.small_tasks import Mean, trainer
 from videxp.data import FolderPerClass, VideoDataModule
 from videxp.errors import BadRequest, VidexpError
 
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    with warnings.catch_warnings():
-        for text in ("does not have many workers", "smaller than the logging interval", "litlogger", "LeafSpec"):
-            warnings.filterwarnings("ignore", message=f".*{text}.*")
-        yield
+pytestmark = pytest.mark.usefixtures("quiet_lightning")
 
 
 @pytest.fixture
@@ -130,8 +122,8 @@ def test_a_batch_of_which_nothing_is_left_is_no_step(root: Path, tmp_path: Path)
     trainer(tmp_path).fit(task, data)
     assert (task.batches_seen, task.clips_seen) == (6, 10)
     assert len(task.states) == 5  # training_step was called so often
-    weight = task.network[1].weight  # type: ignore[union-attr]
-    assert int(task.trainer.optimizers[0].state[weight]["step"]) == 5  # type: ignore[index]
+    weight = task.network[1].weight
+    assert int(task.trainer.optimizers[0].state[weight]["step"]) == 5
 
 
 def test_an_empty_split_and_fewer_samples_than_processes_are_refused_before_training(

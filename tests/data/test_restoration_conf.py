@@ -25,7 +25,7 @@ def put_images(folder: Path, template: str, *, size: tuple[int, int] = (32, 40),
 
 
 @pytest.fixture
-def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """built("reds", "dataset.scale=2"): the data module of a config, small, over `tmp_path/NAME`."""
     monkeypatch.setenv("VIDEXP_CACHE", str(tmp_path / "cache"))
 
@@ -38,7 +38,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-u
 
 
 @pytest.mark.slow
-def test_every_data_set_of_restoration_says_what_is_missing_in_a_line(built, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_every_data_set_of_restoration_says_what_is_missing_in_a_line(built, tmp_path: Path) -> None:
     names = [choice.name for choice in group_options("dataset")]
     assert {*MADE_OF_IMAGES, "video_folder", "sample_clips"} <= set(names)
     for name in (*MADE_OF_IMAGES, "video_folder"):
@@ -47,7 +47,7 @@ def test_every_data_set_of_restoration_says_what_is_missing_in_a_line(built, tmp
 
 
 @pytest.mark.slow
-def test_reds_from_config_to_batch(built, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_reds_from_config_to_batch(built, tmp_path: Path) -> None:
     for clip in ("000", "001"):
         put_images(tmp_path / "reds/train/train_sharp" / clip, "{:08d}.png")
         put_images(tmp_path / "reds/train/train_sharp_bicubic/X4" / clip, "{:08d}.png", size=(8, 10))
@@ -71,7 +71,7 @@ def test_reds_from_config_to_batch(built, tmp_path: Path) -> None:  # type: igno
 
 
 @pytest.mark.slow
-def test_the_real_world_chain_from_config_to_batch(built, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_real_world_chain_from_config_to_batch(built, tmp_path: Path) -> None:
     for folder in ("train/train_sharp/000", "train/train_sharp/001", "val/val_sharp/000"):
         put_images(tmp_path / "reds_real_world" / folder, "{:08d}.png")
     data = built("reds_real_world")
@@ -84,7 +84,7 @@ def test_the_real_world_chain_from_config_to_batch(built, tmp_path: Path) -> Non
     assert data.worker_degradation.scale == 4
 
 
-def test_vimeo90k_vid4_and_videos_of_ones_own(built, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_vimeo90k_vid4_and_videos_of_ones_own(built, tmp_path: Path) -> None:
     for clip in ("00001/0001", "00002/0001", "00003/0001"):
         put_images(tmp_path / "vimeo90k/sequences" / clip, "im{}.png")
     (tmp_path / "vimeo90k/sep_trainlist.txt").write_text("00001/0001\n00002/0001\n")

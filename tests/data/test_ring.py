@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.data.conftest import Put, module
+from tests.films import Put, module
 from videxp.data import FolderPerClass, ring
 from videxp.data.dataset import Samples, collate
 from videxp.data.loader import ClipLoader

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.data.conftest import Put, module
+from tests.films import Put, module
 from videxp.data import FolderPerClass, VideoDataModule
 from videxp.errors import BadRequest
 from videxp.transforms import EvalTransform, TrainTransform
@@ -52,7 +52,7 @@ def batches(data: VideoDataModule) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("clips_per_video", [None, 2])
 @pytest.mark.parametrize("crop", TRAIN)
 def test_cut_in_the_worker_or_on_the_device_is_the_same(two: Path, crop: str, clips_per_video: int | None) -> None:
-    train = TrainTransform(size=16, crop=crop, seed=3, **TRAIN[crop])  # type: ignore[arg-type]
+    train = TrainTransform(size=16, crop=crop, seed=3, **TRAIN[crop])
     evaluation, test = EvalTransform(size=16, resize=18), EvalTransform(size=16, resize=18, crops=3)
     common = {"size": 16, "test_clips": 2, "clips_per_video": clips_per_video, "batch_size": 2}
     ours = module(

@@ -66,7 +66,7 @@ def test_a_few_steps_bring_generated_clips_nearer_to_real_ones(name: str, steps:
 
 def gradients(gan: VideoGAN, real: Tensor, seeds: range) -> dict[str, Tensor]:
     gan.zero_grad()
-    sum(losses(gan, real, seeds)).backward()  # type: ignore[union-attr]
+    sum(losses(gan, real, seeds)).backward()
     return {key: p.grad.clone() for key, p in gan.named_parameters() if p.grad is not None}
 
 

@@ -38,7 +38,7 @@ def judge(gan: VideoGAN, views: dict[str, View], **arguments: Any) -> dict[str, 
 
 def total(judged: dict[str, dict[str, Tensor]]) -> Tensor:
     """A random weighing of all outputs."""
-    return sum((out * torch.randn(out.shape)).sum() for named in judged.values() for out in named.values())  # type: ignore[return-value]
+    return sum((out * torch.randn(out.shape)).sum() for named in judged.values() for out in named.values())
 
 
 # --- the published ones ------------------------------------------------------------------------------------------
@@ -208,7 +208,7 @@ def test_another_size_is_refused_with_the_nearest_that_works(size: int, nearest:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_smallest_clip_declared_runs(name: str):
-    declared = GANS[name].target.__videxp_accepts__  # type: ignore[attr-defined]
+    declared = GANS[name].target.__videxp_accepts__
     levels = {"levels": 1} if name == "tganv2" else {}
     gan = build_tiny(name, num_frames=declared.min_frames, size=declared.min_size, **levels).eval()
     assert gan(gan.generator.latent(rngs(0))).shape == (1, declared.min_frames, 3, declared.min_size, declared.min_size)

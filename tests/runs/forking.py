@@ -178,8 +178,8 @@ def _leave_out_what_no_result_depends_on() -> None:
     """Pictures and the list of installed packages take longer than the training of a test."""
     from videxp.runs import Samples, provenance
 
-    Samples.on_test_end = lambda *_: None  # type: ignore[method-assign]
-    provenance.environment = dict  # type: ignore[assignment]
+    Samples.on_test_end = lambda *_: None
+    provenance.environment = dict
 
 
 def _fork_ranks(kill: Kill | None) -> None:
@@ -230,7 +230,7 @@ def _fork_ranks(kill: Kill | None) -> None:
             if self.poll() is None:
                 os.kill(self.pid, signum)
 
-    supervision.Popen = Forked  # type: ignore[misc, assignment]
+    supervision.Popen = Forked
 
 
 def _end(kill: Kill) -> None:

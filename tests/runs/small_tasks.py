@@ -26,7 +26,7 @@ class Mean(VideoTask):
         torch.manual_seed(0)
         network = torch.nn.Sequential(torch.nn.BatchNorm1d(1), torch.nn.Linear(1, 1))
         adam = optimizer or (lambda groups: torch.optim.AdamW(groups, lr=0.1, weight_decay=0.1))
-        super().__init__(network=network, optimizer=adam, scheduler=Constant(), monitor="val/error")  # type: ignore[arg-type]
+        super().__init__(network=network, optimizer=adam, scheduler=Constant(), monitor="val/error")
         self.bad = bad or {}
         self.states: list[dict[str, Tensor]] = []  # before each step
         self.errors: list[float] = []
@@ -43,7 +43,7 @@ class Mean(VideoTask):
         elif bad == "huge":
             loss = loss * 1e30
         elif bad == "gradient":  # the root of zero: finite, with an infinite slope
-            loss = loss + (self.network[1].weight * 0).sum().sqrt()  # type: ignore[operator]
+            loss = loss + (self.network[1].weight * 0).sum().sqrt()
         return {"loss": loss, "log": {"train/loss": loss.detach()}}
 
     def evaluation_step(self, batch: dict[str, Tensor], split: Any) -> None:

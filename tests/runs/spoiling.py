@@ -22,7 +22,7 @@ class Spoil(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage != "fit" or DONE.exists() or trainer.global_rank:
             return
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        data: Any = trainer.datamodule
         order = epoch_order(len(data.dataset("train")), seed=data.seed, epoch=0)
         files = [data.dataset("test").path(0)] if -1 in self.batches else []
         for batch, count in self.batches.items():

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.data.conftest import Put, films, module, put  # noqa: F401
+from tests.films import Put, module
 from videxp.data import FolderPerClass, VideoDataModule
 from videxp.runs import RunFolder
 from videxp.runs.differences import environment_differences
@@ -12,7 +12,7 @@ from videxp.runs.left_out import read_manifest, recall_data, save_manifest
 
 
 @pytest.fixture
-def root(put: Put, tmp_path: Path) -> Path:  # noqa: F811
+def root(put: Put, tmp_path: Path) -> Path:
     for i in range(6):
         put(f"train/{'ab'[i % 2]}/{i}.mp4")
     put("val/a/0.mp4")
@@ -25,7 +25,7 @@ def prepared(tmp_path: Path, *, max_unreadable: int) -> VideoDataModule:
     return data
 
 
-def test_after_files_have_gone_samples_keep_their_numbers(root: Path, put: Put, tmp_path: Path) -> None:  # noqa: F811
+def test_after_files_have_gone_samples_keep_their_numbers(root: Path, put: Put, tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
     before = prepared(tmp_path, max_unreadable=2)
     save_manifest(before.manifest, run.manifest)
@@ -41,7 +41,7 @@ def test_after_files_have_gone_samples_keep_their_numbers(root: Path, put: Put, 
 
 
 @pytest.mark.parametrize("change", ["a new file", "other content", "more than may be missing"])
-def test_any_other_change_is_left_to_be_refused(change: str, root: Path, put: Put, tmp_path: Path) -> None:  # noqa: F811
+def test_any_other_change_is_left_to_be_refused(change: str, root: Path, put: Put, tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
     before = prepared(tmp_path, max_unreadable=1)
     save_manifest(before.manifest, run.manifest)

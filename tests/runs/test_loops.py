@@ -1,7 +1,6 @@
 """The loop's short ways change what a step costs, and nothing else."""
 
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,12 @@ import torch
 from pytorch_lightning import Callback
 from pytorch_lightning.profilers import SimpleProfiler
 
-from tests.data.conftest import Put, films, module, put  # noqa: F401
+from tests.films import Put, module
 from tests.runs.small_tasks import Mean, trainer
 from videxp.data import FolderPerClass, VideoDataModule
 from videxp.runs.loops import STEP_HOOKS, take_short_ways
+
+pytestmark = pytest.mark.usefixtures("quiet_lightning")
 
 
 class Diary(Callback):
@@ -39,16 +40,15 @@ class Idle(Callback):
 
 
 @pytest.fixture(autouse=True)
-def _quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _nvml(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # as Lightning leaves it, and as it is left for others
     with warnings.catch_warnings():
         for text in ("does not have many workers", "smaller than the logging interval", "litlogger", "LeafSpec"):
             warnings.filterwarnings("ignore", message=f".*{text}.*")
-        yield
 
 
 @pytest.fixture
-def data(put: Put, tmp_path: Path) -> VideoDataModule:  # noqa: F811
+def data(put: Put, tmp_path: Path) -> VideoDataModule:
     for i in range(8):
         put(f"train/{('run', 'walk')[i % 2]}/{i}.mp4")
     put("val/run/0.mp4")
@@ -79,4 +79,4 @@ def test_hooks_and_weights_are_the_same(accumulate: int, data: VideoDataModule, 
 def test_a_profiler_that_was_asked_for_stays(tmp_path: Path) -> None:
     loop = trainer(tmp_path, profiler="simple")
     take_short_ways(loop)
-    assert isinstance(loop.profiler, SimpleProfiler)  # type: ignore[attr-defined]
+    assert isinstance(loop.profiler, SimpleProfiler)

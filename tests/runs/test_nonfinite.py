@@ -1,7 +1,5 @@
 """NaN and infinite losses and gradients: no weight changes, the samples are named, the run stops or goes on without."""
 
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,27 +7,19 @@ import pytest
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from tests.data.conftest import Put, films, module, put  # noqa: F401
+from tests.films import Put, module
 from tests.runs.small_tasks import Mean, trainer
 from videxp.data import FolderPerClass, VideoDataModule
 from videxp.errors import VidexpError
 from videxp.runs import Checkpoint, NonFinite, RunFolder, StepMetrics
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quiet_lightning")]
 
 KINDS = ["loss", "gradient", "activations"]
 
 
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    with warnings.catch_warnings():
-        for text in ("does not have many workers", "smaller than the logging interval", "litlogger", "LeafSpec"):
-            warnings.filterwarnings("ignore", message=f".*{text}.*")
-        yield
-
-
 @pytest.fixture
-def data(put: Put, tmp_path: Path) -> VideoDataModule:  # noqa: F811
+def data(put: Put, tmp_path: Path) -> VideoDataModule:
     for i in range(8):
         put(f"train/{('run', 'walk')[i % 2]}/{i}.mp4")
     put("val/run/0.mp4")
@@ -88,8 +78,8 @@ def test_skip_leaves_the_step_out_with_momentum_decay_and_statistics(
     assert finite(task)
     before, after = task.states[1], task.states[3]
     assert all(torch.equal(before[name], after[name]) for name in before)
-    weight = task.network[1].weight  # type: ignore[union-attr]
-    assert int(task.trainer.optimizers[0].state[weight]["step"]) == 2  # type: ignore[index]
+    weight = task.network[1].weight
+    assert int(task.trainer.optimizers[0].state[weight]["step"]) == 2
     assert RunFolder(tmp_path).status()["skipped_steps"] == [2, 3]
     assert "left out (2 of at most 2)" in capsys.readouterr().out
 

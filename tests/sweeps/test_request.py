@@ -9,7 +9,7 @@ from tests.shrink import tiny
 from videxp.config.sweeping import Axis, split_axes
 from videxp.errors import BadRequest
 from videxp.sweeps.planning import refuse_secrets
-from videxp.sweeps.request import load_sweep, read_sweep, save_sweep
+from videxp.sweeps.request import load_sweep, read_plan, read_sweep, save_sweep
 
 DIGITS = "classification/moving_digits"
 LR = "optimizer.lr=tag(log,interval(1e-4,1e-1))"
@@ -119,13 +119,14 @@ def test_a_sweep_is_read_back_as_it_was_and_refused_where_its_recipe_changed(
     sweep = read_sweep("mine/digits", [*tiny(), *axes, "sweep.sampler=tpe", "sweep.trials=3"])
     folder = tmp_path / "sweep"
     save_sweep(sweep, folder)
-    assert load_sweep(folder, []).plan == sweep.plan
+    assert load_sweep(folder, []).plan == read_plan(folder) == sweep.plan
     assert load_sweep(folder, ["sweep.trials=5", "launcher.jobs=2"]).plan.points == 5
     with pytest.raises(BadRequest, match=r"seed=0,1: cannot change in a sweep that has begun"):
         load_sweep(folder, ["seed=0,1"])
     recipe.write_text(text.replace("0.1", "0.2"))
     with pytest.raises(BadRequest, match=r"mine/digits has changed: optimizer.weight_decay was 0.1 .* 0.2 now"):
         load_sweep(folder, [])
+    assert read_plan(folder) == sweep.plan  # it can be looked at all the same
     with pytest.raises(BadRequest, match=r"is no sweep: it has no sweep\.yaml"):
         load_sweep(tmp_path, [])
 

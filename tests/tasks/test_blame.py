@@ -1,7 +1,5 @@
 """Whatever is wrong with a batch, its samples are named, in at most three lines."""
 
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,23 +7,17 @@ import pytest
 import torch
 from torch import nn
 
-from tests.data.conftest import Plain, Put, films, module, put  # noqa: F401
+from tests.films import Plain, Put, module
 from tests.runs.small_tasks import Constant, Mean, trainer
 from videxp.data import FolderPerClass, VideoDataModule
 from videxp.errors import BadRequest, VidexpError
 from videxp.tasks import Classification
 
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    with warnings.catch_warnings():
-        for text in ("does not have many workers", "smaller than the logging interval", "litlogger", "LeafSpec"):
-            warnings.filterwarnings("ignore", message=f".*{text}.*")
-        yield
+pytestmark = pytest.mark.usefixtures("quiet_lightning")
 
 
 @pytest.fixture
-def root(put: Put, tmp_path: Path) -> Path:  # noqa: F811
+def root(put: Put, tmp_path: Path) -> Path:
     for i in range(6):
         put(f"train/{'abc'[i % 3]}/{i}.mp4")
     put("val/c/0.mp4")

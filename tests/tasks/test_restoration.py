@@ -146,7 +146,7 @@ def test_without_enlarging_the_gain_is_over_the_input_itself():
 
 def test_the_flow_has_a_learning_rate_of_its_own():
     task = restoration(small_basicvsr(), flow_lr_scale=0.25)
-    task._trainer = SimpleNamespace(estimated_stepping_batches=10, num_training_batches=5, accumulate_grad_batches=1)  # type: ignore[assignment]
+    task._trainer = SimpleNamespace(estimated_stepping_batches=10, num_training_batches=5, accumulate_grad_batches=1)
     optimizer = task.configure_optimizers()["optimizer"]
     rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
     assert {rates[id(p)] for p in task.network.flow.parameters()} == {0.1 * 0.25}

@@ -121,7 +121,7 @@ def test_compression_loses_more_with_fewer_bits() -> None:
     frames = list(clip().astype(np.float32))
 
     def error(step: object) -> float:
-        return float(np.abs(as_uint8(step(frames, rng())).astype(float) - clip()).mean())  # type: ignore[operator]
+        return float(np.abs(as_uint8(step(frames, rng())).astype(float) - clip()).mean())
 
     assert 0 < error(Jpeg(quality=[95, 95])) < error(Jpeg(quality=[30, 30]))
     much, little = (VideoCompression(codecs={"libx264": 1.0}, bit_rate=[bits] * 2) for bits in (90_000, 1_000))

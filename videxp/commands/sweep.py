@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from videxp.sweeps.request import Sweep
-    from videxp.sweeps.search import Search
+    from videxp.sweeps.search import Plan, Search
     from videxp.sweeps.watching import Line
 
 SUMMARY = "RECIPE key=a,b ...        many runs, one process each; --resume FOLDER, --status FOLDER"
@@ -72,26 +72,29 @@ def begin(recipe: str, overrides: list[str], *, as_json: bool = False) -> int:
 
 
 def _go_on(folder: Path, changes: list[str], *, as_json: bool) -> int:
-    from videxp.sweeps.request import load_sweep
+    from videxp.sweeps.request import load_sweep, save_sweep
 
-    return _carry_out(load_sweep(folder, changes), folder, as_json=as_json)
+    sweep = load_sweep(folder, changes)
+    if changes:
+        save_sweep(sweep, folder)
+    return _carry_out(sweep, folder, as_json=as_json)
 
 
 def status(folder: Path, *, as_json: bool) -> int:
     """What has become of a sweep so far; whoever runs it is not disturbed."""
     from rich.console import Console
 
-    from videxp.sweeps.request import load_sweep
+    from videxp.sweeps.request import read_plan
     from videxp.sweeps.search import Search
     from videxp.sweeps.watching import line
 
-    sweep = load_sweep(folder, [])
-    search = Search(folder, sweep.plan)
+    plan = read_plan(folder)
+    search = Search(folder, plan)
     lines = [line(folder, trial) for trial in search.trials()]
     if as_json:
-        print(json.dumps(_account(lines, folder, sweep), default=str))
+        print(json.dumps(_account(lines, folder, plan), default=str))
     else:
-        _show_all(Console(highlight=False), lines, folder, sweep)
+        _show_all(Console(highlight=False), lines, folder, plan)
     return 0
 
 
@@ -138,11 +141,11 @@ def _carry_out(sweep: "Sweep", folder: Path, *, as_json: bool) -> int:
             lock.close()
     lines = [line(folder, trial) for trial in search.trials()]
     if as_json:
-        print(json.dumps(_account(lines, folder, sweep), default=str))
+        print(json.dumps(_account(lines, folder, sweep.plan), default=str))
     else:
         console.print()
-        _show_all(console, lines, folder, sweep, seconds=time.time() - started)
-        _conclude(console, lines, folder, sweep, search)
+        _show_all(console, lines, folder, sweep.plan, seconds=time.time() - started)
+        _conclude(console, lines, folder, search)
     return 1 if any(one.state == "failed" for one in lines) else 0
 
 
@@ -174,26 +177,27 @@ def _axis(axis: Any) -> str:
 
 
 def _show_all(
-    console: "Console", lines: list["Line"], folder: Path, sweep: "Sweep", *, seconds: float | None = None
+    console: "Console", lines: list["Line"], folder: Path, plan: "Plan", *, seconds: float | None = None
 ) -> None:
     from videxp.sweeps.watching import best_of, counts, duration, table
 
-    best = best_of(lines, sweep.plan.objectives)
+    best = best_of(lines, plan.objectives)
     begun = [one for one in lines if one.state != "queued"]
     if begun:
-        console.print(table(begun, sweep.plan, best=best))
+        console.print(table(begun, plan, best=best))
     took = f" in {duration(seconds)}" if seconds is not None else ""
-    console.print(f"{counts(lines, sweep.plan)}{took}  ({folder})", soft_wrap=True)
+    console.print(f"{counts(lines, plan)}{took}  ({folder})", soft_wrap=True)
 
 
-def _conclude(console: "Console", lines: list["Line"], folder: Path, sweep: "Sweep", search: "Search") -> None:
+def _conclude(console: "Console", lines: list["Line"], folder: Path, search: "Search") -> None:
     from videxp.runs.folder import RunFolder
     from videxp.sweeps.watching import best_of
 
     by_name = {one.trial.name: one for one in lines}
+    objectives = search.plan.objectives
     rows = []
-    for name in best_of(lines, sweep.plan.objectives):
-        scores = ", ".join(f"{o.metric} {s:.4g}" for o, s in zip(sweep.plan.objectives, by_name[name].scores))
+    for name in best_of(lines, objectives):
+        scores = ", ".join(f"{o.metric} {s:.4g}" for o, s in zip(objectives, by_name[name].scores))
         rows.append(("best", f"{folder / name}  ({scores})"))
         rows.append(("", str(RunFolder(folder / name).record().get("command", ""))))
     for metric, shares in search.importance().items():
@@ -208,14 +212,13 @@ def _conclude(console: "Console", lines: list["Line"], folder: Path, sweep: "Swe
         console.print(f"[bold]{title:<8}[/]{text}" if title else f"{'':<8}{text}", soft_wrap=True)
 
 
-def _account(lines: list["Line"], folder: Path, sweep: "Sweep") -> dict[str, Any]:
+def _account(lines: list["Line"], folder: Path, plan: "Plan") -> dict[str, Any]:
     from videxp.sweeps.watching import as_dict, best_of
 
     return {
         "sweep": str(folder),
-        "recipe": sweep.recipe,
-        "metrics": {objective.metric: objective.direction for objective in sweep.plan.objectives},
-        "points": sweep.plan.points,
-        "best": best_of(lines, sweep.plan.objectives),
-        "trials": [as_dict(one, folder, sweep.plan) for one in lines],
+        "metrics": {objective.metric: objective.direction for objective in plan.objectives},
+        "points": plan.points,
+        "best": best_of(lines, plan.objectives),
+        "trials": [as_dict(one, folder, plan) for one in lines],
     }

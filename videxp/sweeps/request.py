@@ -27,6 +27,7 @@ AROUND = ("sweep.", "launcher.", "launcher=", "hydra.")
 CHANGEABLE = ("sweep.trials=", "sweep.retries=", "sweep.trial_minutes=", "launcher.", "launcher=")
 """What may change when a sweep is gone on with."""
 FILE = "sweep.yaml"
+SEARCH = ("sampler", "trials", "pruner", "max_epochs", "seed", "storage")
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,7 @@ def save_sweep(sweep: Sweep, folder: Path) -> None:
         "overrides": config.redacted_overrides(sweep.overrides),
         "space": {axis.key: _axis_text(axis) for axis in sweep.axes},
         "metrics": {objective.metric: objective.direction for objective in sweep.plan.objectives},
+        "search": {name: getattr(sweep.plan, name) for name in SEARCH},
     }
     write_text(folder / FILE, yaml.safe_dump(asked, sort_keys=False, allow_unicode=True))
 
@@ -210,11 +212,19 @@ def load_sweep(folder: Path, changes: list[str]) -> Sweep:
     return sweep
 
 
+def read_plan(folder: Path) -> Plan:
+    """What a sweep searches, from its folder alone: its recipe need not be there. Raises BadRequest for no sweep."""
+    asked = read_file(folder)
+    axes = split_axes([f"{key}={text}" for key, text in asked["space"].items()])[1]
+    objectives = [Objective(metric, way) for metric, way in asked["metrics"].items()]
+    return Plan(axes=axes, objectives=objectives, **{name: asked["search"][name] for name in SEARCH})
+
+
 def read_file(folder: Path) -> dict[str, Any]:
     """sweep.yaml as it stands. Raises BadRequest where there is none."""
     try:
         asked = yaml.safe_load((folder / FILE).read_text(encoding="utf-8"))
-        return {key: asked[key] for key in ("recipe", "overrides", "space", "metrics")}
+        return {key: asked[key] for key in ("recipe", "overrides", "space", "metrics", "search")}
     except FileNotFoundError as error:
         raise BadRequest(f"{folder} is no sweep: it has no {FILE} (sweeps are made by videxp sweep)") from error
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:

@@ -67,16 +67,16 @@ def counts(lines: list[Line], plan: Plan) -> str:
 def table(lines: list[Line], plan: Plan, *, best: list[str]) -> Table:
     """One row for each trial."""
     view = Table(show_edge=False, pad_edge=False)
-    view.add_column("trial")
-    view.add_column("state")
+    view.add_column("trial", no_wrap=True)
+    view.add_column("state", no_wrap=True)
     for axis in plan.axes:
-        view.add_column(axis.name.replace(".", ".\n"), justify="right", overflow="fold")
+        view.add_column(axis.name.replace(".", ".\n"), justify="right", no_wrap=True)
     for objective in plan.objectives:
-        view.add_column(objective.metric.replace("/", "/\n", 1), justify="right")
-    view.add_column("time", justify="right")
+        view.add_column(objective.metric.replace("/", "/\n", 1), justify="right", no_wrap=True)
+    view.add_column("time", justify="right", no_wrap=True)
     causes = {one.trial.name: one.trial.cause for one in lines if one.state in ("failed", "pruned")}
     if causes:
-        view.add_column("", overflow="fold")
+        view.add_column("")  # the only one that gives way, each cause in one line
     for one in lines:
         scores = [_number(value) for value in one.scores] + [""] * len(plan.objectives)
         view.add_row(
@@ -85,10 +85,14 @@ def table(lines: list[Line], plan: Plan, *, best: list[str]) -> Table:
             *(escape(_short(one.trial.values.get(axis.key, ""))) for axis in plan.axes),
             *scores[: len(plan.objectives)],
             duration(one.seconds) if one.seconds else "",
-            *([escape(shorten(causes.get(one.trial.name, ""), MAX_CAUSE, placeholder=" ..."))] if causes else []),
+            *([_cause(causes.get(one.trial.name, ""))] if causes else []),
             style="bold" if one.trial.name in best else None,
         )
     return view
+
+
+def _cause(text: str) -> Text:
+    return Text(shorten(text, MAX_CAUSE, placeholder=" ..."), no_wrap=True, overflow="ellipsis")
 
 
 class Lines:

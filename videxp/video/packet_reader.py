@@ -26,6 +26,7 @@ from videxp.video.packets import DISPOSABLE, PacketTable
 from videxp.video.reader import Reader
 
 DECODERS_KEPT = 2  # of each thread: the files of a set mostly need one; each holds some twenty frames
+WORTH_ANOTHER_READ = 1 << 20  # bytes between two packets: less than what an object store sends while it is asked anew
 _kept = threading.local()
 
 
@@ -106,14 +107,11 @@ class PacketReader(Reader):
     def _decoded(self, packets: np.ndarray, wanted: set[int]) -> Iterator[tuple[int, VideoFrame]]:
         """The wanted frames, as long as all that comes out is whole."""
         table = self._table
-        start = int(table.byte[packets[0]])
-        data = self._bytes(start, int(table.byte[packets[-1]]) + int(table.size[packets[-1]]))
         decoder = _decoder(table)
-        places, sizes = (table.byte[packets] - start).tolist(), table.size[packets].tolist()
         left = len(wanted)
         numbers, checksums = table.number[packets].tolist(), table.checksum[packets].tolist()
-        for place, size, number, checksum in zip(places, sizes, numbers, checksums):
-            packet = Packet(data[place : place + size])
+        for payload, number, checksum in zip(self._payloads(packets), numbers, checksums):
+            packet = Packet(payload)
             if crc32(packet) != checksum:
                 raise DecodeError(
                     self.path, sorted(wanted), "the file has changed since it was prepared: prepare again"
@@ -135,6 +133,18 @@ class PacketReader(Reader):
             if left and frame.pts in wanted:
                 left -= 1
                 yield frame.pts, frame
+
+    def _payloads(self, packets: np.ndarray) -> Iterator[bytes]:
+        """The packets' content; what lies near one another in the file is read in one go."""
+        begin = self._table.byte[packets]
+        end = begin + self._table.size[packets]
+        gaps = begin[1:] - end[:-1]
+        far = np.flatnonzero((gaps > WORTH_ANOTHER_READ) | (gaps < 0)) + 1
+        for part in np.split(np.arange(len(packets)), far):
+            start, stop = int(begin[part[0]]), int(end[part[-1]])
+            data = self._bytes(start, stop)
+            for place, past in zip((begin[part] - start).tolist(), (end[part] - start).tolist()):
+                yield data[place:past]
 
     def _bytes(self, start: int, end: int) -> bytes:
         assert self._file is not None

@@ -1,0 +1,45 @@
+"""Miniature data sets: real mp4 files laid out as the real ones are."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from videxp.data import VideoDataModule
+from videxp.data.layouts import Layout
+
+Put = Callable[..., Path]
+"""The fixture `put`: put("train/walk/a.mp4", of="wide.mp4") -> where it lies."""
+
+
+def moving_bar(*, height: int = 24, width: int = 32, num_frames: int = 12, level: int = 200) -> np.ndarray:
+    """uint8 [T,H,W,C]: frame t has a bright bar in column 2t."""
+    frames = np.full((num_frames, height, width, 3), 40, dtype=np.uint8)
+    for t in range(num_frames):
+        frames[t, :, 2 * t % width] = level
+    return frames
+
+
+class Plain(torch.nn.Module):
+    """A transform that only brings uint8 [N,T,H,W,C] to float [N,T,C,H,W]."""
+
+    def forward(self, batch: dict) -> dict:
+        return {**batch, "video": batch["video"].permute(0, 1, 4, 2, 3).float() / 255}
+
+
+def module(tmp_path: Path, layout: Layout, **changes: object) -> VideoDataModule:
+    """A data module over `tmp_path/root` with small clips."""
+    arguments: dict = {
+        "name": "mini",
+        "root": str(tmp_path / "root"),
+        "cache_dir": str(tmp_path / "cache"),
+        "layout": layout,
+        "num_frames": 4,
+        "size": 24,
+        "batch_size": 4,
+        "train_transform": Plain(),
+        "eval_transform": Plain(),
+        "num_workers": 0,
+    }
+    return VideoDataModule(**arguments | changes)
