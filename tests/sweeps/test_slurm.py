@@ -63,7 +63,7 @@ def planned(name: str, *overrides: str) -> Path:
     return plan(composed, Path(name)).path
 
 
-def until(condition: Callable[[], Any], what: str, *, seconds: float = 120) -> Any:
+def until(condition: Callable[[], Any], what: str, *, seconds: float = 240) -> Any:
     end = time.monotonic() + seconds
     while not (answer := condition()):
         assert time.monotonic() < end, f"{what}: not within {seconds} s"
