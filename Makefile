@@ -49,6 +49,7 @@ bench: install  ## the benchmarks: ratios against other pipelines, on this machi
 	$(BIN)/python benchmarks/loop.py
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/transport.py
+	$(BIN)/python benchmarks/sweep.py
 
 clean:  ## remove caches and build products (not .venv, data or runs)
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -9,32 +9,37 @@ import pytest
 
 from tests.conftest import clean_environment
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("command", "line"),
-    [
-        ("loop.py --rounds 1 --block 1 --only trivial", "weights of videxp and by hand: the same, bit by bit"),
-        ("startup.py --rounds 1 --only commands", "videxp --help"),
-    ],
-)
-def test_a_benchmark_runs(command: str, line: str, tmp_path: Path):
+def benchmark(command: str, *, cwd: Path) -> str:
+    """What `python benchmarks/COMMAND` prints."""
     script, *options = command.split()
     done = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / script), *options],
-        cwd=tmp_path,
-        env={**clean_environment(tmp_path), "PYTHONPATH": str(ROOT)},
+        cwd=cwd,
+        env={**clean_environment(cwd), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert line in done.stdout
+    return done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("loop.py --rounds 1 --block 1 --only trivial", "weights of videxp and by hand: the same, bit by bit"),
+        ("startup.py --rounds 1 --only commands", "videxp --help"),
+        ("sweep.py --rounds 1 --runs 1", "beyond the bare command"),
+    ],
+)
+def test_a_benchmark_runs(command: str, line: str, tmp_path: Path):
+    assert line in benchmark(command, cwd=tmp_path)
+
+
 def test_the_benchmarks_on_footage_run(tmp_path: Path):
     commands = {
         "scale.py --rows 100 200 --workers 1 --batches 2": "MiB last",
@@ -43,13 +48,4 @@ def test_the_benchmarks_on_footage_run(tmp_path: Path):
     if find_spec("cv2") is not None:  # the extra `bench`
         commands["clips.py --cases 8x112 --rounds 1 --clips 2 --batches 2 --caches medium"] = "pytorchvideo-style"
     for command, line in commands.items():
-        script, *options = command.split()
-        done = subprocess.run(
-            [sys.executable, str(ROOT / "benchmarks" / script), *options, "--folder", str(tmp_path)],
-            env={**clean_environment(tmp_path), "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        assert line in done.stdout
+        assert line in benchmark(f"{command} --folder {tmp_path}", cwd=tmp_path)

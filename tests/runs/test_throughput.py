@@ -13,7 +13,7 @@ from torch import Tensor
 from tests.runs.small_tasks import Mean, trainer
 from videxp.runs import StepMetrics, Throughput
 from videxp.runs.differences import first_difference
-from videxp.runs.throughput import DeviceWait, HostWait, Total, peak_memory_gib, summary
+from videxp.runs.throughput import DeviceWait, HostWait, Total, latency_ms, peak_memory_gib, summary
 
 
 @dataclass
@@ -125,8 +125,8 @@ def test_validation_is_no_time_of_training(clock: Clock, tmp_path: Path, options
     assert total.seconds == 12 * options.get("epochs", 1) - 1
 
 
-def test_on_a_gpu_the_host_waits_for_clips_while_the_gpu_is_busy(clock: Clock) -> None:
-    """Clips every 5 s, steps of 10: the network is the limit, though the host asks for clips half of the time."""
+def waits(clock: Clock, *, gpu_seconds: float) -> tuple[float, float]:
+    """What host and device waited in ten steps: (seconds by the host's clock, by the GPU's)."""
     host, device = HostWait(), DeviceWait()
     for _ in range(10):
         host.begin()
@@ -134,25 +134,23 @@ def test_on_a_gpu_the_host_waits_for_clips_while_the_gpu_is_busy(clock: Clock) -
         clock.work(5)
         host.end()
         device.end()
-        clock.queue(10)
+        clock.queue(gpu_seconds)
     clock.host = clock.gpu_busy_until  # metrics are logged
-    assert host.read() == 50
-    assert device.read() == 5  # for the first batch, when the GPU had nothing to do
+    return host.read(), device.read()
+
+
+def test_on_a_gpu_the_host_waits_for_clips_while_the_gpu_is_busy(clock: Clock) -> None:
+    """Clips every 5 s, steps of 10: the network is the limit, though the host asks for clips half of the time."""
+    host, device = waits(clock, gpu_seconds=10)
+    assert host == 50
+    assert device == 5  # for the first batch, when the GPU had nothing to do
 
 
 def test_a_gpu_that_stands_still_is_one_that_waits(clock: Clock) -> None:
     """Clips every 5 s, steps of 2: the host waits all the time, the GPU 3 of each 5 s."""
-    host, device = HostWait(), DeviceWait()
-    for _ in range(10):
-        host.begin()
-        device.begin()
-        clock.work(5)
-        host.end()
-        device.end()
-        clock.queue(2)
-    clock.host = clock.gpu_busy_until
-    assert host.read() == 50
-    assert device.read() == 5 + 9 * 3
+    host, device = waits(clock, gpu_seconds=2)
+    assert host == 50
+    assert device == 5 + 9 * 3
 
 
 def test_events_that_the_gpu_has_not_come_to_are_read_later(clock: Clock) -> None:
@@ -208,3 +206,21 @@ def test_two_runs_that_differ_in_their_speed_alone_are_the_same() -> None:
     speeds = {"throughput/data_wait_share": "0.5", "throughput/device_memory_gib": "1"}
     assert first_difference([row], [{**row, **speeds}]) is None
     assert first_difference([row], [{**row, **speeds, "train/loss": "0.2"}]) is not None
+
+
+@pytest.mark.parametrize(("seconds", "calls"), [(0.01, 8), (0.5, 2), (5, 1)])
+def test_the_latency_is_of_one_clip_alone_and_costs_little(clock: Clock, seconds: float, calls: int) -> None:
+    """The first call is the warm-up, unless there is no other; random numbers are where they were."""
+    seen: list[int] = []
+
+    class Slow(Timed):
+        def answer(self, batch: dict[str, Tensor]) -> Tensor:
+            seen.append(len(batch["video"]))
+            clock.work(seconds + (1.0 if len(seen) == 1 and calls > 1 else 0))
+            return torch.rand(3)
+
+    task, batch = Slow(clock), {"video": torch.rand(4, 3, 3, 4, 4), "index": torch.arange(4)}
+    before = torch.get_rng_state()
+    assert latency_ms(task, batch) == pytest.approx(1000 * seconds)
+    assert seen == [1] * calls
+    assert torch.equal(before, torch.get_rng_state())
