@@ -56,8 +56,7 @@ def main(arguments: list[str]) -> int:
 
 def _hand_over(composed: "config.Composed") -> int:
     """Write the run down, give it to a launcher, and say where it will be."""
-    from videxp.sweeps.launching import Launcher
-    from videxp.sweeps.local import OUTPUT
+    from videxp.sweeps.launching import OUTPUT, Launcher
     from videxp.sweeps.planning import plan
 
     launcher: Launcher = config.build(composed.around.launcher)

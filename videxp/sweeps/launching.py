@@ -3,9 +3,9 @@
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from videxp.runs.supervision import PROGRAM
 
@@ -51,6 +51,22 @@ class Launcher(Protocol):
         """Where it runs, for people: `pid 4711`, `job 12`."""
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class StartsTogether(Protocol):
+    """A launcher that can make one job of several runs."""
+
+    def start_together(self, runs: Sequence[Path]) -> Iterator[tuple[Path, str]]: ...
+
+
+def started(launcher: Launcher, runs: Sequence[Path]) -> Iterator[tuple[Path, str]]:
+    """Begin or go on with each: (run, handle) as soon as it is."""
+    if isinstance(launcher, StartsTogether):
+        yield from launcher.start_together(runs)
+    else:
+        for run in runs:
+            yield run, launcher.start(run)
 
 
 def resume_command(run: Path, *options: str) -> list[str]:
