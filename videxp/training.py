@@ -130,7 +130,7 @@ def _go_on(run: "RunFolder", request: Request, console: "Console") -> Request:
         run.sweep()
         start = start and restore_last(run, start)
         keep_rows(run.metrics, start.rows if start else 0)
-        if "config_hash" in run.record():  # otherwise it has only been planned
+        if run.record().get("state") != "queued":  # one that was only planned begins
             how = f"goes on after batch {start.step:,} ({start.path})" if start else "begins anew: it has no checkpoint"
             console.print(f"  [dim]{'resume':<7}[/]{run.path} {how}", soft_wrap=True)
     return replace(request, checkpoint=str(start.path), step=start.step) if start else request

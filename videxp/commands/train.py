@@ -63,7 +63,10 @@ def _hand_over(composed: "config.Composed") -> int:
     if not launcher.outlived:
         name = composed.choices["launcher"]
         raise BadRequest(f"launcher={name}: what it starts would end with this command; launcher.address=HOST:PORT")
-    run = plan(composed, Path(composed.run_dir))
+    hardware = composed.cfg.hardware
+    share = {key: value for key, value in launcher.share().items() if hardware[key.split(".")[1]] in (None, "auto")}
+    words = [*composed.overrides, *(f"{key}={value}" for key, value in share.items())]
+    run = plan(config.compose(composed.recipe, words), Path(composed.run_dir))
     try:
         handle = launcher.start(run.path)
     except BaseException:

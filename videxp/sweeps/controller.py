@@ -129,7 +129,9 @@ class Controller:
         """Its run, ready to be started; None where the trial has ended already."""
         run = RunFolder(self.folder / trial.name)
         if _state(run) == "finished":
-            if trial.handle is not None:  # the controller was killed before it could write that down
+            if (
+                trial.handle is not None or not trial.is_retry
+            ):  # a controller was killed before it could write that down
                 self._judge_finished(trial, run, seconds=0.0)
                 return None
             _put_aside(run)
@@ -214,7 +216,7 @@ class Controller:
         elif active.adopted:
             self.waiting.append(trial)
         else:
-            self._failed(trial, cause or "was interrupted from outside", seconds=seconds)
+            self._failed(trial, cause or f"was interrupted from outside ({how})", seconds=seconds)
 
     def _judge_finished(self, trial: Trial, run: RunFolder, *, seconds: float) -> None:
         try:

@@ -48,7 +48,7 @@ class Slurm:
     """
 
     poll_seconds = 5.0
-    queues = True
+    queues, outlived = True, True
 
     def __init__(
         self,
