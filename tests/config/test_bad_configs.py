@@ -40,6 +40,10 @@ OTHERS = [
     (["+optimizer.lrr=1"], "optimizer.lrr=1: unknown key of torch.optim.AdamW; did you mean optimizer.lr?"),
     (["++optimizer.lrr=1"], "optimizer.lrr=1: unknown key of torch.optim.AdamW; did you mean optimizer.lr?"),
     (["optimizer.eps=1e-6"], "optimizer.eps=1e-6: not in the config yet; write +optimizer.eps=1e-6 to add it"),
+    (
+        ["dataset.train_transform.rand_augment={num_opps: 2}"],
+        "dataset.train_transform.rand_augment: wrong type; takes a mapping from one of num_ops, magnitude",
+    ),
     (["lr=1"], "lr=1: unknown key; did you mean optimizer.lr?"),
     (["+hardware.devics=1"], "hardware.devics=1: unknown key of hardware; did you mean hardware.devices?"),
     (["hydra.rundir=a"], "hydra.rundir=a: unknown key; did you mean hydra.run.dir?"),
