@@ -17,6 +17,8 @@ from videxp.losses.classification import cross_entropy
 from videxp.metrics.classification import classification_metrics
 from videxp.tasks.base import Split, VideoTask
 from videxp.tasks.blame import require_scores
+from videxp.tasks.freezing import rest_frozen, train_only
+from videxp.tasks.layer_decay import with_layer_decay
 from videxp.tasks.pictures import Example, save_confusion_matrix, save_prediction_clips, save_prediction_strips
 
 
@@ -63,8 +65,15 @@ class Classification(VideoTask):
         monitor: str = "val/accuracy",
         label_smoothing: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
         decay_norms_and_biases: bool = False,
+        trained: list[str] | None = None,
+        layer_decay: Annotated[float, Interval(gt=0, le=1)] | None = None,
         example_videos: Annotated[int, Ge(0)] = 8,
     ) -> None:
+        """
+        trained: the parts of the network that are trained, as regular expressions of parameters' names; the rest is
+            frozen, its BatchNorms too: `[head]` probes what the network knows. None: all. See `freezing.py`.
+        layer_decay: factor of the learning rate from each layer to the one below it. None: 1. See `layer_decay.py`.
+        """
         super().__init__(
             network=network,
             optimizer=optimizer,
@@ -74,6 +83,11 @@ class Classification(VideoTask):
         )
         if len(classes) < 2:
             raise BadRequest(f"classification needs labels of at least 2 classes, the data has {len(classes)}")
+        if trained is not None:
+            train_only(network, trained)
+            rest_frozen(network)
+        self.trained = trained
+        self.layer_decay = layer_decay
         self.classes = classes
         self.label_smoothing = label_smoothing
         self.example_videos = example_videos
@@ -85,6 +99,19 @@ class Classification(VideoTask):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
         checkpoint["classes"] = self.classes  # so that a run can label files where its data is not
+
+    def train(self, mode: bool = True) -> "Classification":
+        """Frozen parts stay as they are evaluated."""
+        super().train(mode)
+        if self.trained is not None:
+            rest_frozen(self.network)
+        return self
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        groups = super().parameter_groups()
+        if self.layer_decay is None:
+            return groups
+        return with_layer_decay(groups, self.network, layer_decay=self.layer_decay)
 
     def _metrics(self, split: Split) -> MetricCollection:
         return cast(MetricCollection, self.metrics[split])
