@@ -24,7 +24,7 @@ SCHEMA = "videxp.config.schema"
 # Filled in while building: a config that leaves them out misses nothing.
 INJECTED = {
     "model": {"num_classes", "num_frames", "size"},
-    "task": {"network", "optimizer", "scheduler", "classes"},
+    "task": {"network", "optimizer", "scheduler", "classes", "load_teacher"},
     "logger": {"save_dir"},
 }
 # What the Trainer gets from elsewhere: setting it here would silently win over the place where people look.
