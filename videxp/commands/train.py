@@ -126,10 +126,12 @@ def announce(
     work = task.work_of_one_clip(num_frames=data.num_frames, size=data.size)
     sizes = ", ".join(f"{name} {count_parameters(part) / 1e6:,.2f} M".strip() for name, part in task.parts.items())
     counts = ", ".join(f"{count:,} {split}" for split, count in data.counts.items())
+    trained = sum(parameter.numel() for parameter in task.network.parameters() if parameter.requires_grad)
+    partly = f"; {trained:,} of {parameters:,} parameters are trained" if trained < parameters else ""
     device = f"{trainer.num_devices * trainer.num_nodes} x {_device_name(trainer)}, {trainer.precision}"
     rows = {
         "data": f"{data.name}: {counts}; {data.description}",
-        "model": f"{type(task.network).__name__}: {sizes} parameters, {work:,.2f} GMACs per clip",
+        "model": f"{type(task.network).__name__}: {sizes} parameters, {work:,.2f} GMACs per clip{partly}",
         "device": f"{device}, {data.workers} workers",
         "run": str(run.path),
     }
