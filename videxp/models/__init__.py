@@ -34,6 +34,7 @@ __getattr__, __all__ = lazy_exports(
         "x3d_l": "videxp.models.x3d",
         "slowfast_r50_4x16": "videxp.models.slowfast",
         "slowfast_r50_8x8": "videxp.models.slowfast",
+        "slow_r50_8x8": "videxp.models.slowfast",
         "tsn_r50": "videxp.models.tsn",
         "tsm_r50": "videxp.models.tsn",
         "uniformer_s": "videxp.models.uniformer",
