@@ -49,6 +49,8 @@ CATALOGUE = {
     "slow_r50_8x8": Entry("slowfast", tiny={"width": 8, "depths": ONES}),
     "tsn_r50": Entry("tsn", tiny=_TSN),
     "tsm_r50": Entry("tsn", tiny=_TSN),
+    "tsn_timm": Entry("timm_backbones", tiny={"backbone": "test_resnet"}),
+    "tsm_timm": Entry("timm_backbones", tiny={"backbone": "test_resnet"}),
     "uniformer_s": Entry("uniformer", tiny={"widths": (8, 16, 24, 32), "depths": ONES}),
     "c3d": Entry(
         "vgg3d",
@@ -63,15 +65,16 @@ CATALOGUE = {
     "cnn3d_small": Entry("small", tiny={"width": 4}, target="SmallCNN3D"),
     "cnn2d_small": Entry("small", tiny={"width": 4}, target="FrameCNN"),
 }
-OPTIONAL = {name for name, entry in CATALOGUE.items() if entry.module == "huggingface"}  # need `transformers`
+_PACKAGES = {"huggingface": "transformers", "timm_backbones": "timm"}
+OPTIONAL = {name: _PACKAGES[entry.module] for name, entry in CATALOGUE.items() if entry.module in _PACKAGES}
 # the code of another one with other numbers: left out by `make test-fast`
 TWINS = {"mc3_18", "swin3d_s", "swin3d_b", "x3d_s", "x3d_m", "x3d_l", "slowfast_r50_8x8"}
-ALWAYS = sorted(CATALOGUE.keys() - OPTIONAL)
+ALWAYS = sorted(CATALOGUE.keys() - OPTIONAL.keys())
 
 
 def cases(names: Iterable[str]) -> list[Any]:
-    """Names as parameters of a test; the twins and those that import `transformers` are slow."""
-    slow = TWINS | OPTIONAL
+    """Names as parameters of a test; the twins and those that import an optional package are slow."""
+    slow = TWINS | OPTIONAL.keys()
     return [pytest.param(name, marks=pytest.mark.slow) if name in slow else name for name in sorted(names)]
 
 

@@ -37,6 +37,8 @@ __getattr__, __all__ = lazy_exports(
         "slow_r50_8x8": "videxp.models.slowfast",
         "tsn_r50": "videxp.models.tsn",
         "tsm_r50": "videxp.models.tsn",
+        "tsn_timm": "videxp.models.timm_backbones",
+        "tsm_timm": "videxp.models.timm_backbones",
         "uniformer_s": "videxp.models.uniformer",
         "c3d": "videxp.models.vgg3d",
         "i3d_r50": "videxp.models.i3d",
