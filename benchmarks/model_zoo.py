@@ -105,8 +105,8 @@ def classifier(name: str, facts: dict[str, Any]) -> dict[str, str]:
         "parameters": f"{count_parameters(network):,}",
         "published parameters": _printed(facts),
         "GMACs": f"{gmacs(network, num_frames=num_frames, size=size):.4g}",
-        "published GMACs": "-" if _is_ours(facts) else _from(f"{facts['gmacs']:g}", facts.get("gmacs_from")),
-        "top-1": f"{facts['accuracy']:g}" if "accuracy" in facts else "-",
+        "published GMACs": _published_gmacs(facts),
+        "top-1": str(facts.get("accuracy", "-")),
         "views": facts.get("views", "-"),
         "source": ", ".join(filter(None, [facts["source"], facts.get("accuracy_from")])),
     }
@@ -144,8 +144,11 @@ def _printed(facts: dict[str, Any]) -> str:
     return "-" if _is_ours(facts) else facts.get("printed", f"{facts['parameters']:,}")
 
 
-def _from(figure: str, source: str | None) -> str:
-    return f"{figure} ({source})" if source else figure
+def _published_gmacs(facts: dict[str, Any]) -> str:
+    source = facts.get("gmacs_from", facts["source"])
+    if source == "own":
+        return "-"
+    return f"{facts['gmacs']:g}" if source == facts["source"] else f"{facts['gmacs']:g} ({source})"
 
 
 def _named(counts: dict[str, int]) -> str:
