@@ -1,5 +1,6 @@
 """Each YAML under conf/model/, instantiated on its own, is the published network: parameters to the last one, GMACs."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,6 +72,14 @@ def test_the_page_of_models_has_every_network_with_its_published_figures():
         assert ZOO[name]["parameters"] == f"{facts['parameters']:,}"
     for name, facts in PUBLISHED["gans"].items():
         assert ZOO[name]["generator"] == f"{facts['generator']:,}"
+
+
+def test_the_page_of_models_names_every_recipe():
+    for path in sorted((ROOT / "experiments").rglob("*.yaml")):
+        recipe = path.relative_to(ROOT / "experiments").with_suffix("").as_posix()
+        for model in re.findall(r"override /model: (\w+)", path.read_text()):
+            if model in ZOO:
+                assert f"`{recipe}`" in f"`{ZOO[model]['recipes']}`", "python benchmarks/model_zoo.py --time"
 
 
 def test_what_a_source_rounds_is_the_count_that_is_checked():
