@@ -41,7 +41,8 @@ CLASSIFICATION = """
 ## Classification
 
 Kinetics-400, 400 classes, RGB. Views of the published top-1 accuracy (%) are temporal clips x spatial crops.
-Seconds: one clip through the network, batch 1, float32, {machine}; -: more than {too_slow}.
+Seconds: one clip through the network, batch 1, float32; -: more than {too_slow}. They drift with the load.
+Measured on {machine}.
 Sources that count poolings, norms or sums too have up to 1.2 % more GMACs for the same network.
 """
 SUPER_RESOLUTION = """
