@@ -5,7 +5,7 @@ STAMP  := $(VENV)/.installed
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast test-kill lint types format bench clean
+.PHONY: help install run test test-fast test-kill lint types format bench zoo clean
 
 help:  ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ bench: install  ## the benchmarks: ratios against other pipelines, on this machi
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/transport.py
 	$(BIN)/python benchmarks/sweep.py
+
+zoo: install  ## write docs/model_zoo.md: our counts and speeds beside the published ones
+	$(BIN)/python benchmarks/model_zoo.py
 
 clean:  ## remove caches and build products (not .venv, data or runs)
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info

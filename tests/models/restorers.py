@@ -1,7 +1,4 @@
-"""Every restoration network of conf/model/: its published number of parameters, and a version that runs in a moment.
-
-Sources of the counts: BasicSR's and mmagic's networks, which these equal number by number (1e-7) with their weights.
-"""
+"""Every restoration network of conf/model/: its published number of parameters, and a version that runs in a moment."""
 
 from pathlib import Path
 from typing import Any
@@ -11,17 +8,10 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import nn
 
+from tests.models.catalogue import PUBLISHED
+
 FILES = {path.stem: path for path in Path(__file__).parents[2].joinpath("conf/model").rglob("*.yaml")}
-PARAMETERS = {
-    "bicubic": 0,
-    "srresnet": 1_517_571,
-    "edvr_m": 3_300_131,
-    "tdan": 1_970_819,
-    "basicvsr": 6_291_311,
-    "realbasicvsr": 6_294_834,
-    "iconvsr": 8_694_991,
-    "basicvsr_pp": 7_322_927,
-}
+PARAMETERS = {name: facts["parameters"] for name, facts in PUBLISHED["restorers"].items()}
 _FLOW = {"flow_levels": 2, "flow_width": 8}
 _WINDOW = {"channels": 4, "feature_blocks": 1, "blocks": 1, "deform_groups": 2}
 TINY: dict[str, dict[str, Any]] = {

@@ -10,7 +10,7 @@ from tests.models.catalogue import CATALOGUE, OPTIONAL, build_tiny, cases
 NAMES = cases(CATALOGUE)
 # torchvision's MViTv2 also pools the last block's patch queries, though only its class token is classified
 WITHOUT_EFFECT = {"mvit_v2_s": ("blocks.4.attn.pool_q.", "blocks.4.attn.rel_pos_")}
-BLIND_TO_ORDER = {"tsn_r50", "cnn2d_small"}
+BLIND_TO_ORDER = {"tsn_r50", "tsn_timm", "cnn2d_small"}
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ def _seed() -> None:
 
 def tiny(name: str, **arguments: object) -> nn.Module:
     if name in OPTIONAL:
-        pytest.importorskip("transformers")
+        pytest.importorskip(OPTIONAL[name])
     return build_tiny(name, **arguments)
 
 

@@ -1,9 +1,13 @@
 """What makes a family what it is, on numbers that can be checked by eye."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from videxp.models.huggingface import timesformer_b
+from videxp.models.frame_lstm import caffenet_cells, caffenet_features, lrcn
+from videxp.models.huggingface import timesformer_b, vjepa2_l
 from videxp.models.recurrent import convlstm
 from videxp.models.slowfast import slow_frames
 from videxp.models.small import FrameCNN, SmallCNN3D
@@ -108,3 +112,43 @@ def test_the_3d_network_learns_motion_and_its_per_frame_control_does_not():
             accuracy[network] = (net.eval()(test_video).argmax(dim=1) == test_label).float().mean().item()
     assert accuracy[SmallCNN3D] > 0.95
     assert accuracy[FrameCNN] < 0.65
+
+
+@pytest.mark.parametrize("size", [227, 224, 112, 39])
+def test_lrcns_features_have_as_many_cells_as_it_was_made_for(size: int):
+    with torch.device("meta"):
+        cells = caffenet_features((96, 256, 384, 384, 256))(torch.empty(1, 3, size, size)).shape[2:]
+    assert cells == (caffenet_cells(size), caffenet_cells(size))
+    assert caffenet_cells(227) == caffenet_cells(224) == 6  # as Caffe rounds; down it would be 5 at 224
+
+
+def test_lrcn_averages_over_frames_and_a_frame_knows_only_what_went_before():
+    torch.manual_seed(0)
+    net = lrcn(num_classes=3, size=47, widths=(8, 8, 8, 8, 8), hidden=16, state=8).eval()
+    video = torch.rand(1, 4, 3, 47, 47)
+    with torch.no_grad():
+        at_frame = [n * net(video[:, :n]) - (n - 1) * net(video[:, : n - 1]) for n in (2, 3)]
+        frames = net.relu(net.fc6(net.features(video[0]).flatten(1)))
+        states, _ = net.lstm(frames[None])
+        torch.testing.assert_close(at_frame[0], net.head(states[:, 1]), rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(at_frame[1], net.head(states[:, 2]), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_vjepa2_is_the_hubs_classifier_without_what_only_pretraining_needs(tmp_path: Path):
+    library = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    shape = {"hidden_size": 32, "num_attention_heads": 2, "num_hidden_layers": 2, "num_pooler_layers": 1}
+    predictor = {"pred_hidden_size": 32, "pred_num_attention_heads": 2, "pred_num_hidden_layers": 1}
+    config = library.VJEPA2Config(num_labels=3, frames_per_clip=4, crop_size=32, **shape, **predictor)
+    hubs = library.VJEPA2ForVideoClassification(config).eval()
+    save_file(hubs.state_dict(), tmp_path / "model.safetensors")
+    assert any(key.startswith("vjepa2.predictor.") for key in hubs.state_dict())
+    arguments = {"num_frames": 4, "size": 32, "width": 32, "heads": 2, "depth": 2, "pooler_depth": 1}
+    net = vjepa2_l(num_classes=3, weights=str(tmp_path / "model.safetensors"), **arguments).eval()
+    video = torch.randn(1, 4, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(net(video), hubs(pixel_values_videos=video).logits)
+    with torch.device("meta"):
+        encoder = vjepa2_l().network.vjepa2.encoder
+    assert count_parameters(encoder) == 303_885_312  # the README's 300 M

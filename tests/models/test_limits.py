@@ -16,7 +16,7 @@ NAMES = cases(CATALOGUE)
 @pytest.fixture(autouse=True)
 def _optional(request: pytest.FixtureRequest) -> None:
     if request.node.callspec.params["name"] in OPTIONAL:
-        pytest.importorskip("transformers")
+        pytest.importorskip(OPTIONAL[request.node.callspec.params["name"]])
 
 
 def runs(name: str, *, frames: int, size: int) -> bool:

@@ -6,6 +6,7 @@ import torchvision
 import torchvision.models.video as tv
 
 from tests.models.catalogue import build, build_tiny
+from videxp.errors import BadRequest
 
 NAMES = ["r3d_18", "mc3_18", "r2plus1d_18", "s3d", "mvit_v1_b", "mvit_v2_s", "swin3d_t", "swin3d_s", "swin3d_b"]
 CLIPS = {  # frames, size: small where torchvision's own constructor allows it
@@ -23,6 +24,19 @@ def test_published_checkpoints_fit_by_name_and_shape(name: str):
     with torch.device("meta"):
         ours, theirs = build(name).state_dict(), getattr(tv, name)().state_dict()
     assert [(key, value.shape) for key, value in ours.items()] == [(key, v.shape) for key, v in theirs.items()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_torchvisions_names_of_weights_are_asked_of_its_server(name: str, monkeypatch: pytest.MonkeyPatch):
+    with torch.device("meta"):
+        state = getattr(tv, name)().state_dict()
+        asked = []
+        monkeypatch.setattr(torch.hub, "load_state_dict_from_url", lambda url, **_: asked.append(url) or state)
+        for weights in torchvision.models.get_model_weights(name):
+            build(name, weights=weights.name)
+            assert asked.pop() == weights.url
+        with pytest.raises(BadRequest, match="weights=KINETICS400_V9: no such file"):
+            build(name, weights="KINETICS400_V9")
 
 
 def assert_same_logits(name: str, *, frames: int, size: int) -> None:

@@ -28,7 +28,7 @@ def test_saved_weights_come_back_and_another_number_of_classes_renews_the_classi
     name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
     if name in OPTIONAL:
-        pytest.importorskip("transformers")
+        pytest.importorskip(OPTIONAL[name])
     caplog.set_level(logging.INFO, logger="videxp")
     state = build_tiny(name).state_dict()
     path = saved(tmp_path / "weights.pt", state)

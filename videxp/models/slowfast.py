@@ -2,7 +2,9 @@
 
 A slow pathway sees every alpha-th frame with all its channels; a fast one sees every frame with an eighth of them, and
 is fed into the slow one after the stem and stages 2-4 by a convolution of stride alpha in time.
-Keys are pytorchvideo's: `.../pytorchvideo/model_zoo/kinetics/SLOWFAST_8x8_R50.pyth` loads into `slowfast_r50_8x8`.
+`slow_r50_8x8` is the slow pathway alone, on 8 frames ("Slow-only", table 5a).
+Keys are pytorchvideo's: `.../pytorchvideo/model_zoo/kinetics/SLOWFAST_8x8_R50.pyth` loads into `slowfast_r50_8x8`, and
+`SLOW_8x8_R50.pyth` into `slow_r50_8x8`.
 """
 
 from collections import OrderedDict
@@ -66,6 +68,34 @@ class SlowFast(nn.Module):
         for stage in stages:
             slow, fast = stage(slow, fast)
         return head(pool(slow, fast))
+
+
+class Slow(nn.Module):
+    """The slow pathway alone: [B,T,C,H,W] -> [B,num_classes]; time is never reduced before the last average."""
+
+    def __init__(self, *, num_classes: int, dropout: float, width: int, depths: Sequence[int]) -> None:
+        super().__init__()
+        require_four_stages(depths, name="depths")
+        blocks: list[nn.Module] = [stem(width, time_kernel=1)]
+        d_in = width
+        for i, depth in enumerate(depths):
+            inner = width * 2**i
+            kernels = [_SLOW_TIME_KERNELS[i]] * depth
+            blocks.append(
+                bottleneck_stage(d_in, inner, 4 * inner, time_kernels=kernels, space_stride=1 if i == 0 else 2)
+            )
+            d_in = 4 * inner
+        blocks.append(_Head(d_in, num_classes=num_classes, dropout=dropout))
+        self.blocks = nn.ModuleList(blocks)
+        initialise(self)
+
+    def forward(self, video: Tensor) -> Tensor:
+        """[B,T,C,H,W] -> [B,num_classes]."""
+        features = video.transpose(1, 2)
+        *stages, head = self.blocks
+        for stage in stages:
+            features = stage(features)
+        return head(features.mean(dim=(2, 3, 4)))
 
 
 def slow_frames(num_frames: int, *, alpha: int) -> list[int]:
@@ -140,4 +170,19 @@ def slowfast_r50_8x8(
     """SlowFast 8x8, R50: 32 frames in, of which the slow pathway sees 8; fusion kernel 7."""
     net = SlowFast(alpha=4, fusion_kernel=7, num_classes=num_classes, dropout=dropout, width=width, depths=depths)
     load_weights(net, weights, head="blocks.6.proj")
+    return net
+
+
+@accepts()
+def slow_r50_8x8(
+    *,
+    num_classes: Annotated[int, Ge(1)] = 400,
+    weights: str | None = None,
+    dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.5,
+    width: Annotated[int, Ge(1)] = 64,
+    depths: Sequence[Annotated[int, Ge(1)]] = (3, 4, 6, 3),
+) -> nn.Module:
+    """Slow-only 8x8, R50. Published at 8x256x256 (test crops), stride 8."""
+    net = Slow(num_classes=num_classes, dropout=dropout, width=width, depths=depths)
+    load_weights(net, weights, head="blocks.5.proj")
     return net

@@ -1,7 +1,7 @@
 """torchvision's video networks behind videxp's input: [B,T,C,H,W] in, logits [B,num_classes] out.
 
 State-dict keys are torchvision's own, without a prefix, so its published Kinetics-400 checkpoints load by name:
-`weights=https://download.pytorch.org/models/r3d_18-b3b3357e.pth` (URLs: `torchvision.models.video.*_Weights`).
+`weights=KINETICS400_V1` (a member of `torchvision.models.video.*_Weights`) or the URL fetches them; a path is read.
 The three ResNets are put together here from torchvision's blocks, because its `VideoResNet` has no width.
 
     r3d_18 mc3_18 r2plus1d_18   Tran et al. 2018, "A Closer Look at Spatiotemporal Convolutions", table 1
@@ -17,12 +17,19 @@ from typing import Annotated, Any, Literal
 import torchvision.models.video as tv
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.models import get_model_weights
 from torchvision.models.video.mvit import MSBlockConfig
 from torchvision.models.video.resnet import BasicBlock, Conv2Plus1D, Conv3DNoTemporal, Conv3DSimple
 
 from videxp.limits import Ge, Interval, accepts
 from videxp.models.stages import require_four_stages
 from videxp.models.weights import load_weights
+
+
+def weights_url(weights: str | None, name: str) -> str | None:
+    """torchvision's name of published weights of its network `name` -> their URL; a path, URL or None as it is."""
+    published = get_model_weights(name).__members__
+    return published[weights].url if weights in published else weights
 
 
 class VideoResNet(nn.Module):
@@ -83,7 +90,7 @@ def r3d_18(
     """R3D-18: 3x3x3 convolutions throughout. Published at 16x112x112."""
     convs = [Conv3DSimple] * 4
     net = VideoResNet(stem=_plain_stem(width), convs=convs, num_classes=num_classes, width=width, depths=depths)
-    load_weights(net, weights, head="fc")
+    load_weights(net, weights_url(weights, "r3d_18"), head="fc")
     return net
 
 
@@ -98,7 +105,7 @@ def mc3_18(
     """MC3-18: 3x3x3 convolutions in the first stage, per-frame 3x3 after it. Published at 16x112x112."""
     convs = [Conv3DSimple] + [Conv3DNoTemporal] * 3
     net = VideoResNet(stem=_plain_stem(width), convs=convs, num_classes=num_classes, width=width, depths=depths)
-    load_weights(net, weights, head="fc")
+    load_weights(net, weights_url(weights, "mc3_18"), head="fc")
     return net
 
 
@@ -116,7 +123,7 @@ def r2plus1d_18(
     time = _conv_norm_relu(d_mid, width, kernel=(3, 1, 1), space_stride=1)
     stem = nn.Sequential(*space, *time)
     net = VideoResNet(stem=stem, convs=[Conv2Plus1D] * 4, num_classes=num_classes, width=width, depths=depths)
-    load_weights(net, weights, head="fc")
+    load_weights(net, weights_url(weights, "r2plus1d_18"), head="fc")
     return net
 
 
@@ -139,7 +146,7 @@ def s3d(
 ) -> nn.Module:
     """S3D (separable Inception). Published at 64x224x224; torchvision's GMACs are for 16 frames."""
     net = S3D(num_classes=num_classes, dropout=dropout)
-    load_weights(net, weights, head="classifier.1")
+    load_weights(net, weights_url(weights, "s3d"), head="classifier.1")
     return net
 
 
@@ -200,7 +207,7 @@ def mvit_v1_b(
         stochastic_depth_prob=stochastic_depth,
         num_classes=num_classes,
     )
-    load_weights(net, weights, head="head.1")
+    load_weights(net, weights_url(weights, "mvit_v1_b"), head="head.1")
     return net
 
 
@@ -229,7 +236,7 @@ def mvit_v2_s(
         stochastic_depth_prob=stochastic_depth,
         num_classes=num_classes,
     )
-    load_weights(net, weights, head="head.1")
+    load_weights(net, weights_url(weights, "mvit_v2_s"), head="head.1")
     return net
 
 
@@ -245,6 +252,7 @@ def _swin3d(
     *,
     num_classes: int,
     weights: str | None,
+    name: str,
     dropout: float,
     stochastic_depth: float,
     width: int,
@@ -263,7 +271,7 @@ def _swin3d(
         stochastic_depth_prob=stochastic_depth,
         num_classes=num_classes,
     )
-    load_weights(net, weights, head="head")
+    load_weights(net, weights_url(weights, name), head="head")
     return net
 
 
@@ -282,6 +290,7 @@ def swin3d_t(
     return _swin3d(
         num_classes=num_classes,
         weights=weights,
+        name="swin3d_t",
         dropout=dropout,
         stochastic_depth=stochastic_depth,
         width=width,
@@ -305,6 +314,7 @@ def swin3d_s(
     return _swin3d(
         num_classes=num_classes,
         weights=weights,
+        name="swin3d_s",
         dropout=dropout,
         stochastic_depth=stochastic_depth,
         width=width,
@@ -328,6 +338,7 @@ def swin3d_b(
     return _swin3d(
         num_classes=num_classes,
         weights=weights,
+        name="swin3d_b",
         dropout=dropout,
         stochastic_depth=stochastic_depth,
         width=width,

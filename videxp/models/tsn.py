@@ -2,7 +2,8 @@
 Lin et al. 2019, "TSM: Temporal Shift Module", section 3 (residual shift of 1/8 of the channels each way).
 
 Keys are torchvision's ResNet-50, without a prefix: `weights=https://download.pytorch.org/models/resnet50-11ad3fa6.pth`
-starts either from ImageNet, as the papers do.
+starts either from ImageNet, as the papers do. Checkpoints of mmaction2's TSN and TSM on ResNet-50 and of TSM's authors
+load, too: `RESNET_NAMES` says what their names become.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,18 @@ from torchvision.models.resnet import Bottleneck
 
 from videxp.limits import Ge, Interval, accepts
 from videxp.models.stages import require_four_stages
-from videxp.models.weights import load_weights
+from videxp.models.weights import Renames, load_weights
+
+RESNET_NAMES: Renames = (
+    (r"^(module\.)?base_model\.", ""),  # TSM's authors: module.base_model.layer1.0.conv1.net.weight, module.new_fc.bias
+    (r"^(module\.)?new_fc\.", "fc."),
+    (r"^backbone\.", ""),  # mmaction2: backbone.layer1.0.conv1.conv.net.weight, ...conv1.bn.bias, cls_head.fc_cls.bias
+    (r"^cls_head\.fc_cls\.", "fc."),
+    (r"downsample\.conv\.", "downsample.0."),
+    (r"downsample\.bn\.", "downsample.1."),
+    (r"conv(\d)\.bn\.", r"bn\1."),
+    (r"conv(\d)\.(?:conv\.)?(?:net\.)?", r"conv\1."),
+)
 
 
 class TSN(torchvision.models.ResNet):
@@ -77,7 +89,7 @@ def tsn_r50(
 ) -> nn.Module:
     """TSN-R50. Published with 8 segments of 1 frame at 224x224; `width_per_group` narrows the bottlenecks."""
     net = TSN(num_classes=num_classes, dropout=dropout, width_per_group=width_per_group, depths=depths)
-    load_weights(net, weights, head="fc")
+    load_weights(net, weights, head="fc", renames=RESNET_NAMES)
     return net
 
 
@@ -92,5 +104,5 @@ def tsm_r50(
 ) -> nn.Module:
     """TSM-R50. Published with 8 frames at 224x224; `width_per_group` narrows the bottlenecks."""
     net = TSM(num_classes=num_classes, dropout=dropout, width_per_group=width_per_group, depths=depths)
-    load_weights(net, weights, head="fc")
+    load_weights(net, weights, head="fc", renames=RESNET_NAMES)
     return net
