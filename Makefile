@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-JOBS   ?= 2
+JOBS   ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-fast test-kill lint types format bench zoo clean
@@ -20,7 +20,7 @@ $(STAMP): pyproject.toml constraints.txt
 run: install  ## train the main job: classification/moving_digits
 	$(BIN)/videxp train classification/moving_digits
 
-test: lint types  ## everything that CI runs: format, lint, types, all tests, JOBS=2 at a time
+test: lint types  ## everything that CI runs: format, lint, types, all tests, JOBS=3 at a time
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not kill'
 
 test-fast: install  ## the tests that take less than two seconds each
