@@ -12,6 +12,7 @@ from tests.shrink import tiny
 from videxp.runs.metrics_file import read_metrics
 from videxp.runs.throughput import DeviceWait, HostWait
 from videxp.transforms import BicubicDown, BlurDown, EvalTransform, RestorationTrain, TrainTransform
+from videxp.transforms.rand_augment import NAMES, apply, operation
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")]
 
@@ -64,8 +65,9 @@ def test_all_gpus_train_together(tmp_path: Path):
     [
         EvalTransform(size=56, resize=64, crops=3),
         TrainTransform(size=56, brightness=0.4, saturation=0.4, hue=0.1, seed=0),
+        TrainTransform(size=56, random_erasing=1.0, seed=0),
     ],
-    ids=["eval", "train"],
+    ids=["eval", "train", "erasing"],
 )
 def test_transforms_give_on_the_gpu_what_they_give_on_the_cpu(transform: torch.nn.Module):
     video = torch.randint(0, 256, (2, 4, 72, 96, 3), dtype=torch.uint8)
@@ -74,6 +76,14 @@ def test_transforms_give_on_the_gpu_what_they_give_on_the_cpu(transform: torch.n
     on_gpu = transform({**batch, "video": video.cuda()})["video"].cpu()
     # uint8 resizing rounds to whole grey levels on the CPU; the GPU resizes in float32: one level of std 0.22
     torch.testing.assert_close(on_gpu, on_cpu, rtol=0, atol=1.5 / 255 / 0.21)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_operations_of_rand_augment_give_on_the_gpu_what_they_give_on_the_cpu(name: str):
+    clip = torch.randint(0, 256, (4, 56, 56, 3), dtype=torch.uint8)
+    step = operation(name, magnitude=9, height=56, width=56)
+    difference = (apply(clip, step).int() - apply(clip.cuda(), step).cpu().int()).abs()
+    assert (difference > 1).float().mean() < 0.02  # where a nearest pixel is as near as another
 
 
 @pytest.mark.parametrize("degradation", [BicubicDown(scale=4), BlurDown(scale=4)], ids=["bicubic", "blur"])

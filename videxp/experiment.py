@@ -13,6 +13,7 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.strategies import FSDPStrategy, Strategy
 from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 from rich.console import Console
+from torch import nn
 
 from videxp.config import build, flat, load_resolved
 from videxp.data import VideoDataModule
@@ -57,6 +58,7 @@ def build_task(cfg: DictConfig, *, classes: list[str]) -> VideoTask:
         optimizer=build(cfg.optimizer),
         scheduler=build(cfg.scheduler),
         classes=classes,
+        load_teacher=load_teacher,
     )
 
 
@@ -68,6 +70,39 @@ def load_task(cfg: DictConfig, checkpoint: Path) -> VideoTask:
     return task.eval()
 
 
+def load_classifier(run: str, *, key: str) -> tuple[Classification, DictConfig]:
+    """A finished classification and its config; its data need not be there. Raises BadRequest for another kind of run,
+    naming the key that asked for it."""
+    folder = open_run(run)
+    cfg = load_resolved(folder.config)
+    task = load_task(cfg, folder.checkpoint())
+    if not isinstance(task, Classification):
+        raise BadRequest(f"{key}={run} is a run of {type(task).__name__}: give one of a classification")
+    return task, cfg
+
+
+def load_teacher(run: str, *, classes: list[str], data: VideoDataModule) -> nn.Module:
+    """The network of a run that another one learns from: float [B,T,C,H,W], as `data` normalises it -> logits [B,K].
+
+    Raises BadRequest where its classes are others, or where it is used to clips that are normalised in another way.
+    """
+    task, cfg = load_classifier(run, key="task.teacher")
+    if task.classes != classes:
+        raise BadRequest(f"task.teacher={run}: it knows other classes ({len(task.classes)}) than {data.name} has")
+    learned_from = build(cfg.dataset)
+    theirs, ours = (_normalisation(one.train_transform) for one in (learned_from, data))
+    if theirs != ours:
+        raise BadRequest(
+            f"task.teacher={run}: give it clips as it knows them: dataset.train_transform {theirs}, not {ours}"
+        )
+    return task.network
+
+
+def _normalisation(transform: nn.Module) -> str:
+    mean, std = (getattr(transform, name, ()) for name in ("mean", "std"))
+    return f"mean={list(mean)} std={list(std)}"
+
+
 class RunFeatures(ClassifierFeatures):
     """The features of a classifier that videxp trained, for figures of generated clips, which are read as that run's.
 
@@ -76,11 +111,7 @@ class RunFeatures(ClassifierFeatures):
     """
 
     def __init__(self, *, run: str, output: Literal["features", "logits"] = "features") -> None:
-        folder = open_run(run)
-        cfg = load_resolved(folder.config)
-        task = load_task(cfg, folder.checkpoint())
-        if not isinstance(task, Classification):
-            raise BadRequest(f"features.run={run} is a run of {type(task).__name__}: give one of a classification")
+        task, cfg = load_classifier(run, key="features.run")
         datamodule = build(cfg.dataset)
         super().__init__(
             task.network,

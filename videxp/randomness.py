@@ -24,6 +24,8 @@ class Stream(IntEnum):
     CROP = 6  # where a clip is cut out in the worker
     NOISE = 7  # latent codes, and noise within networks, in training
     SAMPLE = 8  # latent codes of clips that are generated to be seen or measured
+    OPERATIONS = 9  # RandAugment: which, and which way
+    ERASE = 10  # random erasing
 
 
 def generator(seed: int, *, stream: Stream, epoch: int = 0, index: int = 0) -> np.random.Generator:

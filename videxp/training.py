@@ -130,7 +130,7 @@ def _go_on(run: "RunFolder", request: Request, console: "Console") -> Request:
         run.sweep()
         start = start and restore_last(run, start)
         keep_rows(run.metrics, start.rows if start else 0)
-        if "config_hash" in run.record():  # otherwise it has only been planned
+        if run.record().get("state") != "queued":  # one that was only planned begins
             how = f"goes on after batch {start.step:,} ({start.path})" if start else "begins anew: it has no checkpoint"
             console.print(f"  [dim]{'resume':<7}[/]{run.path} {how}", soft_wrap=True)
     return replace(request, checkpoint=str(start.path), step=start.step) if start else request
@@ -249,16 +249,36 @@ def _ended(run: "RunFolder", error: BaseException) -> int:
     from videxp.runs.supervision import RanksFailed
 
     if not isinstance(error, Interrupted | KeyboardInterrupt):
-        if is_rank_zero() and run.config.exists():
+        if run.config.exists() and _knows_the_cause(run, error):
             if isinstance(error, RanksFailed):
                 _note_ranks(run, error)
+            rank = f"rank {_rank()}: " if _rank() else ""
             name = "" if isinstance(error, VidexpError) else f"{type(error).__name__}: "  # ours say what is wrong
-            _write_state(run, "failed", cause=" ".join(f"{name}{error}".split())[:1000])
+            _write_state(run, "failed", cause=" ".join(f"{rank}{name}{error}".split())[:1000])
         raise error
     if is_rank_zero():
         _write_state(run, "interrupted")
         print(f"videxp: interrupted; videxp resume {run.path} goes on", file=sys.stderr)
     return error.exit_status if isinstance(error, Interrupted) else 130
+
+
+def _knows_the_cause(run: "RunFolder", error: BaseException) -> bool:
+    """Of several processes that a launcher started, and nobody watches, the one that failed first says why.
+
+    Rank 0 alone says what is wrong with the request: all find that out.
+    """
+    from videxp.runs.supervision import is_echo
+
+    if is_rank_zero():
+        return _state(run) != "failed" or not is_echo(error)
+    return not isinstance(error, BadRequest) and not is_echo(error)
+
+
+def _state(run: "RunFolder") -> str:
+    try:
+        return str(run.status()["state"])
+    except (OSError, ValueError):
+        return ""
 
 
 def _write_state(run: "RunFolder", state: Literal["failed", "interrupted"], *, cause: str | None = None) -> None:
@@ -301,9 +321,13 @@ def _close_loggers(experiment: Any, *, summary: dict[str, float], exit_code: int
             logger.finish(summary=summary, exit_code=exit_code)
 
 
+def _rank() -> int | None:
+    """Of this process, as its launcher counts."""
+    return next((int(os.environ[name]) for name in ("RANK", "SLURM_PROCID") if name in os.environ), None)
+
+
 def is_rank_zero() -> bool:
-    """Whether this process, as its launcher counts, is the first of the run; so is the one that a person started."""
-    for name in ("RANK", "SLURM_PROCID"):
-        if name in os.environ:
-            return int(os.environ[name]) == 0
+    """Whether this process is the first of the run; so is the one that a person started."""
+    if (rank := _rank()) is not None:
+        return rank == 0
     return all(int(os.environ.get(name, "0")) == 0 for name in ("NODE_RANK", "LOCAL_RANK"))

@@ -24,9 +24,9 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]):
     ("arguments", "message"),
     [
         (["trian"], "did you mean train?"),
-        (["frobnicate"], "commands: train, resume, reproduce, evaluate"),
+        (["frobnicate"], "commands: train, sweep, resume, reproduce, evaluate"),
         (["train", "--cfg", "job"], "the recipe comes first"),
-        (["train", "classification/moving_digits", "-m", "seed=1,2"], "one config at a time"),
+        (["train", "classification/moving_digits", "sweep.trials=3"], "is about many runs; videxp sweep"),
         (["evaluate", "nowhere"], "nowhere is not a run folder"),
         (["compare", "nowhere"], "nowhere: no such folder"),
         (["predict", "nowhere", "no.mp4"], "nowhere is not a run folder"),

@@ -203,3 +203,26 @@ def test_each_stage_has_its_transform(root: Path, tmp_path: Path) -> None:
     model = fitted(data, tmp_path)
     trainer(tmp_path).test(model, data, verbose=False)
     assert calls == (["train"] * 3 + ["val"] * 2) * 3 + ["test"] * 2
+
+
+def test_balanced_batches_have_other_clips_of_a_sample_that_comes_again(put: Put, tmp_path: Path) -> None:
+    for path in ("run/0", "walk/0", "walk/1", "walk/2", "walk/3", "walk/4"):
+        put(f"train/{path}.mp4")
+    put("val/run/0.mp4")
+    data = module(tmp_path, FolderPerClass(), batch_size=6, num_frames=2, shuffle="class_balanced")
+    data.prepare()
+    (batch,) = data.train_dataloader()
+    assert sorted(batch["label"].tolist()) == [0, 0, 0, 1, 1, 1]
+    again = batch["video"][batch["label"] == 0].flatten(1)
+    assert len({data.dataset("train").path(i) for i in batch["index"][batch["label"] == 0].tolist()}) == 1
+    assert len(again.unique(dim=0)) > 1
+
+
+def test_balanced_batches_need_labels(put: Put, tmp_path: Path) -> None:
+    put("train/run/0.mp4")
+    put("val/run/0.mp4")
+    data = module(tmp_path, FolderPerClass(), batch_size=1, shuffle="class_balanced")
+    data.prepare()
+    data.dataset("train").labels[:] = -1
+    with pytest.raises(BadRequest, match="shuffle=class_balanced: there are samples without a label"):
+        data.train_dataloader()

@@ -1,9 +1,16 @@
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import BatchSampler, RandomSampler
+from torch.utils.data import BatchSampler, RandomSampler, WeightedRandomSampler
 
-from videxp.data.sampler import SHARDS_MIXED, EpochBatches, EvaluationBatches, epoch_order, local_order
+from videxp.data.sampler import (
+    SHARDS_MIXED,
+    EpochBatches,
+    EvaluationBatches,
+    balanced_order,
+    epoch_order,
+    local_order,
+)
 from videxp.errors import BadRequest
 
 
@@ -127,3 +134,47 @@ def test_ranks_with_local_shards_get_as_many_batches_as_each_other_and_go_on_whe
     assert len(set(seen)) == len(seen) == 2 * 3 * 4
     with pytest.raises(BadRequest, match="1 shards give one of 2 processes less than its 4 samples"):
         EpochBatches(47, batch_size=8, seed=0, rank=0, world_size=2, shard_of=np.zeros(47, np.int64))
+
+
+RARE = np.repeat([0, 1, 2], [70, 24, 6])  # classes of 100 samples
+
+
+def counts(order: np.ndarray) -> list[int]:
+    return np.bincount(RARE[order % 100], minlength=3).tolist()
+
+
+def test_balanced_classes_come_equally_often_where_stock_orders_follow_the_data_or_chance() -> None:
+    assert counts(epoch_order(100, seed=0, epoch=0)) == [70, 24, 6]
+    weights = (1 / np.bincount(RARE))[RARE]
+    torch.manual_seed(0)
+    drawn = np.array(list(WeightedRandomSampler(weights.tolist(), 100)))
+    assert sorted(counts(drawn)) != [33, 33, 34]
+    assert len(set(drawn[RARE[drawn] == 1])) < 24  # some come thrice before others have come once
+
+    orders = [balanced_order(RARE, num_samples=100, seed=0, epoch=epoch) for epoch in range(30)]
+    assert all(sorted(counts(order)) == [33, 33, 34] for order in orders)
+    assert {counts(order).index(34) for order in orders} == {0, 1, 2}  # which one is once more is drawn
+    for order in orders:
+        assert set(order[RARE[order % 100] == 1] % 100) == set(range(70, 94))
+        assert len(set(order)) == 100  # what comes again is another number, so another clip
+    assert set(np.concatenate(orders) % 100) == set(range(100))
+
+
+def test_a_balanced_order_follows_from_seed_and_epoch_and_mixes_the_classes() -> None:
+    first = balanced_order(RARE, num_samples=100, seed=0, epoch=0)
+    assert np.array_equal(first, balanced_order(RARE, num_samples=100, seed=0, epoch=0))
+    assert not np.array_equal(first, balanced_order(RARE, num_samples=100, seed=0, epoch=1))
+    assert not np.array_equal(first, balanced_order(RARE, num_samples=100, seed=1, epoch=0))
+    assert min(counts(first[:50])) > 8
+    assert counts(balanced_order(RARE, num_samples=300, seed=0, epoch=0)) == [100, 100, 100]
+    assert len(balanced_order(np.arange(5), num_samples=3, seed=0, epoch=0)) == 3
+
+
+def test_balanced_batches_are_shared_by_ranks_and_go_on_where_they_were() -> None:
+    whole = EpochBatches(100, batch_size=8, seed=0, label_of=RARE)
+    alone, second = epoch(whole), epoch(whole)
+    ranks = [epoch(EpochBatches(100, batch_size=8, seed=0, rank=r, world_size=2, label_of=RARE)) for r in range(2)]
+    assert [[sample for share in shares for sample in share] for shares in zip(*ranks)] == alone
+    resumed = EpochBatches(100, batch_size=8, seed=0, label_of=RARE)
+    resumed.load_state_dict({"epoch": 1, "consumed": 5})
+    assert epoch(resumed) == second[5:]

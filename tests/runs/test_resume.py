@@ -23,6 +23,15 @@ CASES = {
     "validation_while_accumulating": [EACH_STEP, "+trainer.val_check_interval=3", "trainer.accumulate_grad_batches=2"],
     "two_optimizers": [EACH_STEP, "task=two_optimizers"],
     "limited": [EACH_STEP, "trainer.limit_train_batches=3", "hardware.num_workers=1"],
+    "methods": [
+        EACH_STEP,
+        "task.trained=[head,features.conv2]",
+        "task.layer_decay=0.5",
+        "dataset.shuffle=class_balanced",
+        "dataset.clips_per_video=2",
+        "dataset.train_transform.rand_augment={num_ops: 2, magnitude: 9}",
+        "dataset.train_transform.random_erasing=0.5",
+    ],
     "rarely": ["callbacks.checkpoint.every_n_steps=3", "trainer.check_val_every_n_epoch=2"],
 }
 

@@ -14,6 +14,7 @@ from videxp.errors import BadRequest
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from videxp.sweeps.launching import Launcher
     from videxp.sweeps.request import Sweep
     from videxp.sweeps.search import Plan, Search
     from videxp.sweeps.watching import Line
@@ -111,7 +112,7 @@ def _carry_out(sweep: "Sweep", folder: Path, *, as_json: bool) -> int:
     lock = RunFolder(folder).claim()
     launcher = sweep.launcher()
     search = Search(folder, sweep.plan)
-    _announce(console, sweep, folder, slots=launcher.slots)
+    _announce(console, sweep, folder, launcher=launcher)
     view: Lines
     if console.is_terminal and not as_json:
         view = LiveTable(console, folder=folder, plan=sweep.plan, trials=search.trials, slots=launcher.slots)
@@ -152,16 +153,16 @@ def _carry_out(sweep: "Sweep", folder: Path, *, as_json: bool) -> int:
 # ---- what the terminal shows -----------------------------------------------------------------------------------------
 
 
-def _announce(console: "Console", sweep: "Sweep", folder: Path, *, slots: int) -> None:
+def _announce(console: "Console", sweep: "Sweep", folder: Path, *, launcher: "Launcher") -> None:
     from rich.markup import escape
 
     plan = sweep.plan
     space = "; ".join(f"{axis.name} {_axis(axis)}" for axis in plan.axes)
-    name = type(sweep.launcher()).__name__.lower()
+    name = type(launcher).__name__.lower()
     search = plan.sampler + (f", {plan.pruner} pruner" if plan.pruner else "")
     rows = {
         "space": escape(space),
-        "search": f"{search}: {plan.points} trials, {slots} at a time ({name})",
+        "search": f"{search}: {plan.points} trials, {launcher.slots} at a time ({name})",
         "best": ", ".join(f"{objective.metric} ({objective.direction})" for objective in plan.objectives),
         "sweep": escape(str(folder)),
     }

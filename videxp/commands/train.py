@@ -56,12 +56,17 @@ def main(arguments: list[str]) -> int:
 
 def _hand_over(composed: "config.Composed") -> int:
     """Write the run down, give it to a launcher, and say where it will be."""
-    from videxp.sweeps.launching import Launcher
-    from videxp.sweeps.local import OUTPUT
+    from videxp.sweeps.launching import OUTPUT, Launcher
     from videxp.sweeps.planning import plan
 
     launcher: Launcher = config.build(composed.around.launcher)
-    run = plan(composed, Path(composed.run_dir))
+    if not launcher.outlived:
+        name = composed.choices["launcher"]
+        raise BadRequest(f"launcher={name}: what it starts would end with this command; launcher.address=HOST:PORT")
+    hardware = composed.cfg.hardware
+    share = {key: value for key, value in launcher.share().items() if hardware[key.split(".")[1]] in (None, "auto")}
+    words = [*composed.overrides, *(f"{key}={value}" for key, value in share.items())]
+    run = plan(config.compose(composed.recipe, words), Path(composed.run_dir))
     try:
         handle = launcher.start(run.path)
     except BaseException:
@@ -121,10 +126,12 @@ def announce(
     work = task.work_of_one_clip(num_frames=data.num_frames, size=data.size)
     sizes = ", ".join(f"{name} {count_parameters(part) / 1e6:,.2f} M".strip() for name, part in task.parts.items())
     counts = ", ".join(f"{count:,} {split}" for split, count in data.counts.items())
+    trained = sum(parameter.numel() for parameter in task.network.parameters() if parameter.requires_grad)
+    partly = f"; {trained:,} of {parameters:,} parameters are trained" if trained < parameters else ""
     device = f"{trainer.num_devices * trainer.num_nodes} x {_device_name(trainer)}, {trainer.precision}"
     rows = {
         "data": f"{data.name}: {counts}; {data.description}",
-        "model": f"{type(task.network).__name__}: {sizes} parameters, {work:,.2f} GMACs per clip",
+        "model": f"{type(task.network).__name__}: {sizes} parameters, {work:,.2f} GMACs per clip{partly}",
         "device": f"{device}, {data.workers} workers",
         "run": str(run.path),
     }

@@ -4,6 +4,7 @@ Signatures are read from source text (videxp.signatures), so torch is not import
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -24,7 +25,7 @@ SCHEMA = "videxp.config.schema"
 # Filled in while building: a config that leaves them out misses nothing.
 INJECTED = {
     "model": {"num_classes", "num_frames", "size"},
-    "task": {"network", "optimizer", "scheduler", "classes"},
+    "task": {"network", "optimizer", "scheduler", "classes", "load_teacher"},
     "logger": {"save_dir"},
 }
 # What the Trainer gets from elsewhere: setting it here would silently win over the place where people look.
@@ -38,7 +39,17 @@ ELSEWHERE = {
 def check(composed: "Composed") -> list[Problem]:
     """All problems of a composed config; builds nothing but data-set layouts, which look for their files."""
     around = redacted(OmegaConf.to_container(composed.around, resolve=True))
-    return [*check_config(composed.cfg), *_check_fields(around, "sweep"), *_check_group(around, "launcher")]
+    found = [*check_config(composed.cfg), *_check_fields(around, "sweep"), *_check_group(around, "launcher")]
+    return [*found, *_check_teacher(composed.cfg)]
+
+
+def _check_teacher(cfg: DictConfig) -> Iterator[Problem]:
+    """Asked of what shall train alone: a run is evaluated, and predicts, when its teacher is gone."""
+    teacher = OmegaConf.select(cfg, "task.teacher", throw_on_missing=False, throw_on_resolution_failure=False)
+    if isinstance(teacher, str) and not Path(teacher, "config.yaml").is_file():
+        yield Problem(
+            "task.teacher", teacher, "no run folder: there is no config.yaml in it; give one of a classification"
+        )
 
 
 def check_config(cfg: DictConfig) -> list[Problem]:

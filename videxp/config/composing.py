@@ -32,6 +32,7 @@ SHOWING_FLAGS = {"--cfg", "-c", "--info", "-i", "--help", "-h", "--hydra-help", 
 RUNNING_FLAGS = {"--run", "-r", "--multirun", "-m"}
 KNOWN_FLAGS = {*SHOWING_FLAGS, *RUNNING_FLAGS, "--package", "-p", "--resolve", "--version"}
 AROUND = ("sweep", "launcher")
+COLLECTIONS = ("callbacks", "logger")
 # Six hexadecimal digits, the same for the whole process: the end of the run folder's name.
 RUN_ID = os.urandom(3).hex()
 
@@ -237,6 +238,8 @@ def _compose_once(
             written = {str(node._get_full_key(key)): _text(node, key) for node, key in _interpolations(own)}
             resolution_problems += resolve_except_environment(own)
             around = OmegaConf.create({key: own.pop(key) for key in AROUND if key in own})
+            for key in COLLECTIONS:
+                own.setdefault(key, {})  # `logger=[]` leaves nothing behind
     finally:
         _forget_hydra()
     OmegaConf.set_struct(own, True)

@@ -113,6 +113,11 @@ def _misfit_of_generic(value: Any, node: ast.Subscript, source: Source, *, depth
     if name in DICTS:
         if not isinstance(value, dict) or "_target_" in value:
             return "a mapping"
+        odd = [
+            answer for key in value if (answer := misfit(key, inner[0], source, depth=depth + 1)) not in ("", ANYTHING)
+        ]
+        if odd:
+            return f"a mapping from {odd[0]}"
         answers = [misfit(item, inner[-1], source, depth=depth + 1) for item in value.values()]
         return next((f"a mapping to {answer}" for answer in answers if answer not in ("", ANYTHING)), "")
     return ANYTHING

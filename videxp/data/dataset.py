@@ -22,7 +22,7 @@ from videxp.data.packets_file import map_packets
 from videxp.data.quarantine import Failure
 from videxp.data.ring import Request, Stack
 from videxp.data.views import Cutter, Fit, View, fitted, read_views
-from videxp.errors import VidexpError
+from videxp.errors import BadRequest, VidexpError
 from videxp.randomness import Stream, generator
 from videxp.video import (
     DecodeError,
@@ -124,6 +124,13 @@ class ClipDataset(Dataset[dict[str, Any]]):
         names = list(self.columns["shard"])
         number = {name: place for place, name in enumerate(sorted(set(names)))}
         return np.tile(np.array([number[name] for name in names], dtype=np.int64), self.repeats)
+
+    @property
+    def label_of(self) -> np.ndarray:
+        """The class of each of the split's samples, int64 [n]. Raises BadRequest where one has none."""
+        if (self.labels == NO_LABEL).any():
+            raise BadRequest("dataset.shuffle=class_balanced: there are samples without a label; use null")
+        return self.labels
 
     def path(self, index: int) -> Path:
         return Path(self.root, self.columns["path"][self.row(index)])

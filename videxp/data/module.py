@@ -85,7 +85,7 @@ class VideoDataModule(LightningDataModule):
         timeout_seconds: Annotated[float, Ge(0)] = 300,
         cache_dir: str = "~/.cache/videxp",
         cache: str | None = None,
-        shuffle: Literal["shards"] | None = None,
+        shuffle: Literal["shards", "class_balanced"] | None = None,
         seed: Annotated[int, Ge(0)] = 0,
     ) -> None:
         """
@@ -94,8 +94,9 @@ class VideoDataModule(LightningDataModule):
         clip_fps: frames of a clip per second of video; None goes by stride_frames.
         test_clips: clips of each video in testing, evenly spaced; predictions are averaged per video.
         val_frames, test_frames: frames of a clip there; None: num_frames; "all": the whole video.
-        clips_per_video: training clips of each video of a batch, taken from it while it is open: a step then has
-            batch_size * clips_per_video clips, which resemble each other more than those of as many videos. None: 1.
+        clips_per_video: training clips of each video of a batch, taken from it while it is open, each cut and changed
+            in its own way: repeated (or batch) augmentation, Hoffer et al. 2020. A step then has batch_size *
+            clips_per_video clips, which resemble each other more than those of as many videos. None: 1.
         train_repeats: how often an epoch meets each training video, each time with another clip of it.
         crop_size: pixels, or [height, width], cut out at a random place in the worker, in training.
         scale: the clip's size / its input's; frames that it does not divide are cut at the right and at the bottom.
@@ -108,6 +109,7 @@ class VideoDataModule(LightningDataModule):
             URL of fsspec); clips are read from the copies in it.
         shuffle: None: all samples of an epoch are mixed, whatever the number of devices. "shards": each process reads
             its own part of a cache's shards, a few at a time, for data that one machine cannot hold near.
+            "class_balanced": an epoch is as long, and meets each class equally often; see `sampler.balanced_order`.
         timeout_seconds: a batch that takes longer is an error; 0 waits for ever.
         """
         super().__init__()
@@ -153,7 +155,7 @@ class VideoDataModule(LightningDataModule):
         self.timeout_seconds = timeout_seconds
         self.cache_dir = Path(cache_dir)
         self.cache = cache if cache is None or is_remote(cache) else str(absolute(cache))
-        if shuffle is not None and cache is None:
+        if shuffle == "shards" and cache is None:
             raise BadRequest(f"dataset.shuffle={shuffle} without shards: set dataset.cache")
         self.shuffle = shuffle
         self.seed = seed
@@ -315,7 +317,8 @@ class VideoDataModule(LightningDataModule):
             rank=rank,
             world_size=world_size,
             position=None if trainer is None else lambda: self._position.next(trainer.current_epoch),
-            shard_of=None if self.shuffle is None else self.dataset("train").shard_of,
+            shard_of=self.dataset("train").shard_of if self.shuffle == "shards" else None,
+            label_of=self.dataset("train").label_of if self.shuffle == "class_balanced" else None,
         )
 
     def val_dataloader(self) -> ClipLoader:

@@ -22,6 +22,26 @@ def epoch_order(num_samples: int, *, seed: int, epoch: int) -> np.ndarray:
     return generator(seed, stream=Stream.ORDER, epoch=epoch).permutation(num_samples)
 
 
+def balanced_order(label_of: np.ndarray, *, num_samples: int, seed: int, epoch: int) -> np.ndarray:
+    """An order in which each class comes equally often (or once more, for classes that are drawn), int64 [num_samples].
+
+    Of a class that has fewer samples than that, all come before one comes again; of one that has more, others are left
+    out in each epoch. A sample that comes again comes as another number, as with `dataset.train_repeats`: sample i of n
+    is i, then i + n, i + 2n, ...: other clips of it, other augmentation.
+
+    label_of: int64 [n], the class of each sample. Classes without samples are passed over.
+    """
+    rng = generator(seed, stream=Stream.ORDER, epoch=epoch)
+    classes = rng.permutation(np.unique(label_of))
+    parts = []
+    for place, label in enumerate(classes):
+        members = np.flatnonzero(label_of == label)
+        wanted = num_samples // len(classes) + (place < num_samples % len(classes))
+        rounds = range(max(1, -(-wanted // len(members))))
+        parts.append(np.concatenate([rng.permutation(members) + again * len(label_of) for again in rounds])[:wanted])
+    return rng.permutation(np.concatenate(parts))
+
+
 def local_order(shard_of: np.ndarray, *, seed: int, epoch: int, rank: int, world_size: int) -> np.ndarray:
     """The order of one rank's samples in an epoch, int64 [n]: those of every world_size-th shard, in every epoch the
     same shards. They are met shard by shard, in another order each epoch; samples are mixed among SHARDS_MIXED of them.
@@ -43,6 +63,8 @@ class EpochBatches(Sampler[Batch]):
     `shard_of` [num_samples], the shard of each sample: keeps shards local to ranks, see `local_order`; as many batches
     as the rank with the fewest samples has.
 
+    `label_of` [n], the class of each sample: each class comes equally often, see `balanced_order`.
+
     `position` says where the next iteration starts: (epoch, batches of it that were already consumed). By itself it
     moves on to the next epoch each time an iteration begins; a data module passes a function that asks its trainer.
     `len` is always that of a full epoch: Lightning adds the batches done before a resume by itself.
@@ -58,6 +80,7 @@ class EpochBatches(Sampler[Batch]):
         world_size: int = 1,
         position: Callable[[], tuple[int, int]] | None = None,
         shard_of: np.ndarray | None = None,
+        label_of: np.ndarray | None = None,
     ) -> None:
         if num_samples < batch_size:
             raise BadRequest(
@@ -71,6 +94,7 @@ class EpochBatches(Sampler[Batch]):
         self.world_size = world_size
         self.share = share_of_batch(batch_size, world_size=world_size, key="batch_size")
         self.shard_of = shard_of
+        self.label_of = label_of
         self.num_batches = num_samples // batch_size
         if shard_of is not None:
             self.num_batches = int(np.bincount(shard_of % world_size, minlength=world_size).min()) // self.share
@@ -90,17 +114,18 @@ class EpochBatches(Sampler[Batch]):
         # two iterators and uses one.
         epoch, consumed = self.position()
         if self.shard_of is None:
-            order, step, start = (
-                epoch_order(self.num_samples, seed=self.seed, epoch=epoch),
-                self.batch_size,
-                self.rank * self.share,
-            )
+            order, step, start = self._order(epoch), self.batch_size, self.rank * self.share
         else:
             ranks = {"rank": self.rank, "world_size": self.world_size}
             order, step, start = local_order(self.shard_of, seed=self.seed, epoch=epoch, **ranks), self.share, 0
         for batch in range(consumed, len(self)):
             first = start + batch * step
             yield [(epoch, int(index)) for index in order[first : first + self.share]]
+
+    def _order(self, epoch: int) -> np.ndarray:
+        if self.label_of is None:
+            return epoch_order(self.num_samples, seed=self.seed, epoch=epoch)
+        return balanced_order(self.label_of, num_samples=self.num_samples, seed=self.seed, epoch=epoch)
 
     def _next_position(self) -> tuple[int, int]:
         position, self._next = self._next, (self._next[0] + 1, 0)

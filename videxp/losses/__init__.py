@@ -13,6 +13,7 @@ __getattr__, __all__ = lazy_exports(
         "WarpingConsistency": "videxp.losses.restoration",
         "WeightedLosses": "videxp.losses.restoration",
         "cross_entropy": "videxp.losses.classification",
+        "distillation": "videxp.losses.classification",
         "AdversarialObjective": "videxp.losses.objective",
         "AdversarialLoss": "videxp.losses.adversarial",
         "discriminator_loss": "videxp.losses.adversarial",

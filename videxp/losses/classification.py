@@ -33,3 +33,13 @@ def cross_entropy(
         return per_clip(label_B).mean()
     weight_N = mix_weight.repeat_interleave(clips) if clips > 1 else mix_weight
     return (weight_N * per_clip(label_B) + (1 - weight_N) * per_clip(mix_label)).mean()
+
+
+def distillation(logits_NK: Tensor, teacher_NK: Tensor, *, temperature: float) -> Tensor:
+    """How far a network's answers are from its teacher's: the mean over clips of T^2 KL(teacher || network), of
+    softmax(logits / T), in nats; a scalar. The factor keeps gradients as large for every T.
+
+    Hinton et al. 2015, "Distilling the Knowledge in a Neural Network", section 2.
+    """
+    ours, theirs = ((logits / temperature).log_softmax(-1) for logits in (logits_NK, teacher_NK))
+    return temperature**2 * F.kl_div(ours, theirs, log_target=True, reduction="batchmean")

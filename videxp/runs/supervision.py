@@ -73,14 +73,14 @@ def report(error: BaseException) -> None:
     plain = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
     said = {
         "error": str(error) if isinstance(error, VidexpError) else plain,
-        "echo": _is_echo(error),
+        "echo": is_echo(error),
         "exit_status": getattr(error, "exit_status", 1),
         "traceback": "".join(traceback.format_exception(error))[-MAX_TRACEBACK:],
     }
     os.write(int(os.environ[REPORT_FD]), json.dumps(said).encode() + b"\n")
 
 
-def _is_echo(error: BaseException) -> bool:
+def is_echo(error: BaseException) -> bool:
     """Whether it only says that another rank is gone or does not come, as gloo, NCCL and the store do."""
     import torch.distributed
 

@@ -10,7 +10,7 @@ from videxp.config import Composed
 from videxp.errors import VidexpError
 from videxp.runs.folder import RunFolder, seconds_now
 from videxp.runs.signals import Signals
-from videxp.sweeps.launching import Launcher
+from videxp.sweeps.launching import Launcher, started
 from videxp.sweeps.outcome import NoScore, curve, ending, scores
 from videxp.sweeps.planning import plan
 from videxp.sweeps.search import Search, Trial
@@ -94,8 +94,7 @@ class Controller:
             self._harvest(is_stopping=signals.received is not None)
             if signals.received is None:
                 self._judge()
-                while len(self.active) < self.launcher.slots and (trial := self._next()) is not None:
-                    self._start(trial)
+                self._fill()
             else:
                 self._stop([active for active in self.active.values() if active.stopping_since is None])
             self.view.refresh(list(self.active.values()))
@@ -116,22 +115,33 @@ class Controller:
             return free[0]
         return self.search.next()
 
-    def _start(self, trial: Trial) -> None:
+    def _fill(self) -> None:
+        """Give the free slots to trials."""
+        ready: dict[Path, Trial] = {}
+        while len(self.active) + len(ready) < self.launcher.slots and (trial := self._next()) is not None:
+            if (run := self._planned(trial)) is not None:
+                ready[run.path] = trial
+        for path, handle in started(self.launcher, list(ready)):
+            self.search.started(ready[path], handle)
+            self._watch(ready[path], handle)
+
+    def _planned(self, trial: Trial) -> RunFolder | None:
+        """Its run, ready to be started; None where the trial has ended already."""
         run = RunFolder(self.folder / trial.name)
         if _state(run) == "finished":
-            if trial.handle is not None:  # the controller was killed before it could write that down
+            if (
+                trial.handle is not None or not trial.is_retry
+            ):  # a controller was killed before it could write that down
                 self._judge_finished(trial, run, seconds=0.0)
-                return
+                return None
             _put_aside(run)
         if not run.config.exists():
             try:
                 plan(self.compose(trial), run.path)
             except VidexpError as error:
                 self._failed(trial, str(error).splitlines()[0], seconds=0.0)
-                return
-        handle = self.launcher.start(run.path)
-        self.search.started(trial, handle)
-        self._watch(trial, handle)
+                return None
+        return run
 
     def _watch(self, trial: Trial, handle: str, *, adopted: bool = False) -> None:
         run = RunFolder(self.folder / trial.name)
@@ -206,7 +216,7 @@ class Controller:
         elif active.adopted:
             self.waiting.append(trial)
         else:
-            self._failed(trial, cause or "was interrupted from outside", seconds=seconds)
+            self._failed(trial, cause or f"was interrupted from outside ({how})", seconds=seconds)
 
     def _judge_finished(self, trial: Trial, run: RunFolder, *, seconds: float) -> None:
         try:

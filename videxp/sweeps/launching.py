@@ -3,9 +3,9 @@
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from videxp.runs.supervision import PROGRAM
 
@@ -15,6 +15,9 @@ OF_A_PARENT = re.compile(
     r"(LOCAL|GROUP|ROLE|NODE)_RANK|RANK|(LOCAL_|GROUP_|ROLE_)?WORLD_SIZE|MASTER_(ADDR|PORT)|(TORCHELASTIC|PL|SLURM|SRUN"
     r"|SBATCH|PMI|PMIX|OMPI)_.*|VIDEXP_(REPORT_FD|PARENT)|WANDB_(RUN|SWEEP)_ID|WANDB_(NAME|RUN_GROUP|RESUME|SERVICE)"
 )
+
+OUTPUT = "output.txt"
+"""What a run prints, in its folder."""
 
 
 class Launcher(Protocol):
@@ -29,6 +32,8 @@ class Launcher(Protocol):
     """How often it is worth asking."""
     queues: bool
     """Whether what was started may have to wait for its turn."""
+    outlived: bool
+    """Whether what was started goes on when this process ends."""
 
     def share(self) -> dict[str, int]:
         """What a run gets of the machine, `{"hardware.num_threads": 4}`, where its config leaves that open."""
@@ -46,6 +51,22 @@ class Launcher(Protocol):
         """Where it runs, for people: `pid 4711`, `job 12`."""
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class StartsTogether(Protocol):
+    """A launcher that can make one job of several runs."""
+
+    def start_together(self, runs: Sequence[Path]) -> Iterator[tuple[Path, str]]: ...
+
+
+def started(launcher: Launcher, runs: Sequence[Path]) -> Iterator[tuple[Path, str]]:
+    """Begin or go on with each: (run, handle) as soon as it is."""
+    if isinstance(launcher, StartsTogether):
+        yield from launcher.start_together(runs)
+    else:
+        for run in runs:
+            yield run, launcher.start(run)
 
 
 def resume_command(run: Path, *options: str) -> list[str]:

@@ -11,10 +11,7 @@ from typing import Annotated, Literal
 from videxp.config.machine import count_cores, count_gpus
 from videxp.limits import Ge
 from videxp.runs.supervision import death
-from videxp.sweeps.launching import clean_environment, resume_command
-
-OUTPUT = "output.txt"
-"""What a run prints, in its folder."""
+from videxp.sweeps.launching import OUTPUT, clean_environment, resume_command
 
 
 class Local:
@@ -25,7 +22,7 @@ class Local:
     """
 
     poll_seconds = 0.1
-    queues = False
+    queues, outlived = False, False
 
     def __init__(self, *, jobs: Annotated[int, Ge(1)] | Literal["auto"] = "auto", gpus: Annotated[int, Ge(1)] = 1):
         self.devices = _visible_gpus()

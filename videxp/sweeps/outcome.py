@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from videxp.runs.folder import RunFolder
-from videxp.sweeps.local import OUTPUT
+from videxp.sweeps.launching import OUTPUT
 from videxp.sweeps.search import Objective
 
 Ending = Literal["finished", "interrupted", "failed"]

@@ -67,6 +67,8 @@ class Trial:
     """Where the launcher finds its process."""
     attempt: int = 0
     """Retries since the sweep was called last."""
+    is_retry: bool = False
+    """An attempt before this one has failed."""
     reported: set[int] = field(default_factory=set)
     """Epochs whose metric the pruner knows."""
 
@@ -113,6 +115,7 @@ class Search:
             cause=facts.get("cause", ""),
             handle=facts.get("handle"),
             attempt=facts.get("attempt", 0),
+            is_retry="attempt" in facts,
             reported=set(frozen.intermediate_values),
         )
 

@@ -3,6 +3,7 @@
 Shapes: B videos, V views of a video (clips x crops, adjacent in the batch), K classes.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, cast
 
@@ -12,11 +13,13 @@ from torch.nn import functional as F
 from torchmetrics import MeanMetric, MetricCollection
 
 from videxp.errors import BadRequest
-from videxp.limits import Ge, Interval
-from videxp.losses.classification import cross_entropy
+from videxp.limits import Ge, Gt, Interval
+from videxp.losses.classification import cross_entropy, distillation
 from videxp.metrics.classification import classification_metrics
 from videxp.tasks.base import Split, VideoTask
 from videxp.tasks.blame import require_scores
+from videxp.tasks.freezing import rest_frozen, train_only
+from videxp.tasks.layer_decay import with_layer_decay
 from videxp.tasks.pictures import Example, save_confusion_matrix, save_prediction_clips, save_prediction_strips
 
 
@@ -63,8 +66,22 @@ class Classification(VideoTask):
         monitor: str = "val/accuracy",
         label_smoothing: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
         decay_norms_and_biases: bool = False,
+        trained: list[str] | None = None,
+        layer_decay: Annotated[float, Interval(gt=0, le=1)] | None = None,
+        teacher: str | None = None,
+        teacher_weight: Annotated[float, Interval(ge=0, le=1)] = 0.5,
+        temperature: Annotated[float, Gt(0)] = 4.0,
+        load_teacher: Callable[..., torch.nn.Module] | None = None,
         example_videos: Annotated[int, Ge(0)] = 8,
     ) -> None:
+        """
+        trained: the parts of the network that are trained, as regular expressions of parameters' names; the rest is
+            frozen, its BatchNorms too: `[head]` probes what the network knows. None: all. See `freezing.py`.
+        layer_decay: factor of the learning rate from each layer to the one below it. None: 1. See `layer_decay.py`.
+        teacher: a run folder, whose network answers the same clips; the loss is (1 - teacher_weight) * cross-entropy +
+            teacher_weight * `distillation` at `temperature`. It is read when training begins, frozen, in no checkpoint.
+        load_teacher: gives its network, called with (run, classes=, data=).
+        """
         super().__init__(
             network=network,
             optimizer=optimizer,
@@ -74,6 +91,13 @@ class Classification(VideoTask):
         )
         if len(classes) < 2:
             raise BadRequest(f"classification needs labels of at least 2 classes, the data has {len(classes)}")
+        if trained is not None:
+            train_only(network, trained)
+            rest_frozen(network)
+        self.trained = trained
+        self.teacher, self.load_teacher = teacher, load_teacher
+        self.teacher_weight, self.temperature = teacher_weight, temperature
+        self.layer_decay = layer_decay
         self.classes = classes
         self.label_smoothing = label_smoothing
         self.example_videos = example_videos
@@ -86,6 +110,19 @@ class Classification(VideoTask):
         super().on_save_checkpoint(checkpoint)
         checkpoint["classes"] = self.classes  # so that a run can label files where its data is not
 
+    def train(self, mode: bool = True) -> "Classification":
+        """Frozen parts stay as they are evaluated."""
+        super().train(mode)
+        if self.trained is not None:
+            rest_frozen(self.network)
+        return self
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        groups = super().parameter_groups()
+        if self.layer_decay is None:
+            return groups
+        return with_layer_decay(groups, self.network, layer_decay=self.layer_decay)
+
     def _metrics(self, split: Split) -> MetricCollection:
         return cast(MetricCollection, self.metrics[split])
 
@@ -94,6 +131,18 @@ class Classification(VideoTask):
         logits_NK: Tensor = self(batch["video"])
         require_scores(logits_NK, classes=len(self.classes), batch=batch, task=self, split=split)
         return logits_NK
+
+    def on_fit_start(self) -> None:
+        """The teacher is no part of this module: no optimizer, no checkpoint and no DDP knows of it."""
+        if self.teacher is None:
+            return
+        if self.load_teacher is None:
+            raise BadRequest(f"task.teacher={self.teacher}: give the task a load_teacher")
+        with torch.random.fork_rng(devices=[]):  # a network that is made draws its first weights
+            data = self.trainer.datamodule  # type: ignore[attr-defined]
+            network = self.load_teacher(self.teacher, classes=self.classes, data=data)
+        network.eval().requires_grad_(False).to(self.trainer.strategy.root_device)
+        self.__dict__["_teaching"] = network
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Any]:
         logits_BK = self._scores(batch, "train")
@@ -104,9 +153,16 @@ class Classification(VideoTask):
             mix_label=batch.get("mix_label"),
             mix_weight=batch.get("mix_weight"),
         )
+        log = {}
+        if self.teacher is not None:
+            with torch.no_grad():
+                teacher_BK = self.__dict__["_teaching"](batch["video"])
+            distance = distillation(logits_BK.float(), teacher_BK.float(), temperature=self.temperature)
+            loss = (1 - self.teacher_weight) * loss + self.teacher_weight * distance
+            log = {"train/distillation": distance.detach()}
         guesses = logits_BK.detach().argmax(-1).unflatten(0, (len(batch["label"]), -1))
         accuracy = (guesses == batch["label"][:, None]).float().mean()
-        return {"loss": loss, "log": {"train/loss": loss.detach(), "train/accuracy": accuracy}}
+        return {"loss": loss, "log": {"train/loss": loss.detach(), "train/accuracy": accuracy, **log}}
 
     def on_test_epoch_start(self) -> None:
         self.predictions = {"index": [], "label": [], "probabilities": []}

@@ -14,6 +14,7 @@ from videxp.randomness import Stream, generator
 from videxp.transforms.color import color_matrices, jitter_normalize, normalize
 from videxp.transforms.geometry import (
     BOX_DRAWS,
+    crop,
     crop_resize,
     flip,
     random_boxes,
@@ -24,10 +25,13 @@ from videxp.transforms.geometry import (
 )
 from videxp.transforms.memory import Blocks
 from videxp.transforms.mixing import draw_mix, mix_
+from videxp.transforms.rand_augment import MAX_MAGNITUDE, Operation, apply, draw_operations
 
 # Columns of a clip's uniform numbers. A new use takes new columns at the end, so that it shifts no other.
 _BOX, _FLIP, _FACTORS, _ORDER = slice(0, BOX_DRAWS), BOX_DRAWS, slice(BOX_DRAWS + 1, BOX_DRAWS + 5), slice(-4, None)
 _DRAWS = BOX_DRAWS + 9
+
+_ERASED, _ERASED_RATIO = (0.02, 0.33), (0.3, 3.3)  # share of the frame, and width / height, of what is erased
 
 
 class TrainTransform(nn.Module):
@@ -41,6 +45,10 @@ class TrainTransform(nn.Module):
     flip: chance of a left-right mirror; 0 where direction is the label.
     brightness, contrast, saturation, hue: strengths of the colour jitter as in torchvision's ColorJitter: factors from
         [1 - x, 1 + x], hue from [-x, x] turns; 0 is off. See `color.py` for what differs.
+    rand_augment: how many operations of RandAugment each clip gets, and how strong they are, from 0 to 30 (9 in most
+        recipes): {"num_ops": 2, "magnitude": 9}; None is off. They come after the flip and before the jitter.
+    random_erasing: chance that a box is erased, the same in all frames: it becomes `mean`. Its area and ratio are
+        torchvision's (RandomErasing; Zhong et al. 2020). None is off.
     mixup_alpha, cutmix_alpha: 0 is off; with both on, each item takes one of the two with equal chance.
     mean, std: RGB in [0,1]; the defaults are torchvision's for Kinetics.
     """
@@ -58,6 +66,8 @@ class TrainTransform(nn.Module):
         contrast: Annotated[float, Ge(0)] = 0.0,
         saturation: Annotated[float, Ge(0)] = 0.0,
         hue: Annotated[float, Interval(ge=0, le=0.5)] = 0.0,
+        rand_augment: dict[Literal["num_ops", "magnitude"], int] | None = None,
+        random_erasing: Annotated[float, Interval(ge=0, le=1)] | None = None,
         mixup_alpha: Annotated[float, Ge(0)] = 0.0,
         cutmix_alpha: Annotated[float, Ge(0)] = 0.0,
         mean: tuple[float, float, float] = (0.43216, 0.394666, 0.37645),
@@ -75,6 +85,8 @@ class TrainTransform(nn.Module):
         self.scale, self.ratio = (scale[0], scale[1]), (ratio[0], ratio[1])
         self.flip = flip
         self.jitter = (brightness, contrast, saturation, hue)
+        self.num_ops, self.magnitude = _rand_augment(rand_augment)
+        self.random_erasing = random_erasing or 0.0
         self.mixup_alpha, self.cutmix_alpha = mixup_alpha, cutmix_alpha
         self.mean, self.std = tuple(mean), tuple(std)
         self.seed = seed
@@ -112,9 +124,13 @@ class TrainTransform(nn.Module):
         shape = (*video.shape[:2], self.size, self.size, video.shape[-1])
         out = self._blocks.take(shape, device=video.device)
         boxes = [] if cut else self._boxes(uniform[:, _BOX], height=video.shape[2], width=video.shape[3])
+        operations, erased = self._operations(keys, clips_per_item), self._erased(keys, clips_per_item)
         # One clip at a time: it stays in the cache from one step to the next, and no bit depends on its neighbours.
         for n in range(len(video)):
-            self._augment(video[n] if cut else self._cut(video[n], boxes[n]), uniform[n], out=out[n])
+            clip = video[n] if cut else self._cut(video[n], boxes[n])
+            self._augment(clip, uniform[n], operations[n], out=out[n])
+            if (box := erased[n]) is not None:
+                crop(out[n], box).zero_()
 
         new = {**batch, "video": out.permute(0, 1, 4, 2, 3)}
         if self.mixup_alpha > 0 or self.cutmix_alpha > 0:
@@ -140,10 +156,31 @@ class TrainTransform(nn.Module):
             clip = resize_short_side(clip, self.resize)
         return crop_resize(clip, box, size=self.size)
 
-    def _augment(self, clip: Tensor, uniform: np.ndarray, *, out: Tensor) -> None:
+    def _operations(self, keys: list[tuple[int, int]], clips_per_item: int) -> list[list[Operation]]:
+        """RandAugment's of each clip."""
+        if not self.num_ops:
+            return [[]] * (len(keys) * clips_per_item)
+        rngs = [self._rng(Stream.OPERATIONS, key) for key in keys]
+        uniform = np.concatenate([rng.random((clips_per_item, self.num_ops, 2)) for rng in rngs])
+        return [draw_operations(u, magnitude=self.magnitude, height=self.size, width=self.size) for u in uniform]
+
+    def _erased(self, keys: list[tuple[int, int]], clips_per_item: int) -> Sequence[tuple[int, int, int, int] | None]:
+        """The box of each clip that is erased, if one is."""
+        if not self.random_erasing:
+            return [None] * (len(keys) * clips_per_item)
+        rngs = [self._rng(Stream.ERASE, key) for key in keys]
+        uniform = np.concatenate([rng.random((clips_per_item, 1 + BOX_DRAWS)) for rng in rngs])
+        boxes = resized_crop_boxes(
+            uniform[:, 1:], height=self.size, width=self.size, scale=_ERASED, ratio=_ERASED_RATIO
+        )
+        return [tuple(box) if u < self.random_erasing else None for u, box in zip(uniform[:, 0], boxes.tolist())]
+
+    def _augment(self, clip: Tensor, uniform: np.ndarray, operations: list[Operation], *, out: Tensor) -> None:
         """uint8 [T,size,size,C] -> out, float [T,size,size,C]."""
         if uniform[_FLIP] < self.flip:
             clip = flip(clip)
+        for operation in operations:
+            clip = apply(clip, operation)
         if not any(self.jitter):
             normalize(clip, mean=self.mean, std=self.std, out=out)
             return
@@ -173,6 +210,19 @@ class TrainTransform(nn.Module):
         mix_(out, mixes, clips_per_item=clips_per_item)
         weight = torch.tensor([mix.own_share for mix in mixes], dtype=torch.float32)
         return {"mix_label": label.roll(1), "mix_weight": weight.to(out.device, non_blocking=True)}
+
+
+def _rand_augment(options: dict[Literal["num_ops", "magnitude"], int] | None) -> tuple[int, int]:
+    """(operations of a clip, their magnitude); (0, 0): none."""
+    if options is None:
+        return 0, 0
+    num_ops, magnitude = options.get("num_ops", 2), options.get("magnitude", 9)
+    if {*options} - {"num_ops", "magnitude"} or num_ops < 1 or not 0 <= magnitude <= MAX_MAGNITUDE:
+        raise BadRequest(
+            f"transform: rand_augment={dict(options)}: num_ops must be at least 1, magnitude 0 to {MAX_MAGNITUDE}, "
+            "or rand_augment null"
+        )
+    return num_ops, magnitude
 
 
 def check_video(video: Tensor, *, items: int) -> int:

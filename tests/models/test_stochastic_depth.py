@@ -1,0 +1,29 @@
+"""`model.stochastic_depth` (drop path) reaches the blocks of every model that has it."""
+
+import inspect
+
+import pytest
+import torch
+from torchvision.ops import StochasticDepth
+
+from tests.models.catalogue import ALWAYS, build, constructor
+
+HAVE_IT = ["mvit_v1_b", "mvit_v2_s", "swin3d_b", "swin3d_s", "swin3d_t", "uniformer_s"]
+
+
+def rates(name: str, **arguments) -> list[float]:
+    with torch.device("meta"):
+        return [module.p for module in build(name, **arguments).modules() if isinstance(module, StochasticDepth)]
+
+
+def test_the_models_that_have_it_say_so():
+    """All the others lack it: their papers' training does without."""
+    assert [name for name in ALWAYS if "stochastic_depth" in inspect.signature(constructor(name)).parameters] == HAVE_IT
+
+
+@pytest.mark.parametrize("name", HAVE_IT)
+def test_the_chance_that_a_block_is_left_out_grows_evenly_to_the_asked_one(name):
+    """Huang et al. 2016, "Deep Networks with Stochastic Depth", equation 4, from 0 at the first block."""
+    found = rates(name, stochastic_depth=0.4)
+    assert found == pytest.approx(torch.linspace(0, 0.4, len(found)).tolist())
+    assert len(found) > 10 and not any(rates(name, stochastic_depth=0.0))
