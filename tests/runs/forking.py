@@ -161,7 +161,7 @@ def _fork(request: dict[str, Any], *, rank: int, port: str) -> int:
             _fork_ranks(kill)
         elif kill is not None and rank == kill.rank:
             _arm(kill)
-        _leave_out_what_no_result_depends_on()
+        leave_out_what_no_result_depends_on()
         from videxp.cli import main
 
         sys.argv = ["videxp", *request["arguments"]]
@@ -174,7 +174,7 @@ def _fork(request: dict[str, Any], *, rank: int, port: str) -> int:
         os._exit(status)
 
 
-def _leave_out_what_no_result_depends_on() -> None:
+def leave_out_what_no_result_depends_on() -> None:
     """Pictures and the list of installed packages take longer than the training of a test."""
     from videxp.runs import Samples, provenance
 

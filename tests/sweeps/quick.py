@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from tests.runs.forking import leave_out_what_no_result_depends_on
 from videxp.sweeps import local
 
 CONF = """# This machine, without the seconds that imports take
@@ -47,6 +48,7 @@ class Forked:
                 os.dup2(stdout.fileno(), 2)
                 os.environ.clear()
                 os.environ.update(env)
+                leave_out_what_no_result_depends_on()
                 from videxp.cli import main
 
                 sys.argv = ["videxp", *command[3:]]

@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -104,46 +105,52 @@ def weights(cwd: Path) -> dict[str, str]:
     return {path.parents[1].name: checkpoint_hash(path) for path in cwd.glob("sweep/????/checkpoints/last.ckpt")}
 
 
-SPACE = ["optimizer.lr=1e-2,1e-3", "seed=range(0,3)", "launcher.jobs=2"]
+def space(trials: int) -> list[str]:
+    return [f"seed=range(0,{trials})", "launcher.jobs=2"]
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What the six trials learn when nobody kills them."""
-    folder = provide(tmp_path_factory.mktemp("undisturbed"))
-    done = sweep("classification/moving_digits", *tiny(*QUICK), *SPACE, cwd=folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return weights(folder)
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], dict[str, str]]:
+    """What so many trials learn when nobody kills them."""
+
+    @cache
+    def learnt(trials: int) -> dict[str, str]:
+        folder = provide(tmp_path_factory.mktemp("undisturbed"))
+        done = sweep("classification/moving_digits", *tiny(*QUICK), *space(trials), cwd=folder)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return weights(folder)
+
+    return learnt
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.kill)])
+@pytest.mark.parametrize(("kills", "trials"), [(2, 3), pytest.param(10, 8, marks=pytest.mark.kill)])
 def test_killed_at_random_moments_nothing_is_lost_and_nothing_run_twice(
-    folder: Path, kills: int, undisturbed: dict[str, str]
+    folder: Path, kills: int, trials: int, undisturbed: Callable[[int], dict[str, str]]
 ):
     """The controller is killed, and a trial as well every other time; in the end all is as if nothing had happened."""
     rng = random.Random(kills)
-    begin = ["classification/moving_digits", *tiny(*QUICK), *SPACE]
+    begin = ["classification/moving_digits", *tiny(*QUICK), *space(trials)]
     finished: dict[str, str] = {}
     for number in range(kills):
         controller = start(*(["--resume", "sweep"] if (folder / "sweep/sweep.yaml").exists() else begin), cwd=folder)
         rows = logged(folder)
         wait_for(lambda rows=rows: logged(folder) > rows)  # it goes on
         time.sleep(rng.uniform(0.0, 3.0))
-        trials = [pid for pid in processes(folder) if pid != controller.pid]
-        if number % 2 and trials:
-            os.kill(rng.choice(trials), signal.SIGKILL)
+        running = [pid for pid in processes(folder) if pid != controller.pid]
+        if number % 2 and running:
+            os.kill(rng.choice(running), signal.SIGKILL)
         os.kill(controller.pid, signal.SIGKILL)
         controller.join()
         assert {name: finished[name] for name in finished} == {name: attempts(folder)[name] for name in finished}
         finished = {name: when for name, when in attempts(folder).items() if is_finished(folder / "sweep" / name)}
     last = sweep("--resume", "sweep", cwd=folder)
     assert last.returncode == 0, last.stdout + last.stderr
-    assert states(folder) == {"finished": 6}
-    assert weights(folder) == undisturbed
+    assert states(folder) == {"finished": trials}
+    assert weights(folder) == undisturbed(trials)
     for path in folder.glob("sweep/????/metrics.csv"):
         epochs = [row["epoch"] for row in read_metrics(path) if "val/accuracy" in row]
         assert epochs == [0, 1], "an epoch was trained twice, or not at all"
-    print(f"{kills} kills: {len(finished)} of 6 trials were finished before the last call")
+    print(f"{kills} kills: {len(finished)} of {trials} trials were finished before the last call")
 
 
 def logged(folder: Path) -> int:
@@ -155,8 +162,10 @@ def is_finished(run: Path) -> bool:
     return json.loads((run / "status.json").read_text())["state"] == "finished"
 
 
-def test_ctrl_c_stops_with_checkpoints_and_the_sweep_goes_on(folder: Path, undisturbed: dict[str, str]):
-    controller = start("classification/moving_digits", *tiny(*QUICK), *SPACE, cwd=folder)
+def test_ctrl_c_stops_with_checkpoints_and_the_sweep_goes_on(
+    folder: Path, undisturbed: Callable[[int], dict[str, str]]
+):
+    controller = start("classification/moving_digits", *tiny(*QUICK), *space(3), cwd=folder)
     wait_for(lambda: len(list(folder.glob("sweep/????/metrics.csv"))) >= 2)
     os.kill(controller.pid, signal.SIGINT)
     controller.join(30)
@@ -166,7 +175,7 @@ def test_ctrl_c_stops_with_checkpoints_and_the_sweep_goes_on(folder: Path, undis
     assert set(states(folder)) <= {"finished", "interrupted", "queued"}
     again = sweep("--resume", "sweep", cwd=folder)
     assert again.returncode == 0, again.stdout + again.stderr
-    assert weights(folder) == undisturbed
+    assert weights(folder) == undisturbed(3)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
@@ -193,20 +202,18 @@ def test_the_stock_sweep_ends_with_its_first_failing_job_and_begins_anew(tmp_pat
 def test_fresh_processes_two_metrics_and_a_table(tmp_path: Path):
     """As users run it: `train -m`, real processes, a Pareto front, what matters, JSON; W&B groups the runs."""
     metrics = "sweep.metric=[val/accuracy,throughput/latency_ms]"
-    words = tiny("model=cnn3d_small,cnn2d_small", "seed=0,1", metrics, "launcher.jobs=2", "hydra.sweep.dir=sweep")
+    words = tiny("model=cnn3d_small,cnn2d_small", metrics, "launcher.jobs=2", "hydra.sweep.dir=sweep")
     done = videxp("train", "-m", "classification/moving_digits", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "best   val/accuracy (maximize), throughput/latency_ms (minimize)" in done.stdout
-    assert "4 of 4 trials: 4 finished" in done.stdout
+    assert "2 of 2 trials: 2 finished" in done.stdout
     assert "wandb sync sweep/*/wandb/offline-run-*" in done.stdout
-    for name in ("0000", "0003"):
+    for name in ("0000", "0001"):
         config = (tmp_path / f"sweep/{name}/config.yaml").read_text()
         assert "group: sweep" in config
         assert "num_threads: " in config  # its share of the cores, so that trials do not fight
     trials = account(tmp_path)
-    assert {tuple(trial["values"].values()) for trial in trials.values()} == {
-        (model, seed) for model in ("cnn3d_small", "cnn2d_small") for seed in "01"
-    }
+    assert [trial["values"]["model"] for trial in trials.values()] == ["cnn3d_small", "cnn2d_small"]
     assert all(trial["scores"]["throughput/latency_ms"] > 0 for trial in trials.values())
     again = sweep("classification/moving_digits", "seed=0,1", "hydra.sweep.dir=sweep", cwd=tmp_path)
     assert again.returncode == 2
@@ -214,17 +221,17 @@ def test_fresh_processes_two_metrics_and_a_table(tmp_path: Path):
 
 
 def test_what_is_behind_is_pruned_and_can_be_gone_on_with(folder: Path):
-    """A network that learns nothing falls behind five that learn; what is pruned leaves a checkpoint."""
-    rates = "optimizer.lr=1e-2,2e-2,1.5e-2,1.2e-2,1.7e-2,1e-9"
+    """A network that learns nothing falls behind one that learns; what is pruned leaves a checkpoint."""
+    rates = "optimizer.lr=1e-2,1e-9"
     words = tiny("trainer.max_epochs=6", "sweep.metric=train/loss", "sweep.pruner=median", "launcher.jobs=1", *QUICK)
     done = sweep("classification/moving_digits", *words, rates, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
-    last = account(folder)["0005"]
+    last = account(folder)["0001"]
     assert (last["state"], last["cause"][:19]) == ("pruned", "behind after epoch "), done.stdout
-    assert states(folder) == {"finished": 5, "pruned": 1}
-    assert (folder / "sweep/0005/checkpoints/last.ckpt").exists()
-    assert json.loads((folder / "sweep/0005/status.json").read_text())["state"] == "interrupted"
-    resumed = videxp("resume", "sweep/0005", cwd=folder)
+    assert states(folder) == {"finished": 1, "pruned": 1}
+    assert (folder / "sweep/0001/checkpoints/last.ckpt").exists()
+    assert json.loads((folder / "sweep/0001/status.json").read_text())["state"] == "interrupted"
+    resumed = videxp("resume", "sweep/0001", cwd=folder)
     assert resumed.returncode == 0 and "goes on after batch" in resumed.stdout
 
 
@@ -245,12 +252,10 @@ def test_a_second_ctrl_c_ends_even_what_hangs(folder: Path):
 def test_each_trial_is_a_fresh_run_of_its_own_number_of_ranks(folder: Path):
     """What a distributed parent left in the environment is nothing to a trial; both ranks train its one config."""
     left = {"LOCAL_RANK": "1", "RANK": "1", "WORLD_SIZE": "2", "MASTER_PORT": "1", "NODE_RANK": "1"}
-    words = tiny("trainer.max_epochs=1", "optimizer.lr=0.1,0.4", "hardware=ddp_cpu", "logger=csv")
+    words = tiny("trainer.max_epochs=1", "optimizer.lr=choice(0.4)", "hardware=ddp_cpu", "logger=csv")
     arguments = ("sweep", "classification/moving_digits", *words, "hydra.sweep.dir=sweep")
     done = videxp(*arguments, cwd=folder, **left)
     assert done.returncode == 0, done.stdout + done.stderr
-    for name, rate in (("0000", 0.1), ("0001", 0.4)):
-        record = json.loads((folder / f"sweep/{name}/provenance.json").read_text())
-        assert (record["world_size"], record["state"]) == (2, "finished")
-        assert f"optimizer.lr={rate}" in record["command"]
-    assert len(set(weights(folder).values())) == 2
+    record = json.loads((folder / "sweep/0000/provenance.json").read_text())
+    assert (record["world_size"], record["state"]) == (2, "finished")
+    assert "optimizer.lr=0.4" in record["command"]

@@ -263,7 +263,8 @@ def _pruner(plan: Plan) -> Any:
     import optuna
 
     if plan.pruner == "median":
-        return optuna.pruners.MedianPruner()
+        # Of a small sweep a quarter, of a large one five trials, are seen to their end first.
+        return optuna.pruners.MedianPruner(n_startup_trials=min(5, max(1, plan.points // 4)))
     if plan.pruner == "hyperband":
         return optuna.pruners.HyperbandPruner(min_resource=1, max_resource=max(1, plan.max_epochs))
     return optuna.pruners.NopPruner()
