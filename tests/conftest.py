@@ -51,31 +51,6 @@ def train(*overrides: str, cwd: Path, run: str = "run", recipe: str = "classific
     return cwd / run
 
 
-LONGEST = ("sweeps", "test_readme", "test_wheel", "runs", "commands")
-"""Where the tests lie that take longest."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes long comes first, spread over the processes: at the end, short tests even them out."""
-    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    if processes == 1:
-        return
-    modules: dict[str, list[pytest.Item]] = {}
-    for item in items:
-        if item.get_closest_marker("slow"):
-            modules.setdefault(item.nodeid.partition("::")[0], []).append(item)
-    names = sorted(modules, key=lambda name: not any(part in name for part in LONGEST))
-    short = [item for item in items if not item.get_closest_marker("slow")]
-    parts = [[item for name in names[k::processes] for item in modules[name]] for k in range(processes)]
-    share = -(-len(items) // processes)
-    items[:] = []
-    for part in parts:  # each process is given as many at first
-        fill = max(0, share - len(part))
-        items += [*part, *short[:fill]]
-        short = short[fill:]
-    items += short
-
-
 @pytest.fixture(autouse=True)
 def forget_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A module that a test wrote and imported is not there for the next test, which may write another of that name."""
