@@ -7,8 +7,12 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from tests.forking import Forked
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
@@ -49,6 +53,18 @@ def videxp(*arguments: str, cwd: Path, environment: dict[str, str], timeout: flo
         return subprocess.CompletedProcess(arguments, process.exitcode, *(path.read_text() for path in printed))
 
 
+def call(function: Callable[..., object], *arguments: object, cwd: Path, environment: dict[str, str]) -> str:
+    """What a function of a module printed, in a process with this environment and no other. It must not fail."""
+    with tempfile.TemporaryDirectory() as folder:
+        printed = [Path(folder, "stdout"), Path(folder, "stderr")]
+        process = _CONTEXT.Process(target=_call, args=(partial(function, *arguments), cwd, environment, *printed))
+        process.start()
+        process.join()
+        stdout, stderr = (path.read_text() for path in printed)
+        assert process.exitcode == 0, stdout + stderr
+        return stdout
+
+
 def start(*arguments: str, cwd: Path, environment: dict[str, str], printed: list[Path]) -> Any:
     """The process of `videxp ARGUMENTS`, which prints into two files; nobody waits for it."""
     process = _CONTEXT.Process(target=_main, args=(arguments, cwd, environment, *printed))
@@ -57,6 +73,24 @@ def start(*arguments: str, cwd: Path, environment: dict[str, str], printed: list
 
 
 def _main(arguments: tuple[str, ...], cwd: Path, environment: dict[str, str], stdout: Path, stderr: Path) -> None:
+    _begin(cwd, environment, stdout, stderr)
+    from videxp import cli
+    from videxp.runs import supervision
+
+    supervision.Popen = Forked  # other ranks likewise
+    sys.argv = [str(cli.__file__), *arguments]  # Lightning starts other ranks by it
+    status = cli.main()
+    _end()
+    os._exit(status)
+
+
+def _call(work: Callable[[], object], cwd: Path, environment: dict[str, str], stdout: Path, stderr: Path) -> None:
+    _begin(cwd, environment, stdout, stderr)
+    work()
+    _end()
+
+
+def _begin(cwd: Path, environment: dict[str, str], stdout: Path, stderr: Path) -> None:
     for number, path in ((1, stdout), (2, stderr)):
         file = os.open(path, os.O_WRONLY | os.O_CREAT)
         os.dup2(file, number)
@@ -64,12 +98,11 @@ def _main(arguments: tuple[str, ...], cwd: Path, environment: dict[str, str], st
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)
-    from videxp import cli
 
-    sys.argv = [str(cli.__file__), *arguments]  # Lightning starts other ranks by it
-    status = cli.main()
-    threading._shutdown()  # as the interpreter ends: threads, then what waits for its end
+
+def _end() -> None:
+    """As the interpreter ends: threads, then what waits for its end."""
+    threading._shutdown()
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(status)

@@ -149,7 +149,7 @@ def on_rank(rank: int, folder: Path) -> None:
 
 @pytest.mark.slow
 def test_two_processes_have_the_statistics_of_one(tmp_path):
-    multiprocessing.spawn(on_rank, args=(tmp_path,), nprocs=2)
+    multiprocessing.start_processes(on_rank, args=(tmp_path,), nprocs=2, start_method="forkserver")
     expected = gathered(INDEX, batch_size=30)
     found = [torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)]
     for both, own, calls in found:

@@ -75,7 +75,7 @@ def rank_values(rank: int, folder: Path) -> None:
 
 @pytest.mark.slow
 def test_two_processes_with_an_uneven_last_batch_give_what_one_gives(tmp_path):
-    multiprocessing.spawn(rank_values, args=(tmp_path,), nprocs=2)
+    multiprocessing.start_processes(rank_values, args=(tmp_path,), nprocs=2, start_method="forkserver")
     ranks = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1)]
     whole = plain(updated([0, 1, 2, 3, 4], batch_size=5).compute())
     for unpadded, padded in ranks:

@@ -12,10 +12,11 @@ import subprocess
 import sys
 import threading
 import time
-import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tests.forking import Forked, ends
 
 KILLED = -signal.SIGKILL
 
@@ -144,34 +145,30 @@ def _statuses(children: list[int]) -> list[int]:
 def _fork(request: dict[str, Any], *, rank: int, port: str) -> int:
     if pid := os.fork():
         return pid
-    status = 1
-    try:
-        os.chdir(request["cwd"])
-        os.environ.update(request["environment"])
-        if request["ranks"] > 1:
-            world = {"WORLD_SIZE": str(request["ranks"]), "RANK": str(rank), "LOCAL_RANK": str(rank)}
-            os.environ.update(world, MASTER_ADDR="127.0.0.1", MASTER_PORT=port, TORCHELASTIC_RUN_ID="test")
-        printed = os.open("printed.txt", os.O_WRONLY | os.O_APPEND)
-        os.dup2(printed, 1)
-        os.dup2(printed, 2)
-        kill = Kill(**request["kill"]) if request["kill"] else None
-        if kill is not None and kill.how.startswith("group"):
-            os.setpgid(0, 0)
-        if request["supervised"]:
-            _fork_ranks(kill)
-        elif kill is not None and rank == kill.rank:
-            _arm(kill)
-        leave_out_what_no_result_depends_on()
-        from videxp.cli import main
+    ends(lambda: _child(request, rank=rank, port=port))
 
-        sys.argv = ["videxp", *request["arguments"]]
-        status = main(request["arguments"])
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+
+def _child(request: dict[str, Any], *, rank: int, port: str) -> int:
+    os.chdir(request["cwd"])
+    os.environ.update(request["environment"])
+    if request["ranks"] > 1:
+        world = {"WORLD_SIZE": str(request["ranks"]), "RANK": str(rank), "LOCAL_RANK": str(rank)}
+        os.environ.update(world, MASTER_ADDR="127.0.0.1", MASTER_PORT=port, TORCHELASTIC_RUN_ID="test")
+    printed = os.open("printed.txt", os.O_WRONLY | os.O_APPEND)
+    os.dup2(printed, 1)
+    os.dup2(printed, 2)
+    kill = Kill(**request["kill"]) if request["kill"] else None
+    if kill is not None and kill.how.startswith("group"):
+        os.setpgid(0, 0)
+    if request["supervised"]:
+        _fork_ranks(kill)
+    elif kill is not None and rank == kill.rank:
+        _arm(kill)
+    leave_out_what_no_result_depends_on()
+    from videxp.cli import main
+
+    sys.argv = ["videxp", *request["arguments"]]
+    return main(request["arguments"])
 
 
 def leave_out_what_no_result_depends_on() -> None:
@@ -186,51 +183,12 @@ def _fork_ranks(kill: Kill | None) -> None:
     """The supervisor's ranks are forked from it, where it would start Python anew for each."""
     from videxp.runs import supervision
 
-    class Forked:
-        """As much of `subprocess.Popen` as the supervisor uses."""
+    class Killed(Forked):
+        def begin(self) -> None:
+            if kill is not None and int(os.environ["LOCAL_RANK"]) == kill.rank:
+                _arm(kill)
 
-        def __init__(self, command: list[str], *, env: dict[str, str], **_: Any) -> None:
-            reading, writing = os.pipe()
-            self.returncode: int | None = None
-            self.stdin = os.fdopen(writing, "w")
-            self.pid = os.fork()
-            if self.pid == 0:
-                status = 1
-                try:
-                    os.dup2(reading, 0)
-                    os.close(writing)
-                    os.environ.update(env)
-                    if kill is not None and int(env["LOCAL_RANK"]) == kill.rank:
-                        _arm(kill)
-                    from videxp.cli import main
-
-                    status = main(command[3:])
-                except BaseException:
-                    traceback.print_exc()
-                finally:
-                    sys.stdout.flush()
-                    sys.stderr.flush()
-                    os._exit(status)
-            os.close(reading)
-
-        def poll(self) -> int | None:
-            return self._waited(os.WNOHANG)
-
-        def wait(self) -> int | None:
-            return self._waited(0)
-
-        def _waited(self, flags: int) -> int | None:
-            if self.returncode is None:
-                pid, status = os.waitpid(self.pid, flags)
-                if pid:
-                    self.returncode = os.waitstatus_to_exitcode(status)
-            return self.returncode
-
-        def send_signal(self, signum: int) -> None:
-            if self.poll() is None:
-                os.kill(self.pid, signum)
-
-    supervision.Popen = Forked
+    supervision.Popen = Killed
 
 
 def _end(kill: Kill) -> None:

@@ -50,4 +50,4 @@ def _stock_rank(rank: int, port: int) -> None:
 
 
 def test_stock_ranks_with_different_values_train_on():
-    multiprocessing.spawn(_stock_rank, args=(23392,), nprocs=2)  # raises where one fails: none does
+    multiprocessing.start_processes(_stock_rank, args=(23392,), nprocs=2, start_method="forkserver")

@@ -1,12 +1,12 @@
 """A resumed run is one curve in W&B: the real client, online and by `wandb sync`, against a server on loopback."""
 
 import json
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests import forked
 from tests.conftest import clean_environment
 from tests.runs.conftest import command
 from tests.runs.forking import KILLED, Kill, Nursery
@@ -15,59 +15,68 @@ from videxp.runs.metrics_file import read_metrics
 
 pytestmark = pytest.mark.slow
 
-# An attempt: hand over `first` rows of an earlier one (if there is its id), log up to `upto`.
-ATTEMPT = """
-import sys
-from videxp.runs.wandb_logger import WandbRun
-first, upto, run_id = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
-run = WandbRun(save_dir=".", project="videxp")
-loss = lambda step: {"epoch": 0, "train/loss": 1 / step}
-if run_id:
-    run.go_on(run_id[0], rows=[{"step": float(step), **loss(step)} for step in range(1, first + 1)])
-run.start(config={}, group=None, tags=[], notes=None)
-for step in range(first + 1, upto + 1):
-    run.log_metrics(loss(step), step=step)
-print(run.version, flush=True)
-run.finish(summary={}, exit_code=0)
-"""
+# ---- each in a process of its own ------------------------------------------------------------------------------------
 
-STOCK = """
-import sys, wandb
-run = wandb.init(project="videxp", id=sys.argv[3], resume="allow", settings=wandb.Settings(silent=True, console="off"))
-for step in range(int(sys.argv[1]) + 1, int(sys.argv[2]) + 1):
-    run.log({"step": step, "train/loss": 1 / step})
-run.finish()
-"""
+
+def log_rows(first: int, upto: int, *run_id: str) -> None:
+    """An attempt: hand over `first` rows of an earlier one (if there is its id), log up to `upto`."""
+    from videxp.runs.wandb_logger import WandbRun
+
+    run = WandbRun(save_dir=".", project="videxp")
+    if run_id:
+        run.go_on(run_id[0], rows=[{"step": float(step), **losses(step)} for step in range(1, first + 1)])
+    run.start(config={}, group=None, tags=[], notes=None)
+    for step in range(first + 1, upto + 1):
+        run.log_metrics(losses(step), step=step)
+    print(run.version, flush=True)
+    run.finish(summary={}, exit_code=0)
+
+
+def losses(step: int) -> dict[str, float]:
+    return {"epoch": 0, "train/loss": 1 / step}
+
+
+def log_rows_as_usual(first: int, upto: int, run_id: str) -> None:
+    import wandb
+
+    settings = wandb.Settings(silent=True, console="off")
+    run = wandb.init(project="videxp", id=run_id, resume="allow", settings=settings)
+    for step in range(first + 1, upto + 1):
+        run.log({"step": step, "train/loss": 1 / step})
+    run.finish()
+
+
+def wandb_command(*arguments: str) -> None:
+    """As `wandb ARGUMENTS` in a shell."""
+    from wandb.cli.cli import cli
+
+    cli(list(arguments), standalone_mode=False)
+
+
+# ---- here ------------------------------------------------------------------------------------------------------------
 
 
 def attempt(
-    folder: Path, server: Server, *arguments: object, code: str = ATTEMPT, mode: str = "online", **variables: str
+    folder: Path,
+    server: Server,
+    *arguments: object,
+    log: Callable[..., None] = log_rows,
+    mode: str = "online",
+    **variables: str,
 ) -> str:
     """The run's id."""
     environment = clean_environment(folder) | {
-        "PYTHONPATH": str(Path(__file__).parents[2]),
         "WANDB_BASE_URL": server.url,
         "WANDB_API_KEY": "x" * 40,
         "WANDB_MODE": mode,
         **variables,
     }
-    done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return forked.call(log, *arguments, cwd=folder, environment=environment).strip()
 
 
 def sync(folder: Path, server: Server, *arguments: str) -> None:
     environment = clean_environment(folder) | {"WANDB_BASE_URL": server.url, "WANDB_API_KEY": "x" * 40}
-    wandb = [str(Path(sys.executable).with_name("wandb")), "sync", *arguments]
-    done = subprocess.run(wandb, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    forked.call(wandb_command, "sync", *arguments, cwd=folder, environment=environment)
 
 
 def steps(server: Server, run_id: str) -> list[int]:
@@ -101,8 +110,8 @@ def test_offline_attempts_are_one_run_after_a_sync(tmp_path: Path):
 
 def test_stock_offline_attempts_with_one_id_write_over_each_other(tmp_path: Path):
     with serving() as server:
-        attempt(tmp_path, server, 0, 10, "same", code=STOCK, mode="offline")
-        attempt(tmp_path, server, 6, 14, "same", code=STOCK, mode="offline")
+        attempt(tmp_path, server, 0, 10, "same", log=log_rows_as_usual, mode="offline")
+        attempt(tmp_path, server, 6, 14, "same", log=log_rows_as_usual, mode="offline")
         for folder in sorted(tmp_path.glob("wandb/offline-run-*")):
             sync(tmp_path, server, str(folder))
         assert [row["step"] for row in server.rows("same")] != list(range(1, 15))

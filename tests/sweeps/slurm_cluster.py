@@ -19,8 +19,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from videxp.runs.signals import die_with_parent
-
 PACKAGES = ("slurmd", "slurmctld", "slurm-client", "munge", "slurmdbd", "mariadb-server")
 NODES = {"n1": 8, "n2": 8, "n3": 1}
 """Their CPUs, of which this machine need not have as many."""
@@ -199,13 +197,12 @@ def _start(command: Sequence[str], cluster: Cluster, stack: ExitStack) -> subpro
     assert program is not None
     log = stack.enter_context((cluster.folder / f"{command[0]}.out").open("a"))
     process = subprocess.Popen(
-        [program, *command[1:]],
+        ["setpriv", "--pdeathsig=KILL", program, *command[1:]],  # tests that are killed leave nothing behind
         env={**os.environ, **cluster.environment},
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
         start_new_session=True,
-        preexec_fn=die_with_parent,  # noqa: PLW1509  # tests that are killed leave nothing behind
     )
     stack.callback(_end, process)
     return process

@@ -7,7 +7,7 @@ from pathlib import Path
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError  # type: ignore[import-untyped]
+from yaml import YAMLError
 
 from videxp.config.overriding import key_of, value_of
 from videxp.config.places import folders, group_options, groups, recipes

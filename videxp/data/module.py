@@ -10,11 +10,9 @@ Legend: B samples, K clips of a sample, N = B*K clips, T frames, H, W pixels, C 
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from pytorch_lightning import LightningDataModule
 from torch import Tensor, nn
 
 from videxp.data.cache import from_cache
@@ -24,9 +22,10 @@ from videxp.data.layouts import Layout
 from videxp.data.loader import ClipLoader
 from videxp.data.manifest import SPLITS, Manifest, Split
 from videxp.data.position import Position
-from videxp.data.preparation import absolute, check_unreadable, manifest_path, prepare
+from videxp.data.preparation import absolute, check_unreadable
+from videxp.data.prepared import PreparedDataModule
 from videxp.data.processes import START_METHOD, available_cores
-from videxp.data.quarantine import Batch, Failure, Quarantine, agreed, is_empty, kept
+from videxp.data.quarantine import Batch, Failure, agreed, is_empty, kept
 from videxp.data.sampler import EpochBatches, EvaluationBatches
 from videxp.data.sizes import check_one_length, check_sizes, crop_height_width
 from videxp.data.views import Cutter, Fit
@@ -40,7 +39,7 @@ ON_DEVICE = ("video", "input", "label")
 STAGE_SPLITS: dict[str, Sequence[Split]] = {"fit": SPLITS, "validate": ["val"], "test": ["test"]}
 
 
-class VideoDataModule(LightningDataModule):
+class VideoDataModule(PreparedDataModule):
     """Batches are dicts: `video` uint8 [N,T,H,W,C], after the transform float [N',T,C,size,size]; `label` int64 [B];
     `index` int64 [B], the sample's number in its split; `epoch` int64 [B]. `index` and `epoch` stay on the CPU.
     In restoration `video` is the clean clip and `input` uint8 [N,T,H/scale,W/scale,C] its degraded counterpart, where
@@ -112,16 +111,20 @@ class VideoDataModule(LightningDataModule):
             "class_balanced": an epoch is as long, and meets each class equally often; see `sampler.balanced_order`.
         timeout_seconds: a batch that takes longer is an error; 0 waits for ever.
         """
-        super().__init__()
+        super().__init__(
+            name=name,
+            root=root,
+            layout=layout,
+            max_unreadable=max_unreadable,
+            timeout_seconds=timeout_seconds,
+            cache_dir=cache_dir,
+        )
         if sampling == "segments" and test_clips > 1:
             raise BadRequest(f"dataset.test_clips={test_clips} with sampling=segments: segments span the video, set 1")
         if sampling == "segments" and "all" in (val_frames, test_frames):
             raise BadRequest("dataset.test_frames=all with sampling=segments: whole videos are read by sampling=clip")
         if frame_size is not None and (len(frame_size) != 2 or min(frame_size) < 1):
             raise BadRequest(f"dataset.frame_size={list(frame_size)} must be [height, width] in pixels, or null")
-        self.name: str = name
-        self.root = absolute(root)
-        self.layout = layout
         self.num_frames = num_frames
         self.scale = scale
         self.crop_size = crop_height_width(crop_size, scale=scale)
@@ -148,40 +151,15 @@ class VideoDataModule(LightningDataModule):
         self.frame_fit: Fit = frame_fit
         self.decoder: Decoder = decoder
         self.allow_unsafe_decoder = allow_unsafe_decoder
-        self.max_unreadable = max_unreadable
-        self.quarantine = Quarantine(limit=max_unreadable, timeout_seconds=timeout_seconds)
         self.num_workers = num_workers
         self.prefetch_factor = prefetch_factor
-        self.timeout_seconds = timeout_seconds
-        self.cache_dir = Path(cache_dir)
         self.cache = cache if cache is None or is_remote(cache) else str(absolute(cache))
         if shuffle == "shards" and cache is None:
             raise BadRequest(f"dataset.shuffle={shuffle} without shards: set dataset.cache")
         self.shuffle = shuffle
         self.seed = seed
-        self._manifest: Manifest | None = None
         self._datasets: dict[Split, ClipDataset] = {}
         self._position = Position()
-
-    # ---- what the data decides, known after prepare() or setup() ------------------------------------------------
-
-    @property
-    def manifest(self) -> Manifest:
-        if self._manifest is None:
-            raise BadRequest(f"Data set {self.name} is not prepared yet: call prepare() or setup() first")
-        return self._manifest
-
-    @property
-    def manifest_path(self) -> Path:
-        return manifest_path(self.layout, root=self.root, cache_dir=self.cache_dir, name=self.name)
-
-    @property
-    def classes(self) -> list[str]:
-        return self.manifest.classes
-
-    @property
-    def num_classes(self) -> int:
-        return len(self.classes)
 
     @property
     def description(self) -> str:
@@ -192,40 +170,7 @@ class VideoDataModule(LightningDataModule):
         height, width = self.crop_size
         return f"{labels}; {self.num_frames} x {height} x {width}" + (f", x{self.scale}" if self.scale > 1 else "")
 
-    @property
-    def fingerprint(self) -> str:
-        """Of the samples; of copies, also of how they were made: they are other pictures."""
-        return self.manifest.fingerprint + (f" cache {self.manifest.cache}" if self.manifest.cache else "")
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Videos per split."""
-        return self.manifest.counts
-
-    def coverage(self, split: Split) -> tuple[int, int]:
-        """(samples of a split that can be read, samples that it has)."""
-        paths = [path for path, of in zip(self.manifest["path"], self.manifest["split"]) if of == split]
-        missing = {*self.manifest.unreadable, *self.quarantine.causes}
-        return sum(path not in missing for path in paths), len(paths)
-
     # ---- preparing ----------------------------------------------------------------------------------------------
-
-    def prepare(self) -> None:
-        """Read what is new under root. Needs no trainer; under DDP one process does it before the others start."""
-        self.use(
-            prepare(
-                self.layout,
-                root=self.root,
-                cache_dir=self.cache_dir,
-                name=self.name,
-                max_unreadable=self.max_unreadable,
-            )
-        )
-
-    def prepare_data(self) -> None:
-        """Lightning's hook, called in one process of each node."""
-        if self._manifest is None:
-            self.prepare()
 
     def setup(self, stage: str | None = None) -> None:
         """Every rank reads the manifest that prepare() left."""
@@ -246,7 +191,7 @@ class VideoDataModule(LightningDataModule):
             raise BadRequest(f"{count} {split} samples for {world_size} processes: use fewer, hardware=cpu")
 
     def use(self, manifest: Manifest) -> None:
-        """Take the samples from this manifest, and clips from their copies where there is a cache."""
+        """And clips from their copies where there is a cache."""
         if self.cache is not None:
             manifest = from_cache(manifest, self.cache, cache_dir=absolute(self.cache_dir))
         check_sizes(
@@ -257,7 +202,7 @@ class VideoDataModule(LightningDataModule):
             eval_batch_size=self.eval_batch_size,
             cut=[split for split in SPLITS if self._cutter(split) is not None],
         )
-        self._manifest = manifest
+        super().use(manifest)
         self._datasets = {}
         self.quarantine.before = len(manifest.unreadable)
         for split, frames in self.eval_frames.items():

@@ -9,7 +9,7 @@ Keys beneath `network.` are the hub's, so its fine-tuned checkpoints load by nam
 """
 
 from types import ModuleType
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from torch import Tensor, nn
 
@@ -33,9 +33,9 @@ class Logits(nn.Module):
 class VJEPALogits(Logits):
     """V-JEPA 2's classifier without the predictor, which only its pre-training needs."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: Any) -> None:
         super().__init__(network)
-        network.vjepa2.predictor = None  # type: ignore[union-attr]
+        network.vjepa2.predictor = None
 
     def forward(self, video: Tensor) -> Tensor:
         """[B,T,C,H,W] -> [B,num_classes]."""

@@ -14,7 +14,7 @@ from os.path import commonpath
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from videxp.errors import BadRequest
 from videxp.runs.reading import Run

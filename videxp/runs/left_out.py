@@ -12,6 +12,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from videxp.data import VideoDataModule
 from videxp.data.manifest import Manifest
+from videxp.data.prepared import datamodule_of
 from videxp.errors import BadRequest
 from videxp.files import replacing
 from videxp.runs import loops
@@ -37,7 +38,7 @@ class LeftOut(Callback):
         self.told: dict[str, str] = {}
 
     def _tell(self, trainer: Trainer, *, aloud: bool = True) -> None:
-        data = loops.datamodule_of(trainer)
+        data = datamodule_of(trainer)
         if not isinstance(data, VideoDataModule) or len(data.quarantine.causes) == len(self.told):
             return
         new = {path: cause for path, cause in data.quarantine.causes.items() if path not in self.told}
@@ -51,7 +52,7 @@ class LeftOut(Callback):
                 log.warning(text)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        data = loops.datamodule_of(trainer)
+        data = datamodule_of(trainer)
         self._tell(trainer, aloud=False)  # what a checkpoint brought
         if trainer.is_global_zero and isinstance(data, VideoDataModule):
             self.run.note(quarantined=missing_files(data))

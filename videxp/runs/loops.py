@@ -20,6 +20,7 @@ from pytorch_lightning.loops.progress import _ProcessedTracker
 from pytorch_lightning.profilers import PassThroughProfiler
 
 from videxp.data import VideoDataModule
+from videxp.data.prepared import datamodule_of
 
 T = TypeVar("T")
 STEP_HOOKS = (
@@ -40,11 +41,6 @@ STEP_HOOKS = (
 def callbacks_of(trainer: Trainer, kind: type[T]) -> list[T]:
     """The trainer's callbacks of one kind, in their order."""
     return [callback for callback in cast(Any, trainer).callbacks if isinstance(callback, kind)]
-
-
-def datamodule_of(trainer: Trainer) -> Any:
-    """None where the trainer was given loaders."""
-    return cast(Any, trainer).datamodule
 
 
 def logs_after(trainer: Trainer, batch_idx: int) -> bool:

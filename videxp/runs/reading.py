@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from videxp import signatures
 from videxp.errors import BadRequest

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pytorch_lightning import Callback, Trainer
 
-from videxp.runs.loops import datamodule_of
+from videxp.data.prepared import datamodule_of
 from videxp.tasks import VideoTask
 
 

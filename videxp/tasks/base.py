@@ -14,6 +14,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from videxp.data.module import VideoDataModule
+from videxp.data.prepared import datamodule_of
 from videxp.data.quarantine import is_empty
 from videxp.models.summary import gmacs
 from videxp.tasks.blame import naming_samples
@@ -224,7 +225,7 @@ class VideoTask(LightningModule):
         self._finish_evaluation("test")
 
     def _finish_evaluation(self, split: Split) -> None:
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        data = datamodule_of(self.trainer)
         if isinstance(data, VideoDataModule):
             data.quarantine.settle()
         values = {f"{split}/{name}": value for name, value in self.evaluation_metrics(split).items()}

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import MeanMetric, MetricCollection
 
+from videxp.data.prepared import datamodule_of
 from videxp.errors import BadRequest
 from videxp.limits import Ge, Gt, Interval
 from videxp.losses.classification import cross_entropy, distillation
@@ -139,7 +140,7 @@ class Classification(VideoTask):
         if self.load_teacher is None:
             raise BadRequest(f"task.teacher={self.teacher}: give the task a load_teacher")
         with torch.random.fork_rng(devices=[]):  # a network that is made draws its first weights
-            data = self.trainer.datamodule  # type: ignore[attr-defined]
+            data = datamodule_of(self.trainer)
             network = self.load_teacher(self.teacher, classes=self.classes, data=data)
         network.eval().requires_grad_(False).to(self.trainer.strategy.root_device)
         self.__dict__["_teaching"] = network

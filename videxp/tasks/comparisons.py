@@ -9,9 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from videxp.tasks.pictures import figure
+from videxp.tasks.pictures import saved, sheet_figure
 from videxp.video import write_video
+
+GAP_PIXELS = 12
+CAPTION_PIXELS = 48
 
 
 @dataclass(frozen=True)
@@ -26,20 +30,23 @@ class Comparison:
 def save_comparison_strips(comparisons: list[Comparison], path: Path, *, side_pixels: int = 192) -> Path:
     """A row per clip, a column per version: the middle of its middle frame, enlarged alike, no pixel smoothed away."""
     columns = list(comparisons[0].clips)
-    picture = figure(2.6 * len(columns), 2.9 * len(comparisons))
-    grid = picture.subplots(len(comparisons), len(columns), squeeze=False)
-    for row, comparison in zip(grid, comparisons):
-        for axes, (name, clip_TCHW) in zip(row, comparison.clips.items()):
+    step = side_pixels + GAP_PIXELS
+    height = step + CAPTION_PIXELS
+    sheet = np.full((height * len(comparisons), step * len(columns), 3), 255, dtype=np.uint8)
+    picture, axes = sheet_figure(sheet)
+    for row, comparison in enumerate(comparisons):
+        for column, (name, clip_TCHW) in enumerate(comparison.clips.items()):
             frame_CHW = middle(clip_TCHW, side_pixels=side_pixels)[len(clip_TCHW) // 2]
-            axes.imshow(to_uint8(frame_CHW).permute(1, 2, 0).numpy(), interpolation="nearest")
-            axes.set_xticks([])
-            axes.set_yticks([])
-            axes.set_title(name, fontsize=10)
-            axes.set_xlabel(comparison.captions.get(name, ""), fontsize=9)
-        row[0].set_ylabel(comparison.title, fontsize=9)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture.savefig(path)
-    return path
+            enlarged = F.interpolate(frame_CHW[None], size=(side_pixels, side_pixels), mode="nearest")[0]
+            top, left = row * height, column * step
+            sheet[top : top + side_pixels, left : left + side_pixels] = to_uint8(enlarged).permute(1, 2, 0).numpy()
+            caption = f"{name}\n{comparison.captions.get(name, '')}"
+            axes.text(left + side_pixels / 2, top + side_pixels + 4, caption, ha="center", va="top", fontsize=9)
+        axes.text(
+            -6, row * height + side_pixels / 2, comparison.title, ha="right", va="center", rotation=90, fontsize=9
+        )
+    axes.imshow(sheet, interpolation="nearest")
+    return saved(picture, path)
 
 
 def save_comparison_clips(
@@ -50,9 +57,9 @@ def save_comparison_clips(
     rows = []
     for comparison in comparisons:
         tiles = [middle(clip[:frames], side_pixels=side_pixels) for clip in comparison.clips.values()]
-        rows.append(torch.cat([torch.nn.functional.pad(tile, (0, gap_pixels)) for tile in tiles], dim=-1))
+        rows.append(torch.cat([F.pad(tile, (0, gap_pixels)) for tile in tiles], dim=-1))
     width = max(row.shape[-1] for row in rows)
-    padded = [torch.nn.functional.pad(row, (0, width - row.shape[-1], 0, gap_pixels)) for row in rows]
+    padded = [F.pad(row, (0, width - row.shape[-1], 0, gap_pixels)) for row in rows]
     video_THWC = to_uint8(torch.cat(padded, dim=-2)).permute(0, 2, 3, 1).numpy()
     path.parent.mkdir(parents=True, exist_ok=True)
     write_video(path, np.ascontiguousarray(video_THWC), fps=fps)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from videxp.data.prepared import datamodule_of
 from videxp.errors import BadRequest
 from videxp.limits import Ge, Gt
 from videxp.losses.adversarial import path_lengths
@@ -138,7 +139,7 @@ class Generation(Adversarial):
         return gmacs_of_call(maker, latent, label=label)
 
     def on_fit_start(self) -> None:
-        self.frames_per_second.fill_(self.trainer.datamodule.dataset("train").clip_fps(0))  # type: ignore[attr-defined]
+        self.frames_per_second.fill_(datamodule_of(self.trainer).dataset("train").clip_fps(0))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
@@ -235,7 +236,7 @@ class Generation(Adversarial):
         """Real clips are looked at once for a data set; within a run they are in memory."""
         if split in self._real and self._real[split].whole:
             return
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        data = datamodule_of(self.trainer)
         samples = len(data.dataset(split))
         clips = samples * (data.test_clips if split == "test" else 1)
         transform = data.test_transform if split == "test" else data.eval_transform
@@ -289,7 +290,7 @@ class Generation(Adversarial):
     ) -> FeatureStatistics:
         """Every rank its share. Clips are as long as the protocol's, and as fast as the split's own."""
         statistics = FeatureStatistics(clips=protocol.num_clips, keep=KEPT)
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        data = datamodule_of(self.trainer)
         rank, ranks = self.trainer.global_rank, self.trainer.world_size
         every = max(1, round(self.clip_fps / data.dataset(split).clip_fps(0)))  # of the frames that it draws
         frames = (protocol.num_frames - 1) * every + 1

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from videxp.video import write_video
 
+DPI = 120
 RIGHT, WRONG = "#1a7f37", "#cf222e"
 
 
@@ -19,9 +20,27 @@ def figure(width: float, height: float) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    empty = Figure(figsize=(width, height), layout="constrained", dpi=120)
+    empty = Figure(figsize=(width, height), dpi=DPI)
     FigureCanvasAgg(empty)
     return empty
+
+
+def sheet_figure(sheet: np.ndarray) -> tuple[Any, Any]:
+    """A figure of the size of a sheet of pictures, uint8 [H,W,C], and its axes, whose units are the sheet's pixels.
+
+    One pair of axes for all pictures: a pair for each takes seconds.
+    """
+    picture = figure(sheet.shape[1] / DPI, sheet.shape[0] / DPI)
+    axes = picture.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    return picture, axes
+
+
+def saved(picture: Any, path: Path) -> Path:
+    """With all that is written outside the axes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.savefig(path, bbox_inches="tight")
+    return path
 
 
 def save_confusion_matrix(counts_KK: Tensor, classes: list[str], path: Path) -> Path:
@@ -42,9 +61,7 @@ def save_confusion_matrix(counts_KK: Tensor, classes: list[str], path: Path) -> 
             if count:
                 colour = "white" if shares[row, column] > 0.5 else "black"
                 axes.text(column, row, int(count), ha="center", va="center", color=colour, fontsize=8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture.savefig(path)
-    return path
+    return saved(picture, path)
 
 
 @dataclass(frozen=True)
@@ -64,20 +81,34 @@ class Example:
         return self.predicted if self.predicted == self.true else f"{self.predicted}\n(true: {self.true})"
 
 
-def save_prediction_strips(examples: list[Example], path: Path, *, frames_shown: int = 8) -> Path:
+def save_prediction_strips(
+    examples: list[Example], path: Path, *, frames_shown: int = 8, tile_pixels: int = 128
+) -> Path:
     """One row per example: frames of its clip, with the predicted and, where that is wrong, the true label."""
-    picture = figure(1.1 * frames_shown + 1.8, 1.25 * len(examples) + 0.2)
-    grid = picture.subplots(len(examples), frames_shown, squeeze=False)
-    for row, example in zip(grid, examples):
+    step = tile_pixels + 4  # with a gap
+    sheet = np.full((step * len(examples), step * frames_shown, 3), 255, dtype=np.uint8)
+    for row, example in enumerate(examples):
         times = np.linspace(0, len(example.clip_THWC) - 1, frames_shown).round().astype(int)
-        for axes, time in zip(row, times):
-            axes.imshow(example.clip_THWC[time].numpy())
-            axes.set_xticks([])
-            axes.set_yticks([])
-        row[0].set_ylabel(example.text, rotation=0, ha="right", va="center", fontsize=9, color=example.colour)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture.savefig(path)
-    return path
+        frames = _fitted(example.clip_THWC[times], tile_pixels)
+        height, width = frames.shape[1:3]
+        for column, frame in enumerate(frames):
+            top, left = row * step, column * step
+            sheet[top : top + height, left : left + width] = frame
+    picture, axes = sheet_figure(sheet)
+    axes.imshow(sheet, interpolation="nearest")
+    for row, example in enumerate(examples):
+        middle = row * step + tile_pixels / 2
+        axes.text(-8, middle, example.text, ha="right", va="center", fontsize=9, color=example.colour)
+    return saved(picture, path)
+
+
+def _fitted(clip_THWC: Tensor, side: int) -> np.ndarray:
+    """Frames whose longer side has `side` pixels."""
+    video_TCHW = clip_THWC.permute(0, 3, 1, 2)
+    ratio = side / max(video_TCHW.shape[2:])
+    size = [max(1, round(ratio * length)) for length in video_TCHW.shape[2:]]
+    resized = F.interpolate(video_TCHW, size=size, mode="bilinear", antialias=True)
+    return resized.permute(0, 2, 3, 1).numpy()
 
 
 def save_prediction_clips(

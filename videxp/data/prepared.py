@@ -1,0 +1,89 @@
+"""What a data module knows of its data set once that is prepared: the first half of `VideoDataModule`."""
+
+from pathlib import Path
+from typing import Any, cast
+
+from pytorch_lightning import LightningDataModule, Trainer
+
+from videxp.data.layouts import Layout
+from videxp.data.manifest import Manifest, Split
+from videxp.data.preparation import absolute, manifest_path, prepare
+from videxp.data.quarantine import Quarantine
+from videxp.errors import BadRequest
+
+
+class PreparedDataModule(LightningDataModule):
+    """A data set beneath `root`: prepared, and what the files decide, known after `prepare()` or `setup()`."""
+
+    def __init__(
+        self, *, name: str, root: str, layout: Layout, max_unreadable: int, timeout_seconds: float, cache_dir: str
+    ) -> None:
+        super().__init__()
+        self.name: str = name
+        self.root = absolute(root)
+        self.layout = layout
+        self.max_unreadable = max_unreadable
+        self.timeout_seconds = timeout_seconds
+        self.cache_dir = Path(cache_dir)
+        self.quarantine = Quarantine(limit=max_unreadable, timeout_seconds=timeout_seconds)
+        self._manifest: Manifest | None = None
+
+    @property
+    def manifest(self) -> Manifest:
+        if self._manifest is None:
+            raise BadRequest(f"Data set {self.name} is not prepared yet: call prepare() or setup() first")
+        return self._manifest
+
+    @property
+    def manifest_path(self) -> Path:
+        return manifest_path(self.layout, root=self.root, cache_dir=self.cache_dir, name=self.name)
+
+    @property
+    def classes(self) -> list[str]:
+        return self.manifest.classes
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the samples; of copies, also of how they were made: they are other pictures."""
+        return self.manifest.fingerprint + (f" cache {self.manifest.cache}" if self.manifest.cache else "")
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Videos per split."""
+        return self.manifest.counts
+
+    def coverage(self, split: Split) -> tuple[int, int]:
+        """(samples of a split that can be read, samples that it has)."""
+        paths = [path for path, of in zip(self.manifest["path"], self.manifest["split"]) if of == split]
+        missing = {*self.manifest.unreadable, *self.quarantine.causes}
+        return sum(path not in missing for path in paths), len(paths)
+
+    def prepare(self) -> None:
+        """Read what is new under root. Needs no trainer; under DDP one process does it before the others start."""
+        self.use(
+            prepare(
+                self.layout,
+                root=self.root,
+                cache_dir=self.cache_dir,
+                name=self.name,
+                max_unreadable=self.max_unreadable,
+            )
+        )
+
+    def prepare_data(self) -> None:
+        """Lightning's hook, called in one process of each node."""
+        if self._manifest is None:
+            self.prepare()
+
+    def use(self, manifest: Manifest) -> None:
+        """Take the samples from this manifest."""
+        self._manifest = manifest
+
+
+def datamodule_of(trainer: Trainer) -> Any:
+    """None where the trainer was given loaders."""
+    return cast(Any, trainer).datamodule
