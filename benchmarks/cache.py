@@ -27,7 +27,8 @@ from videxp.data.cache import make_cache
 from videxp.data.shards import Making
 from videxp.data.views import resize
 
-SETTINGS = [("small", 21.0), ("small", 27.0), ("medium", 18.0), ("medium", 21.0), ("medium", 24.0), ("raw", 21.0)]
+SETTINGS = ["small-21", "small-27", "medium-18", "medium-21", "medium-24", "raw"]
+"""Format and crf."""
 FRAMES = np.arange(0, 250, 10)
 
 
@@ -56,6 +57,7 @@ def cpu_ms(data: VideoDataModule, numbers: range) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", nargs="+", default=["8x112", "16x224"], choices=list(CASES))
+    parser.add_argument("--settings", nargs="+", default=SETTINGS, choices=SETTINGS)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--clips", type=int, default=24, help="clips of each round")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "videxp-benchmark")
@@ -67,14 +69,16 @@ def main() -> None:
         root = make_footage(options.folder, footage)
         plain = ours(root, case, options.folder, workers=0)
         rows: dict[str, tuple[str, VideoDataModule]] = {"plain files": ("1.00 x", plain)}
-        for format, crf in SETTINGS:
+        for setting in options.settings:
+            format, _, text = setting.partition("-")
+            crf = float(text or 21)
             place = options.folder / "cache-measured"
             shutil.rmtree(place, ignore_errors=True)
             making = Making(format, 128 if size == 112 else None, stride, crf)
             start = time.process_time()
             about = make_cache(plain.manifest, place, making=making, processes=1)
             seconds = (time.process_time() - start) / sum(plain.counts.values())
-            kept = place.rename(options.folder / f"cache-{case}-{format}-{crf:g}-{os.getpid()}")
+            kept = place.rename(options.folder / f"cache-{case}-{setting}-{os.getpid()}")
             data = ours(root, case, options.folder, workers=0, cache=str(kept))
             likeness = psnr_db(data.dataset("train"), plain.dataset("train"))
             share = about["bytes"] / about["source_bytes"]

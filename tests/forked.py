@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -86,7 +87,12 @@ def _main(arguments: tuple[str, ...], cwd: Path, environment: dict[str, str], st
 
 def _call(work: Callable[[], object], cwd: Path, environment: dict[str, str], stdout: Path, stderr: Path) -> None:
     _begin(cwd, environment, stdout, stderr)
-    work()
+    try:
+        work()
+    except Exception:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
     _end()
 
 

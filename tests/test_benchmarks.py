@@ -43,7 +43,7 @@ def test_a_benchmark_runs(command: str, line: str, tmp_path: Path):
 def test_the_benchmarks_on_footage_run(tmp_path: Path):
     commands = {
         "scale.py --rows 100 200 --workers 1 --batches 2": "MiB last",
-        "cache.py --cases 8x112 --rounds 1 --clips 2": "medium, crf 21",
+        "cache.py --cases 8x112 --settings medium-21 --rounds 1 --clips 2": "medium, crf 21",
     }
     if find_spec("cv2") is not None:  # the extra `bench`
         commands["clips.py --cases 8x112 --rounds 1 --clips 2 --batches 2 --caches medium"] = "pytorchvideo-style"

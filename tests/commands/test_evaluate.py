@@ -2,45 +2,49 @@
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from pytorch_lightning import LightningModule, Trainer
 from safetensors.torch import load_file
+from torchmetrics import MeanMetric
 
+from tests import forked
 from tests.conftest import clean_environment, train, videxp
 from videxp.runs.metrics_file import last_values, read_metrics
 from videxp.runs.weights import read_checkpoint, weights_hash
 
-# Five values on two ranks: 0, 1, 2, 3, 94, whose mean is 20.
-STOCK = """
-import torch
-from pytorch_lightning import LightningModule, Trainer
-from torchmetrics import MeanMetric
-
 
 class Mean(LightningModule):
-    def __init__(self):
+    """Prints the mean of what it is tested on."""
+
+    def __init__(self) -> None:
         super().__init__()
         self.mean = MeanMetric()
 
-    def test_step(self, batch, batch_idx):
+    def test_step(self, batch: torch.Tensor, batch_idx: int) -> None:
         self.mean.update(batch)
 
-    def on_test_epoch_end(self):
+    def on_test_epoch_end(self) -> None:
         value = self.mean.compute()
         if self.trainer.is_global_zero:
-            print("mean", float(value))
+            print("mean", float(value), flush=True)
 
 
-if __name__ == "__main__":
+def print_mean_of_five() -> None:
+    """Five values on two ranks: 0, 1, 2, 3, 94, whose mean is 20."""
     values = torch.tensor([0.0, 1.0, 2.0, 3.0, 94.0])
-    options = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
-    trainer = Trainer(accelerator="cpu", devices=2, strategy="ddp", **options)
+    trainer = Trainer(
+        accelerator="cpu",
+        devices=2,
+        strategy="ddp_fork",
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
     trainer.test(Mean(), torch.utils.data.DataLoader(values, batch_size=1), verbose=False)
-"""
 
 
 def evaluate(run: Path, *arguments: str, cwd: Path) -> dict[str, Any]:
@@ -57,18 +61,9 @@ def predictions(run: Path, split: str = "test") -> list[dict[str, str]]:
 @pytest.mark.slow
 def test_lightnings_padded_sampler_gives_another_number(tmp_path: Path):
     """The negative control: two of five samples are counted twice on two ranks, or one is."""
-    (tmp_path / "stock.py").write_text(STOCK)
-    done = subprocess.run(
-        [sys.executable, "stock.py"],
-        cwd=tmp_path,
-        env=clean_environment(tmp_path),
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=True,
-    )
-    (line,) = [line for line in done.stdout.splitlines() if line.startswith("mean")]
-    assert abs(float(line.split()[1]) - 20) > 1, done.stderr
+    printed = forked.call(print_mean_of_five, cwd=tmp_path, environment=clean_environment(tmp_path))
+    (line,) = [line for line in printed.splitlines() if line.startswith("mean")]
+    assert abs(float(line.split()[1]) - 20) > 1
 
 
 @pytest.mark.slow

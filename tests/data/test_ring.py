@@ -1,8 +1,8 @@
 """Batches in reused shared memory: the same bits, never written over while held, no slot lost for good."""
 
+import gc
 import os
-import subprocess
-import sys
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests import forked
 from tests.films import Put, module
 from videxp.data import FolderPerClass, ring
 from videxp.data.dataset import Samples, collate
@@ -177,24 +178,19 @@ def test_new_workers_get_new_memory_and_what_is_lent_of_the_old_stays() -> None:
     assert kept["video"].unique().tolist() == [0, 1]
 
 
-ERROR_HOLDS_NOTHING = """
-import gc, weakref
-from tests.data.test_ring import loader
-ours = loader(workers=1, indices=[0, 99])
-gc.disable()
-try:
-    list(ours)
-except RuntimeError as error:
-    assert "a fault" in str(error)
-iterator, ours._iterator = weakref.ref(ours._iterator), None
-assert iterator() is None
-"""
+def let_go_after_an_error() -> None:
+    ours = loader(workers=1, indices=[0, 99])
+    gc.disable()
+    with pytest.raises(RuntimeError, match="a fault"):
+        list(ours)
+    iterator, ours._iterator = weakref.ref(ours._iterator), None
+    assert iterator() is None
 
 
 @pytest.mark.slow
 def test_an_error_of_a_worker_does_not_hold_the_workers() -> None:
     """Those of a stock loader become garbage with it, and take ten seconds to end when that is collected."""
-    subprocess.run([sys.executable, "-c", ERROR_HOLDS_NOTHING], check=True)
+    forked.call(let_go_after_an_error, cwd=Path.cwd(), environment=dict(os.environ))
 
 
 def test_a_worker_that_fails_gives_its_slot_back_at_the_next_iteration() -> None:

@@ -1,11 +1,12 @@
 """A checkpoint is never lost: not by a kill while it is written, not by a full disk, not by damage to one file."""
 
 import os
+import random
 import resource
 import signal
 import subprocess
-import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 
+from tests import forked
 from videxp.runs.checkpoint import AtomicCheckpointIO
 from videxp.runs.folder import RunFolder
 from videxp.runs.newest import newest_checkpoint, restore_last
@@ -33,33 +35,31 @@ def content(step: int, *, megabytes: float = 0.1, **more: object) -> dict:
 
 # ---- kills -----------------------------------------------------------------------------------------------------------
 
-SAVES_FOR_EVER = """
-import sys, torch
-from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
-from videxp.runs.checkpoint import AtomicCheckpointIO
-io, path = {"ours": AtomicCheckpointIO, "stock": TorchCheckpointIO}[sys.argv[1]](), sys.argv[2]
-import os, random, signal, time
-random.seed(0)
-io.save_checkpoint({"step": -1}, path)  # imports what saving needs, before the forks
-for kill in range(int(sys.argv[3])):
-    reading, writing = os.pipe()
-    if not (pid := os.fork()):
-        for step in range(1000):
-            started = time.perf_counter()
-            io.save_checkpoint({"step": step, "t": torch.zeros(2**19)}, path)
-            if step == 0:
-                os.write(writing, b"%f" % (time.perf_counter() - started))
-    seconds = float(os.read(reading, 100))
-    time.sleep(random.uniform(0, 1.5 * seconds))  # while the second or the third is written
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    os.close(reading), os.close(writing)
-    try:
-        torch.load(path, weights_only=True)
-        print("whole")
-    except Exception as error:
-        print("BROKEN")
-"""
+
+def save_for_ever(whose: str, path: Path, times: int) -> None:
+    """In a process of its own: saves in a child until that is killed, so often; prints what each left behind."""
+    io = {"ours": AtomicCheckpointIO, "stock": TorchCheckpointIO}[whose]()
+    rng = random.Random(0)
+    io.save_checkpoint({"step": -1}, path)  # imports what saving needs, before the forks
+    for _ in range(times):
+        reading, writing = os.pipe()
+        if not (pid := os.fork()):
+            for step in range(1000):
+                started = time.perf_counter()
+                io.save_checkpoint({"step": step, "t": torch.zeros(2**19)}, path)
+                if step == 0:
+                    os.write(writing, b"%f" % (time.perf_counter() - started))
+        seconds = float(os.read(reading, 100))
+        time.sleep(rng.uniform(0, 1.5 * seconds))  # while the second or the third is written
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(reading)
+        os.close(writing)
+        try:
+            torch.load(path, weights_only=True)
+            print("whole")
+        except Exception:
+            print("BROKEN")
 
 
 @pytest.fixture
@@ -72,10 +72,7 @@ def other_file_system(tmp_path: Path) -> Iterator[Path]:
 
 
 def kills_while_saving(whose: str, path: Path, *, times: int) -> list[str]:
-    done = subprocess.run(
-        [sys.executable, "-c", SAVES_FOR_EVER, whose, str(path), str(times)], capture_output=True, text=True, check=True
-    )
-    return done.stdout.split()
+    return forked.call(save_for_ever, whose, path, times, cwd=path.parent, environment=dict(os.environ)).split()
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """SIGTERM, SIGUSR1, Ctrl-C: a checkpoint at the next step, the state, the exit status; twice: at once."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -8,7 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
+from pytorch_lightning import LightningModule, Trainer
 
+from tests import forked
+from tests.conftest import clean_environment
 from tests.runs.conftest import checkpoint, command, differences, metrics
 from tests.runs.forking import Kill, Nursery
 
@@ -104,34 +109,31 @@ def test_a_second_signal_ends_at_once(nursery: Nursery, ward: Path):
     assert not (ward / "runs/twice/checkpoints/last.ckpt").exists()
 
 
-STOCK = """
-import sys, os, signal, warnings
-warnings.simplefilter("ignore")
-import torch
-from pytorch_lightning import LightningModule, Trainer
-
 class Stock(LightningModule):
-    def __init__(self):
+    """Is told to end in its fourth step."""
+
+    def __init__(self) -> None:
         super().__init__()
         self.net = torch.nn.Linear(1, 1)
-    def training_step(self, batch, i):
-        if i == 3:
+
+    def training_step(self, batch: torch.Tensor, batch_idx: int) -> torch.Tensor:
+        if batch_idx == 3:
             os.kill(os.getpid(), signal.SIGTERM)
         return self.net(batch).sum()
-    def train_dataloader(self):
-        return torch.utils.data.DataLoader(torch.ones(50, 1))
-    def configure_optimizers(self):
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), 0.1)
 
-Trainer(max_epochs=1, accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
-        default_root_dir=sys.argv[1]).fit(Stock())
-"""
+
+def train_as_usual() -> None:
+    batches = torch.utils.data.DataLoader(torch.ones(50, 1))
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    Trainer(max_epochs=1, accelerator="cpu", default_root_dir=".", **quiet).fit(Stock(), batches)
 
 
 @pytest.mark.slow
 def test_stock_lightning_ends_with_success_and_without_a_checkpoint(tmp_path: Path):
-    done = subprocess.run([sys.executable, "-c", STOCK, str(tmp_path)], capture_output=True, check=False, cwd=tmp_path)
-    assert done.returncode == 0
+    forked.call(train_as_usual, cwd=tmp_path, environment=clean_environment(tmp_path))
     assert not list(tmp_path.rglob("*.ckpt"))
 
 

@@ -6,7 +6,6 @@ Not played: the choice of values and of runs to end early, which the real server
 import json
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
+from tests import forked
 from tests.conftest import clean_environment
 from tests.runs.wandb_server import serving
 from tests.runs.wandb_sweeps import SWEEP, SweepServer
@@ -24,14 +24,22 @@ from videxp.errors import BadRequest
 from videxp.runs.metrics_file import read_metrics
 
 ROOT = Path(__file__).parents[2]
-# The agent itself, which looks three times a second instead of every five: for a started run, and for an ended one.
-AGENT = """
-import sys
-from wandb import wandb_agent
-from wandb.cli.cli import cli
-wandb_agent.Agent.POLL_INTERVAL = 0.3
-cli(["agent", sys.argv[1]])
-"""
+
+
+def wandb_sweep(path: str) -> None:
+    """As `wandb sweep PATH` in a shell."""
+    from wandb.cli.cli import cli
+
+    cli(["sweep", path], standalone_mode=False)
+
+
+def wandb_agent(name: str) -> None:
+    """The agent itself, which looks three times a second, not every five: for a started run, for an ended one."""
+    from wandb import wandb_agent
+    from wandb.cli.cli import cli
+
+    wandb_agent.Agent.POLL_INTERVAL = 0.3
+    cli(["agent", name], standalone_mode=False)
 
 
 def documented() -> dict[str, Any]:
@@ -104,19 +112,14 @@ def test_a_value_that_would_mean_something_else_is_refused(values: dict[str, Any
         composed(values)
 
 
-def wandb(*arguments: str, cwd: Path, server: SweepServer, code: str = "") -> subprocess.CompletedProcess[str]:
-    bin_folder = Path(sys.executable).parent
-    environment = clean_environment(cwd) | {
+def environment(cwd: Path, server: SweepServer) -> dict[str, str]:
+    return clean_environment(cwd) | {
         "PYTHONPATH": str(ROOT),
         "VIDEXP_ALLOW": "tests",
-        "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "WANDB_BASE_URL": server.url,
         "WANDB_API_KEY": "x" * 40,
     }
-    start = [sys.executable, "-c", code] if code else [str(bin_folder / "wandb")]
-    return subprocess.run(
-        [*start, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=120
-    )
 
 
 @pytest.mark.slow
@@ -139,14 +142,13 @@ def test_the_agent_starts_trials_stops_one_early_and_all_ranks_of_another_have_i
     }
     with serving(SweepServer(trials, stop={"early": has_begun})) as server:
         assert isinstance(server, SweepServer)
-        done = wandb("sweep", "sweep.yaml", cwd=tmp_path, server=server)
-        assert done.returncode == 0, done.stderr
+        forked.call(wandb_sweep, "sweep.yaml", cwd=tmp_path, environment=environment(tmp_path, server))
         assert yaml.safe_load(server.config)["command"] == sweep["command"]
-        done = wandb(f"me/videxp/{SWEEP}", cwd=tmp_path, server=server, code=AGENT)
-        assert done.returncode == 0, done.stdout + done.stderr
+        agents = f"me/videxp/{SWEEP}"
+        said = forked.call(wandb_agent, agents, cwd=tmp_path, environment=environment(tmp_path, server))
 
         states = {path.parent.name: json.loads(path.read_text())["state"] for path in runs.glob("*/status.json")}
-        assert states == {"early": "interrupted", "ranks": "finished"}, done.stdout + done.stderr
+        assert states == {"early": "interrupted", "ranks": "finished"}, said
         assert (runs / "early/checkpoints/last.ckpt").exists()
 
         cfg = OmegaConf.load(runs / "ranks/config.yaml")

@@ -1,33 +1,39 @@
 """Runs in a real Ray: a local one that ends with its sweep, and a cluster that was there before and stays."""
 
 import asyncio
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests import forked
-from tests.conftest import Run, clean_environment, videxp
+from tests.conftest import clean_environment
 from tests.shrink import tiny
 from tests.sweeps.quick import provide
+from tests.sweeps.running import (
+    ALLOWED,
+    ROOT,
+    attempts,
+    processes,
+    provide_moody,
+    start,
+    statuses,
+    sweep,
+    wait_for,
+    weights,
+)
 from videxp.errors import BadRequest, NotInstalled
-from videxp.runs.weights import checkpoint_hash
 from videxp.sweeps.ray import Ray
 from videxp.sweeps.ray_cluster import share_out
 from videxp.sweeps.ray_keeper import Keeper
 
 real = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed: pip install 'videxp[ray]'")
-ROOT = Path(__file__).parents[2]
-SPACE = ["model.number=0,1,11"]
+SPACE = ["model.number=0,11"]
 SMALL = tiny("trainer.max_epochs=4", "model=moody", "sweep.metric=val/loss", "logger=csv", "hydra.sweep.dir=sweep")
 BEGIN = ["classification/moving_digits", *SMALL]
 
@@ -52,39 +58,9 @@ time.sleep(100)
 """
 
 
-def environment(cwd: Path, **more: str) -> dict[str, str]:
-    return {**clean_environment(cwd), "VIDEXP_ALLOW": "tests", "PYTHONPATH": str(ROOT), **more}
-
-
-def sweep(*arguments: str, cwd: Path, **more: str) -> Run:
-    return videxp("sweep", *arguments, cwd=cwd, **environment(cwd, **more))
-
-
-def start(*arguments: str, cwd: Path, **more: str) -> Any:
-    """A sweep in the background."""
-    printed = [cwd / "stdout", cwd / "stderr"]
-    return forked.start("sweep", *arguments, cwd=cwd, environment=environment(cwd, **more), printed=printed)
-
-
-def statuses(cwd: Path) -> dict[str, dict]:
-    return {path.parent.name: json.loads(path.read_text()) for path in sorted(cwd.glob("sweep/????/status.json"))}
-
-
-def weights(cwd: Path) -> dict[str, str]:
-    """The hash of what each trial has learnt."""
-    return {path.parents[1].name: checkpoint_hash(path) for path in cwd.glob("sweep/????/checkpoints/last.ckpt")}
-
-
-def processes(cwd: Path) -> list[int]:
-    """Those of trials: Ray's own run elsewhere, or are told by their names."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            if (path / "cwd").resolve() == cwd.resolve() and b"resume" in (path / "cmdline").read_bytes():
-                found.append(int(path.name))
-        except OSError:
-            pass
-    return found
+def trials(cwd: Path) -> list[int]:
+    """Their processes: Ray's own run in other folders, or are told by their names."""
+    return processes(cwd, named="resume")
 
 
 def logged(cwd: Path) -> list[Path]:
@@ -99,26 +75,11 @@ def is_gone(pid: int) -> bool:
         return True
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
-def provide_moody(folder: Path) -> Path:
-    """A researcher's folder, with a model of their own."""
-    model = folder / "conf/model/moody.yaml"
-    model.parent.mkdir(parents=True)
-    model.write_text("# Of changing moods\n_target_: tests.sweeps.moody.Moody\nnumber: 0\n")
-    return folder
-
-
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What trials learn without Ray."""
     folder = provide(provide_moody(tmp_path_factory.mktemp("local")))
-    done = sweep(*BEGIN, "model.number=0,1", "launcher=quick", cwd=folder)
+    done = sweep(*BEGIN, "model.number=choice(0)", "launcher=quick", cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     return weights(folder)
 
@@ -142,7 +103,7 @@ def cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
     with log.open("wb") as output:
         process = subprocess.Popen(
             [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", *options, *ports],
-            env=environment(tmp_path, **found),
+            env={**clean_environment(tmp_path), **ALLOWED, **found},
             cwd=ROOT,
             stdout=output,
             stderr=output,
@@ -165,16 +126,16 @@ def test_a_sweep_in_a_local_ray_is_stopped_and_finishes(folder: Path, local: dic
     os.kill(controller.pid, signal.SIGINT)
     controller.join(30)
     assert controller.exitcode == 130, (folder / "stderr").read_text()
-    assert processes(folder) == []
+    assert trials(folder) == []
     assert [status["state"] for status in statuses(folder).values()] == ["interrupted"]
     assert len(weights(folder)) == 1
     done = sweep("--resume", "sweep", "launcher.jobs=2", cwd=folder)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "3 trials: 2 finished, 1 failed" in done.stdout
+    assert "2 trials: 1 finished, 1 failed" in done.stdout
     assert "was ended by SIGKILL; out of memory? while training" in done.stdout
     assert done.stderr == "", "Ray has nothing to say"
     assert weights(folder) == local
-    assert processes(folder) == []
+    assert trials(folder) == []
 
 
 @real
@@ -190,7 +151,9 @@ def test_a_local_ray_that_is_killed_leaves_no_run(tmp_path: Path):
     for name, code in {"ours": CONTROLLER, "stock": stock + CONTROLLER}.items():
         (tmp_path / name).mkdir()
         command = [sys.executable, "-c", code]
-        controllers.append(subprocess.Popen(command, cwd=tmp_path / name, env=environment(tmp_path)))
+        controllers.append(
+            subprocess.Popen(command, cwd=tmp_path / name, env={**clean_environment(tmp_path), **ALLOWED})
+        )
     try:
         wait_for(lambda: len(list(tmp_path.glob("*/begun"))) == 2)
     finally:
@@ -209,16 +172,16 @@ def test_a_local_ray_that_is_killed_leaves_no_run(tmp_path: Path):
 @pytest.mark.slow
 def test_a_cluster_keeps_runs_whose_sweep_was_killed(folder: Path, cluster: dict[str, str], local: dict[str, str]):
     """The sweep that goes on finds them, and starts none of them twice."""
-    where = ["launcher=ray", "launcher.address=auto", "launcher.jobs=2"]
-    controller = start(*BEGIN, "model.number=0,1", *where, cwd=folder, **cluster)
-    wait_for(lambda: len(logged(folder)) == 2)
+    where = ["launcher=ray", "launcher.address=auto", "launcher.jobs=1"]
+    controller = start(*BEGIN, "model.number=choice(0)", *where, cwd=folder, **cluster)
+    wait_for(lambda: len(logged(folder)) == 1)
     os.kill(controller.pid, signal.SIGKILL)
     controller.join()
-    begun = {name: status["attempt_started"] for name, status in statuses(folder).items()}
-    assert len(processes(folder)) >= 2
+    begun = attempts(folder)
+    assert len(trials(folder)) >= 1
     done = sweep("--resume", "sweep", cwd=folder, **cluster)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert {name: status["attempt_started"] for name, status in statuses(folder).items()} == begun
+    assert attempts(folder) == begun
     assert weights(folder) == local
 
 
