@@ -6,8 +6,10 @@ from torchvision.transforms.v2 import functional as tv
 from videxp.transforms.geometry import (
     BOX_DRAWS,
     TRIES,
+    crop,
     crop_resize,
     flip,
+    jittered_boxes,
     largest_box,
     random_boxes,
     resize_short_side,
@@ -88,6 +90,27 @@ def test_random_boxes_reach_both_borders():
     uniform = np.array([[0.0, 0.0], [0.999, 0.999], [0.5, 0.5]])
     assert random_boxes(uniform, height=10, width=20, size=8).tolist() == [[0, 0, 8, 8], [2, 12, 8, 8], [1, 6, 8, 8]]
     assert random_boxes(uniform, height=8, width=8, size=8).tolist() == [[0, 0, 8, 8]] * 3
+
+
+def test_jittered_boxes_are_squares_of_a_frame_whose_short_side_was_drawn_evenly():
+    uniform = np.random.default_rng(0).random((4000, BOX_DRAWS))
+    boxes = jittered_boxes(uniform, height=256, width=340, size=224, shorts=(256, 320))
+    assert len(set(random_boxes(uniform[:, -2:], height=256, width=340, size=224)[:, 2])) == 1  # without: one size
+    tops, lefts, heights, widths = boxes.T
+    assert (heights == widths).all() and heights.min() == round(224 / 320 * 256) and heights.max() == 224
+    assert tops.min() == lefts.min() == 0 and (tops + heights).max() == 256 and (lefts + widths).max() == 340
+    shorts = 224 * 256 / heights  # near the numbers drawn
+    assert abs(shorts.mean() - 288) < 1 and abs(np.median(shorts) - 288) < 2
+
+
+def test_a_jittered_crop_is_that_of_the_clip_with_its_short_side_resized(video):
+    uniform = np.zeros((1, BOX_DRAWS))
+    uniform[:, 0], uniform[:, -2:] = 0.99, 0.5  # the largest short side, 64, in the middle
+    (box,) = jittered_boxes(uniform, height=48, width=64, size=24, shorts=(30, 64)).tolist()
+    (middle,) = view_boxes(height=64, width=85, size=24, crops=1)
+    whole = crop(resize_short_side(video[0], 64), middle)
+    cut = crop_resize(video[0], tuple(box), size=24)
+    assert (cut.int() - whole.int()).abs().float().mean() < 3
 
 
 def test_three_views_are_left_centre_right_or_top_centre_bottom():

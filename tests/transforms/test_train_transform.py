@@ -22,9 +22,9 @@ def test_torchvision_depends_on_the_global_rng_and_on_the_place_in_the_batch(bat
     assert not torch.equal(torch.stack(first), torch.stack(second))
 
 
-@pytest.mark.parametrize("crop", ["resized", "random", "center"])
-def test_a_sample_gets_the_same_bits_whatever_else_is_in_the_batch(batch, crop):
-    transform = TrainTransform(**FULL, crop=crop, resize=30, seed=1)
+@pytest.mark.parametrize(("crop", "resize"), [("resized", 30), ("random", 30), ("random", [26, 40]), ("center", 30)])
+def test_a_sample_gets_the_same_bits_whatever_else_is_in_the_batch(batch, crop, resize):
+    transform = TrainTransform(**FULL, crop=crop, resize=resize, seed=1)
     together = transform(batch)["video"].clone()
     for order in ([3, 1, 0, 2], [2], [0, 3]):
         assert torch.equal(transform(rows(batch, order))["video"], together[order])
@@ -134,6 +134,8 @@ def test_without_mixing_no_keys_are_added_and_no_label_is_needed(batch):
     ("wrong", "words"),
     [
         ({"resize": 20}, "resize=20 is smaller than size=24"),
+        ({"resize": [40, 30], "crop": "random"}, r"resize=\[40, 30\] must be \[low, high\]"),
+        ({"resize": [24, 30]}, r"resize=\[24, 30\] is for crop=random"),
         ({"scale": (0.5, 0.1)}, r"scale=\[0.5, 0.1\]"),
         ({"scale": (0.5, 1.5)}, r"scale=\[0.5, 1.5\]"),
         ({"ratio": (0.0, 1.0)}, r"ratio=\[0.0, 1.0\]"),

@@ -25,6 +25,7 @@ __getattr__, __all__ = lazy_exports(
         "Kinetics": "videxp.data.published",
         "SomethingSomethingV2": "videxp.data.published",
         "FrameFolders": "videxp.data.frame_folders",
+        "VideoLists": "videxp.data.video_lists",
         "VideoFolder": "videxp.data.footage",
         "FrameSequences": "videxp.data.footage",
         "Reds": "videxp.data.published_footage",

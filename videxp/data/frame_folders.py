@@ -7,9 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-from videxp.data.layouts import Layout, absent, content_lines, hold_out, same_rows, source_of
+from videxp.data.layouts import Layout, absent, class_names, content_lines, hold_out, named, same_rows, source_of
 from videxp.data.manifest import SPLITS, Facts, Row, Split, sorted_classes
-from videxp.errors import BadRequest
 from videxp.limits import Gt, Interval
 from videxp.video.errors import UnreadableVideo
 from videxp.video.frame_names import frame_files
@@ -106,7 +105,7 @@ class FrameFolders(ImageSequences):
         return everything
 
     def classes(self, root: Path, labels: Iterable[str]) -> list[str]:
-        return self._class_names(root) or sorted_classes(labels)
+        return class_names(root, self.class_file) or sorted_classes(labels)
 
     def _split(self, root: Path, split: Split) -> list[Row]:
         if self.lists["train"] is None:
@@ -114,19 +113,13 @@ class FrameFolders(ImageSequences):
             return [Row(path=f.relative_to(root).as_posix(), label=f.parent.name, split=split) for f in folders]
         if (file := self.lists[split]) is None:
             return []
-        names = self._class_names(root)
+        names = class_names(root, self.class_file)
         rows = []
         for number, line in content_lines(root / file):
             folder, *count, label = line.rsplit(maxsplit=2)
             if count and not count[0].isdecimal():  # "folder with a space label"
                 folder, label = line.rsplit(maxsplit=1)
-            if names and label.isdecimal():
-                if int(label) >= len(names):
-                    raise BadRequest(f"{root / file}, line {number}: label {label}, but {len(names)} classes are named")
-                label = names[int(label)]
+            label = named(label, names, place=f"{root / file}, line {number}")
             path = (Path(self.frames) / folder.strip()).as_posix()
             rows.append(Row(path=path, label=label, split=split))
         return rows
-
-    def _class_names(self, root: Path) -> list[str]:
-        return [line.strip() for _, line in content_lines(root / self.class_file)] if self.class_file else []

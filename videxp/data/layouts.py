@@ -152,6 +152,20 @@ def content_lines(file: Path) -> list[tuple[int, str]]:
     return [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
+def class_names(root: Path, file: str | None) -> list[str]:
+    """One class a line, in the order of their numbers; none without a file."""
+    return [] if file is None else [line for _, line in content_lines(root / file)]
+
+
+def named(label: str, names: Sequence[str], *, place: str) -> str:
+    """The class that a list's number stands for; the label itself, where classes have no names or it is one."""
+    if not names or not label.isdecimal():
+        return label
+    if int(label) >= len(names):
+        raise BadRequest(f"{place}: label {label}, but {len(names)} classes are named")
+    return names[int(label)]
+
+
 # ---- splits ---------------------------------------------------------------------------------------------------------
 
 

@@ -55,6 +55,16 @@ def random_boxes(uniform: np.ndarray, *, height: int, width: int, size: int) -> 
     return _place(uniform, sides, sides, height=height, width=width)
 
 
+def jittered_boxes(uniform: np.ndarray, *, height: int, width: int, size: int, shorts: tuple[int, int]) -> np.ndarray:
+    """Square boxes that become `size` where the short side becomes a number drawn from `shorts` (both included).
+
+    uniform: float [N, BOX_DRAWS] in [0,1). Returns int64 [N,4]. 256 x 340, size 224, short side 320: side 179.
+    """
+    drawn = shorts[0] + np.floor(uniform[:, 0] * (shorts[1] - shorts[0] + 1))
+    sides = np.rint(size / drawn * min(height, width)).astype(np.int64)
+    return _place(uniform[:, -2:], sides, sides, height=height, width=width)
+
+
 def view_boxes(*, height: int, width: int, size: int, crops: Literal[1, 3]) -> list[tuple[int, int, int, int]]:
     """The centre (crops=1), or left/top, centre and right/bottom along the long side (crops=3): squares of `size`.
 

@@ -17,6 +17,7 @@ from videxp.transforms.geometry import (
     crop,
     crop_resize,
     flip,
+    jittered_boxes,
     random_boxes,
     resize_short_side,
     resized_crop_boxes,
@@ -40,7 +41,8 @@ class TrainTransform(nn.Module):
     size: side of the square output, pixels.
     crop: "resized": a box of random area and ratio (torchvision's RandomResizedCrop). "random": the short side becomes
         `resize`, then a square of `size` at a random place. "center": the same in the middle, nothing random.
-    resize: short side in pixels for "random" and "center"; None: `size`.
+    resize: short side in pixels for "random" and "center"; None: `size`. For "random" also [low, high]: a short side
+        is drawn for each clip, all equally likely (scale jittering; Simonyan & Zisserman 2015, section 3.1).
     scale, ratio: for "resized": the box's share of the frame's area, and its width / height.
     flip: chance of a left-right mirror; 0 where direction is the label.
     brightness, contrast, saturation, hue: strengths of the colour jitter as in torchvision's ColorJitter: factors from
@@ -58,7 +60,7 @@ class TrainTransform(nn.Module):
         *,
         size: Annotated[int, Gt(0)],
         crop: Literal["resized", "random", "center"] = "resized",
-        resize: Annotated[int, Gt(0)] | None = None,
+        resize: Annotated[int, Gt(0)] | tuple[int, int] | None = None,
         scale: tuple[float, float] = (0.08, 1.0),
         ratio: tuple[float, float] = (3 / 4, 4 / 3),
         flip: Annotated[float, Interval(ge=0, le=1)] = 0.5,
@@ -75,13 +77,14 @@ class TrainTransform(nn.Module):
         seed: Annotated[int, Ge(0)],
     ) -> None:
         super().__init__()
-        if resize is not None and resize < size:
-            raise BadRequest(f"transform: resize={resize} is smaller than size={size}: make it at least {size}")
+        shorts = _shorts(resize, size=size)
+        if shorts[0] < shorts[1] and crop != "random":
+            raise BadRequest(f"transform: resize={list(shorts)} is for crop=random: give crop={crop} one number")
         if not 0 < scale[0] <= scale[1] <= 1:
             raise BadRequest(f"transform: scale={list(scale)} must be [low, high] with 0 < low <= high <= 1")
         if not 0 < ratio[0] <= ratio[1]:
             raise BadRequest(f"transform: ratio={list(ratio)} must be [low, high] with 0 < low <= high")
-        self.size, self.crop, self.resize = size, crop, resize or size
+        self.size, self.crop, self.shorts = size, crop, shorts
         self.scale, self.ratio = (scale[0], scale[1]), (ratio[0], ratio[1])
         self.flip = flip
         self.jitter = (brightness, contrast, saturation, hue)
@@ -144,7 +147,10 @@ class TrainTransform(nn.Module):
         if self.crop == "resized":
             boxes = resized_crop_boxes(uniform, height=height, width=width, scale=self.scale, ratio=self.ratio)
             return [tuple(box) for box in boxes.tolist()]
-        height, width = short_side_size(height=height, width=width, short=self.resize)
+        if self.shorts[0] < self.shorts[1]:
+            boxes = jittered_boxes(uniform, height=height, width=width, size=self.size, shorts=self.shorts)
+            return [tuple(box) for box in boxes.tolist()]
+        height, width = short_side_size(height=height, width=width, short=self.shorts[0])
         if self.crop == "random":
             boxes = random_boxes(uniform[:, -2:], height=height, width=width, size=self.size)
             return [tuple(box) for box in boxes.tolist()]
@@ -152,8 +158,8 @@ class TrainTransform(nn.Module):
 
     def _cut(self, clip: Tensor, box: tuple[int, int, int, int]) -> Tensor:
         """uint8 [T,H,W,C] -> uint8 [T,size,size,C]."""
-        if self.crop != "resized":
-            clip = resize_short_side(clip, self.resize)
+        if self.crop != "resized" and self.shorts[0] == self.shorts[1]:
+            clip = resize_short_side(clip, self.shorts[0])
         return crop_resize(clip, box, size=self.size)
 
     def _operations(self, keys: list[tuple[int, int]], clips_per_item: int) -> list[list[Operation]]:
@@ -210,6 +216,20 @@ class TrainTransform(nn.Module):
         mix_(out, mixes, clips_per_item=clips_per_item)
         weight = torch.tensor([mix.own_share for mix in mixes], dtype=torch.float32)
         return {"mix_label": label.roll(1), "mix_weight": weight.to(out.device, non_blocking=True)}
+
+
+def _shorts(resize: int | tuple[int, int] | None, *, size: int) -> tuple[int, int]:
+    """(least, greatest) short side; the same twice where it is not drawn."""
+    if resize is None or isinstance(resize, int):
+        low = high = resize or size
+    else:
+        low, high = resize
+    told = low if low == high else [low, high]
+    if low < size:
+        raise BadRequest(f"transform: resize={told} is smaller than size={size}: make it at least {size}")
+    if low > high:
+        raise BadRequest(f"transform: resize={told} must be [low, high]")
+    return low, high
 
 
 def _rand_augment(options: dict[Literal["num_ops", "magnitude"], int] | None) -> tuple[int, int]:
