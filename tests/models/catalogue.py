@@ -34,7 +34,7 @@ CATALOGUE = {
     "r3d_18": Entry("torchvision_video", tiny={"width": 8, "depths": ONES}),
     "mc3_18": Entry("torchvision_video", tiny={"width": 8, "depths": ONES}),
     "r2plus1d_18": Entry("torchvision_video", tiny={"width": 8, "depths": ONES}),
-    "s3d": Entry("torchvision_video", clip=(8, 34)),  # torchvision offers no width
+    "s3d": Entry("torchvision_video", clip=(8, 34), tiny={"width": 8, "depths": (1, 1, 1)}),
     "mvit_v1_b": Entry("torchvision_video", tiny=_MVIT),
     "mvit_v2_s": Entry("torchvision_video", tiny=_MVIT),
     "swin3d_t": Entry("torchvision_video", tiny=_SWIN),

@@ -2,7 +2,7 @@
 
 State-dict keys are torchvision's own, without a prefix, so its published Kinetics-400 checkpoints load by name:
 `weights=KINETICS400_V1` (a member of `torchvision.models.video.*_Weights`) or the URL fetches them; a path is read.
-The three ResNets are put together here from torchvision's blocks, because its `VideoResNet` has no width.
+The three ResNets and S3D are put together from torchvision's blocks, because its own classes have no width.
 
     r3d_18 mc3_18 r2plus1d_18   Tran et al. 2018, "A Closer Look at Spatiotemporal Convolutions", table 1
     s3d                         Xie et al. 2018, "Rethinking Spatiotemporal Feature Learning"
@@ -16,12 +16,12 @@ from typing import Annotated, Any, Literal
 
 import torchvision.models.video as tv
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torchvision.models import get_model_weights
 from torchvision.models.video.mvit import MSBlockConfig
 from torchvision.models.video.resnet import BasicBlock, Conv2Plus1D, Conv3DNoTemporal, Conv3DSimple
 
 from videxp.limits import Ge, Interval, accepts
+from videxp.models.s3d import S3D
 from videxp.models.stages import require_four_stages
 from videxp.models.weights import load_weights
 
@@ -127,25 +127,18 @@ def r2plus1d_18(
     return net
 
 
-class S3D(tv.S3D):
-    """torchvision's S3D, but its last pooling of 2x7x7 shrinks to the feature map where that is smaller (below 224)."""
-
-    def forward(self, video: Tensor) -> Tensor:
-        """[B,T,C,H,W] -> [B,num_classes]."""
-        features = self.features(video.transpose(1, 2))  # [B,1024,T/8,H/32,W/32]
-        kernel = [min(window, length) for window, length in zip((2, 7, 7), features.shape[2:], strict=True)]
-        return self.classifier(F.avg_pool3d(features, kernel, stride=1)).mean(dim=(2, 3, 4))
-
-
 @accepts(min_frames=5, min_size=17)
 def s3d(
     *,
     num_classes: Annotated[int, Ge(1)] = 400,
     weights: str | None = None,
     dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.2,
+    width: Annotated[int, Ge(4)] = 64,
+    depths: Sequence[Annotated[int, Ge(1)]] = (2, 5, 2),
 ) -> nn.Module:
-    """S3D (separable Inception). Published at 64x224x224; torchvision's GMACs are for 16 frames."""
-    net = S3D(num_classes=num_classes, dropout=dropout)
+    """S3D (separable Inception). Published at 64x224x224; torchvision's GMACs are for 16 frames. `depths`: how many of
+    the published blocks each of the three stages has."""
+    net = S3D(num_classes=num_classes, dropout=dropout, width=width, depths=depths)
     load_weights(net, weights_url(weights, "s3d"), head="classifier.1")
     return net
 
