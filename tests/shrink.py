@@ -5,6 +5,8 @@ from pathlib import Path
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 RECIPES = sorted(path.relative_to(EXPERIMENTS).with_suffix("").as_posix() for path in EXPERIMENTS.rglob("*.yaml"))
+# Those of published labelled data: tests/test_paper_recipes.py checks and shrinks them.
+PAPERS = [recipe for recipe in RECIPES if recipe.startswith("classification/") and "moving_digits" not in recipe]
 
 TRAINER = ["hardware.num_workers=0", "trainer.max_epochs=2", "trainer.log_every_n_steps=2"]
 

@@ -1,11 +1,11 @@
-"""Every recipe composes and passes the check, shrunk; the papers' train a step."""
+"""Every recipe composes and passes the check, shrunk; those of Vimeo-90K train a step."""
 
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.shrink import RECIPES, tiny
+from tests.shrink import PAPERS, RECIPES, tiny
 from videxp import config
 
 
@@ -14,7 +14,7 @@ def composed(recipe: str, folder: Path, *overrides: str) -> config.Composed:
     return config.compose(recipe, words)
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", [recipe for recipe in RECIPES if recipe not in PAPERS])
 def test_every_recipe_composes_and_is_found_to_be_right(
     recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
