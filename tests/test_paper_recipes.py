@@ -72,7 +72,11 @@ def shrink(cfg: DictConfig) -> None:
             part[key] = small(part[key])
     tiny = CATALOGUE[cfg.model._target_.rpartition(".")[2]].tiny
     cfg.dataset.num_frames = tiny.get("num_frames", max(4, min(8, cfg.dataset.num_frames // 2)))
-    cfg.model = {**cfg.model, **{key: list(v) if isinstance(v, tuple) else v for key, v in tiny.items()}, "weights": None}
+    cfg.model = {
+        **cfg.model,
+        **{key: list(v) if isinstance(v, tuple) else v for key, v in tiny.items()},
+        "weights": None,
+    }
 
 
 def test_there_is_a_recipe_of_a_paper_for_each_data_set() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.runs.made import CONFIG, ROWS, changed, make_run
+from videxp.cli import main
 from videxp.errors import BadRequest
 from videxp.runs.comparison import (
     best_rows,
@@ -16,6 +17,7 @@ from videxp.runs.comparison import (
     order,
     row,
     short_names,
+    spread,
     table_columns,
 )
 from videxp.runs.reading import read_run
@@ -142,3 +144,20 @@ def test_cells_are_short(tmp_path: Path):
     assert (texts["val/accuracy"], texts["seconds"], texts["test/loss"]) == ("0.5000", "12 s", "1.0000")
     assert [duration(s) for s in (5.2, 130, 7261)] == ["5 s", "2 min 10 s", "2 h 01 min"]
     assert short_names([tmp_path / "x/1", tmp_path / "y/1"]) == (str(tmp_path), ["x/1", "y/1"])
+
+
+def test_the_mean_over_splits_is_of_finished_runs_with_its_sample_deviation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    for fold, accuracy in enumerate((0.9, 0.92, 0.97)):
+        rows = [{"step": 6, "test/accuracy": accuracy}]
+        make_run(tmp_path / f"{fold}", config=changed(CONFIG, dataset__layout__fold=fold + 1), rows=rows)
+    make_run(tmp_path / "3", state="failed", rows=[{"step": 2, "test/accuracy": 0.1}])
+    assert main(["compare", str(tmp_path)]) == 0
+    assert "mean of" not in capsys.readouterr().out
+    assert main(["compare", str(tmp_path), "--mean"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "mean of 3 finished runs (1 left out): test/accuracy 0.9300 ± 0.0361"  # statistics.stdev
+    runs = [read_run(tmp_path / "0")]
+    assert spread([row(run) for run in runs], table_columns(runs)) == ["test/accuracy 0.9000"]
+    assert main(["compare", str(tmp_path), "--mean", "--json"]) == 2
