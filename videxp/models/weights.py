@@ -15,19 +15,27 @@ Renames = Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]
 """Patterns (`re.sub`) that turn the names of public checkpoints into ours, one after the other; "" drops a tensor."""
 
 
-def load_weights(module: nn.Module, source: str | None, *, head: str = "", renames: Renames = ()) -> None:
+def load_weights(
+    module: nn.Module,
+    source: str | None,
+    *,
+    head: str = "",
+    renames: Renames = (),
+    convert: Callable[[dict[str, Tensor]], dict[str, Tensor]] = dict,
+) -> None:
     """Copy the tensors of `source` into `module` by name; None leaves it as it was initialised.
 
     `source` is a path or an http(s) URL (cached by `torch.hub`) of a state dict, bare or in a checkpoint, whose keys
     may all sit beneath one prefix (`model.`, `module.`). Every tensor must be there with its shape, and no other; only
     the classifier named `head` may be absent or have other classes: then it keeps its fresh values, and a log line
-    says so. `renames` lets files of other projects be read whose names differ. Raises `BadRequest` for a file that is
+    says so. `renames` lets files of other projects be read whose names differ, `convert` those whose tensors do: it is
+    given them by our names. Raises `BadRequest` for a file that is
     missing, holds more than tensors, or doesn't fit.
     """
     if source is None:
         return
     own = module.state_dict()
-    state = _without_prefix(renamed(read_tensors(source), renames), own)
+    state = convert(_without_prefix(renamed(read_tensors(source), renames), own))
     fresh = [key for key in own if _in_head(key, head) and (key not in state or state[key].shape != own[key].shape)]
     if fresh:
         there = next((f"{len(state[key])} classes" for key in fresh if key in state), "no classes")

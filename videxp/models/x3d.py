@@ -2,6 +2,7 @@
 
 A tiny 2-D network expanded step by step in time, size, width and depth. XS, S and M are one network on different clips.
 Keys are pytorchvideo's: `weights=https://dl.fbaipublicfiles.com/pytorchvideo/model_zoo/kinetics/X3D_XS.pyth` loads.
+PySlowFast's and mmaction2's files load, too: `slowfast_names.py`.
 """
 
 import math
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from videxp.limits import Ge, Gt, Interval, accepts
 from videxp.models.residual3d import ResBlock, ResStage, initialise, same_padding_conv
+from videxp.models.slowfast_names import X3D_NAMES, x3d_as_pytorchvideos
 from videxp.models.weights import load_weights
 
 _STAGE_DEPTHS = (1, 2, 5, 3)  # before expansion: table 1
@@ -149,7 +151,7 @@ def x3d_xs(
         depth_factor=depth_factor,
         head_width=head_width,
     )
-    load_weights(net, weights, head=_CLASSIFIER)
+    load_weights(net, weights, head=_CLASSIFIER, renames=X3D_NAMES, convert=x3d_as_pytorchvideos)
     return net
 
 
@@ -171,7 +173,7 @@ def x3d_s(
         depth_factor=depth_factor,
         head_width=head_width,
     )
-    load_weights(net, weights, head=_CLASSIFIER)
+    load_weights(net, weights, head=_CLASSIFIER, renames=X3D_NAMES, convert=x3d_as_pytorchvideos)
     return net
 
 
@@ -193,7 +195,7 @@ def x3d_m(
         depth_factor=depth_factor,
         head_width=head_width,
     )
-    load_weights(net, weights, head=_CLASSIFIER)
+    load_weights(net, weights, head=_CLASSIFIER, renames=X3D_NAMES, convert=x3d_as_pytorchvideos)
     return net
 
 
@@ -215,5 +217,5 @@ def x3d_l(
         depth_factor=depth_factor,
         head_width=head_width,
     )
-    load_weights(net, weights, head=_CLASSIFIER)
+    load_weights(net, weights, head=_CLASSIFIER, renames=X3D_NAMES, convert=x3d_as_pytorchvideos)
     return net
