@@ -1,5 +1,5 @@
-"""Names and shapes of the tensors in PySlowFast's and mmaction2's checkpoints of SlowFast, Slow-only and X3D, written out
-from their projects' networks; {name: shape}, 400 classes.
+"""Names and shapes of the tensors in PySlowFast's and mmaction2's checkpoints of SlowFast, Slow-only and X3D, written
+out from their projects' networks; {name: shape}, 400 classes.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""PySlowFast's and mmaction2's checkpoints of SlowFast, Slow-only and X3D load, and what they compute stays the same."""
+"""PySlowFast's and mmaction2's checkpoints of SlowFast, Slow-only and X3D load, and compute what they did."""
 
 from collections.abc import Callable
 from functools import cache
@@ -152,7 +152,7 @@ def test_mmaction2s_slowfast_is_another_network_and_is_refused_by_the_papers(tmp
         assert slow_frames(32, alpha=alpha, variant="mmaction2") == theirs
         assert slow_frames(32, alpha=alpha) != theirs
     net: Any = build_tiny("slowfast_r50_8x8", variant="mmaction2").eval()
-    *stages, pool, head = net.blocks
+    *stages, _, head = net.blocks
     clip = torch.rand(2, 3, 8, 32, 32)
     with torch.no_grad():
         slow, fast = clip[:, :, ::4], clip
@@ -163,5 +163,5 @@ def test_mmaction2s_slowfast_is_another_network_and_is_refused_by_the_papers(tmp
         features = torch.cat([x.mean(dim=(2, 3, 4)) for x in (fast, slow)], dim=1)
         torch.testing.assert_close(net(clip.transpose(1, 2)), head.proj(features))
     torch.save({"state_dict": net.state_dict()}, tmp_path / "a.pth")
-    with pytest.raises(BadRequest, match="multipathway_fusion.norm.weight is missing"):
+    with pytest.raises(BadRequest, match=r"multipathway_fusion\.norm\.weight is missing"):
         build_tiny("slowfast_r50_8x8", weights=str(tmp_path / "a.pth"))

@@ -1,7 +1,7 @@
 """What the names of PySlowFast's and mmaction2's checkpoints of SlowFast, Slow-only and X3D become here.
 
-Names here are pytorchvideo's. PySlowFast (facebookresearch/SlowFast, `model_state` of its .pyth files; the .pkl files of
-its zoo are Caffe2's and not read): `s2.pathway0_res1.branch2.a_bn.bias`. mmaction2 (`state_dict` of its .pth files):
+Names here are pytorchvideo's. PySlowFast (facebookresearch/SlowFast, `model_state` of its .pyth files; the .pkl files
+of its zoo are Caffe2's and not read): `s2.pathway0_res1.branch2.a_bn.bias`. mmaction2 (`state_dict` of its .pth files):
 `backbone.layer1.1.conv1.bn.bias`, with `slow_path.` and `fast_path.` in SlowFast.
 """
 
