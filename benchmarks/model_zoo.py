@@ -2,6 +2,7 @@
 
     make zoo                  # all of it; minutes
     python benchmarks/model_zoo.py --time x3d_s c3d    # others' seconds stay as they are on the page
+    python benchmarks/model_zoo.py --nano              # the shrunk networks' training steps alone, printed and written
 
 Ours are counted from what each YAML builds, without computing; seconds are of one clip through the network, the median
 of three after one that doesn't count. Tests compare the counted columns with what the code gives (tests/models).
@@ -12,6 +13,7 @@ import os
 import platform
 import re
 import statistics
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,6 +32,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/model_zoo.md"
 PUBLISHED: dict[str, Any] = yaml.safe_load((ROOT / "benchmarks/published.yaml").read_text())
 TOO_SLOW_SECONDS = 20
+NANO_BATCH, NANO_STEPS = 8, 7
 
 HEAD = """# The models, and what is published of them
 
@@ -52,6 +55,14 @@ PSNR/SSIM: REDS4 in RGB, Vid4 (bicubic) in luma.
 """
 GENERATION = """
 ## Generation
+"""
+NANO = """
+## Shrunk to train in milliseconds
+
+What the tests train (`tests/models/catalogue.py`): the same code with the given arguments, 5 classes. Seconds of one
+training step: {batch} clips forward and backward through cross-entropy and a step of AdamW, float32, the median of
+{steps} after two that don't count.
+{measured}
 """
 CHECKPOINTS = """
 ## Public checkpoints that load
@@ -93,7 +104,9 @@ def recipes() -> dict[str, list[str]]:
     found = defaultdict(list)
     for path in sorted((ROOT / "experiments").rglob("*.yaml")):
         for model in re.findall(r"override /model: (\w+)", path.read_text()):
-            found[model].append(f"`{path.relative_to(ROOT / 'experiments').with_suffix('')}`")
+            recipe = path.relative_to(ROOT).as_posix()
+            name = recipe.removeprefix("experiments/").removesuffix(".yaml")
+            found[model].append(f"[`{name}`](../{recipe})")
     return found
 
 
@@ -156,6 +169,68 @@ def _named(counts: dict[str, int]) -> str:
     return ", ".join(f"{key} {count:,}" for key, count in counts.items())
 
 
+# ---- shrunk networks ---------------------------------------------------------------------------------------------
+
+
+def nano_rows() -> list[dict[str, str]]:
+    """A row for each classifier with its seconds measured now."""
+    sys.path.insert(0, str(ROOT))
+    from tests.models.catalogue import CATALOGUE, build_tiny
+
+    rows = []
+    for name in PUBLISHED["classifiers"]:
+        network, (num_frames, size) = build_tiny(name), CATALOGUE[name].clip
+        arguments = ", ".join(f"{key}={_plain(value)}" for key, value in CATALOGUE[name].tiny.items())
+        rows.append(
+            {
+                "shrunk": f"nano `{name}`",
+                "arguments": f"`{arguments}`",
+                "clip": f"{num_frames}x{size}x{size}",
+                "parameters": f"{count_parameters(network):,}",
+                "seconds of a step": f"{seconds_per_step(network, num_frames, size):.2g}",
+            }
+        )
+    return rows
+
+
+def _plain(value: Any) -> str:
+    return str(list(value)) if isinstance(value, tuple) else str(value)
+
+
+def seconds_per_step(network: torch.nn.Module, num_frames: int, size: int) -> float:
+    """Wall-clock time of one training step on random clips."""
+    video = torch.randn(NANO_BATCH, num_frames, 3, size, size)
+    label = torch.randint(5, (NANO_BATCH,))
+    optimizer = torch.optim.AdamW(network.train().parameters())
+    took = []
+    for _ in range(NANO_STEPS + 2):
+        start = time.perf_counter()
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(network(video), label).backward()
+        optimizer.step()
+        took.append(time.perf_counter() - start)
+    return statistics.median(took[2:])
+
+
+def nano_section(threads: int) -> str:
+    text = NANO.format(batch=NANO_BATCH, steps=NANO_STEPS, measured=f"Measured on {_machine(threads)}, {_load()}.")
+    return "\n".join([text, *table(nano_rows())])
+
+
+def _nano_on_page() -> str:
+    """The section as it stands; nothing where there is none."""
+    found = re.search(r"\n## Shrunk.*?(?=\n\n## )", PAGE.read_text(), flags=re.DOTALL)
+    return found[0] if found else ""
+
+
+def _load() -> str:
+    """How busy the machine was with other things, which the seconds drift with."""
+    return f"load average {os.getloadavg()[0]:.1f} over {os.cpu_count()} cores"
+
+
+# ---- the page ----------------------------------------------------------------------------------------------------
+
+
 def table(rows: Sequence[dict[str, str]]) -> Iterator[str]:
     """Markdown; the first row's keys are the heads of the columns."""
     yield "| " + " | ".join(rows[0]) + " |"
@@ -164,8 +239,8 @@ def table(rows: Sequence[dict[str, str]]) -> Iterator[str]:
         yield "| " + " | ".join(row.values()) + " |"
 
 
-def page(seconds: dict[str, str], *, threads: int) -> Iterator[str]:
-    """The pieces of docs/model_zoo.md; `seconds` by name of the classifier."""
+def page(seconds: dict[str, str], nano: str, *, threads: int) -> Iterator[str]:
+    """The pieces of docs/model_zoo.md; `seconds` by name of the classifier, `nano` the section of the shrunk ones."""
     trained_by = recipes()
 
     def with_recipes(rows: Iterable[dict[str, str]]) -> list[dict[str, str]]:
@@ -181,6 +256,8 @@ def page(seconds: dict[str, str], *, threads: int) -> Iterator[str]:
     yield from table(with_recipes(restorer(name, facts) for name, facts in PUBLISHED["restorers"].items()))
     yield GENERATION
     yield from table(with_recipes(gan(name, facts) for name, facts in PUBLISHED["gans"].items()))
+    if nano:
+        yield nano
     yield CHECKPOINTS
     rows = [
         {
@@ -215,13 +292,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--time", nargs="*", metavar="MODEL", help="measure these alone; default: all")
+    parser.add_argument("--nano", action="store_true", help="measure training steps of the shrunk networks alone")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    seconds = {} if options.time is None else _seconds_on_page()
+    whole = options.time is None and not options.nano
+    seconds = {} if whole else _seconds_on_page()
     for name, facts in PUBLISHED["classifiers"].items():
-        if options.time is None or name in options.time or name not in seconds:
+        if whole or name in (options.time or ()) or name not in seconds:
             seconds[name] = seconds_per_clip(name, *facts["clip"])
-    PAGE.write_text("\n".join(page(seconds, threads=options.threads)) + "\n")
+    nano = nano_section(options.threads) if whole or options.nano else _nano_on_page()
+    if options.nano:
+        print(nano)
+    PAGE.write_text("\n".join(page(seconds, nano, threads=options.threads)) + "\n")
     print(PAGE.relative_to(ROOT))
 
 

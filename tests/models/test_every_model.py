@@ -93,7 +93,14 @@ def test_a_missing_optional_package_is_named_with_the_extra_that_brings_it(monke
         videomae_b()
 
 
-@pytest.mark.parametrize(("name", "arguments"), [("r3d_18", {"depths": (2, 2)}), ("swin3d_t", {"width": 100})])
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("r3d_18", {"depths": (2, 2)}),
+        ("swin3d_t", {"width": 100}),
+        ("s3d", {"depths": (3, 5, 2)}),
+    ],
+)
 def test_a_shape_that_cannot_be_built_is_refused_with_its_value(name: str, arguments: dict[str, object]):
-    with pytest.raises(ValueError, match=r"depths=\[2, 2\]|width=100"):
+    with pytest.raises(ValueError, match=r"depths=\[2, 2\]|width=100|depths=\[3, 5, 2\]"):
         build_tiny(name, **arguments)

@@ -9,7 +9,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from tests.models.catalogue import ALWAYS, CATALOGUE, OPTIONAL, PUBLISHED, cases
+from tests.models.catalogue import ALWAYS, CATALOGUE, OPTIONAL, PUBLISHED, build_tiny, cases
 from videxp.models.summary import count_parameters, gmacs
 
 ROOT = Path(__file__).parents[2]
@@ -74,12 +74,20 @@ def test_the_page_of_models_has_every_network_with_its_published_figures():
         assert ZOO[name]["generator"] == f"{facts['generator']:,}"
 
 
-def test_the_page_of_models_names_every_recipe():
+def test_the_page_of_models_has_every_shrunk_network_as_it_is():
+    for name in CATALOGUE:
+        assert float(ZOO[f"nano `{name}"]["seconds of a step"]) < 1
+    for name in ("s3d", "x3d_s", "slowfast_r50_8x8", "uniformer_s"):
+        assert ZOO[f"nano `{name}"]["parameters"] == f"{count_parameters(build_tiny(name)):,}", "model_zoo.py --nano"
+
+
+def test_the_page_of_models_links_every_recipe():
     for path in sorted((ROOT / "experiments").rglob("*.yaml")):
         recipe = path.relative_to(ROOT / "experiments").with_suffix("").as_posix()
         for model in re.findall(r"override /model: (\w+)", path.read_text()):
             if model in ZOO:
-                assert f"`{recipe}`" in f"`{ZOO[model]['recipes']}`", "python benchmarks/model_zoo.py --time"
+                link = f"[`{recipe}`](../experiments/{recipe}.yaml)"
+                assert link in ZOO[model]["recipes"], "python benchmarks/model_zoo.py --time"
 
 
 def test_what_a_source_rounds_is_the_count_that_is_checked():
