@@ -2,6 +2,7 @@
 
 State-dict keys are torchvision's own, without a prefix, so its published Kinetics-400 checkpoints load by name:
 `weights=KINETICS400_V1` (a member of `torchvision.models.video.*_Weights`) or the URL fetches them; a path is read.
+Its Swin Transformers for pictures (`swin_t-704ceda3.pth` and so on) start the video ones, inflated: `inflation.py`.
 The three ResNets and S3D are put together from torchvision's blocks, because its own classes have no width.
 
     r3d_18 mc3_18 r2plus1d_18   Tran et al. 2018, "A Closer Look at Spatiotemporal Convolutions", table 1
@@ -12,6 +13,7 @@ The three ResNets and S3D are put together from torchvision's blocks, because it
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import torchvision.models.video as tv
@@ -21,6 +23,7 @@ from torchvision.models.video.mvit import MSBlockConfig
 from torchvision.models.video.resnet import BasicBlock, Conv2Plus1D, Conv3DNoTemporal, Conv3DSimple
 
 from videxp.limits import Ge, Interval, accepts
+from videxp.models.inflation import swin_in_time
 from videxp.models.s3d import S3D
 from videxp.models.stages import require_four_stages
 from videxp.models.weights import load_weights
@@ -264,7 +267,8 @@ def _swin3d(
         stochastic_depth_prob=stochastic_depth,
         num_classes=num_classes,
     )
-    load_weights(net, weights_url(weights, name), head="head")
+    source = weights_url(weights, name)
+    load_weights(net, source, head="head", convert=partial(swin_in_time, own=net.state_dict()))
     return net
 
 

@@ -2,11 +2,13 @@
 section 3 and table 1 of the appendix.
 
 Two stages of convolution as local attention, then two of attention over all tokens of the clip.
-Keys are the authors': their `uniformer_small_k400_16x4.pth` loads by name.
+Keys are the authors': their `uniformer_small_k400_16x4.pth` loads by name, and their network for pictures,
+`uniformer_small_in1k.pth`, inflated (`inflation.py`).
 """
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 import torch
@@ -15,6 +17,7 @@ from torchvision.ops import StochasticDepth
 
 from videxp.limits import Ge, Interval, accepts
 from videxp.models.attention import Mlp, SelfAttention, initialise_linear
+from videxp.models.inflation import inflated
 from videxp.models.stages import require_four_stages
 from videxp.models.weights import load_weights
 
@@ -140,5 +143,5 @@ def uniformer_s(
         depths=depths,
         head_width=head_width,
     )
-    load_weights(net, weights, head="head")
+    load_weights(net, weights, head="head", convert=partial(inflated, own=net.state_dict()))
     return net
