@@ -4,10 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
-from tests.films import Put
+from tests.films import Put, module
 from videxp.data import ManifestFile, VideoLists, prepare
 from videxp.errors import BadRequest
+from videxp.tasks import Classification
 
 Write = Callable[[str, str], Path]
 
@@ -63,3 +65,21 @@ def test_without_a_val_list_some_of_train_is_held_out_and_a_bad_line_is_named(wr
     assert VideoLists(test_list="none.csv").missing(root) == [
         f"{root / name} does not exist: put it there, or name it in dataset.layout" for name in ("val.csv", "none.csv")
     ]
+
+
+def test_videos_that_lie_elsewhere_are_read_and_named_where_they_lie(
+    films: dict[str, Path], write: Write, tmp_path: Path
+) -> None:
+    elsewhere = films["bar.mp4"]
+    write("train.csv", f"{elsewhere} 0\n{films['wide.mp4']} 1\n")
+    write("val.csv", f"{films['ntsc.mp4']} 1\n")
+    data = module(tmp_path, VideoLists(train_videos=".", val_videos="."), frame_size=(24, 24))
+    data.prepare()
+    assert data.read("train", [0])["video"].shape == (1, 4, 24, 24, 3)
+    assert not data.dataset("test").path(0).is_relative_to(data.root)  # a path relative to root cannot be had
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4 * 3 * 24 * 24, 2))
+    task = Classification(network=network, optimizer=None, scheduler=None, classes=data.classes)
+    task.on_test_epoch_start()
+    with torch.no_grad():
+        task.evaluation_step(data.transformed(data.read("test", [0]), "test", device=torch.device("cpu")), "test")
+    assert [row["path"] for row in task.prediction_rows(data)] == [str(films["ntsc.mp4"])]

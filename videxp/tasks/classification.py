@@ -213,7 +213,7 @@ class Classification(VideoTask):
         return [
             {
                 "index": int(index),
-                "path": str(videos.path(int(index)).relative_to(datamodule.root)),
+                "path": videos.file(int(index)),
                 "label": self.classes[int(label)],
                 "predicted": self.classes[int(probabilities.argmax())],
                 "probability": round(float(probabilities.max()), 6),

@@ -197,7 +197,7 @@ class Restoration(VideoTask):
     def prediction_rows(self, datamodule: Any) -> list[dict[str, Any]]:
         """One row for each clip that this process tested: index, path, frames and its scores."""
         videos = datamodule.dataset("test")
-        paths = [str(videos.path(row["index"]).relative_to(datamodule.root)) for row in self.rows]
+        paths = [videos.file(row["index"]) for row in self.rows]
         return [{"index": row["index"], "path": path, **row} for row, path in zip(self.rows, paths)]
 
     # ---- what it looks like -------------------------------------------------------------------------------------
