@@ -5,7 +5,7 @@ The check of a config reads both from the source text, without importing the mod
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from annotated_types import Ge, Gt, Interval, Le, Lt, MultipleOf
 
@@ -31,7 +31,7 @@ def accepts(
     limits = Accepts(min_frames, frames_multiple, min_size, size_multiple)
 
     def mark(target: T) -> T:
-        target.__videxp_accepts__ = limits  # type: ignore[attr-defined]
+        cast(Any, target).__videxp_accepts__ = limits
         return target
 
     return mark

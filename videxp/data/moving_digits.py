@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable
 from functools import cache, partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import numpy as np
 
@@ -119,11 +119,12 @@ class MovingDigits(Layout):
 
     def frames(self, path: str) -> np.ndarray:
         """The frames that `path` (one of the rows) holds before it is encoded, uint8 [T,S,S,3]."""
-        _, split, label, file = path.split("/")
+        _, folder, label, file = path.split("/")
+        split = cast(Split, folder)
         sample = int(Path(file).stem)
-        rng = generator(self.seed, stream=Stream.GENERATE, epoch=SPLIT_NUMBERS[split], index=sample)  # type: ignore[index]
+        rng = generator(self.seed, stream=Stream.GENERATE, epoch=SPLIT_NUMBERS[split], index=sample)
         frames, size = self.frames_per_video, self.video_size
-        return draw_video(rng, label=label, split=split, num_frames=frames, size=size, ground=self.ground)  # type: ignore[arg-type]
+        return draw_video(rng, label=label, split=split, num_frames=frames, size=size, ground=self.ground)
 
 
 def draw_video(

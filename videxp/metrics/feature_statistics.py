@@ -207,7 +207,8 @@ def _read(path: Path, key: str) -> FeatureStatistics | None:
         with safe_open(path, framework="pt") as file:
             if (file.metadata() or {}).get("key") != key:
                 return None
-            return FeatureStatistics.from_tensors({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+            names = file.keys()
+            return FeatureStatistics.from_tensors({name: file.get_tensor(name) for name in names})
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         log.warning("%s: damaged (%s): the statistics are computed anew", path, type(error).__name__)
         return None

@@ -8,7 +8,7 @@ clips of its batch nor on the number of processes. A video GAN of yours needs no
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -123,7 +123,7 @@ class VideoGAN(nn.Module):
         return self.real_views(self.generator(latent, label=label), rngs=rngs), {}
 
     def _judges(self) -> list[tuple[str, Discriminator]]:
-        return list(self.discriminators.items())  # type: ignore[arg-type]
+        return list(cast(Any, self.discriminators).items())
 
 
 # --- chance, one generator per clip ------------------------------------------------------------------------------

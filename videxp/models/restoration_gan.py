@@ -4,7 +4,7 @@ Shapes: B clips, T frames, C = 3, H, W pixels of the target, in [0,1]. P judgeme
 """
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, cast
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -63,7 +63,7 @@ class RestorationGAN(nn.Module):
 
     @property
     def scale(self) -> int:
-        return self.generator.scale  # type: ignore[return-value]
+        return cast(int, self.generator.scale)
 
     def forward(self, video: Tensor) -> Tensor:
         """The generator's: [B,T,3,h,w] -> [B,T,3,scale*h,scale*w]."""

@@ -11,7 +11,7 @@ then it stays on the device, gates the step there, and is read when metrics are 
 
 import logging
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import torch
 from pytorch_lightning import Callback, Trainer
@@ -84,7 +84,7 @@ class NonFinite(Callback):
         for buffer, before in self._buffers:
             buffer.copy_(torch.where(good, buffer, before))
         if self._gates_itself(trainer, optimizer):
-            optimizer.found_inf = (~good).float()  # type: ignore[attr-defined]  # what fused optimizers look at
+            cast(Any, optimizer).found_inf = (~good).float()  # what fused optimizers look at
             self._unread.append(verdict)
         elif not bool(good):
             optimizer.zero_grad(set_to_none=True)

@@ -147,7 +147,7 @@ class Adversarial(VideoTask):
             with frozen(self.discriminators):
                 values |= self._step(of_generator, self.generator, self._generator_loss, parts)
             self._update_average(clips=self._clips(batch))
-        for schedule in self.lr_schedulers():  # type: ignore[union-attr]
+        for schedule in cast(Any, self.lr_schedulers()):
             schedule.step()
         log = self._with_latest(values)
         self._watch_discriminators(log["train/discriminator_accuracy"])

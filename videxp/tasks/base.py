@@ -7,7 +7,7 @@ config knows from there which metrics a callback may monitor.
 from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
-from typing import Any, ClassVar, Literal, final
+from typing import Any, ClassVar, Literal, cast, final
 
 import torch
 from pytorch_lightning import LightningModule
@@ -111,7 +111,7 @@ class VideoTask(LightningModule):
         """Every task's own `training_step` is guarded, without its author thinking of it."""
         super().__init_subclass__(**kwargs)
         if "training_step" in cls.__dict__:
-            cls.training_step = trains_on_what_is_left(cls.training_step)  # type: ignore[method-assign]
+            cast(Any, cls).training_step = trains_on_what_is_left(cls.training_step)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Lightning notes the hook that it calls some forty times in a step; nn.Module would look at what it is."""
