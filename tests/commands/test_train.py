@@ -198,11 +198,13 @@ def test_compiling_leaves_the_names_of_the_weights_as_they_are(finished: Finishe
 
 def test_views_of_a_video_count_as_one_video(finished: Finished, workplace: Path):
     run, _ = finished
-    views = ["dataset.test_clips=2", "dataset.test_transform.crops=3", "dataset.eval_batch_size=5"]
-    done = videxp("evaluate", str(run), *views, "--json", cwd=workplace)
+    done = videxp("evaluate", str(run), "dataset.protocol=2x3", "dataset.eval_batch_size=5", "--json", cwd=workplace)
     assert done.returncode == 0, done.stderr
     with (run / "predictions.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 31
     by_hand = sum(row["label"] == row["predicted"] for row in rows) / 31
-    assert json.loads(done.stdout)["metrics"]["test/accuracy"] == pytest.approx(by_hand, abs=1e-6)
+    result = json.loads(done.stdout)
+    assert result["metrics"]["test/accuracy"] == pytest.approx(by_hand, abs=1e-6)
+    assert result["protocol"] == "2x3: 2 clips x 3 crops of each video, probabilities averaged"
+    assert result == json.loads((run / "evaluation.json").read_text())

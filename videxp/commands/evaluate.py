@@ -93,7 +93,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     """What was typed."""
     parser = argparse.ArgumentParser(prog="videxp evaluate", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="a run folder")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="e.g. dataset.test_clips=10 hardware=cpu")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="e.g. dataset.protocol=10x3 hardware=cpu")
     parser.add_argument("--split", choices=SPLITS, default="test", help="which samples; default: test")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser.parse_intermixed_args(arguments)

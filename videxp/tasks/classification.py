@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from torchmetrics import MeanMetric, MetricCollection
 
 from videxp.data.prepared import datamodule_of
+from videxp.data.testing_protocols import views_of
 from videxp.errors import BadRequest
 from videxp.limits import Ge, Gt, Interval
 from videxp.losses.classification import cross_entropy, distillation
@@ -186,6 +187,11 @@ class Classification(VideoTask):
         self._metrics(split).reset()
         self.confusion_KK = values.pop("confusion")
         return values
+
+    @property
+    def evaluation_protocol(self) -> str:
+        """`10x3 (30-view): 10 clips x 3 crops of each video, probabilities averaged`."""
+        return f"{views_of(datamodule_of(self.trainer))}, probabilities averaged"
 
     def save_samples(self, folder: Path, datamodule: Any, split: Literal["val", "test"]) -> list[Path]:
         """Of a test: the confusion matrix, and example clips with predicted and true label, as a picture and moving."""
