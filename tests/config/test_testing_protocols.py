@@ -68,7 +68,7 @@ def test_a_finished_run_is_asked_by_another_name(folder: Path):
     cfg, _ = config.load_for_evaluation("config.yaml", ["dataset.protocol=5x3"])
     assert (cfg.dataset.test_clips, cfg.dataset.test_transform.crops) == (5, 3)
     other = ["dataset=kinetics400", "dataset.root=.", "dataset.protocol=4x3"]
-    with pytest.raises(BadRequest, match="annotations/train.csv"):  # what is missing there is no matter of the protocol
+    with pytest.raises(BadRequest, match=r"annotations/train\.csv"):  # what is missing there is no matter of the protocol
         config.load_for_evaluation("config.yaml", other)
     with pytest.raises(BadRequest, match=r"^dataset.protocol=5x3: .*keep one of them$"):
         config.load_for_evaluation("config.yaml", ["dataset.protocol=5x3", "dataset.test_clips=5"])
@@ -78,4 +78,4 @@ def test_the_name_is_told_from_what_is_averaged():
     data = SimpleNamespace(test_clips=10, test_transform=SimpleNamespace(crops=3))
     assert str(views_of(data)) == "10x3 (30-view): 10 clips x 3 crops of each video"
     assert str(Views(7, 1)) == "7x1: 7 clips x 1 crop of each video"
-    assert all(name == "30-view" or name == f"{v.clips}x{v.crops}" for name, v in PROTOCOLS.items())
+    assert all(name in ("30-view", f"{v.clips}x{v.crops}") for name, v in PROTOCOLS.items())
