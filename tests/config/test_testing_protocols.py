@@ -68,7 +68,9 @@ def test_a_finished_run_is_asked_by_another_name(folder: Path):
     cfg, _ = config.load_for_evaluation("config.yaml", ["dataset.protocol=5x3"])
     assert (cfg.dataset.test_clips, cfg.dataset.test_transform.crops) == (5, 3)
     other = ["dataset=kinetics400", "dataset.root=.", "dataset.protocol=4x3"]
-    with pytest.raises(BadRequest, match=r"annotations/train\.csv"):  # what is missing there is no matter of the protocol
+    with pytest.raises(
+        BadRequest, match=r"annotations/train\.csv"
+    ):  # what is missing there is no matter of the protocol
         config.load_for_evaluation("config.yaml", other)
     with pytest.raises(BadRequest, match=r"^dataset.protocol=5x3: .*keep one of them$"):
         config.load_for_evaluation("config.yaml", ["dataset.protocol=5x3", "dataset.test_clips=5"])

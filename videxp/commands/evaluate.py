@@ -44,6 +44,7 @@ def main(arguments: list[str]) -> int:
     quiet_libraries()
     datamodule = config.build(cfg.dataset)
     datamodule.prepare()
+    config.require_labels(cfg, several=datamodule.several_labels)
     fingerprint = datamodule.fingerprint
     datamodule.use(numbered_as(datamodule.manifest.as_test(options.split), content.get("classes")))
     console = Console(highlight=False, quiet=options.json)
