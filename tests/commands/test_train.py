@@ -208,3 +208,12 @@ def test_views_of_a_video_count_as_one_video(finished: Finished, workplace: Path
     assert result["metrics"]["test/accuracy"] == pytest.approx(by_hand, abs=1e-6)
     assert result["protocol"] == "2x3: 2 clips x 3 crops of each video, probabilities averaged"
     assert result == json.loads((run / "evaluation.json").read_text())
+    by_class = {name: [r for r in rows if r["label"] == name] for name in {r["label"] for r in rows}}
+    hits = {name: sum(r["label"] == r["predicted"] for r in each) / len(each) for name, each in by_class.items()}
+    assert {r["class"]: r["videos"] for r in result["classes"]} == {name: len(each) for name, each in by_class.items()}
+    assert {r["class"]: r["accuracy"] for r in result["classes"]} == pytest.approx(hits, abs=1e-6)
+    losses = sorted((float(row["loss"]) for row in rows), reverse=True)
+    assert [row["loss"] for row in result["worst"]] == losses[:8]
+    assert sum(losses) / 31 == pytest.approx(result["metrics"]["test/loss"], abs=1e-5)
+    with open_video(run / "samples/worst_videos.mp4") as clips:
+        assert clips.num_frames == 4

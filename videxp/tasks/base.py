@@ -263,6 +263,13 @@ class VideoTask(LightningModule):
         """
         return []
 
+    def save_worst(self, rows: list[dict[str, Any]], datamodule: Any, path: Path) -> bool:
+        """Write a video at `path` that shows these samples of the test, rows of `prediction_rows`; False: it cannot.
+
+        Called on rank 0 alone.
+        """
+        return False
+
     def prediction_rows(self, datamodule: Any) -> list[dict[str, Any]]:
         """One row for each sample that this process tested last, with at least `index`: what predictions.csv holds."""
         return []

@@ -23,7 +23,13 @@ from videxp.tasks.base import Split, VideoTask
 from videxp.tasks.blame import require_scores
 from videxp.tasks.freezing import rest_frozen, train_only
 from videxp.tasks.layer_decay import with_layer_decay
-from videxp.tasks.pictures import Example, save_confusion_matrix, save_prediction_clips, save_prediction_strips
+from videxp.tasks.pictures import (
+    Example,
+    save_captioned_clips,
+    save_confusion_matrix,
+    save_prediction_clips,
+    save_prediction_strips,
+)
 
 
 def video_probabilities(logits_NK: Tensor, *, videos: int) -> Tensor:
@@ -267,6 +273,18 @@ class Classification(VideoTask):
                 save_prediction_clips(examples, folder / "prediction_clips.mp4", fps=videos.clip_fps(rows[0]["index"]))
             )
         return paths
+
+    def save_worst(self, rows: list[dict[str, Any]], datamodule: Any, path: Path) -> bool:
+        """The middle clip of each, playing, with what was predicted and its loss."""
+        videos, clips = datamodule.dataset("test"), datamodule.test_clips
+        examples = []
+        for row in rows:
+            views = videos[0, row["index"]]["video"].unflatten(0, (clips, -1))  # [K,V,T,H,W,C]
+            clip_THWC = views[clips // 2, views.shape[1] // 2]
+            note = f"loss {row['loss']:.2f}"
+            examples.append(Example(clip_THWC, predicted=row["predicted"], true=row["label"], note=note))
+        save_captioned_clips(examples, path, fps=videos.clip_fps(rows[0]["index"]))
+        return True
 
     def prediction_rows(self, datamodule: Any) -> list[dict[str, Any]]:
         """One row for each video that this process tested: index, path, what was predicted, loss."""
