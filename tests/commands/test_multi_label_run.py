@@ -16,7 +16,7 @@ WORDS = [
     *("dataset.size=16", "dataset.num_frames=2", "dataset.batch_size=8", "dataset.eval_batch_size=4"),
     *("dataset.eval_transform.resize=16", "+model.width=4", "optimizer.lr=0.02", "hardware.num_workers=0"),
     *("dataset.train_transform.crop=center", "dataset.train_transform.cutmix_alpha=1", "task.label_smoothing=0.1"),
-    *("trainer.max_epochs=6", "hydra.run.dir=run"),
+    *("trainer.max_epochs=4", "hydra.run.dir=run"),
 ]
 COLOURS = {"red": 0, "green": 1, "blue": 2}
 
@@ -48,6 +48,8 @@ def test_a_run_learns_several_labels_of_each_video_and_gives_them_to_files(place
         line == "videxp: dataset=manifest: its videos have several labels, Classification takes one; task=multi_label"
     )
     assert not (place / "run").exists()
+    known = videxp("check", RECIPE, *(word for word in WORDS if not word.startswith("task")), cwd=place)
+    assert (known.returncode, known.stderr.strip()) == (2, line)  # now that it is prepared, before all else
     done = videxp("train", RECIPE, *WORDS, cwd=place)
     assert done.returncode == 0, done.stderr
     assert "3 classes, several of a video" in done.stdout and "mAP over 3 of 3 classes" in done.stdout

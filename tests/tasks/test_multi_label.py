@@ -1,12 +1,14 @@
 """What the task of several labels does with logits, views and names."""
 
+from argparse import Namespace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
-from videxp.errors import VidexpError
+from videxp.deploy.label_files import predict
+from videxp.errors import BadRequest, VidexpError
 from videxp.losses import binary_cross_entropy, binary_distillation
 from videxp.models.small import SmallCNN3D
 from videxp.tasks import Classification, MultiLabelClassification
@@ -35,11 +37,11 @@ def test_sigmoids_are_averaged_over_the_views_of_a_video_not_logits():
     assert not torch.allclose(video, probabilities.logit().mean(0).sigmoid())  # negative control
 
 
-def test_a_test_of_two_videos_of_two_views_counted_by_hand():
+def test_a_test_of_two_videos_of_two_views_counted_by_hand(monkeypatch: pytest.MonkeyPatch):
     one = task().eval()
     one.trainer = SimpleNamespace(datamodule=SimpleNamespace(test_clips=2, test_transform=SimpleNamespace(crops=1)))
     scores = torch.tensor([[0.9, 0.2, 0.1], [0.7, 0.2, 0.1], [0.4, 0.6, 0.1], [0.4, 0.8, 0.1]])
-    one._scores = lambda batch, split: scores.logit()  # type: ignore[method-assign]
+    monkeypatch.setattr(one, "_scores", lambda batch, split: scores.logit())
     one.on_test_epoch_start()
     label = torch.tensor([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0]])
     one.evaluation_step({"video": torch.zeros(4), "label": label, "index": torch.arange(2)}, "test")
@@ -91,6 +93,18 @@ def test_too_few_scores_name_the_videos_whose_labels_lie_outside():
     quiet: Any = SimpleNamespace(trainer=SimpleNamespace())
     with pytest.raises(VidexpError, match=r"gives 2 scores .* 3 classes; samples outside: such as val sample 5\n"):
         require_scores(torch.zeros(2, 2), classes=3, batch=batch, task=quiet, split="val")
+
+
+@pytest.mark.parametrize(("kind", "threshold", "said"), [("one", 0.5, "the likeliest"), ("several", 1.5, "between 0")])
+def test_a_threshold_is_a_probability_of_one_among_several(kind: str, threshold: float, said: str):
+    several = task()
+    one = Classification(
+        network=several.network, optimizer=several.make_optimizer, scheduler=several.schedule, classes=CLASSES
+    )
+    nothing: Any = None
+    options = Namespace(inputs=[], output=None, threshold=threshold)
+    with pytest.raises(BadRequest, match=said):
+        predict(one if kind == "one" else several, nothing, options)
 
 
 def test_only_this_task_takes_several_labels():

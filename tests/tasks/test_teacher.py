@@ -112,6 +112,8 @@ def test_a_run_learns_from_another_and_works_when_that_is_gone(tmp_path: Path, f
     data = type("Data", (), {"name": "other", "train_transform": None})()
     with pytest.raises(BadRequest, match=r"task.teacher=.*: it knows other classes \(10\) than other has"):
         load_teacher(str(big), classes=["run", "walk"], data=data)
+    with pytest.raises(BadRequest, match=r"task.teacher=.*: it answers by softmax, this task by sigmoid"):
+        load_teacher(str(big), classes=["run", "walk"], data=data, answers="sigmoid")
     other = ["task.teacher=big", "dataset.train_transform.mean=[0,0,0]", "hydra.run.dir=other"]
     refused = videxp("train", RECIPE, *tiny(*other), cwd=tmp_path)
     assert refused.returncode == 2 and "task.teacher=big: give it clips as it knows them" in refused.stderr
