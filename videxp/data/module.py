@@ -163,11 +163,6 @@ class VideoDataModule(PreparedDataModule):
         self._position = Position()
 
     @property
-    def several_labels(self) -> bool:
-        """Whether a sample may have more labels than one, or none."""
-        return self.manifest.several_labels
-
-    @property
     def description(self) -> str:
         """`10 classes; 16 x 40 x 40`, or `no labels; 15 x 256 x 256, x4`: what a training clip is."""
         labels = f"{self.num_classes} classes" if self.classes else "no labels"

@@ -119,26 +119,29 @@ def save_prediction_clips(
     examples: list[Example], path: Path, *, fps: float, columns: int = 4, tile_pixels: int = 160
 ) -> Path:
     """A grid of all clips, playing, in the order of the strips; green frames around what is right, red around wrong."""
-    tiles = [_framed(example, tile_pixels) for example in examples]  # of [T,H,W,C]
-    write_video(path, _grid(tiles, columns=columns), fps=fps)
+    write_video(path, _grid(_tiles(examples, tile_pixels), columns=columns), fps=fps)
     return path
 
 
 def save_captioned_clips(
     examples: list[Example], path: Path, *, fps: float, columns: int = 4, tile_pixels: int = 200
 ) -> Path:
-    """The same grid with what was predicted, the note and, beneath, what is true; a shorter clip stands still at its
-    end until the longest has played."""
-    length = max(len(example.clip_THWC) for example in examples)
+    """The same grid with what was predicted, the note and, beneath, what is true."""
     tiles = []
-    for example in examples:
-        tile = _framed(example, tile_pixels)
+    for example, tile in zip(examples, _tiles(examples, tile_pixels)):
         caption_HWC = _caption(example, width=tile_pixels)
-        held = np.concatenate([tile, np.repeat(tile[-1:], length - len(tile), axis=0)])
-        tiles.append(np.concatenate([held, np.broadcast_to(caption_HWC, (length, *caption_HWC.shape))], axis=1))
+        caption = np.broadcast_to(caption_HWC, (len(tile), *caption_HWC.shape))
+        tiles.append(np.concatenate([tile, caption], axis=1))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_video(path, _grid(tiles, columns=min(columns, len(tiles))), fps=fps)
     return path
+
+
+def _tiles(examples: list[Example], side: int) -> list[np.ndarray]:
+    """Framed clips [T,H,W,C]; a shorter one stands still at its end until the longest has played."""
+    tiles = [_framed(example, side) for example in examples]
+    length = max(map(len, tiles))
+    return [np.concatenate([tile, np.repeat(tile[-1:], length - len(tile), axis=0)]) for tile in tiles]
 
 
 def _grid(tiles: list[np.ndarray], *, columns: int) -> np.ndarray:
