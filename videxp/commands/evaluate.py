@@ -136,6 +136,8 @@ def report(result: dict[str, Any], console: Any, *, files: list[Path]) -> None:
     width = max([24, *map(len, result["metrics"])])
     for name, value in result["metrics"].items():
         console.print(f"{name:<{width}}  {value:.4f}")
+    if result["protocol"]:
+        console.print(result["protocol"], soft_wrap=True)
     for table in (classes_table(result["classes"]), worst_table(result["worst"])):
         for line in ["", *table] if table else ():
             console.print(line, soft_wrap=True, markup=False, style="dim" if line == table[0] else None)
@@ -144,8 +146,6 @@ def report(result: dict[str, Any], console: Any, *, files: list[Path]) -> None:
     for path, cause in result["quarantined"].items():
         console.print(f"left out: {path}: {cause}", soft_wrap=True)
     data = result["data"]
-    if result["protocol"]:
-        console.print(result["protocol"], soft_wrap=True)
     if result["read_otherwise"]:
         console.print(f"read otherwise than in the run: {', '.join(result['read_otherwise'])}", soft_wrap=True)
     counted = f"{data['name']} {result['split']}: {data['clips']} of {data['of']} videos"
