@@ -24,13 +24,19 @@ def classes_table(classes: list[dict[str, Any]]) -> list[str]:
 
 def worst_table(rows: list[dict[str, Any]]) -> list[str]:
     """Lines: the heading, then the videos of the greatest loss; paths last, whole, however long."""
-    shown = [(f"{row['loss']:.3f}", _predicted(row), row["label"] or "none", row["path"]) for row in rows[:VIDEOS]]
+    shown = [
+        (f"{row['loss']:.3f}", _predicted(row), str(row.get("label") or "none"), _path(row)) for row in rows[:VIDEOS]
+    ]
     return aligned([("loss", "predicted", "true", "worst videos"), *shown], right={0}) if shown else []
+
+
+def _path(row: dict[str, Any]) -> str:
+    return str(row.get("path") or f"sample {row.get('index')}")
 
 
 def _predicted(row: dict[str, Any]) -> str:
     sure = f" ({row['probability']:.2f})" if "probability" in row else ""
-    return f"{row['predicted'] or 'none'}{sure}"
+    return f"{row.get('predicted') or 'none'}{sure}"
 
 
 def aligned(rows: list[tuple[str, ...]], *, right: set[int]) -> list[str]:
