@@ -81,12 +81,16 @@ def load_classifier(run: str, *, key: str) -> tuple[Classification, DictConfig]:
     return task, cfg
 
 
-def load_teacher(run: str, *, classes: list[str], data: VideoDataModule) -> nn.Module:
+def load_teacher(run: str, *, classes: list[str], data: VideoDataModule, answers: str = "softmax") -> nn.Module:
     """The network of a run that another one learns from: float [B,T,C,H,W], as `data` normalises it -> logits [B,K].
 
-    Raises BadRequest where its classes are others, or where it is used to clips that are normalised in another way.
+    answers: "softmax" or "sigmoid", by which its logits are read.
+    Raises BadRequest where its classes are others, where its logits are read in another way, or where it is used to
+    clips that are normalised in another way.
     """
     task, cfg = load_classifier(run, key="task.teacher")
+    if task.answers != answers:
+        raise BadRequest(f"task.teacher={run}: it answers by {task.answers}, this task by {answers}: give another run")
     if task.classes != classes:
         raise BadRequest(f"task.teacher={run}: it knows other classes ({len(task.classes)}) than {data.name} has")
     learned_from = build(cfg.dataset)
@@ -112,6 +116,8 @@ class RunFeatures(ClassifierFeatures):
 
     def __init__(self, *, run: str, output: Literal["features", "logits"] = "features") -> None:
         task, cfg = load_classifier(run, key="features.run")
+        if output == "logits" and task.answers != "softmax":
+            raise BadRequest(f"features.run={run}: it answers by {task.answers}; logits are read by a softmax")
         datamodule = build(cfg.dataset)
         super().__init__(
             task.network,

@@ -113,6 +113,7 @@ def _prepared_data(cfg: "DictConfig", run: "RunFolder", *, new: bool) -> "VideoD
     try:
         datamodule = config.build(cfg.dataset)
         datamodule.prepare()
+        config.require_labels(cfg, several=datamodule.several_labels)
     except BadRequest:
         if new and is_rank_zero():
             run.discard()

@@ -35,16 +35,19 @@ COLOURED = """[...document.querySelectorAll('.chart canvas')].map(canvas => {
 def runs(finished: tuple[Path, Run], workplace: Path) -> Path:
     """Two real runs that differ in learning rate and seed, a failed one, and a folder that is damaged."""
     folder = workplace / "compared"
-    shutil.copytree(finished[0], folder / "first")
+    shutil.copytree(finished[0], folder / "first", ignore=shutil.ignore_patterns("worst_videos*", "evaluation*"))
     train("optimizer.lr=1e-4", "seed=3", "logger=csv", cwd=workplace, run="compared/second")
     frames = np.zeros((8, 32, 32, 3), np.uint8)
     for i, name in enumerate(("first", "second")):
         for t in range(8):
             frames[t, :, 4 * t : 4 * t + 4] = (255, 200 * i, 0)
         write_video(folder / name / "samples/clip.mp4", frames, fps=8)
+    for name, scores in {"first": (0.5, 1.0, None), "second": (0.25, 0.5, 0.0)}.items():
+        classes = [{"class": c, "videos": 4, "accuracy": s} for c, s in zip(("up", "down", "<b>left"), scores)]
+        (folder / name / "evaluation.json").write_text(json.dumps({"classes": classes}))
     first, *others = [Image.fromarray(frame) for frame in frames]
     first.save(folder / "second/samples/moving.gif", save_all=True, append_images=others, duration=100, loop=0)
-    shutil.copytree(folder / "second", folder / "third", ignore=shutil.ignore_patterns("samples"))
+    shutil.copytree(folder / "second", folder / "third", ignore=shutil.ignore_patterns("samples", "evaluation.json"))
     RunFolder(folder / "third").set_state("failed", cause="RuntimeError: <img src=x onerror=alert(1)>")
     (folder / "broken").mkdir()
     (folder / "broken/status.json").write_text('{"state": "runn')
@@ -140,6 +143,19 @@ def test_the_page_shows_table_curves_and_samples_and_asks_the_network_for_nothin
     assert tab.problems == []
     colours = np.asarray(Image.open(tab.screenshot(tmp_path / "page.png")).convert("RGB")).reshape(-1, 3)
     assert len(np.unique(colours, axis=0)) > 500
+
+
+def test_the_page_shows_the_classes_that_went_least_well_first(page: Path, tab: Tab, tmp_path: Path):
+    tab.open(page)
+    tab.frames()
+    rows = tab.run("[...document.querySelectorAll('#class-table tr')].map(r => r.innerText.split(/\\s+/).join(' '))")
+    assert rows == [
+        "class videos first accuracy second accuracy",
+        *("<b>left 4 - 0.0000", "up 4 0.5000 0.2500", "down 4 1.0000 0.5000"),
+    ]
+    tab.run("document.querySelector('#table tr[data-run=\"1\"] input').click()")  # hides the first run
+    assert "first" not in tab.run("document.querySelector('#class-table thead').innerText")
+    assert tab.problems == []
 
 
 def test_a_page_that_asks_for_something_from_elsewhere_would_be_noticed(page: Path, tab: Tab, tmp_path: Path):

@@ -42,6 +42,22 @@ def test_values_that_are_no_numbers_break_a_curve_and_sort_last(tmp_path: Path):
     assert data["runs"][0]["cells"][place] == {"text": "nan", "by": None, "full": "NaN", "best": False}
 
 
+def test_classes_are_those_of_an_evaluation_that_can_be_read(tmp_path: Path):
+    rows = [
+        {"class": "</script>", "videos": 3, "average_precision": 0.5},
+        {"class": "b", "videos": 0, "average_precision": None},
+    ]
+    texts = {"a": json.dumps({"classes": rows}), "b": '{"classes": [{"class"', "c": "[]", "d": '{"classes": [3]}'}
+    for name, text in texts.items():
+        (make_run(tmp_path / name) / "evaluation.json").write_text(text)
+    page, data = page_of(*(tmp_path / name for name in texts), make_run(tmp_path / "e"))
+    assert page.html.count("</script") == 2
+    assert [(run["classScore"], len(run["classes"])) for run in data["runs"]] == [("average precision", 2)] + [
+        ("", 0)
+    ] * 4
+    assert data["runs"][0]["classes"][1] == {"name": "b", "videos": 0, "value": None}
+
+
 def test_samples_fit_the_limit_and_links_out_of_the_run_are_none(tmp_path: Path):
     secret = tmp_path / "secret.png"
     secret.write_bytes(b"secret")

@@ -7,23 +7,29 @@ and test can be compared. `dataset=NAME dataset.root=...` evaluates on another d
 import argparse
 import csv
 import json
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from videxp import config
 from videxp.errors import BadRequest, VidexpError
 from videxp.files import replacing
 
+if TYPE_CHECKING:
+    from videxp.experiment import Experiment
+    from videxp.runs.folder import RunFolder
+
 SUMMARY = "RUN [overrides]           test a run's best checkpoint -> RUN/evaluation.json"
 SPLITS = ("train", "val", "test")
+WORST = 8  # videos that are kept and shown
 
 
 def main(arguments: list[str]) -> int:
     options = parsed(arguments)
 
-    from videxp.runs.folder import open_run, write_json
+    from videxp.runs.folder import open_run
 
     run = open_run(options.run)
     cfg, read_otherwise = config.load_for_evaluation(run.config, options.overrides)
@@ -44,6 +50,7 @@ def main(arguments: list[str]) -> int:
     quiet_libraries()
     datamodule = config.build(cfg.dataset)
     datamodule.prepare()
+    config.require_labels(cfg, several=datamodule.several_labels)
     fingerprint = datamodule.fingerprint
     datamodule.use(numbered_as(datamodule.manifest.as_test(options.split), content.get("classes")))
     console = Console(highlight=False, quiet=options.json)
@@ -76,24 +83,47 @@ def main(arguments: list[str]) -> int:
         "metrics": {name: float(value) for name, value in metrics.items()},
         "protocol": task.evaluation_protocol,
         "videos_per_second": round(clips / seconds, 2),
+        "classes": task.classes_tested,
+        "worst": worst_rows(rows),
     }
     data = "" if read_otherwise is None else datamodule.name
-    evaluation, predictions = (named(path, options.split, data=data) for path in (run.evaluation, run.predictions))
-    write_json(evaluation, result)
-    if rows:
-        write_predictions(predictions, rows)
+    files = written(result, rows, experiment, run, split=options.split, data=data)
     if options.json:
         print(json.dumps(result))
     else:
-        report(result, console, files=[evaluation, *([predictions] if rows else [])])
+        report(result, console, files=files)
     return 0
+
+
+def written(
+    result: dict[str, Any],
+    rows: list[dict[str, Any]],
+    experiment: "Experiment",
+    run: "RunFolder",
+    *,
+    split: str,
+    data: str,
+) -> list[Path]:
+    """The files that an evaluation leaves."""
+    from videxp.runs.folder import write_json
+
+    places = (run.evaluation, run.predictions, run.samples / "worst_videos.mp4")
+    evaluation, predictions, worst = (named(path, split, data=data) for path in places)
+    write_json(evaluation, result)
+    files = [evaluation]
+    if rows:
+        write_predictions(predictions, rows)
+        files.append(predictions)
+    if result["worst"] and experiment.task.save_worst(result["worst"], experiment.datamodule, worst):
+        files.append(worst)
+    return files
 
 
 def parsed(arguments: list[str]) -> argparse.Namespace:
     """What was typed."""
     parser = argparse.ArgumentParser(prog="videxp evaluate", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="a run folder")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="e.g. dataset.test_clips=10 hardware=cpu")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="e.g. dataset.protocol=10x3 hardware=cpu")
     parser.add_argument("--split", choices=SPLITS, default="test", help="which samples; default: test")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser.parse_intermixed_args(arguments)
@@ -101,19 +131,32 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
 
 def report(result: dict[str, Any], console: Any, *, files: list[Path]) -> None:
     """What the terminal shows."""
+    from videxp.runs.evaluation_tables import classes_table, worst_table
+
     width = max([24, *map(len, result["metrics"])])
     for name, value in result["metrics"].items():
         console.print(f"{name:<{width}}  {value:.4f}")
+    if result["protocol"]:
+        console.print(result["protocol"], soft_wrap=True)
+    for table in (classes_table(result["classes"]), worst_table(result["worst"])):
+        for line in ["", *table] if table else ():
+            console.print(line, soft_wrap=True, markup=False, style="dim" if line == table[0] else None)
+    if result["classes"] or result["worst"]:
+        console.print()
     for path, cause in result["quarantined"].items():
         console.print(f"left out: {path}: {cause}", soft_wrap=True)
     data = result["data"]
-    if result["protocol"]:
-        console.print(result["protocol"], soft_wrap=True)
     if result["read_otherwise"]:
         console.print(f"read otherwise than in the run: {', '.join(result['read_otherwise'])}", soft_wrap=True)
     counted = f"{data['name']} {result['split']}: {data['clips']} of {data['of']} videos"
     console.print(f"{counted}, {result['videos_per_second']:.3g} videos/s", soft_wrap=True)
     console.print(", ".join(map(str, files)), soft_wrap=True)
+
+
+def worst_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of the greatest loss, the greatest first: of confident mistakes. None where rows have no loss."""
+    lost = [row for row in rows if "loss" in row]
+    return sorted(lost, key=lambda row: -math.inf if math.isnan(row["loss"]) else -row["loss"])[:WORST]
 
 
 def named(path: Path, split: str, *, data: str) -> Path:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from videxp.config.composing import run_hydra_flag as run_hydra_flag
     from videxp.config.elsewhere import load_for_evaluation as load_for_evaluation
     from videxp.config.fitting import accepts_parameter as accepts_parameter
+    from videxp.config.fitting import require_labels as require_labels
     from videxp.config.places import Choice as Choice
     from videxp.config.places import group_options as group_options
     from videxp.config.places import recipes as recipes
@@ -63,6 +64,7 @@ __getattr__, __all__ = lazy_exports(
         "redacted_keys": "videxp.config.redaction",
         "redacted_overrides": "videxp.config.redaction",
         "refuse": "videxp.config.problems",
+        "require_labels": "videxp.config.fitting",
         "run_hydra_flag": "videxp.config.composing",
         "save_overrides": "videxp.config.saving",
         "save_resolved": "videxp.config.saving",

@@ -20,6 +20,7 @@ from videxp.config.overriding import check_overrides, key_of, value_of
 from videxp.config.places import folders, group_options, own_folder, recipes
 from videxp.config.problems import NOTHING, Problem, listing, nearest, refuse, suggestion
 from videxp.config.sources import mount
+from videxp.config.testing import settle_protocol
 from videxp.errors import BadRequest
 from videxp.secret_values import remember_if_secret
 
@@ -235,6 +236,7 @@ def _compose_once(
         with flag_override(cfg, ["struct", "readonly"], False):
             own = OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
             own.update(shared or {})
+            resolution_problems += settle_protocol(own, overrides)
             written = {str(node._get_full_key(key)): _text(node, key) for node, key in _interpolations(own)}
             resolution_problems += resolve_except_environment(own)
             around = OmegaConf.create({key: own.pop(key) for key in AROUND if key in own})

@@ -1,13 +1,13 @@
 """Do the parts of a config fit each other, the data and the machine? Each rule is one function of plain values."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from videxp import signatures
 from videxp.config.machine import count_cores, count_gpus
-from videxp.config.problems import Problem, suggestion
+from videxp.config.problems import Problem, refuse, suggestion
 from videxp.errors import VidexpError
 from videxp.signatures import Signature
 
@@ -247,26 +247,42 @@ def _check_data(plain: dict[str, Any], *, model_is_sound: bool) -> Iterator[Prob
 
 
 def _check_classes(plain: dict[str, Any], layout: Any, root: Path) -> Iterator[Problem]:
-    """An explicit number of classes against the prepared data set's, if it is prepared."""
+    """An explicit number of classes, and what the task takes, against the prepared data set's, if it is prepared."""
     from videxp.data.preparation import manifest_path
 
     model, dataset = plain["model"], plain["dataset"]
     given, cache, name = model.get("num_classes"), dataset.get("cache_dir"), dataset.get("name")
-    if not isinstance(given, int) or not isinstance(cache, str) or not isinstance(name, str):
+    if not isinstance(cache, str) or not isinstance(name, str):
         return
     path = manifest_path(layout, root=root, cache_dir=Path(cache), name=name)
     if not path.is_file():
         return
     with path.open(encoding="utf-8", errors="surrogateescape") as manifest:
         first_line = manifest.readline()  # what is known of the whole; the rows may be a quarter of a million
-    classes = len(json.loads(first_line[first_line.index("{") :])["classes"])
-    if given != classes:
+    about = json.loads(first_line[first_line.index("{") :])
+    yield from _check_labels(plain, several=about.get("several_labels", False))
+    classes = len(about["classes"])
+    if isinstance(given, int) and given != classes:
         message = f"{name} has {classes} classes; leave it out (it is filled from the data)"
         yield Problem("model.num_classes", given, message)
 
 
+def _check_labels(plain: dict[str, Any], *, several: bool) -> Iterator[Problem]:
+    """Several labels of a video are more than most tasks know what to do with."""
+    task = _signature(_target(plain.get("task")))
+    if several and task is not None and task.constants.get("takes_several_labels") is not True:
+        message = f"its videos have several labels, {task.qualname} takes one; task=multi_label"
+        yield Problem("dataset", (plain.get("dataset") or {}).get("name"), message)
+
+
+def require_labels(cfg: Mapping[str, Any], *, several: bool) -> None:
+    """Raises BadRequest where the task of a checked config cannot take `several` labels of a video, which its data has:
+    asked again of data that was prepared after the check."""
+    refuse(_check_labels({key: cfg[key] for key in ("task", "dataset")}, several=several))
+
+
 def _target(node: Any) -> str:
-    target = node.get("_target_") if isinstance(node, dict) else None
+    target = node.get("_target_") if isinstance(node, Mapping) else None
     return target if isinstance(target, str) else ""
 
 

@@ -14,6 +14,7 @@ from videxp.config.checking import check_config, check_targets
 from videxp.config.overriding import apply_overrides
 from videxp.config.problems import refuse
 from videxp.config.redaction import redacted, redacted_overrides
+from videxp.config.testing import settle_protocol
 from videxp.errors import BadRequest
 from videxp.files import write_text
 
@@ -49,6 +50,7 @@ def load_resolved(path: Path | str, *, overrides: list[str] | None = None) -> Di
     refuse(check_targets(cfg))
     if overrides:
         problems = apply_overrides(cfg, overrides)
+        problems += settle_protocol(cfg, overrides)
         refuse(problems + check_config(cfg))
     return cfg
 

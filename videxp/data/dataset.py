@@ -17,12 +17,13 @@ from torch.utils.data import Dataset, default_collate
 
 from videxp.data.clips import ClipChoice
 from videxp.data.cropping import Box, random_box, whole_box
+from videxp.data.labels import require_one_each, targets
 from videxp.data.manifest import Manifest, Split
 from videxp.data.packets_file import map_packets
 from videxp.data.quarantine import Failure
 from videxp.data.ring import Request, Stack
 from videxp.data.views import Cutter, Fit, View, fitted, read_views
-from videxp.errors import BadRequest, VidexpError
+from videxp.errors import VidexpError
 from videxp.randomness import Stream, generator
 from videxp.video import (
     DecodeError,
@@ -36,7 +37,6 @@ from videxp.video import (
     open_video,
 )
 
-NO_LABEL = -1
 CLIPS = ("video", "input")  # what of a sample has pixels
 
 # What a worker needs of the manifest. Hashes, for one, stay behind.
@@ -91,14 +91,13 @@ class ClipDataset(Dataset[dict[str, Any]]):
         repeats: int = 1,
     ) -> None:
         samples = manifest.samples(split)
-        number = {"": NO_LABEL, **{name: i for i, name in enumerate(manifest.classes)}}
         self.root = manifest.root
         self.frame_template = manifest.frame_template
         columns = COLUMNS + COLUMNS_OF_COPIES if manifest.shards else COLUMNS
         self.columns = {name: manifest[name][samples] for name in columns}
         self.packets = map_packets(manifest.packets_file)
         self.shards = manifest.shards
-        self.labels = np.array([number[label] for label in manifest["label"][samples]], dtype=np.int64)
+        self.labels = targets(manifest["label"][samples], manifest.classes, several=manifest.several_labels)
         self.choice = choice
         self.seed = seed
         self.frame_size = frame_size
@@ -127,10 +126,11 @@ class ClipDataset(Dataset[dict[str, Any]]):
 
     @property
     def label_of(self) -> np.ndarray:
-        """The class of each of the split's samples, int64 [n]. Raises BadRequest where one has none."""
-        if (self.labels == NO_LABEL).any():
-            raise BadRequest("dataset.shuffle=class_balanced: there are samples without a label; use null")
-        return self.labels
+        """The class of each of the split's samples, int64 [n]. Raises BadRequest where one has none, or several."""
+        return require_one_each(self.labels, key="dataset.shuffle=class_balanced")
+
+    def label(self, row: int) -> int | np.ndarray:
+        return int(self.labels[row]) if self.labels.ndim == 1 else self.labels[row].astype(np.float32)
 
     def path(self, index: int) -> Path:
         return Path(self.root, self.columns["path"][self.row(index)])
@@ -144,7 +144,8 @@ class ClipDataset(Dataset[dict[str, Any]]):
         return self.choice.clip_fps or float(self.columns["fps"][self.row(index)]) / self.choice.stride_frames
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
-        """`video` uint8 [K*V,T,H,W,C], `label` (-1: none), `index`, `epoch`; `input` uint8 [K,T,h,w,C] if there is one.
+        """`video` uint8 [K*V,T,H,W,C], `label` (-1: none; of data with several labels float32 [classes], 1 or 0),
+        `index`, `epoch`; `input` uint8 [K,T,h,w,C] if there is one.
 
         Raises UnreadableVideo or DecodeError with path, frames and cause; never another sample in its place.
         """
@@ -154,7 +155,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
         with self.open(row, frames_KT) as reader:
             box = self._box(self.frame_size or reader.size, key)
             video = read_views(reader, frames_KT, self._views(reader.size, box, key, clips=len(frames_KT)))
-        sample = {"video": video, "label": int(self.labels[row]), "index": index, "epoch": epoch}
+        sample = {"video": video, "label": self.label(row), "index": index, "epoch": epoch}
         if self.columns["input"][row]:
             with self._open_input(row, frames_KT) as reader:
                 sample["input"] = read_views(reader, frames_KT, [[box.over(self.scale).cut]] * len(frames_KT))
@@ -282,8 +283,8 @@ class ClipDataset(Dataset[dict[str, Any]]):
 
 
 def collate(samples: Samples, stack: Stack = default_collate) -> dict[str, Any]:
-    """Samples -> `video` uint8 [N,T,H,W,C] (the K clips of a sample adjacent), `label`, `index`, `epoch` int64 [B],
-    and `input` uint8 [N,T,h,w,C] where samples have one.
+    """Samples -> `video` uint8 [N,T,H,W,C] (the K clips of a sample adjacent), `label`, `index`, `epoch` int64 [B]
+    (`label` float32 [B,classes], 1 or 0, where samples have several), and `input` uint8 [N,T,h,w,C] where it is.
 
     Where some could not be read, `failures` tells why. Where none could: `index` int64 [0], `epoch` int64 [1].
     `stack` makes one tensor of the clips; by default, in a worker, in fresh shared memory.

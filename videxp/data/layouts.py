@@ -12,6 +12,7 @@ from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
+from videxp.data.labels import parted, shown
 from videxp.data.manifest import Facts, Row, Split, sorted_classes
 from videxp.errors import BadRequest
 from videxp.limits import Interval
@@ -215,13 +216,13 @@ def hold_out(
     """Move about `fraction` of train's groups to the split `into`, chosen by hash: no group is torn apart.
 
     Where each group belongs to one class (a file, or UCF101's g01 to g25 of each class), every class gives its share;
-    where groups span classes (speakers), the same groups are taken from all.
+    where groups span classes (speakers, videos with several labels), the same groups are taken from all.
     """
     rows = list(rows)
     labels_of: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         if row.split == "train":
-            labels_of[group(row)].add(row.label)
+            labels_of[group(row)].update(parted(row.label) or [""])
     spanning = any(len(labels) > 1 for labels in labels_of.values())
     strata: dict[str, list[str]] = defaultdict(list)
     for name, labels in labels_of.items():
@@ -258,16 +259,17 @@ def check_rows(rows: Sequence[Row], *, name: str, trains: bool = True) -> None:
         if "train" in (other.split, row.split) and other.split != row.split:
             raise BadRequest(f"Data set {name} has {row.path} both in {other.split} and in {row.split}: remove one")
         if other.label != row.label:
-            raise BadRequest(f"Data set {name} labels {row.path} both {other.label!r} and {row.label!r}")
+            raise BadRequest(f"Data set {name} labels {row.path} both {shown(other.label)!r} and {shown(row.label)!r}")
     shared = samples["val"] & samples["test"]
     if shared and samples["val"] != samples["test"]:
         path = min(shared)[0]
         raise BadRequest(
             f"Data set {name} has {len(shared)} samples both in val and in test, such as {path}: remove them"
         )
-    known = {row.label for row in rows if row.split == "train"}
-    for row in rows:
-        if trains and row.label not in known:
-            raise BadRequest(
-                f"Data set {name}: class {row.label!r} is in {row.split} ({row.path}) but in no training sample"
-            )
+    known = {label for row in rows if row.split == "train" for label in parted(row.label)}
+    for row in rows if trains else ():
+        for label in parted(row.label):
+            if label not in known:
+                raise BadRequest(
+                    f"Data set {name}: class {label!r} is in {row.split} ({row.path}) but in no training sample"
+                )

@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from videxp.data.labels import SEVERAL
 from videxp.errors import BadRequest
 from videxp.files import replacing
 
@@ -28,7 +29,8 @@ FORMAT = 3
 class Row:
     """One sample as a layout lists it. Paths are relative to the root, with `/`; nan = from the start, to the end.
 
-    label: "" where a data set has none. input: the degraded counterpart of `path`, frame by frame; "" where it is made.
+    label: "" where a data set has none; several are joined (`videxp.data.labels`). input: the degraded
+    counterpart of `path`, frame by frame; "" where it is made.
     """
 
     path: str
@@ -142,6 +144,7 @@ class Manifest:
     frame_template: str = ""  # for folders of images, such as img_{:05d}.jpg
     packets_file: Path | None = None  # the tables of packets of all files, one after another
     shards: str = ""  # the folder, or URL, of a cache's shards, where samples are read from one
+    several_labels: bool = False  # some sample has more than one
     cache: str = ""  # how its copies were made: `medium, crf 21, stride 4`
 
     @classmethod
@@ -158,7 +161,8 @@ class Manifest:
         ordered = sorted(rows, key=lambda pair: _order(pair[0]))
         values = [vars(row) | vars(facts) for row, facts in ordered]
         columns = {column: _column([v[column] for v in values], kind) for column, kind in COLUMNS.items()}
-        return cls(name, root, classes, columns, frame_template, packets_file)
+        several = _several(columns["label"])
+        return cls(name, root, classes, columns, frame_template, packets_file, several_labels=several)
 
     def __len__(self) -> int:
         return len(self.columns["path"])
@@ -233,6 +237,7 @@ class Manifest:
             "unreadable": len(self.unreadable),
             "frame_template": self.frame_template,
             "packets_file": self.packets_file.name if self.packets_file else "",
+            "several_labels": self.several_labels,
             "classes": self.classes,
         }
         lines = [f"# videxp manifest {json.dumps(about)}", "\t".join(COLUMNS)]
@@ -264,6 +269,7 @@ class Manifest:
             columns=columns,
             frame_template=about["frame_template"],
             packets_file=path.parent / about["packets_file"] if about["packets_file"] else None,
+            several_labels=_several(columns["label"]),
         )
 
 
@@ -271,6 +277,10 @@ def sorted_classes(labels: Iterable[str]) -> list[str]:
     """Class names in a fixed order: by number where all are numbers ("2" before "10"), else by name. "" is no label."""
     unique = set(labels) - {""}
     return sorted(unique, key=int) if all(label.isdecimal() for label in unique) else sorted(unique)
+
+
+def _several(labels: Strings) -> bool:
+    return bool((labels.data == ord(SEVERAL)).any())
 
 
 def _order(row: Row) -> tuple[int, str, float, str]:
@@ -283,9 +293,9 @@ def _column(values: Iterable[Any], kind: type) -> Any:
     return np.array(list(values), dtype=np.float64 if kind is float else np.int64)
 
 
-# On disk a name's tabs and line breaks are written as \t and \n, and nan as an empty cell.
+# On disk a name's tabs and line breaks are written as \t and \n, several labels as a\|b, and nan as an empty cell.
 
-_UNESCAPES = {"\\\\": "\\", "\\t": "\t", "\\n": "\n", "\\r": "\r"}
+_UNESCAPES = {"\\\\": "\\", "\\t": "\t", "\\n": "\n", "\\r": "\r", "\\|": SEVERAL}
 _ESCAPES = str.maketrans({plain: written for written, plain in _UNESCAPES.items()})
 
 

@@ -9,6 +9,7 @@ from math import nan
 from pathlib import Path
 from typing import Annotated, Any
 
+from videxp.data.labels import SEVERAL, joined, parted
 from videxp.data.layouts import Layout, hold_out
 from videxp.data.manifest import SPLITS, Row, Split
 from videxp.errors import BadRequest
@@ -28,6 +29,8 @@ class ManifestFile(Layout):
 
     where: only lines whose columns have one of these values, such as {label: [walk, sit]}.
     group_column: samples with the same value (a speaker, a film) stay in one split where splits are made.
+    label_separator: stands between the labels of a sample that has several (`run|wave`; in JSONL also a list); where
+    one has, another may have none. None: labels are names as they stand.
     start_column, end_column: seconds; columns that are not in the file are ignored.
     relative_to_file: paths are relative to the file's folder rather than to root.
     """
@@ -41,6 +44,7 @@ class ManifestFile(Layout):
         test_file: str | None = None,
         path_column: str = "path",
         label_column: str = "label",
+        label_separator: str | None = "|",
         split_column: str = "split",
         start_column: str = "start_seconds",
         end_column: str = "end_seconds",
@@ -58,6 +62,7 @@ class ManifestFile(Layout):
         self.files = {"train": train_file, "val": val_file, "test": test_file}
         self.path_column = path_column
         self.label_column = label_column
+        self.label_separator = label_separator
         self.split_column = split_column
         self.start_column = start_column
         self.end_column = end_column
@@ -90,6 +95,7 @@ class ManifestFile(Layout):
         rows: list[Row] = []
         groups: dict[str, str] = {}
         split_known = True
+        unlabelled = ""
         sources: dict[Any, str] = self._given_files() or {"": self.file}
         for split, file in sources.items():
             for number, record in read_records(root / file):
@@ -100,7 +106,10 @@ class ManifestFile(Layout):
                 for where in [split] if split else self._splits(record, place):
                     row = self._row(record, where, root=root, file=root / file, place=place)
                     rows.append(row)
+                    unlabelled = unlabelled or ("" if row.label else place)
                     groups[row.path] = _cell(record, self.group_column, place) if self.group_column else row.path
+        if unlabelled and not any(SEVERAL in row.label for row in rows):
+            raise BadRequest(f"{unlabelled}: the column {self.label_column!r} is empty")
         rest: dict[str, Any] = {"group": lambda row: groups[row.path], "seed": self.split_seed}
         if not split_known:
             rows = hold_out(rows, into="test", fraction=self.test_fraction, **rest)
@@ -131,11 +140,17 @@ class ManifestFile(Layout):
         path = Path(os.path.normpath(path))  # "lists/../a.mp4" is "a.mp4"
         return Row(
             path=(path.relative_to(root) if path.is_relative_to(root) else path).as_posix(),
-            label=_cell(record, self.label_column, place),
+            label=self._label(record, place),
             split=split,
             start_seconds=_seconds(record.get(self.start_column), self.start_column, place),
             end_seconds=_seconds(record.get(self.end_column), self.end_column, place),
         )
+
+    def _label(self, record: Record, place: str) -> str:
+        """ "" for none."""
+        text = "" if record.get(self.label_column) == "" else _cell(record, self.label_column, place)
+        parts = [part for label in parted(text) for part in label.split(self.label_separator or SEVERAL)]
+        return joined(part.strip() for part in parts)
 
 
 def _cell(record: Record, column: str, place: str) -> str:
@@ -178,7 +193,14 @@ def _json_records(file: Path, lines: Iterable[str]) -> Iterator[tuple[int, Recor
                 raise ValueError("not an object in braces")
         except ValueError as error:
             raise BadRequest(f"{file}, line {number}: no JSON object: {error}") from None
-        yield number, {name: "" if value is None else str(value) for name, value in record.items()}
+        yield number, {name: _text(value) for name, value in record.items()}
+
+
+def _text(value: Any) -> str:
+    """What a value of JSON is in a column; a list is one of labels."""
+    if isinstance(value, list):
+        return joined(map(_text, value))
+    return "" if value is None else str(value)
 
 
 def _seconds(text: str | None, column: str, place: str) -> float:

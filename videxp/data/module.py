@@ -41,6 +41,7 @@ STAGE_SPLITS: dict[str, Sequence[Split]] = {"fit": SPLITS, "validate": ["val"], 
 
 class VideoDataModule(PreparedDataModule):
     """Batches are dicts: `video` uint8 [N,T,H,W,C], after the transform float [N',T,C,size,size]; `label` int64 [B];
+    (where samples have several, float32 [B,num_classes], 1 or 0);
     `index` int64 [B], the sample's number in its split; `epoch` int64 [B]. `index` and `epoch` stay on the CPU.
     In restoration `video` is the clean clip and `input` uint8 [N,T,H/scale,W/scale,C] its degraded counterpart, where
     that comes from files or from `worker_degradation`; after the transform `target` and `video`.
@@ -165,6 +166,8 @@ class VideoDataModule(PreparedDataModule):
     def description(self) -> str:
         """`10 classes; 16 x 40 x 40`, or `no labels; 15 x 256 x 256, x4`: what a training clip is."""
         labels = f"{self.num_classes} classes" if self.classes else "no labels"
+        if self.several_labels:
+            labels += ", several of a video"
         if self.crop_size is None:
             return f"{labels}; {self.num_frames} x {self.size} x {self.size}"
         height, width = self.crop_size

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from videxp.data.labels import parted, shown
 from videxp.data.layouts import Layout, check_rows
 from videxp.data.manifest import COLUMNS, Facts, Manifest, Row
 from videxp.data.packets_file import map_packets, packets_writer, remove_other_packets
@@ -60,7 +61,7 @@ def prepare(
             raise BadRequest(f"Data set {name}: " + "\n".join(problems[:3]))
         rows = list(layout.rows(root))
         check_rows(rows, name=name, trains=layout.trains)
-        classes = layout.classes(root, (row.label for row in rows))
+        classes = layout.classes(root, (label for row in rows for label in parted(row.label)))
         check_labels(rows, classes, name=name)
         facts, packets_file = read_facts(
             sorted({path for row in rows for path in (row.path, row.input) if path}),
@@ -87,8 +88,10 @@ def prepare(
 
 def check_labels(rows: Sequence[Row], classes: Sequence[str], *, name: str) -> None:
     """Raises BadRequest, naming samples, where a label is none of the classes."""
-    known = {*classes, ""}  # "": none
-    if outside := list(dict.fromkeys(f"{row.path} ({row.label})" for row in rows if row.label not in known)):
+    known = set(classes)
+    if outside := list(
+        dict.fromkeys(f"{row.path} ({shown(row.label)})" for row in rows if {*parted(row.label)} - known)
+    ):
         named = ", ".join(outside[:MAX_NAMED])
         raise BadRequest(
             f"Data set {name}: {len(outside)} samples have a label that is none of {len(classes)} classes: {named}\n"

@@ -9,9 +9,10 @@ from typing import Any
 from videxp.data.module import VideoDataModule
 from videxp.deploy.inputs import add_inputs, expand
 from videxp.deploy.labels import label_video
-from videxp.errors import VidexpError
+from videxp.errors import BadRequest, VidexpError
 from videxp.files import write_text
 from videxp.tasks.classification import Classification
+from videxp.tasks.multi_label import THRESHOLD, MultiLabelClassification
 
 MAX_NAMED = 3  # files on the terminal; all are in the output
 
@@ -19,12 +20,16 @@ MAX_NAMED = 3  # files on the terminal; all are in the output
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What comes after RUN."""
     add_inputs(parser, what="video files, folders or globs")
+    parser.add_argument(
+        "--threshold", metavar="P", type=float, help="where videos have several labels: of what probability; 0.5"
+    )
     parser.add_argument("-o", "--output", metavar="OUT", type=Path, help="a JSON file; default: the terminal")
 
 
 def predict(task: Classification, datamodule: VideoDataModule, options: argparse.Namespace) -> int:
     """Labels each file; one that cannot be read becomes an `error` among the results, and the exit status 1."""
-    results = [_labelled_or_error(task, datamodule, path) for path in expand(options.inputs)]
+    threshold = _threshold(task, options.threshold)
+    results = [_labelled_or_error(task, datamodule, path, threshold=threshold) for path in expand(options.inputs)]
     failed = [result for result in results if "error" in result]
     text = json.dumps(results, indent=2, ensure_ascii=False)
     if options.output is None:
@@ -37,9 +42,22 @@ def predict(task: Classification, datamodule: VideoDataModule, options: argparse
     return 1 if failed else 0
 
 
-def _labelled_or_error(task: Classification, datamodule: VideoDataModule, path: Path) -> dict[str, Any]:
+def _threshold(task: Classification, asked: float | None) -> float:
+    """Raises BadRequest where it means nothing."""
+    if asked is None:
+        return THRESHOLD
+    if not isinstance(task, MultiLabelClassification):
+        raise BadRequest(f"--threshold {asked:g}: this run gives each video one label, the likeliest")
+    if not 0 < asked < 1:
+        raise BadRequest(f"--threshold {asked:g}: a probability, between 0 and 1")
+    return asked
+
+
+def _labelled_or_error(
+    task: Classification, datamodule: VideoDataModule, path: Path, *, threshold: float
+) -> dict[str, Any]:
     """One unreadable file among thousands must not cost the others."""
     try:
-        return label_video(task, datamodule, path)
+        return label_video(task, datamodule, path, threshold=threshold)
     except VidexpError as error:
         return {"path": str(path), "error": str(error)}

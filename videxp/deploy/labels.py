@@ -7,12 +7,16 @@ import torch
 
 from videxp.data.file_clips import read_clips
 from videxp.data.module import VideoDataModule
-from videxp.tasks.classification import Classification, video_probabilities
+from videxp.tasks.classification import Classification
+from videxp.tasks.multi_label import THRESHOLD, MultiLabelClassification
 
 
 @torch.inference_mode()
-def label_video(task: Classification, datamodule: VideoDataModule, path: Path, *, top: int = 5) -> dict[str, Any]:
-    """The `top` classes of one video file with their probabilities, averaged over the test's views."""
+def label_video(
+    task: Classification, datamodule: VideoDataModule, path: Path, *, top: int = 5, threshold: float = THRESHOLD
+) -> dict[str, Any]:
+    """The `top` classes of one video file with their probabilities, averaged over the test's views. Where videos have
+    several labels, all classes, and as `labels` those whose probability is at least `threshold`."""
     video_KTHWC = read_clips(
         path,
         choice=datamodule.choice.with_clips(datamodule.test_clips),
@@ -22,10 +26,11 @@ def label_video(task: Classification, datamodule: VideoDataModule, path: Path, *
     )
     batch = {"video": video_KTHWC.to(task.device), "index": torch.zeros(1).long(), "epoch": torch.zeros(1).long()}
     views = datamodule.test_transform(batch)["video"]  # float [V,T,C,H,W]
-    probabilities_K = video_probabilities(task(views).float(), videos=1)[0].cpu()
-    best = probabilities_K.topk(min(top, len(task.classes)))
-    return {
-        "path": str(path),
-        "label": task.classes[int(best.indices[0])],
-        "probabilities": {task.classes[int(i)]: round(float(p), 6) for p, i in zip(best.values, best.indices)},
-    }
+    probabilities_K = task.probabilities(task(views).float(), videos=1)[0].cpu()
+    several = isinstance(task, MultiLabelClassification)
+    best = probabilities_K.topk(len(task.classes) if several else min(top, len(task.classes)))
+    named = {task.classes[int(i)]: round(float(p), 6) for p, i in zip(best.values, best.indices)}
+    if several:
+        labels = [task.classes[int(i)] for p, i in zip(best.values, best.indices) if p >= threshold]
+        return {"path": str(path), "labels": labels, "probabilities": named}
+    return {"path": str(path), "label": next(iter(named)), "probabilities": named}

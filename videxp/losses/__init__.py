@@ -12,6 +12,8 @@ __getattr__, __all__ = lazy_exports(
         "TemporalDifference": "videxp.losses.restoration",
         "WarpingConsistency": "videxp.losses.restoration",
         "WeightedLosses": "videxp.losses.restoration",
+        "binary_cross_entropy": "videxp.losses.multi_label",
+        "binary_distillation": "videxp.losses.multi_label",
         "cross_entropy": "videxp.losses.classification",
         "distillation": "videxp.losses.classification",
         "AdversarialObjective": "videxp.losses.objective",

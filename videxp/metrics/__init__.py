@@ -7,6 +7,7 @@ __getattr__, __all__ = lazy_exports(
     {
         "ClassMeanAccuracy": "videxp.metrics.classification",
         "ClipMean": "videxp.metrics.restoration",
+        "MeanAveragePrecision": "videxp.metrics.multi_label",
         "Lpips": "videxp.metrics.lpips",
         "TLP": "videxp.metrics.temporal",
         "TOF": "videxp.metrics.temporal",
@@ -25,6 +26,7 @@ __getattr__, __all__ = lazy_exports(
         "PixelInput": "videxp.metrics.features",
         "TorchScriptNetwork": "videxp.metrics.torchscript",
         "accuracy_by_class": "videxp.metrics.classification",
+        "average_precision": "videxp.metrics.multi_label",
         "cached_statistics": "videxp.metrics.feature_statistics",
         "classification_metrics": "videxp.metrics.classification",
         "clip_rows": "videxp.metrics.restoration",

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from videxp.data.labels import shown
 from videxp.runs.provenance import Sample
 from videxp.runs.reading import THROUGHPUT
 
@@ -126,7 +127,7 @@ def _by_path(samples: Iterable[Sample]) -> dict[str, set[Sample]]:
 
 
 def _listed(samples: set[Sample]) -> str:
-    return ", ".join(sorted(f"{sample.split} {sample.label}" for sample in samples))
+    return ", ".join(sorted(f"{sample.split} {shown(sample.label)}" for sample in samples))
 
 
 def _named(lines: list[str]) -> str:

@@ -30,7 +30,7 @@ MEDIA = {
     ".webm": "video/webm",
 }
 POINTS_PER_CURVE = 1000
-SCRIPTS = ("scales.js", "parameters.js", "page.js")  # the last one starts the page
+SCRIPTS = ("scales.js", "parameters.js", "classes.js", "page.js")  # the last one starts the page
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ def build_page(runs: list[Run], rows: list[Row], columns: list[Column], *, max_s
                 "cells": [_cell(column, row, best=number in best[column.key]) for column in in_table],
                 "curves": _curves(run),
                 "samples": samples[number],
+                **_classes(run),
             }
             for number, (name, run, row) in enumerate(zip(names, runs, rows))
         ],
@@ -166,6 +167,27 @@ def _low(value: float) -> float:
 
 def _finite(value: float) -> float | None:
     return None if not math.isfinite(value) else int(value) if value == int(value) else float(f"{value:.7g}")
+
+
+# ---- the classes -------------------------------------------------------------------------------------------------
+
+
+def _classes(run: Run) -> dict[str, Any]:
+    """How each class went in the run's evaluation.json: `{"name": "run", "videos": 12, "value": 0.75}`; none where
+    there is no such file, or none that can be read."""
+    try:
+        rows = json.loads(run.folder.evaluation.read_text(encoding="utf-8"))["classes"]
+        score = next((name for row in rows for name in row if name not in ("class", "videos")), "")
+        classes = [
+            {"name": str(row["class"]), "videos": int(row["videos"]), "value": _score(row[score])} for row in rows
+        ]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {"classes": [], "classScore": ""}
+    return {"classes": classes, "classScore": score.replace("_", " ")}
+
+
+def _score(value: Any) -> float | None:
+    return None if value is None else _finite(float(value))
 
 
 # ---- the samples -------------------------------------------------------------------------------------------------

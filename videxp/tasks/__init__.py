@@ -9,6 +9,7 @@ __getattr__, __all__ = lazy_exports(
         "AdversarialRestoration": "videxp.tasks.adversarial_restoration",
         "Classification": "videxp.tasks.classification",
         "Generation": "videxp.tasks.generation",
+        "MultiLabelClassification": "videxp.tasks.multi_label",
         "Restoration": "videxp.tasks.restoration",
         "VideoTask": "videxp.tasks.base",
     },

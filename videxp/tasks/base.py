@@ -75,6 +75,9 @@ class VideoTask(LightningModule):
     needs_target: ClassVar[bool] = False
     """Whether batches must have a clean clip, `target`; transforms that make one say `gives_target`."""
 
+    takes_several_labels: ClassVar[bool] = False
+    """Whether batches may have, as `label`, any number of labels for each video: float [B,K], 1 or 0."""
+
     predictor: ClassVar[str] = ""
     """The module that `videxp predict` puts a trained task to work with; "": there is nothing to predict.
 
@@ -105,6 +108,8 @@ class VideoTask(LightningModule):
         self.decay_norms_and_biases = decay_norms_and_biases
         self.batches_seen = 0
         self.clips_seen = 0
+        self.classes_tested: list[dict[str, Any]] = []
+        """Of the last evaluation, over all processes, a row for each class: `class`, `videos`, and how well it went."""
         self.is_left_out = True  # no batch since the last optimizer step had anything in it
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -257,6 +262,13 @@ class VideoTask(LightningModule):
         Called on rank 0 alone, in evaluation mode and without gradients; it must not talk to other ranks.
         """
         return []
+
+    def save_worst(self, rows: list[dict[str, Any]], datamodule: Any, path: Path) -> bool:
+        """Write a video at `path` that shows these samples of the test, rows of `prediction_rows`; False: it cannot.
+
+        Called on rank 0 alone.
+        """
+        return False
 
     def prediction_rows(self, datamodule: Any) -> list[dict[str, Any]]:
         """One row for each sample that this process tested last, with at least `index`: what predictions.csv holds."""

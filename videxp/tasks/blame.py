@@ -52,7 +52,7 @@ def require_scores(scores_NK: Tensor, *, classes: int, batch: dict[str, Any], ta
     samples = len(batch["label"])
     if scores_NK.ndim == 2 and scores_NK.shape[1] == classes and len(scores_NK) and len(scores_NK) % samples == 0:
         return
-    labels, indices = batch["label"].tolist(), batch["index"].tolist()
+    labels, indices = _last_class(batch["label"]).tolist(), batch["index"].tolist()
     if scores_NK.ndim == 2 and len(scores_NK) % samples == 0:
         width = scores_NK.shape[1]
         outside = [index for label, index in zip(labels, indices) if label >= width]
@@ -67,3 +67,8 @@ def require_scores(scores_NK: Tensor, *, classes: int, batch: dict[str, Any], ta
         f"The network gives {list(scores_NK.shape)} where [{samples} clips or a multiple, {classes} classes] is due\n"
         f"In a {split} batch of {names}, whose video was {list(batch['video'].shape)}"
     )
+
+
+def _last_class(label: Tensor) -> Tensor:
+    """int64 [B], or of several labels float [B,K] -> the greatest class of each sample [B]."""
+    return label if label.ndim == 1 else (label * torch.arange(label.shape[1], device=label.device)).amax(1)

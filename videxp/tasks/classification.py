@@ -4,24 +4,32 @@ Shapes: B videos, V views of a video (clips x crops, adjacent in the batch), K c
 """
 
 from collections.abc import Callable
+from math import isnan
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torchmetrics import MeanMetric, MetricCollection
+from torchmetrics import MeanMetric, Metric, MetricCollection
 
 from videxp.data.prepared import datamodule_of
+from videxp.data.testing_protocols import views_of
 from videxp.errors import BadRequest
 from videxp.limits import Ge, Gt, Interval
 from videxp.losses.classification import cross_entropy, distillation
-from videxp.metrics.classification import classification_metrics
+from videxp.metrics.classification import accuracy_by_class, classification_metrics
 from videxp.tasks.base import Split, VideoTask
 from videxp.tasks.blame import require_scores
 from videxp.tasks.freezing import rest_frozen, train_only
 from videxp.tasks.layer_decay import with_layer_decay
-from videxp.tasks.pictures import Example, save_confusion_matrix, save_prediction_clips, save_prediction_strips
+from videxp.tasks.pictures import (
+    Example,
+    save_captioned_clips,
+    save_confusion_matrix,
+    save_prediction_clips,
+    save_prediction_strips,
+)
 
 
 def video_probabilities(logits_NK: Tensor, *, videos: int) -> Tensor:
@@ -41,6 +49,15 @@ def chosen_examples(rows: list[dict[str, Any]], *, count: int) -> list[dict[str,
     return spread(wrong, of_wrong) + spread(right, min(len(right), count - of_wrong))
 
 
+def class_table(classes: list[str], videos_K: Tensor, *, score: str, score_K: Tensor) -> list[dict[str, Any]]:
+    """`{"class": "run", "videos": 12, "accuracy": 0.75}`, ...; None for what is NaN: a class without a video."""
+    rows = zip(classes, videos_K.tolist(), score_K.tolist(), strict=True)
+    return [
+        {"class": name, "videos": int(videos), score: None if isnan(value) else round(value, 6)}
+        for name, videos, value in rows
+    ]
+
+
 class Classification(VideoTask):
     """Cross-entropy on clips in training; probabilities averaged over a video's views in evaluation.
 
@@ -54,6 +71,8 @@ class Classification(VideoTask):
         "loss": "min",
     }
     headline: ClassVar[tuple[str, ...]] = ("accuracy", "loss")
+    answers: ClassVar[Literal["softmax", "sigmoid"]] = "softmax"
+    """What makes probabilities of logits; a teacher must have learned to be read in the same way."""
     network_parameter: ClassVar[str] = "num_classes"
     predictor: ClassVar[str] = "videxp.deploy.label_files"
 
@@ -102,10 +121,59 @@ class Classification(VideoTask):
         self.classes = classes
         self.label_smoothing = label_smoothing
         self.example_videos = example_videos
-        metrics = MetricCollection({**classification_metrics(len(classes)), "loss": MeanMetric()}, compute_groups=False)
+        metrics = MetricCollection({**self.make_metrics(), "loss": MeanMetric()}, compute_groups=False)
         self.metrics = torch.nn.ModuleDict({"val": metrics.clone(), "test": metrics.clone()})
         self.predictions: dict[str, list[Tensor]] = {}
         self.confusion_KK: Tensor | None = None
+
+    # ---- what of it is about one label for each video -------------------------------------------------------------
+
+    def make_metrics(self) -> dict[str, Metric]:
+        """Updated with a video's probabilities [B,K] and `target`."""
+        return classification_metrics(len(self.classes))
+
+    def target(self, batch: dict[str, Tensor]) -> Tensor:
+        """int64 [B]."""
+        return batch["label"]
+
+    def loss(self, logits_NK: Tensor, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """A scalar, and what else is logged of a training batch."""
+        loss = cross_entropy(
+            logits_NK,
+            batch["label"],
+            label_smoothing=self.label_smoothing,
+            mix_label=batch.get("mix_label"),
+            mix_weight=batch.get("mix_weight"),
+        )
+        guesses = logits_NK.detach().argmax(-1).unflatten(0, (len(batch["label"]), -1))
+        return loss, {"train/accuracy": (guesses == batch["label"][:, None]).float().mean()}
+
+    def distance(self, logits_NK: Tensor, teacher_NK: Tensor) -> Tensor:
+        return distillation(logits_NK, teacher_NK, temperature=self.temperature)
+
+    def probabilities(self, logits_NK: Tensor, *, videos: int) -> Tensor:
+        """[N,K] -> [B,K]."""
+        return video_probabilities(logits_NK, videos=videos)
+
+    def losses(self, probabilities_BK: Tensor, target: Tensor) -> Tensor:
+        """Of each video, in nats [B]."""
+        return F.nll_loss(probabilities_BK.clamp_min(1e-12).log(), target, reduction="none")
+
+    def tested_classes(self, metrics: MetricCollection, values: dict[str, Tensor]) -> list[dict[str, Any]]:
+        """A row for each class; takes out of `values` what is no scalar."""
+        self.confusion_KK = values.pop("confusion")
+        accuracy_K = accuracy_by_class(self.confusion_KK)
+        return class_table(self.classes, self.confusion_KK.sum(1), score="accuracy", score_K=accuracy_K)
+
+    def described(self, target: Tensor, probabilities_K: Tensor) -> dict[str, Any]:
+        """What of a video's prediction is told: true and predicted, by name."""
+        return {
+            "label": self.classes[int(target)],
+            "predicted": self.classes[int(probabilities_K.argmax())],
+            "probability": round(float(probabilities_K.max()), 6),
+        }
+
+    # ---- training -------------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
@@ -141,60 +209,60 @@ class Classification(VideoTask):
             raise BadRequest(f"task.teacher={self.teacher}: give the task a load_teacher")
         with torch.random.fork_rng(devices=[]):  # a network that is made draws its first weights
             data = datamodule_of(self.trainer)
-            network = self.load_teacher(self.teacher, classes=self.classes, data=data)
+            network = self.load_teacher(self.teacher, classes=self.classes, data=data, answers=self.answers)
         network.eval().requires_grad_(False).to(self.trainer.strategy.root_device)
         self.__dict__["_teaching"] = network
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Any]:
         logits_BK = self._scores(batch, "train")
-        loss = cross_entropy(
-            logits_BK,
-            batch["label"],
-            label_smoothing=self.label_smoothing,
-            mix_label=batch.get("mix_label"),
-            mix_weight=batch.get("mix_weight"),
-        )
-        log = {}
+        loss, log = self.loss(logits_BK, batch)
         if self.teacher is not None:
             with torch.no_grad():
                 teacher_BK = self.__dict__["_teaching"](batch["video"])
-            distance = distillation(logits_BK.float(), teacher_BK.float(), temperature=self.temperature)
+            distance = self.distance(logits_BK.float(), teacher_BK.float())
             loss = (1 - self.teacher_weight) * loss + self.teacher_weight * distance
-            log = {"train/distillation": distance.detach()}
-        guesses = logits_BK.detach().argmax(-1).unflatten(0, (len(batch["label"]), -1))
-        accuracy = (guesses == batch["label"][:, None]).float().mean()
-        return {"loss": loss, "log": {"train/loss": loss.detach(), "train/accuracy": accuracy, **log}}
+            log["train/distillation"] = distance.detach()
+        return {"loss": loss, "log": {"train/loss": loss.detach(), **log}}
+
+    # ---- evaluation -----------------------------------------------------------------------------------------------
 
     def on_test_epoch_start(self) -> None:
-        self.predictions = {"index": [], "label": [], "probabilities": []}
+        self.predictions = {"index": [], "target": [], "probabilities": [], "loss": []}
 
     def evaluation_step(self, batch: dict[str, Tensor], split: Split) -> None:
-        label_B = batch["label"]
-        probabilities_BK = video_probabilities(self._scores(batch, split).float(), videos=len(label_B))
+        target = self.target(batch)
+        probabilities_BK = self.probabilities(self._scores(batch, split).float(), videos=len(target))
+        loss_B = self.losses(probabilities_BK, target)
         for name, metric in self._metrics(split).items():
             if name == "loss":
-                metric.update(F.nll_loss(probabilities_BK.clamp_min(1e-12).log(), label_B), weight=len(label_B))
+                metric.update(loss_B.mean(), weight=len(target))
             else:
-                metric.update(probabilities_BK, label_B)
+                metric.update(probabilities_BK, target)
         if split == "test":
-            self.predictions["index"].append(batch["index"].cpu())
-            self.predictions["label"].append(label_B.cpu())
-            self.predictions["probabilities"].append(probabilities_BK.cpu())
+            columns = {"index": batch["index"], "target": target, "probabilities": probabilities_BK, "loss": loss_B}
+            for name, values in columns.items():
+                self.predictions[name].append(values.cpu())
 
     def evaluation_metrics(self, split: Split) -> dict[str, Tensor]:
         values = self._metrics(split).compute()
+        self.classes_tested = self.tested_classes(self._metrics(split), values)
         self._metrics(split).reset()
-        self.confusion_KK = values.pop("confusion")
         return values
+
+    @property
+    def evaluation_protocol(self) -> str:
+        """`10x3 (30-view): 10 clips x 3 crops of each video, probabilities averaged`."""
+        return f"{views_of(datamodule_of(self.trainer))}, probabilities averaged"
 
     def save_samples(self, folder: Path, datamodule: Any, split: Literal["val", "test"]) -> list[Path]:
         """Of a test: the confusion matrix, and example clips with predicted and true label, as a picture and moving."""
         if split == "val":
             return []
-        assert self.confusion_KK is not None
         videos = datamodule.dataset("test")
         rows = chosen_examples(self.prediction_rows(datamodule), count=self.example_videos)
-        paths = [save_confusion_matrix(self.confusion_KK.cpu(), self.classes, folder / "confusion_matrix.png")]
+        paths = []
+        if self.confusion_KK is not None:
+            paths.append(save_confusion_matrix(self.confusion_KK.cpu(), self.classes, folder / "confusion_matrix.png"))
         if rows:
             examples = [
                 Example(videos[0, row["index"]]["video"][0], predicted=row["predicted"], true=row["label"])
@@ -206,17 +274,28 @@ class Classification(VideoTask):
             )
         return paths
 
+    def save_worst(self, rows: list[dict[str, Any]], datamodule: Any, path: Path) -> bool:
+        """The middle clip of each, playing, with what was predicted and its loss."""
+        videos, clips = datamodule.dataset("test"), datamodule.test_clips
+        examples = []
+        for row in rows:
+            views = videos[0, row["index"]]["video"].unflatten(0, (clips, -1))  # [K,V,T,H,W,C]
+            clip_THWC = views[clips // 2, views.shape[1] // 2]
+            note = f"loss {row['loss']:.2f}"
+            examples.append(Example(clip_THWC, predicted=row["predicted"], true=row["label"], note=note))
+        save_captioned_clips(examples, path, fps=videos.clip_fps(rows[0]["index"]))
+        return True
+
     def prediction_rows(self, datamodule: Any) -> list[dict[str, Any]]:
-        """One row for each video that this process tested: index, path, label, predicted class, its probability."""
+        """One row for each video that this process tested: index, path, what was predicted, loss."""
         videos = datamodule.dataset("test")
-        columns = [torch.cat(self.predictions[name]) for name in ("index", "label", "probabilities")]
+        columns = [torch.cat(self.predictions[name]) for name in ("index", "target", "probabilities", "loss")]
         return [
             {
                 "index": int(index),
                 "path": videos.file(int(index)),
-                "label": self.classes[int(label)],
-                "predicted": self.classes[int(probabilities.argmax())],
-                "probability": round(float(probabilities.max()), 6),
+                **self.described(target, probabilities_K),
+                "loss": round(float(loss), 6),
             }
-            for index, label, probabilities in zip(*columns)
+            for index, target, probabilities_K, loss in zip(*columns)
         ]

@@ -1,6 +1,8 @@
 """Pictures of what a task does: a confusion matrix, and strips of frames with labels."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from torch.nn import functional as F
 from videxp.video import write_video
 
 DPI = 120
+CAPTION_PIXELS = 44  # two lines of text
 RIGHT, WRONG = "#1a7f37", "#cf222e"
 
 
@@ -71,6 +74,7 @@ class Example:
     clip_THWC: Tensor
     predicted: str
     true: str
+    note: str = ""
 
     @property
     def colour(self) -> str:
@@ -115,12 +119,67 @@ def save_prediction_clips(
     examples: list[Example], path: Path, *, fps: float, columns: int = 4, tile_pixels: int = 160
 ) -> Path:
     """A grid of all clips, playing, in the order of the strips; green frames around what is right, red around wrong."""
-    tiles = [_framed(example, tile_pixels) for example in examples]  # of [T,H,W,C]
-    blank = np.zeros_like(tiles[0])
-    tiles += [blank] * (-len(tiles) % columns)
-    rows = [np.concatenate(tiles[i : i + columns], axis=2) for i in range(0, len(tiles), columns)]
-    write_video(path, np.concatenate(rows, axis=1), fps=fps)
+    write_video(path, _grid(_tiles(examples, tile_pixels), columns=columns), fps=fps)
     return path
+
+
+def save_captioned_clips(
+    examples: list[Example], path: Path, *, fps: float, columns: int = 4, tile_pixels: int = 200
+) -> Path:
+    """The same grid with what was predicted, the note and, beneath, what is true."""
+    tiles = []
+    for example, tile in zip(examples, _tiles(examples, tile_pixels)):
+        caption_HWC = _caption(example, width=tile_pixels)
+        caption = np.broadcast_to(caption_HWC, (len(tile), *caption_HWC.shape))
+        tiles.append(np.concatenate([tile, caption], axis=1))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_video(path, _grid(tiles, columns=min(columns, len(tiles))), fps=fps)
+    return path
+
+
+def _tiles(examples: list[Example], side: int) -> list[np.ndarray]:
+    """Framed clips [T,H,W,C]; a shorter one stands still at its end until the longest has played."""
+    tiles = [_framed(example, side) for example in examples]
+    length = max(map(len, tiles))
+    return [np.concatenate([tile, np.repeat(tile[-1:], length - len(tile), axis=0)]) for tile in tiles]
+
+
+def _grid(tiles: list[np.ndarray], *, columns: int) -> np.ndarray:
+    """Tiles of one shape [T,H,W,C], in rows; what is left of the last one is black."""
+    tiles = tiles + [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
+    rows = [np.concatenate(tiles[i : i + columns], axis=2) for i in range(0, len(tiles), columns)]
+    return np.concatenate(rows, axis=1)
+
+
+def _caption(example: Example, *, width: int) -> np.ndarray:
+    """uint8 [CAPTION_PIXELS,width,3]: dark text on white; what does not fit in a line is cut."""
+    from matplotlib import get_data_path
+    from PIL import Image, ImageDraw, ImageFont
+
+    # matplotlib's own font has more alphabets than Pillow's.
+    font = ImageFont.truetype(str(Path(get_data_path(), "fonts/ttf/DejaVuSans.ttf")), 13)
+    band = Image.new("RGB", (width, CAPTION_PIXELS), "white")
+    draw = ImageDraw.Draw(band)
+    note_width = draw.textlength(example.note, font=font)
+    lines = [
+        (example.predicted or "none", example.colour, width - 12 - note_width),
+        (f"true: {example.true or 'none'}", "#1c2128", width - 8),
+    ]
+    for number, (text, colour, room) in enumerate(lines):
+        draw.text(
+            (4, 4 + 19 * number), _cut(text, room=room, measure=partial(draw.textlength, font=font)), colour, font
+        )
+    draw.text((width - 4 - note_width, 4), example.note, "#5b6673", font)
+    return np.asarray(band)
+
+
+def _cut(text: str, *, room: float, measure: Callable[[str], float]) -> str:
+    """As many of the first characters as there is room for; where not all, with an ellipsis."""
+    if measure(text) <= room:
+        return text
+    while text and measure(text + "…") > room:
+        text = text[:-1]
+    return text + "…"
 
 
 def _framed(example: Example, side: int, *, border: int = 4) -> np.ndarray:

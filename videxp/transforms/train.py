@@ -96,7 +96,7 @@ class TrainTransform(nn.Module):
         self._blocks = Blocks()
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """A new dict with `video` replaced; with mixing on also `mix_label` int64 [B], the partner's label, and
+        """A new dict with `video` replaced; with mixing on also `mix_label`, the partner's label, and
         `mix_weight` float [B], the share of the own label.
 
         batch: `video` uint8 [N,T,H,W,C], `index` and `epoch` int64 [B], `label` int64 [B] where mixing is on. Keep
@@ -215,7 +215,7 @@ class TrainTransform(nn.Module):
         ]
         mix_(out, mixes, clips_per_item=clips_per_item)
         weight = torch.tensor([mix.own_share for mix in mixes], dtype=torch.float32)
-        return {"mix_label": label.roll(1), "mix_weight": weight.to(out.device, non_blocking=True)}
+        return {"mix_label": label.roll(1, dims=0), "mix_weight": weight.to(out.device, non_blocking=True)}
 
 
 def _shorts(resize: int | tuple[int, int] | None, *, size: int) -> tuple[int, int]:

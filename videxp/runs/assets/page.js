@@ -432,6 +432,7 @@ function redraw({ curves = true } = {}) {
   drawTable();
   drawParameters();
   if (curves) drawCurves();
+  drawClasses();
   drawSamples();
 }
 

@@ -1,0 +1,112 @@
+"""Videos with several labels, from a list of them to batches."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.films import Put, module
+from videxp.data import FolderPerClass, Manifest, ManifestFile
+from videxp.data.labels import joined, parted
+from videxp.data.layouts import check_rows, hold_out
+from videxp.data.manifest import Row
+from videxp.errors import BadRequest
+from videxp.transforms import TrainTransform
+
+Write = Callable[[str, str], Path]
+LIST = (
+    "path,label,split\na.mp4,run|wave,train\nb.mp4, wave | run |,train\nc.mp4,,train\nd.mp4,sit,val\ne.mp4,sit,train\n"
+)
+
+
+def labels(layout: ManifestFile, root: Path) -> dict[str, list[str]]:
+    return {row.path: parted(row.label) for row in layout.rows(root)}
+
+
+def test_a_row_has_any_number_of_labels_in_any_order(write: Write):
+    root = write("m.csv", LIST).parent
+    several = {"a.mp4": ["run", "wave"], "b.mp4": ["run", "wave"], "c.mp4": [], "d.mp4": ["sit"], "e.mp4": ["sit"]}
+    assert labels(ManifestFile(file="m.csv"), root) == several
+    write("m.jsonl", '{"path": "a.mp4", "label": ["wave", "run", "wave"]}\n{"path": "b.mp4", "label": []}\n')
+    assert labels(ManifestFile(file="m.jsonl"), root) == {"a.mp4": ["run", "wave"], "b.mp4": []}
+    write("s.csv", LIST.replace("|", ";"))
+    assert labels(ManifestFile(file="s.csv", label_separator=";"), root) == several
+
+
+def test_names_may_hold_the_separator_where_a_data_set_says_so(write: Write, put: Put, tmp_path: Path):
+    root = write("m.csv", "path,label\na.mp4,run|wave\n").parent
+    assert labels(ManifestFile(file="m.csv", label_separator=None), root) == {"a.mp4": ["run|wave"]}
+    put("train/run|wave/0.mp4")
+    put("val/run|wave/1.mp4")
+    data = module(tmp_path, FolderPerClass(), batch_size=1)
+    data.prepare()
+    assert data.classes == ["run|wave"] and not data.several_labels
+
+
+def test_a_label_that_is_missing_among_single_ones_is_still_an_error(write: Write):
+    root = write("m.csv", "path,label\na.mp4,run\nb.mp4,\n").parent
+    with pytest.raises(BadRequest, match="line 3: the column 'label' is empty"):
+        ManifestFile(file="m.csv").rows(root)
+
+
+def test_each_label_must_be_learned_from_some_video():
+    rows = [Row("a", joined(["x", "y"]), "train"), Row("b", joined(["y", "z"]), "val"), Row("c", "", "val")]
+    with pytest.raises(BadRequest, match=r"class 'z' is in val .b. but in no training sample"):
+        check_rows(rows, name="mini")
+    check_rows([*rows, Row("d", "z", "train")], name="mini")
+
+
+def test_splits_are_made_of_all_videos_however_rare_their_labels_together():
+    """Each video has labels that no other has together: as classes of their own none could be held out."""
+    rows = [Row(f"{i}.mp4", joined([f"c{i}", f"c{i + 1}"]), "train") for i in range(20)]
+    alone = [Row(row.path, row.label.replace("\x1f", "+"), "train") for row in rows]
+    counts = [
+        Counter(row.split for row in hold_out(some, into="val", fraction=0.2, group=lambda row: row.path))
+        for some in (alone, rows)
+    ]
+    assert counts == [{"train": 20}, {"train": 16, "val": 4}]
+
+
+@pytest.fixture
+def data(put: Put, write: Write, tmp_path: Path):
+    for name in "abcde":
+        put(f"{name}.mp4")
+    write("m.csv", LIST)
+    data = module(tmp_path, ManifestFile(file="m.csv"), shuffle=None)
+    data.prepare()
+    return data
+
+
+def test_batches_have_a_row_of_ones_and_zeros_for_each_video(data):
+    assert data.classes == ["run", "sit", "wave"] and data.description.startswith("3 classes, several of a video")
+    (batch,) = data.train_dataloader()
+    assert batch["label"].dtype == torch.float32
+    by_path = {data.dataset("train").file(i): row for i, row in zip(batch["index"].tolist(), batch["label"].tolist())}
+    assert by_path == {"a.mp4": [1, 0, 1], "b.mp4": [1, 0, 1], "c.mp4": [0, 0, 0], "e.mp4": [0, 1, 0]}
+    (val,) = data.val_dataloader()
+    assert val["label"].tolist() == [[0, 1, 0]]  # one label, but a row all the same
+
+
+def test_a_manifest_keeps_them_readable_and_one_split_of_it_knows_too(data):
+    text = data.manifest_path.read_text()
+    assert "run\\|wave" in text and json.loads(text.partition("{")[2].join("{\n").split("\n")[0])["several_labels"]
+    read = Manifest.read(data.manifest_path)
+    assert read.several_labels and read.fingerprint == data.fingerprint
+    assert read.as_test("val").several_labels
+
+
+def test_classes_cannot_be_balanced_by(put: Put, data, tmp_path: Path):
+    data.shuffle = "class_balanced"
+    with pytest.raises(BadRequest, match=r"^dataset.shuffle=class_balanced: .* have several labels; use null$"):
+        data.train_dataloader()
+
+
+def test_mixed_clips_come_with_the_labels_of_both(data):
+    (batch,) = data.train_dataloader()
+    mixed = TrainTransform(size=16, cutmix_alpha=1.0, seed=0)(batch)
+    assert torch.equal(mixed["mix_label"], batch["label"][[3, 0, 1, 2]])
+    # negative control: without a dimension, classes are rolled into one another
+    assert not torch.equal(batch["label"].roll(1), mixed["mix_label"])
