@@ -11,9 +11,10 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-from tests.forking import Forked
+from tests.forking import Forked, ForkedScript
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
@@ -75,11 +76,15 @@ def start(*arguments: str, cwd: Path, environment: dict[str, str], printed: list
 
 def _main(arguments: tuple[str, ...], cwd: Path, environment: dict[str, str], stdout: Path, stderr: Path) -> None:
     _begin(cwd, environment, stdout, stderr)
+    from pytorch_lightning.strategies.launchers import subprocess_script
+
     from videxp import cli
     from videxp.runs import supervision
 
-    supervision.Popen = Forked  # other ranks likewise
-    sys.argv = [str(cli.__file__), *arguments]  # Lightning starts other ranks by it
+    # Other ranks likewise: training's, and those that Lightning starts.
+    supervision.Popen = Forked
+    subprocess_script.subprocess = SimpleNamespace(Popen=ForkedScript)
+    sys.argv = [str(cli.__file__), *arguments]
     status = cli.main()
     _end()
     os._exit(status)

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable
-from typing import IO, Any, NoReturn
+from typing import IO, Any, ClassVar, NoReturn
 
 
 def ends(work: Callable[[], int]) -> NoReturn:
@@ -26,6 +26,9 @@ def ends(work: Callable[[], int]) -> NoReturn:
 class Forked:
     """As much of `subprocess.Popen` as starting `python -m videxp.cli ARGUMENTS` needs."""
 
+    arguments_from: ClassVar[int] = 3
+    """Words of the command line before the arguments."""
+
     def __init__(
         self,
         command: list[str],
@@ -43,7 +46,7 @@ class Forked:
         if self.pid == 0:
             if start_new_session and os.getpgrp() != os.getpid():  # not yet in a group of its own
                 os.setsid()
-            ends(lambda: self._child(command[3:], env, reading, stdout))
+            ends(lambda: self._child(command[self.arguments_from :], env, reading, stdout))
         if reading is not None:
             os.close(reading)
 
@@ -81,3 +84,9 @@ class Forked:
     def send_signal(self, signum: int) -> None:
         if self.poll() is None:
             os.kill(self.pid, signum)
+
+
+class ForkedScript(Forked):
+    """As `python SCRIPT ARGUMENTS`: how Lightning starts other ranks."""
+
+    arguments_from = 2

@@ -1,13 +1,17 @@
 """The benchmarks run from a checkout, at a size that measures nothing."""
 
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import clean_environment
+from tests.films import moving_bar
+from videxp.video import write_video
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
@@ -41,6 +45,12 @@ def test_a_benchmark_runs(command: str, line: str, tmp_path: Path):
 
 
 def test_the_benchmarks_on_footage_run(tmp_path: Path):
+    film = tmp_path / "film.mp4"
+    write_video(film, moving_bar(width=340, height=256, num_frames=250), fps=25)
+    for split, source, number in product(("train", "val"), ("bikes", "bigbuckbunny"), range(4)):
+        place = tmp_path / "340x256" / split / ("a", "b")[number % 2] / f"{source}_{number}.mp4"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(film, place)  # instead of footage, which takes a minute to encode
     commands = {
         "scale.py --rows 100 200 --workers 1 --batches 2": "MiB last",
         "cache.py --cases 8x112 --settings medium-21 --rounds 1 --clips 2": "medium, crf 21",

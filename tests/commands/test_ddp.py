@@ -45,7 +45,7 @@ def test_steps_and_clips_are_those_of_one_process(ddp_run: Path):
 
 def test_without_batch_statistics_two_processes_learn_what_one_learns(workplace: Path):
     overrides = ["logger=csv", "trainer.max_epochs=1", "optimizer=sgd", "optimizer.lr=0.01"]
-    norm_free = ["model=convlstm"]
+    norm_free = ["model=convlstm", "+model.states=[8]", "+model.kernel=3"]
     one = train(*overrides, *norm_free, cwd=workplace, run="runs/one")
     two = train(*overrides, *norm_free, "hardware=ddp_cpu", "hardware.num_workers=0", cwd=workplace, run="runs/two")
     a, b = (torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"] for run in (one, two))

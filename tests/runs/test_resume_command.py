@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import clean_environment, videxp_anew
+from tests.conftest import clean_environment, videxp
 from tests.runs.conftest import checkpoint, command, differences, metrics
 from tests.runs.forking import KILLED, Kill, Nursery
 from videxp.runs.metrics_file import read_metrics
@@ -154,6 +154,6 @@ def test_two_processes_whose_starter_is_killed_end_and_go_on(ward: Path):
     (ward / "runs/ddp2/config.yaml").write_text(
         (ward / "runs/ddp2/config.yaml").read_text().replace("max_epochs: 30", "max_epochs: 3")
     )
-    done = videxp_anew("resume", "runs/ddp2", cwd=ward, VIDEXP_ALLOW="tests", PYTHONPATH=str(Path(__file__).parents[2]))
+    done = videxp("resume", "runs/ddp2", cwd=ward, VIDEXP_ALLOW="tests")
     assert done.returncode == 0, done.stderr
     assert "goes on after batch" in done.stdout

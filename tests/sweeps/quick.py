@@ -15,9 +15,9 @@ gpus: 1
 """
 
 
-def provide(folder: Path) -> Path:
+def provide(folder: Path, *, name: str = "quick") -> Path:
     """Make `launcher=quick` known in a researcher's folder."""
-    path = folder / "conf/launcher/quick.yaml"
+    path = folder / f"conf/launcher/{name}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(CONF)
     return folder

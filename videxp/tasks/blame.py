@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from videxp.data.manifest import Split
+from videxp.data.prepared import datamodule_of
 from videxp.errors import VidexpError
 
 MAX_NAMED = 4
@@ -18,7 +19,10 @@ NOT_THE_BATCHS = (torch.OutOfMemoryError, torch.distributed.DistError, NotImplem
 
 def sample_names(task: Any, indices: Sequence[int], *, split: Split) -> list[str]:
     """Paths relative to the data's root, or `train sample 3` where the data module is none of ours."""
-    data: Any = getattr(task.trainer, "datamodule", None)
+    try:
+        data = datamodule_of(task.trainer)
+    except (RuntimeError, AttributeError):  # Lightning's, of a task that no trainer runs
+        data = None
     if not hasattr(data, "dataset"):
         return [f"{split} sample {index}" for index in indices]
     return [data.dataset(split).file(index) for index in indices]
