@@ -51,6 +51,11 @@ def train(*overrides: str, cwd: Path, run: str = "run", recipe: str = "classific
     return cwd / run
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sweeps first: they wait for others, and at the end one process would wait for them."""
+    items.sort(key=lambda item: "sweeps" not in item.path.parts)
+
+
 @pytest.fixture(autouse=True)
 def forget_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A module that a test wrote and imported is not there for the next test, which may write another of that name."""
