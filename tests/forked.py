@@ -16,8 +16,8 @@ from typing import Any
 
 from tests.forking import Forked, ForkedScript
 
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(
     [
         *(
             "wandb.sdk.launch",
@@ -59,7 +59,7 @@ def call(function: Callable[..., object], *arguments: object, cwd: Path, environ
     """What a function of a module printed, in a process with this environment and no other. It must not fail."""
     with tempfile.TemporaryDirectory() as folder:
         printed = [Path(folder, "stdout"), Path(folder, "stderr")]
-        process = _CONTEXT.Process(target=_call, args=(partial(function, *arguments), cwd, environment, *printed))
+        process = CONTEXT.Process(target=_call, args=(partial(function, *arguments), cwd, environment, *printed))
         process.start()
         process.join()
         stdout, stderr = (path.read_text() for path in printed)
@@ -69,7 +69,7 @@ def call(function: Callable[..., object], *arguments: object, cwd: Path, environ
 
 def start(*arguments: str, cwd: Path, environment: dict[str, str], printed: list[Path]) -> Any:
     """The process of `videxp ARGUMENTS`, which prints into two files; nobody waits for it."""
-    process = _CONTEXT.Process(target=_main, args=(arguments, cwd, environment, *printed))
+    process = CONTEXT.Process(target=_main, args=(arguments, cwd, environment, *printed))
     process.start()
     return process
 

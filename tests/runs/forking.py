@@ -1,21 +1,21 @@
 """videxp in forked children: a process that has imported everything, and computed nothing, forks for each run.
 
-A run then takes a second rather than the ten that the imports take. `python -m tests.runs.forking` reads one request
-per line and answers each with the exit statuses. A child can be told when to kill itself with SIGKILL.
+A run then takes a second rather than the ten that the imports take. That process takes requests and answers each with
+the exit statuses. A child can be told when to kill itself with SIGKILL.
 """
 
 import io
-import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.forked import CONTEXT
 from tests.forking import Forked, ends
 
 KILLED = -signal.SIGKILL
@@ -41,19 +41,14 @@ class Kill:
 class Nursery:
     """The other end: asks the process that forks."""
 
-    process: subprocess.Popen = field(init=False)
+    process: Any = field(init=False)
+    requests: Any = field(init=False)
 
     def __post_init__(self) -> None:
-        root = Path(__file__).parents[2]
-        environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.runs.forking"],
-            cwd=root,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self.requests, there = CONTEXT.Pipe()
+        self.process = CONTEXT.Process(target=serve, args=(there,))
+        self.process.start()
+        there.close()
 
     def run(
         self,
@@ -68,7 +63,6 @@ class Nursery:
 
         supervised: the ranks are started by videxp (forked, too), and `kill` is for one of them.
         """
-        assert self.process.stdin is not None and self.process.stdout is not None
         request = {
             "arguments": arguments,
             "cwd": str(cwd),
@@ -77,15 +71,12 @@ class Nursery:
             "supervised": supervised,
             "environment": {**_environment(cwd), **environment},
         }
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline()), (cwd / "printed.txt").read_text()
+        self.requests.send(request)
+        return self.requests.recv(), (cwd / "printed.txt").read_text()
 
     def close(self) -> None:
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.close()
-        self.process.wait(10)
-        self.process.stdout.close()
+        self.requests.close()
+        self.process.join(10)
 
 
 def _environment(cwd: Path) -> dict[str, str]:
@@ -95,16 +86,18 @@ def _environment(cwd: Path) -> dict[str, str]:
 # ---- in the process that forks ---------------------------------------------------------------------------------------
 
 
-def serve() -> None:
+def serve(requests: Any) -> None:
     _import_everything()
-    answers = os.fdopen(os.dup(1), "w")
-    for number, line in enumerate(sys.stdin, start=1):
-        request = json.loads(line)
-        port = str(20000 + os.getpid() % 10000 + number)
-        (Path(request["cwd"]) / "printed.txt").write_text("")
-        children = [_fork(request, rank=rank, port=port) for rank in range(request["ranks"])]
-        answers.write(json.dumps(_statuses(children)) + "\n")
-        answers.flush()
+    number = 0
+    with suppress(EOFError):  # the other end is closed
+        while True:
+            request = requests.recv()
+            number += 1
+            port = str(20000 + os.getpid() % 10000 + number)
+            (Path(request["cwd"]) / "printed.txt").write_text("")
+            children = [_fork(request, rank=rank, port=port) for rank in range(request["ranks"])]
+            requests.send(_statuses(children))
+    os._exit(0)  # at once: to take apart what was imported takes seconds
 
 
 def _import_everything() -> None:
@@ -263,8 +256,3 @@ def _after(nth: int, last: Any, *, otherwise: Any) -> Any:
         return (last if calls == nth else otherwise)(*arguments, **named)
 
     return call
-
-
-if __name__ == "__main__":
-    serve()
-    os._exit(0)  # at once: to take apart what was imported takes seconds

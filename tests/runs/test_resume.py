@@ -142,10 +142,13 @@ def test_there_are_recipes():
     assert RECIPE in RECIPES
 
 
-# The same task as another one; its papers' classifiers train as moving digits do, with the `methods` above.
+# Another one trains the same task on the same data; papers' classifiers as moving digits, with the `methods` above.
 TWINS = {
     f"super_resolution/{name}"
-    for name in ("basicvsr_pp_vimeo90k", "edvr_m_vimeo90k", "basicvsr_reds", "realbasicvsr_reds")
+    for name in (
+        *("basicvsr_pp_reds", "basicvsr_pp_vimeo90k", "edvr_m_reds", "edvr_m_vimeo90k"),
+        *("basicvsr_reds", "realbasicvsr_reds"),
+    )
 }
 UNTRAINED = {"super_resolution/bicubic"}
 

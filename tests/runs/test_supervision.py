@@ -7,10 +7,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.strategies.launchers import subprocess_script
 
+from tests import forked
 from tests.conftest import clean_environment
+from tests.forking import Forked
 from tests.runs.conftest import checkpoint, command, differences, metrics
 from tests.runs.forking import Kill, Nursery
 from tests.runs.test_signals import RARE, state
@@ -186,36 +192,40 @@ def test_a_stopped_rank_counts_as_hanging():
     assert found.startswith("RanksFailed: rank 1 hung: the others waited 3 s (hardware.timeout_seconds)\nFile")
 
 
-STOCK = """
-import os, sys, time, warnings
-warnings.simplefilter("ignore")
-import torch
-from pytorch_lightning import LightningModule, Trainer
-
 class Stock(LightningModule):
-    def __init__(self):
+    """Its second rank ends in the fourth step."""
+
+    def __init__(self) -> None:
         super().__init__()
         self.net = torch.nn.Linear(1, 1)
-    def training_step(self, batch, i):
-        if i == 3 and self.global_rank == 1:
+
+    def training_step(self, batch: torch.Tensor, batch_idx: int) -> torch.Tensor:
+        if batch_idx == 3 and self.global_rank == 1:
             os._exit(3)
         return self.net(batch).sum()
-    def train_dataloader(self):
-        return torch.utils.data.DataLoader(torch.ones(50, 1))
-    def configure_optimizers(self):
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), 0.1)
 
-trainer = Trainer(max_epochs=1, accelerator="cpu", devices=2, strategy="ddp", logger=False, enable_progress_bar=False,
-        enable_model_summary=False, enable_checkpointing=False)
-trainer.fit(Stock())
-"""
+
+class Again(Forked):
+    """Another rank, instead of the script once more."""
+
+    def _child(self, arguments: list[str], env: dict[str, str], *_: object) -> int:
+        os.environ.update(env)
+        train_as_usual()
+        return 0
+
+
+def train_as_usual() -> None:
+    subprocess_script.subprocess = SimpleNamespace(Popen=Again)
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    trainer = Trainer(max_epochs=1, accelerator="cpu", devices=2, strategy="ddp", enable_checkpointing=False, **quiet)
+    trainer.fit(Stock(), torch.utils.data.DataLoader(torch.ones(50, 1)))
 
 
 @pytest.mark.slow
 def test_stock_lightning_does_not_name_the_rank_that_died(tmp_path: Path):
-    (tmp_path / "stock.py").write_text(STOCK)
-    done = subprocess.run(
-        [sys.executable, "stock.py"], cwd=tmp_path, env=clean_environment(tmp_path), capture_output=True, check=False
-    )
-    assert done.returncode != 0
-    assert b"exit status 3" not in done.stderr and b"code 3" not in done.stderr
+    with pytest.raises(AssertionError) as failed:
+        forked.call(train_as_usual, cwd=tmp_path, environment=clean_environment(tmp_path))
+    assert "exit status 3" not in str(failed.value) and "code 3" not in str(failed.value)
