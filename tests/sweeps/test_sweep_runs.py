@@ -180,7 +180,8 @@ def test_fresh_processes_two_metrics_and_a_table(tmp_path: Path):
 def test_what_is_behind_is_pruned_and_can_be_gone_on_with(folder: Path):
     """A network that learns nothing falls behind one that learns; what is pruned leaves a checkpoint."""
     rates = "optimizer.lr=1e-2,1e-9"
-    words = tiny("trainer.max_epochs=6", "sweep.metric=train/loss", "sweep.pruner=median", "launcher.jobs=1", *QUICK)
+    # Long enough for the controller, which looks once a second, on a machine of any speed.
+    words = tiny("trainer.max_epochs=20", "sweep.metric=train/loss", "sweep.pruner=median", "launcher.jobs=1", *QUICK)
     done = sweep("classification/moving_digits", *words, rates, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     last = account(folder)["0001"]
