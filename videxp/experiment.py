@@ -19,6 +19,7 @@ from videxp.config import build, flat, load_resolved
 from videxp.data import VideoDataModule
 from videxp.errors import BadRequest
 from videxp.metrics import ClassifierFeatures, through_batch
+from videxp.randomness import Stream, generator
 from videxp.runs import (
     AtomicCheckpointIO,
     Checkpoint,
@@ -81,16 +82,16 @@ def load_classifier(run: str, *, key: str) -> tuple[Classification, DictConfig]:
     return task, cfg
 
 
-def load_teacher(run: str, *, classes: list[str], data: VideoDataModule, answers: str = "softmax") -> nn.Module:
+def load_teacher(run: str, *, classes: list[str], data: VideoDataModule, activation: str = "softmax") -> nn.Module:
     """The network of a run that another one learns from: float [B,T,C,H,W], as `data` normalises it -> logits [B,K].
 
-    answers: "softmax" or "sigmoid", by which its logits are read.
-    Raises BadRequest where its classes are others, where its logits are read in another way, or where it is used to
-    clips that are normalised in another way.
+    activation: "softmax" or "sigmoid", by which its logits are read.
+    Raises BadRequest where its classes are others, where its logits are read in another way, where it is used to clips
+    that are normalised in another way, or where it cannot take clips of this length and size.
     """
     task, cfg = load_classifier(run, key="task.teacher")
-    if task.answers != answers:
-        raise BadRequest(f"task.teacher={run}: it answers by {task.answers}, this task by {answers}: give another run")
+    if task.activation != activation:
+        raise BadRequest(f"task.teacher={run}: learned by {task.activation}, this task by {activation}: give another run")
     if task.classes != classes:
         raise BadRequest(f"task.teacher={run}: it knows other classes ({len(task.classes)}) than {data.name} has")
     learned_from = build(cfg.dataset)
@@ -99,6 +100,12 @@ def load_teacher(run: str, *, classes: list[str], data: VideoDataModule, answers
         raise BadRequest(
             f"task.teacher={run}: give it clips as it knows them: dataset.train_transform {theirs}, not {ours}"
         )
+    try:
+        with torch.no_grad():
+            task.network.eval()(torch.zeros(1, data.num_frames, 3, data.size, data.size))
+    except (RuntimeError, ValueError, IndexError) as error:
+        shapes = [f"{one.num_frames} frames, {one.size} x {one.size}" for one in (learned_from, data)]
+        raise BadRequest(f"task.teacher={run}: made for {shapes[0]}; it cannot take clips of {shapes[1]}") from error
     return task.network
 
 
@@ -116,8 +123,8 @@ class RunFeatures(ClassifierFeatures):
 
     def __init__(self, *, run: str, output: Literal["features", "logits"] = "features") -> None:
         task, cfg = load_classifier(run, key="features.run")
-        if output == "logits" and task.answers != "softmax":
-            raise BadRequest(f"features.run={run}: it answers by {task.answers}; logits are read by a softmax")
+        if output == "logits" and task.activation != "softmax":
+            raise BadRequest(f"features.run={run}: it learned by {task.activation}; logits are read by a softmax")
         datamodule = build(cfg.dataset)
         super().__init__(
             task.network,
@@ -205,7 +212,10 @@ def build_experiment(
     task = build_task(cfg, classes=datamodule.classes)
     if cfg.hardware.compile:
         task.network.compile()  # in place: state-dict keys stay as they are
-    return Experiment(datamodule, task, build_trainer(cfg, root=root, loggers=loggers, callbacks=callbacks))
+    trainer = build_trainer(cfg, root=root, loggers=loggers, callbacks=callbacks)
+    if trainer.global_rank > 0:  # with one seed for all, dropout would drop the same of each rank's clips
+        torch.manual_seed(generator(cfg.seed, stream=Stream.RANK, index=trainer.global_rank).integers(2**63))
+    return Experiment(datamodule, task, trainer)
 
 
 def _strategy(hardware: Any) -> Strategy | str:

@@ -26,6 +26,7 @@ class Stream(IntEnum):
     SAMPLE = 8  # latent codes of clips that are generated to be seen or measured
     OPERATIONS = 9  # RandAugment: which, and which way
     ERASE = 10  # random erasing
+    RANK = 11  # what seeds torch's generators (dropout, drop path) of the processes after the first
 
 
 def generator(seed: int, *, stream: Stream, epoch: int = 0, index: int = 0) -> np.random.Generator:

@@ -43,6 +43,13 @@ def test_steps_and_clips_are_those_of_one_process(ddp_run: Path):
     assert all(0 < share < 1 for share in shares)
 
 
+def test_dropout_drops_something_else_on_each_rank(ddp_run: Path):
+    """Stock: one seed for all, and the i-th clip of every rank loses the same."""
+    saved = torch.load(ddp_run / "checkpoints/last.ckpt", weights_only=True)
+    first, second = (state["RandomState"]["torch"] for state in saved["ranks"])
+    assert not torch.equal(first, second)
+
+
 def test_without_batch_statistics_two_processes_learn_what_one_learns(workplace: Path):
     overrides = ["logger=csv", "trainer.max_epochs=1", "optimizer=sgd", "optimizer.lr=0.01"]
     norm_free = ["model=convlstm", "+model.states=[8]", "+model.kernel=3"]

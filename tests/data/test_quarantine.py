@@ -1,8 +1,10 @@
 """Files that can no longer be read: left out up to a limit, never replaced, for any number of workers, for good."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from tests.films import Put, module
@@ -34,6 +36,13 @@ def prepared(tmp_path: Path, **changes: object) -> VideoDataModule:
     data = module(tmp_path, FolderPerClass(), **changes)
     data.prepare()
     return data
+
+
+class Clips(Mean):
+    """Several of each video."""
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Any]:
+        return super().training_step({**batch, "video": batch["video"][:: len(batch["video"]) // len(batch["label"])]}, 0)
 
 
 class RandomOther(Dataset[int]):
@@ -124,6 +133,14 @@ def test_a_batch_of_which_nothing_is_left_is_no_step(root: Path, tmp_path: Path)
     assert len(task.states) == 5  # training_step was called so often
     weight = task.network[1].weight
     assert int(task.trainer.optimizers[0].state[weight]["step"]) == 5
+
+
+def test_clips_are_counted_not_videos(root: Path, tmp_path: Path) -> None:
+    """Three clips of each of twelve videos; of one of them nothing can be read."""
+    data, task = prepared(tmp_path, batch_size=4, clips_per_video=3, max_unreadable=1), Clips()
+    (root / "train/run/00.mp4").unlink()
+    trainer(tmp_path).fit(task, data)
+    assert (task.batches_seen, task.clips_seen) == (3, 33)
 
 
 def test_an_empty_split_and_fewer_samples_than_processes_are_refused_before_training(

@@ -29,7 +29,7 @@ def test_lists_of_mmaction2_with_a_folder_for_each_split(put: Put, write: Write,
         ("val", "10", "videos_val/zumba/d_000003_000013.mp4"),
         ("test", "10", "videos_val/zumba/d_000003_000013.mp4"),
     ]
-    assert manifest.classes == ["0", "10"]
+    assert manifest.classes == [str(number) for number in range(11)]  # label 10 is output 10
     with pytest.raises(BadRequest):  # such a list is no table: it has no line of columns
         ManifestFile(train_file=lists["train_list"], val_file=lists["val_list"]).rows(tmp_path / "root")
 
@@ -78,7 +78,7 @@ def test_videos_that_lie_elsewhere_are_read_and_named_where_they_lie(
     assert data.read("train", [0])["video"].shape == (1, 4, 24, 24, 3)
     assert not data.dataset("test").path(0).is_relative_to(data.root)  # a path relative to root cannot be had
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4 * 3 * 24 * 24, 2))
-    task = Classification(network=network, optimizer=None, scheduler=None, classes=data.classes)
+    task = Classification(network=network, optimizer=None, scheduler=None, monitor="val/loss", classes=data.classes)
     task.on_test_epoch_start()
     with torch.no_grad():
         task.evaluation_step(data.transformed(data.read("test", [0]), "test", device=torch.device("cpu")), "test")

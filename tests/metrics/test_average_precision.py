@@ -1,8 +1,12 @@
 """mAP of videos with several labels, beside scikit-learn's."""
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 from sklearn.metrics import average_precision_score
+from torch import distributed, multiprocessing
 from torchmetrics.classification import MultilabelAveragePrecision
 
 from videxp.metrics import MeanAveragePrecision, average_precision
@@ -45,17 +49,33 @@ def test_a_class_without_a_positive_is_left_out_and_counted():
     assert metric.positives_K.tolist() == [1, 0] and metric.by_class_K[1].isnan()
 
 
-def test_ranks_of_unequal_length_add_up_to_one_process():
+def rank_values(rank: int, folder: Path) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2)
+    scores, target = ranked()
+    shared = updated(scores[rank::2], target[rank::2])
+    alone = updated(scores[: 31 * (1 - rank)], target[: 31 * (1 - rank)])  # rank 1 has nothing
+    with shared.sync_context(should_sync=False):
+        own = average_precision(torch.cat(list(shared.scores)), torch.cat(list(shared.targets))).nanmean().item()
+    values = [own, shared.compute().item(), alone.compute().item(), alone.positives_K.sum().item()]
+    (folder / f"{rank}.json").write_text(json.dumps(values))
+    distributed.destroy_process_group()
+
+
+def ranked() -> tuple[torch.Tensor, torch.Tensor]:
     draw = torch.Generator().manual_seed(0)
-    scores, target = torch.rand(31, 4, generator=draw), (torch.rand(31, 4, generator=draw) < 0.3).long()
-    parts = [updated(scores[rank::2], target[rank::2]) for rank in (0, 1)]
-    mean_of_ranks = sum(part.compute() for part in parts) / 2
-    whole = updated(scores, target).compute()
-    assert mean_of_ranks != whole  # negative control
-    first, second = parts
-    first.scores, first.targets = torch.cat(first.scores + second.scores), torch.cat(first.targets + second.targets)
-    first._computed = None  # what torchmetrics leaves after its ranks have met
-    torch.testing.assert_close(first.compute(), whole)
+    return torch.rand(31, 4, generator=draw), (torch.rand(31, 4, generator=draw) < 0.3).long()
+
+
+@pytest.mark.slow
+def test_ranks_of_unequal_length_and_one_without_videos_give_what_one_process_gives(tmp_path: Path):
+    multiprocessing.start_processes(rank_values, args=(tmp_path,), nprocs=2, start_method="forkserver")
+    ranks = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1)]
+    scores, target = ranked()
+    whole = updated(scores, target).compute().item()
+    assert sum(own for own, *_ in ranks) / 2 != pytest.approx(whole, rel=1e-3)  # negative control
+    for _, *together in ranks:
+        assert together == [whole, whole, target.sum().item()]
 
 
 def test_what_is_not_a_number_is_no_result():

@@ -172,7 +172,7 @@ def test_clips_and_frames_are_those_that_the_network_gets(clock: Clock, tmp_path
     meter, task = Throughput(), Timed(clock)
     one = trainer(tmp_path)
     for batch in ({"video": torch.zeros(6, 4, 3, 2, 2), "index": torch.arange(2)}, {"index": torch.arange(0)}):
-        task.clips_seen += 2
+        task.clips_seen += 6
         clock.work(1)
         row = meter.read(one, task, batch)
         assert (row["throughput/clips_per_second"], row["throughput/frames_per_second"]) == (6, 24)

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from tests.models.catalogue import build_tiny
 from videxp.tasks.base import parameter_groups
 
 
@@ -12,6 +13,15 @@ def test_norms_and_biases_are_not_decayed_by_default():
     assert [tuple(p.shape) for p in decayed["params"]] == [(4, 3, 3, 3, 3), (2, 4)]
     assert [tuple(p.shape) for p in plain["params"]] == [(4,), (4,), (4,), (2,)]
     assert plain["weight_decay"] == 0.0
+
+
+def test_positions_and_class_tokens_are_not_decayed():
+    """As in the configs that the authors of Video Swin and TimeSformer trained with."""
+    for name, named in {"swin3d_t": "relative_position_bias_table", "vivit_b": "cls_token"}.items():
+        network = build_tiny(name)
+        decayed, plain = ({id(p) for p in group["params"]} for group in parameter_groups(network, decay_norms_and_biases=False))
+        tables = {id(p) for key, p in network.named_parameters() if key.endswith(named)}
+        assert tables and tables <= plain and not decayed & plain
 
 
 def test_stock_weight_decay_shrinks_a_norm_that_has_no_gradient_and_ours_does_not():

@@ -41,6 +41,7 @@ def classification(network: nn.Module, data: VideoDataModule) -> Classification:
         optimizer=lambda groups: torch.optim.SGD(groups, lr=0.1),
         scheduler=Constant(),
         classes=data.classes,
+        monitor="val/accuracy",
     )
 
 

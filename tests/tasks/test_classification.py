@@ -1,8 +1,36 @@
 """What classification does with logits and rows."""
 
+import pytest
 import torch
+from torch import nn
 
-from videxp.tasks.classification import chosen_examples, video_probabilities
+from videxp.errors import BadRequest
+from videxp.tasks.classification import Classification, chosen_examples, video_probabilities
+from videxp.tasks.freezing import train_only
+
+
+def task(*, classes: int, monitor: str) -> Classification:
+    names = [str(number) for number in range(classes)]
+    return Classification(
+        network=nn.Linear(1, classes), optimizer=None, scheduler=None, classes=names, monitor=monitor
+    )
+
+
+def test_what_is_monitored_is_what_will_be_measured():
+    assert task(classes=6, monitor="val/accuracy_top5").monitor == "val/accuracy_top5"
+    with pytest.raises(BadRequest, match="accuracy_top5: not measured of 5 classes; measured are val/accuracy, "):
+        task(classes=5, monitor="val/accuracy_top5")
+
+
+def test_a_process_all_of_whose_videos_are_left_out_has_no_rows():
+    one = task(classes=6, monitor="val/loss")
+    one.on_test_epoch_start()
+    assert one.prediction_rows(None) == []
+
+
+def test_training_nothing_is_refused():
+    with pytest.raises(BadRequest, match="null trains all"):
+        train_only(nn.Linear(1, 1), [])
 
 
 def test_probabilities_are_averaged_over_the_views_of_a_video_not_over_logits():

@@ -74,6 +74,7 @@ def task(**options) -> Classification:
         optimizer=lambda groups: torch.optim.SGD(groups, lr=0.1),
         scheduler=Cosine(),
         classes=["left", "right"],
+        monitor="val/accuracy",
         **options,
     )
 

@@ -99,7 +99,11 @@ def test_too_few_scores_name_the_videos_whose_labels_lie_outside():
 def test_a_threshold_is_a_probability_of_one_among_several(kind: str, threshold: float, said: str):
     several = task()
     one = Classification(
-        network=several.network, optimizer=several.make_optimizer, scheduler=several.schedule, classes=CLASSES
+        network=several.network,
+        optimizer=several.make_optimizer,
+        scheduler=several.schedule,
+        classes=CLASSES,
+        monitor="val/loss",
     )
     nothing: Any = None
     options = Namespace(inputs=[], output=None, threshold=threshold)

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from videxp.tasks.schedules import Constant, Cosine, MultiStep
+from videxp.errors import BadRequest
+from videxp.tasks.schedules import Constant, Cosine, CosineRestarts, MultiStep
 
 
 def factors(schedule, epochs: list[float]) -> list[float]:
@@ -22,6 +23,19 @@ def test_cosine_is_one_half_in_the_middle_and_ends_at_the_final_factor():
 
 def test_multi_step_drops_at_each_milestone():
     assert factors(MultiStep(milestones=[4, 8]), [3.9, 4, 7.9, 8]) == [1, 0.1, 0.1, 0.01]
+
+
+def test_restarts_agree_with_torch_and_stay_at_the_end_after_the_last_period():
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    reference = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, T_0=2, T_mult=2, eta_min=0.1)
+    schedule = CosineRestarts(periods=[2, 4], final_factor=0.1)
+    for epoch in [0.0, 0.5, 1.9, 2.0, 3.0, 5.9]:
+        reference.step(epoch)
+        assert schedule.factor(epoch, total_epochs=6) == pytest.approx(optimizer.param_groups[0]["lr"])
+    assert factors(schedule, [6, 7]) == [0.1, 0.1]
+    for periods in ([], [2, -1]):
+        with pytest.raises(BadRequest, match="scheduler.periods"):
+            CosineRestarts(periods=periods)
 
 
 @pytest.mark.parametrize("epoch", [0, 1, 2.5, 7, 10])

@@ -27,6 +27,7 @@ def student(**options) -> Classification:
         optimizer=lambda groups: torch.optim.SGD(groups, lr=0.1),
         scheduler=Cosine(),
         classes=["run", "walk"],
+        monitor="val/accuracy",
         **options,
     )
 
@@ -66,7 +67,7 @@ def test_a_teacher_that_is_a_part_of_the_task_would_be_saved_and_would_count_on(
 
 def test_the_teacher_stays_as_it_is_and_is_in_no_checkpoint_and_no_optimizer(teacher, fit):
     before = {name: value.clone() for name, value in teacher.state_dict().items()}
-    task = fit(student(teacher="runs/big", load_teacher=lambda run, *, classes, data, answers: teacher))
+    task = fit(student(teacher="runs/big", load_teacher=lambda run, *, classes, data, activation: teacher))
     assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
     assert task.state_dict().keys() == student().state_dict().keys()
     known = {id(p) for group in task.trainer.optimizers[0].param_groups for p in group["params"]}
@@ -78,7 +79,7 @@ def test_the_teacher_stays_as_it_is_and_is_in_no_checkpoint_and_no_optimizer(tea
 def test_the_loss_is_the_weighted_sum_and_training_draws_what_it_would_have_drawn(teacher, fit):
     drawn = []
 
-    def load(run, *, classes, data, answers):
+    def load(run, *, classes, data, activation):
         torch.rand(100)
         return teacher
 
@@ -112,8 +113,8 @@ def test_a_run_learns_from_another_and_works_when_that_is_gone(tmp_path: Path, f
     data = type("Data", (), {"name": "other", "train_transform": None})()
     with pytest.raises(BadRequest, match=r"task.teacher=.*: it knows other classes \(10\) than other has"):
         load_teacher(str(big), classes=["run", "walk"], data=data)
-    with pytest.raises(BadRequest, match=r"task.teacher=.*: it answers by softmax, this task by sigmoid"):
-        load_teacher(str(big), classes=["run", "walk"], data=data, answers="sigmoid")
+    with pytest.raises(BadRequest, match=r"task.teacher=.*: learned by softmax, this task by sigmoid"):
+        load_teacher(str(big), classes=["run", "walk"], data=data, activation="sigmoid")
     other = ["task.teacher=big", "dataset.train_transform.mean=[0,0,0]", "hydra.run.dir=other"]
     refused = videxp("train", RECIPE, *tiny(*other), cwd=tmp_path)
     assert refused.returncode == 2 and "task.teacher=big: give it clips as it knows them" in refused.stderr

@@ -61,7 +61,7 @@ def test_it_happens_at_the_asked_rate_and_not_by_default():
     assert not (TrainTransform(**PLAIN)(white(4))["video"] == 0).any()
 
 
-@pytest.mark.parametrize("options", [{"random_erasing": 1.0}, {"rand_augment": {"num_ops": 2}}])
+@pytest.mark.parametrize("options", [{"random_erasing": 1.0}, {"rand_augment": {"num_ops": 2, "magnitude": 9}}])
 def test_clips_that_workers_have_cut_get_the_same_bits(batch, options):
     transform = TrainTransform(size=24, seed=5, **options)
     whole = transform(batch)["video"].clone()

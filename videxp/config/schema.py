@@ -21,8 +21,8 @@ class Hardware:
     """Machines."""
     strategy: Literal["auto", "ddp", "ddp_find_unused_parameters", "fsdp", "single"] = "auto"
     """How processes share the work."""
-    precision: Literal["32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true"] = "32-true"
-    """Lightning's names."""
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    """Lightning's names. Clips are float32 in any case."""
     num_workers: Annotated[int, Ge(0)] | Literal["auto"] = "auto"
     """Processes that decode video, for each rank."""
     num_threads: Annotated[int, Ge(1)] | None = None

@@ -258,6 +258,11 @@ class VideoDataModule(PreparedDataModule):
     def _epoch_batches(self) -> EpochBatches:
         rank, world_size = self._ranks()
         trainer = self.trainer
+        if getattr(self.train_transform, "mixes", False) and self.batch_size < 2 * world_size:
+            raise BadRequest(
+                f"dataset.batch_size={self.batch_size}: leaves a device with one video, and mixup and cutmix mix it with "
+                f"another there; make it {2 * world_size}, or mixup_alpha and cutmix_alpha 0"
+            )
         return EpochBatches(
             len(self.dataset("train")),
             batch_size=self.batch_size,

@@ -19,8 +19,10 @@ class VideoLists(Layout):
     mmaction2 writes them (`kinetics400_train_list_videos.txt`, paths relative to videos_train/: set train_videos),
     PySlowFast's are called train.csv, val.csv and test.csv, with paths of any kind: relative ones are beneath root, or
     beneath train_videos and so on. A comma between path and label is as good as a space.
-    class_file: names of the classes, one a line; without it classes are called by their numbers.
-    No test list: val is test, as all report on Kinetics and Something-Something. No val list: val_fraction of train.
+    class_file: names of the classes, one a line; without it classes are called by their numbers, and there are as many
+        as the greatest label says, so that a class of which a list has no video still has its output.
+    No test list: val is test, as all report on Kinetics and Something-Something. No val list: val_fraction of train;
+    neither: as much again is test.
     """
 
     def __init__(
@@ -59,7 +61,11 @@ class VideoLists(Layout):
         )
 
     def classes(self, root: Path, labels: Iterable[str]) -> list[str]:
-        return class_names(root, self.class_file) or sorted_classes(labels)
+        if names := class_names(root, self.class_file):
+            return names
+        found = set(labels)
+        is_numbered = all(label.isdecimal() for label in found)
+        return [str(number) for number in range(max(map(int, found)) + 1)] if is_numbered else sorted_classes(found)
 
     def _split(self, root: Path, split: Split) -> list[Row]:
         if (file := self.lists[split]) is None:

@@ -4,6 +4,8 @@ It is a property of a whole ranking, no sum over videos: the scores of all ranks
 computed, however many each has. States are not persistent: a checkpoint is written between evaluations.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torchmetrics import Metric
@@ -58,15 +60,19 @@ class MeanAveragePrecision(Metric):
         self.scores.append(probabilities_BK.detach())
         self.targets.append(target_BK > 0.5)
 
+    def sync(self, *args: Any, **kwargs: Any) -> None:
+        """Before it computes. Torchmetrics would send for a rank without videos (all of its files are left out) a
+
+        tensor of another shape and type than the other ranks expect.
+        """
+        if not len(self.scores):
+            self.scores = [torch.zeros(0, self.num_classes, device=self.device)]
+            self.targets = [torch.zeros(0, self.num_classes, device=self.device, dtype=torch.bool)]
+        super().sync(*args, **kwargs)
+
     def compute(self) -> Tensor:
         """A scalar in [0,1]. Leaves `by_class_K`, float64 [K], and `positives_K`, int64 [K], of all ranks."""
-        empty = torch.zeros(0, self.num_classes)
-        scores_NK, targets_NK = self._all(self.scores, empty), self._all(self.targets, empty)
+        scores_NK, targets_NK = dim_zero_cat(self.scores), dim_zero_cat(self.targets)
         self.by_class_K = average_precision(scores_NK, targets_NK).cpu()
         self.positives_K = targets_NK.long().sum(0).cpu()
         return self.by_class_K[self.positives_K > 0].mean().float()
-
-    @staticmethod
-    def _all(state: list[Tensor] | Tensor, empty: Tensor) -> Tensor:
-        """One tensor: torchmetrics leaves a list, or, where ranks have met, a tensor."""
-        return dim_zero_cat(state) if len(state) else empty

@@ -103,19 +103,19 @@ class Throughput(Callback):
     def __init__(self) -> None:
         self.wait: Wait = HostWait()
         self.total = Total()
-        self.clips_per_sample, self.frames_per_clip = 1.0, 0
+        self.frames_per_clip = 0
         self.has_begun = False
-        self._begin(samples=0)
+        self._begin(clips=0)
 
-    def _begin(self, *, samples: int) -> None:
+    def _begin(self, *, clips: int) -> None:
         self.since = time.perf_counter()
-        self.samples, self.batches = samples, 0
+        self.clips, self.batches = clips, 0
         self.wait.read()
 
     def on_train_start(self, trainer: Trainer, pl_module: VideoTask) -> None:
         self.wait = DeviceWait() if trainer.strategy.root_device.type == "cuda" else HostWait()
         self.total, self.has_begun = Total(), False
-        self._begin(samples=pl_module.clips_seen)
+        self._begin(clips=pl_module.clips_seen)
         around_each_fetch(trainer, before=self.wait.begin, after=self._fetched)
 
     def _fetched(self) -> None:
@@ -126,7 +126,7 @@ class Throughput(Callback):
         self.batches += 1
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: VideoTask) -> None:
-        self._begin(samples=pl_module.clips_seen)  # what passes between epochs is no training
+        self._begin(clips=pl_module.clips_seen)  # what passes between epochs is no training
 
     def on_validation_start(self, trainer: Trainer, pl_module: VideoTask) -> None:
         self.paused = time.perf_counter()
@@ -145,19 +145,17 @@ class Throughput(Callback):
     def read(self, trainer: Trainer, task: VideoTask, batch: dict[str, Tensor]) -> dict[str, float]:
         """The row's figures since the last row; called on all ranks, after something that waited for the device."""
         now = time.perf_counter()
-        seconds, samples = now - self.since, task.clips_seen - self.samples
+        seconds, clips = now - self.since, task.clips_seen - self.clips
         if "video" in batch:  # [N,T,C,H,W]; not where it has lost all its samples
-            self.clips_per_sample = len(batch["video"]) / len(batch["index"])
             self.frames_per_clip = batch["video"].shape[1]
         device = trainer.strategy.root_device
         share, memory = min(1.0, self.wait.read() / seconds), peak_memory_gib(device)
         if trainer.world_size > 1:
             most = torch.tensor([share, memory], dtype=torch.float64, device=device)
             share, memory = trainer.strategy.reduce(most, reduce_op="max").tolist()
-        clips = samples * self.clips_per_sample
         frames = clips * self.frames_per_clip
         self._add(clips=clips, frames=frames, seconds=seconds, share=share)
-        self.since, self.samples, self.batches = now, task.clips_seen, 0
+        self.since, self.clips, self.batches = now, task.clips_seen, 0
         values = {
             "clips_per_second": round(clips / seconds, 2),
             "frames_per_second": round(frames / seconds, 1),

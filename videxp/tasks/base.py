@@ -23,13 +23,24 @@ from videxp.tasks.schedules import Schedule
 Split = Literal["train", "val", "test"]
 
 
+POSITIONS_AND_TOKENS = {
+    *("pos_embed", "spatial_pos", "temporal_pos", "position_embeddings", "time_embeddings", "cls_token"),
+    "relative_position_bias_table",
+}
+"""How ViViT, MViT v1, TimeSformer and Swin call them; their authors decay none. MViT v2's `rel_pos_*` are decayed."""
+
+
 def parameter_groups(network: nn.Module, *, decay_norms_and_biases: bool) -> list[dict[str, Any]]:
-    """Trainable parameters in two groups; norms and biases (all of one dimension or none) go undecayed by default."""
-    trainable = [p for p in network.parameters() if p.requires_grad]
+    """Trainable parameters in two groups; norms and biases (all of one dimension or none), embeddings of positions and
+
+    class tokens go undecayed by default.
+    """
+    trainable = {name: p for name, p in network.named_parameters() if p.requires_grad}
     if decay_norms_and_biases:
-        return [{"params": trainable}]
-    decayed = [p for p in trainable if p.ndim > 1]
-    plain = [p for p in trainable if p.ndim <= 1]
+        return [{"params": list(trainable.values())}]
+    undecayed = {name for name, p in trainable.items() if p.ndim <= 1 or name.split(".")[-1] in POSITIONS_AND_TOKENS}
+    decayed = [p for name, p in trainable.items() if name not in undecayed]
+    plain = [p for name, p in trainable.items() if name in undecayed]
     groups: list[dict[str, Any]] = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
 
@@ -182,7 +193,8 @@ class VideoTask(LightningModule):
         # At the start, because callbacks' on_train_batch_end runs before the module's.
         self.batches_seen += 1
         # drop_last: the same on all ranks, unless files were left out; then their number is told.
-        self.clips_seen += int(batch["total"]) if "total" in batch else len(batch["index"]) * self.trainer.world_size
+        videos = int(batch["total"]) if "total" in batch else len(batch["index"]) * self.trainer.world_size
+        self.clips_seen += 0 if is_empty(batch) else videos * len(batch["video"]) // len(batch["index"])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["seen"] = {"batches": self.batches_seen, "clips": self.clips_seen}

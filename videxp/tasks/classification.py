@@ -71,7 +71,7 @@ class Classification(VideoTask):
         "loss": "min",
     }
     headline: ClassVar[tuple[str, ...]] = ("accuracy", "loss")
-    answers: ClassVar[Literal["softmax", "sigmoid"]] = "softmax"
+    activation: ClassVar[Literal["softmax", "sigmoid"]] = "softmax"
     """What makes probabilities of logits; a teacher must have learned to be read in the same way."""
     network_parameter: ClassVar[str] = "num_classes"
     predictor: ClassVar[str] = "videxp.deploy.label_files"
@@ -83,7 +83,7 @@ class Classification(VideoTask):
         optimizer: Any,
         scheduler: Any,
         classes: list[str],
-        monitor: str = "val/accuracy",
+        monitor: str,
         label_smoothing: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
         decay_norms_and_biases: bool = False,
         trained: list[str] | None = None,
@@ -122,6 +122,9 @@ class Classification(VideoTask):
         self.label_smoothing = label_smoothing
         self.example_videos = example_videos
         metrics = MetricCollection({**self.make_metrics(), "loss": MeanMetric()}, compute_groups=False)
+        if monitor not in (there := [f"val/{name}" for name in self.metric_names if name in metrics]):
+            known = ", ".join(there)
+            raise BadRequest(f"task.monitor={monitor}: not measured of {len(classes)} classes; measured are {known}")
         self.metrics = torch.nn.ModuleDict({"val": metrics.clone(), "test": metrics.clone()})
         self.predictions: dict[str, list[Tensor]] = {}
         self.confusion_KK: Tensor | None = None
@@ -137,7 +140,7 @@ class Classification(VideoTask):
         return batch["label"]
 
     def loss(self, logits_NK: Tensor, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """A scalar, and what else is logged of a training batch."""
+        """A scalar, and what else is logged of a training batch: of mixed clips, accuracy by their own labels."""
         loss = cross_entropy(
             logits_NK,
             batch["label"],
@@ -209,7 +212,7 @@ class Classification(VideoTask):
             raise BadRequest(f"task.teacher={self.teacher}: give the task a load_teacher")
         with torch.random.fork_rng(devices=[]):  # a network that is made draws its first weights
             data = datamodule_of(self.trainer)
-            network = self.load_teacher(self.teacher, classes=self.classes, data=data, answers=self.answers)
+            network = self.load_teacher(self.teacher, classes=self.classes, data=data, activation=self.activation)
         network.eval().requires_grad_(False).to(self.trainer.strategy.root_device)
         self.__dict__["_teaching"] = network
 
@@ -288,6 +291,8 @@ class Classification(VideoTask):
 
     def prediction_rows(self, datamodule: Any) -> list[dict[str, Any]]:
         """One row for each video that this process tested: index, path, what was predicted, loss."""
+        if not self.predictions.get("index"):  # all of its files were left out
+            return []
         videos = datamodule.dataset("test")
         columns = [torch.cat(self.predictions[name]) for name in ("index", "target", "probabilities", "loss")]
         return [

@@ -12,9 +12,11 @@ def train_only(network: nn.Module, trained: Sequence[str]) -> None:
     """Gradients for those parameters alone whose names begin with one of `trained`; all others are frozen.
 
     trained: regular expressions, each for one or more whole parts of a name: "head" is `head.weight` and `head.bias`,
-        "blocks.1" is not `blocks.10.weight`. None at all: nothing is trained.
-    Raises BadRequest for one that no name begins with.
+        "blocks.1" is not `blocks.10.weight`.
+    Raises BadRequest for one that no name begins with, and where there is none.
     """
+    if not trained:
+        raise BadRequest("task.trained=[]: nothing would be trained; null trains all")
     chosen: set[str] = set()
     names = [name for name, _ in network.named_parameters()]
     for pattern in trained:

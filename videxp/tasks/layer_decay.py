@@ -8,8 +8,7 @@ The depth of a parameter is read off the network, whatever it is. Its blocks are
 class in an `nn.Sequential` (the stages of a ResNet or a Swin) stands for these. What is registered before the first
 block is the lowest layer (patch and position embedding, stem), what lies between two goes with the later one, what
 comes after the last block (norm, head) is the highest. Of a network without lists (C3D) every module with weights of
-its own is a block. A network that registers its parts in another order than it uses them has its layers in that order:
-UniFormer's four patch embeddings are all in the lowest.
+its own is a block. Networks must register their parts in the order in which they use them.
 """
 
 from collections.abc import Iterator

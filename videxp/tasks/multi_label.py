@@ -25,7 +25,7 @@ class MultiLabelClassification(Classification):
 
     metric_names: ClassVar[dict[str, str]] = {"mAP": "max", "loss": "min"}
     headline: ClassVar[tuple[str, ...]] = ("mAP", "loss")
-    answers: ClassVar[Literal["softmax", "sigmoid"]] = "sigmoid"
+    activation: ClassVar[Literal["softmax", "sigmoid"]] = "sigmoid"
     takes_several_labels: ClassVar[bool] = True
 
     def make_metrics(self) -> dict[str, Metric]:

@@ -7,6 +7,7 @@ import math
 from bisect import bisect_right
 from typing import Annotated, Protocol
 
+from videxp.errors import BadRequest
 from videxp.limits import Ge, Gt
 
 
@@ -53,6 +54,8 @@ class CosineRestarts:
     """Half a cosine from 1 down to f in each of `periods` (epochs), one after the other (SGDR, eq. 5); f after them."""
 
     def __init__(self, *, periods: list[float], final_factor: Annotated[float, Ge(0)] = 0.0) -> None:
+        if not periods or min(periods) <= 0:
+            raise BadRequest(f"scheduler.periods={list(periods)}: takes the epochs of each period, such as [10, 20]")
         self.periods = periods
         self.final_factor = final_factor
 

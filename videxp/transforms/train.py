@@ -29,7 +29,8 @@ from videxp.transforms.mixing import draw_mix, mix_
 from videxp.transforms.rand_augment import MAX_MAGNITUDE, Operation, apply, draw_operations
 
 # Columns of a clip's uniform numbers. A new use takes new columns at the end, so that it shifts no other.
-_BOX, _FLIP, _FACTORS, _ORDER = slice(0, BOX_DRAWS), BOX_DRAWS, slice(BOX_DRAWS + 1, BOX_DRAWS + 5), slice(-4, None)
+_BOX, _FLIP = slice(0, BOX_DRAWS), BOX_DRAWS
+_FACTORS, _ORDER = slice(BOX_DRAWS + 1, BOX_DRAWS + 5), slice(BOX_DRAWS + 5, BOX_DRAWS + 9)
 _DRAWS = BOX_DRAWS + 9
 
 _ERASED, _ERASED_RATIO = (0.02, 0.33), (0.3, 3.3)  # share of the frame, and width / height, of what is erased
@@ -50,7 +51,7 @@ class TrainTransform(nn.Module):
     rand_augment: how many operations of RandAugment each clip gets, and how strong they are, from 0 to 30 (9 in most
         recipes): {"num_ops": 2, "magnitude": 9}; None is off. They come after the flip and before the jitter.
     random_erasing: chance that a box is erased, the same in all frames: it becomes `mean`. Its area and ratio are
-        torchvision's (RandomErasing; Zhong et al. 2020). None is off.
+        torchvision's (RandomErasing; Zhong et al. 2020). 0 is off.
     mixup_alpha, cutmix_alpha: 0 is off; with both on, each item takes one of the two with equal chance.
     mean, std: RGB in [0,1]; the defaults are torchvision's for Kinetics.
     """
@@ -69,7 +70,7 @@ class TrainTransform(nn.Module):
         saturation: Annotated[float, Ge(0)] = 0.0,
         hue: Annotated[float, Interval(ge=0, le=0.5)] = 0.0,
         rand_augment: dict[Literal["num_ops", "magnitude"], int] | None = None,
-        random_erasing: Annotated[float, Interval(ge=0, le=1)] | None = None,
+        random_erasing: Annotated[float, Interval(ge=0, le=1)] = 0.0,
         mixup_alpha: Annotated[float, Ge(0)] = 0.0,
         cutmix_alpha: Annotated[float, Ge(0)] = 0.0,
         mean: tuple[float, float, float] = (0.43216, 0.394666, 0.37645),
@@ -89,11 +90,16 @@ class TrainTransform(nn.Module):
         self.flip = flip
         self.jitter = (brightness, contrast, saturation, hue)
         self.num_ops, self.magnitude = _rand_augment(rand_augment)
-        self.random_erasing = random_erasing or 0.0
+        self.random_erasing = random_erasing
         self.mixup_alpha, self.cutmix_alpha = mixup_alpha, cutmix_alpha
         self.mean, self.std = tuple(mean), tuple(std)
         self.seed = seed
         self._blocks = Blocks()
+
+    @property
+    def mixes(self) -> bool:
+        """Whether a video is mixed with another of its batch."""
+        return self.mixup_alpha > 0 or self.cutmix_alpha > 0
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Any]:
         """A new dict with `video` replaced; with mixing on also `mix_label`, the partner's label, and
@@ -136,7 +142,7 @@ class TrainTransform(nn.Module):
                 crop(out[n], box).zero_()
 
         new = {**batch, "video": out.permute(0, 1, 4, 2, 3)}
-        if self.mixup_alpha > 0 or self.cutmix_alpha > 0:
+        if self.mixes:
             new |= self._mix(out, keys, batch["label"], clips_per_item)
         return new
 
@@ -236,13 +242,13 @@ def _rand_augment(options: dict[Literal["num_ops", "magnitude"], int] | None) ->
     """(operations of a clip, their magnitude); (0, 0): none."""
     if options is None:
         return 0, 0
-    num_ops, magnitude = options.get("num_ops", 2), options.get("magnitude", 9)
-    if {*options} - {"num_ops", "magnitude"} or num_ops < 1 or not 0 <= magnitude <= MAX_MAGNITUDE:
+    right = {*options} == {"num_ops", "magnitude"}
+    if not right or options["num_ops"] < 1 or not 0 <= options["magnitude"] <= MAX_MAGNITUDE:
         raise BadRequest(
-            f"transform: rand_augment={dict(options)}: num_ops must be at least 1, magnitude 0 to {MAX_MAGNITUDE}, "
-            "or rand_augment null"
+            f"transform: rand_augment={dict(options)}: takes num_ops, at least 1, and magnitude, 0 to {MAX_MAGNITUDE}, "
+            "or null"
         )
-    return num_ops, magnitude
+    return options["num_ops"], options["magnitude"]
 
 
 def check_video(video: Tensor, *, items: int) -> int:
