@@ -103,11 +103,19 @@ def recipes() -> dict[str, list[str]]:
     """Recipes of experiments/ by the model that they train."""
     found = defaultdict(list)
     for path in sorted((ROOT / "experiments").rglob("*.yaml")):
-        for model in re.findall(r"override /model: (\w+)", path.read_text()):
-            recipe = path.relative_to(ROOT).as_posix()
-            name = recipe.removeprefix("experiments/").removesuffix(".yaml")
-            found[model].append(f"[`{name}`](../{recipe})")
+        recipe = path.relative_to(ROOT).as_posix()
+        name = recipe.removeprefix("experiments/").removesuffix(".yaml")
+        found[trained_model(path)].append(f"[`{name}`](../{recipe})")
     return found
+
+
+def trained_model(recipe: Path) -> str:
+    """Its own, or that of the recipe that it inherits from."""
+    text = recipe.read_text()
+    if own := re.search(r"override /model: (\w+)", text):
+        return own[1]
+    parent = re.search(r"^  - (/experiments/\S+)", text, flags=re.MULTILINE)
+    return trained_model(Path(f"{ROOT}{parent[1]}.yaml")) if parent else ""
 
 
 def classifier(name: str, facts: dict[str, Any]) -> dict[str, str]:
@@ -291,7 +299,8 @@ def _seconds_on_page() -> dict[str, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--time", nargs="*", metavar="MODEL", help="measure these alone; default: all")
+    known = PUBLISHED["classifiers"]
+    parser.add_argument("--time", nargs="*", choices=known, metavar="MODEL", help="measure these alone; default: all")
     parser.add_argument("--nano", action="store_true", help="measure training steps of the shrunk networks alone")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

@@ -19,7 +19,6 @@ from videxp.config import build, flat, load_resolved
 from videxp.data import VideoDataModule
 from videxp.errors import BadRequest
 from videxp.metrics import ClassifierFeatures, through_batch
-from videxp.randomness import Stream, generator
 from videxp.runs import (
     AtomicCheckpointIO,
     Checkpoint,
@@ -91,7 +90,8 @@ def load_teacher(run: str, *, classes: list[str], data: VideoDataModule, activat
     """
     task, cfg = load_classifier(run, key="task.teacher")
     if task.activation != activation:
-        raise BadRequest(f"task.teacher={run}: learned by {task.activation}, this task by {activation}: give another run")
+        learned = f"learned by {task.activation}, this task by {activation}"
+        raise BadRequest(f"task.teacher={run}: {learned}: give another run")
     if task.classes != classes:
         raise BadRequest(f"task.teacher={run}: it knows other classes ({len(task.classes)}) than {data.name} has")
     learned_from = build(cfg.dataset)
@@ -200,7 +200,7 @@ def build_callbacks(cfg: DictConfig, run: RunFolder, console: Console) -> list[C
     rest = [one for one in chosen if one not in watch]
     throughput = Throughput()
     logged = [throughput, StepMetrics(throughput)]
-    first = [SameConfig(flat(cfg)), RandomState()]
+    first = [SameConfig(flat(cfg)), RandomState(cfg.seed)]
     return [*first, *watch, *logged, LeftOut(run), Samples(run.samples), *rest, ProgressBar(console)]
 
 
@@ -212,10 +212,7 @@ def build_experiment(
     task = build_task(cfg, classes=datamodule.classes)
     if cfg.hardware.compile:
         task.network.compile()  # in place: state-dict keys stay as they are
-    trainer = build_trainer(cfg, root=root, loggers=loggers, callbacks=callbacks)
-    if trainer.global_rank > 0:  # with one seed for all, dropout would drop the same of each rank's clips
-        torch.manual_seed(generator(cfg.seed, stream=Stream.RANK, index=trainer.global_rank).integers(2**63))
-    return Experiment(datamodule, task, trainer)
+    return Experiment(datamodule, task, build_trainer(cfg, root=root, loggers=loggers, callbacks=callbacks))
 
 
 def _strategy(hardware: Any) -> Strategy | str:

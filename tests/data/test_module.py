@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from tests.films import Put, module
 from videxp.data import FolderPerClass, VideoDataModule
 from videxp.errors import BadRequest
+from videxp.transforms import TrainTransform
 
 pytestmark = pytest.mark.usefixtures("quiet_lightning")
 
@@ -65,6 +66,19 @@ def test_clips_are_the_same_for_any_number_of_workers_and_leave_the_global_gener
     assert runs[0] == runs[1] == runs[2]
     assert len(runs[0]) == 6
     assert [epoch[0] for epoch, _, _ in runs[0]] == [0, 0, 0, 1, 1, 1]
+
+
+def test_a_video_is_never_mixed_with_itself(root: Path, tmp_path: Path) -> None:
+    """Where a device had one of a batch's videos, the stock roll by one would do nothing, and say nothing."""
+    transform = TrainTransform(size=16, mixup_alpha=0.8, seed=0)
+    one, two = (
+        module(tmp_path, FolderPerClass(), size=16, train_transform=transform, batch_size=size) for size in (1, 2)
+    )
+    for data in (one, two):
+        data.prepare()
+    two.train_dataloader()
+    with pytest.raises(BadRequest, match="batch_size=1: a device gets one video"):
+        one.train_dataloader()
 
 
 def test_what_the_data_decides_is_known_after_prepare_and_to_ranks_that_only_set_up(root: Path, tmp_path: Path) -> None:

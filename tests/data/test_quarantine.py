@@ -42,7 +42,8 @@ class Clips(Mean):
     """Several of each video."""
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Any]:
-        return super().training_step({**batch, "video": batch["video"][:: len(batch["video"]) // len(batch["label"])]}, 0)
+        every = len(batch["video"]) // len(batch["label"])
+        return super().training_step({**batch, "video": batch["video"][::every]}, batch_idx)
 
 
 class RandomOther(Dataset[int]):

@@ -19,7 +19,8 @@ def test_positions_and_class_tokens_are_not_decayed():
     """As in the configs that the authors of Video Swin and TimeSformer trained with."""
     for name, named in {"swin3d_t": "relative_position_bias_table", "vivit_b": "cls_token"}.items():
         network = build_tiny(name)
-        decayed, plain = ({id(p) for p in group["params"]} for group in parameter_groups(network, decay_norms_and_biases=False))
+        groups = parameter_groups(network, decay_norms_and_biases=False)
+        decayed, plain = ({id(p) for p in group["params"]} for group in groups)
         tables = {id(p) for key, p in network.named_parameters() if key.endswith(named)}
         assert tables and tables <= plain and not decayed & plain
 

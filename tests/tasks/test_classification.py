@@ -11,9 +11,7 @@ from videxp.tasks.freezing import train_only
 
 def task(*, classes: int, monitor: str) -> Classification:
     names = [str(number) for number in range(classes)]
-    return Classification(
-        network=nn.Linear(1, classes), optimizer=None, scheduler=None, classes=names, monitor=monitor
-    )
+    return Classification(network=nn.Linear(1, classes), optimizer=None, scheduler=None, classes=names, monitor=monitor)
 
 
 def test_what_is_monitored_is_what_will_be_measured():

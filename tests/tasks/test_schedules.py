@@ -34,7 +34,7 @@ def test_restarts_agree_with_torch_and_stay_at_the_end_after_the_last_period():
         assert schedule.factor(epoch, total_epochs=6) == pytest.approx(optimizer.param_groups[0]["lr"])
     assert factors(schedule, [6, 7]) == [0.1, 0.1]
     for periods in ([], [2, -1]):
-        with pytest.raises(BadRequest, match="scheduler.periods"):
+        with pytest.raises(BadRequest, match=r"scheduler\.periods"):
             CosineRestarts(periods=periods)
 
 

@@ -100,7 +100,9 @@ def test_it_moves_no_crop_and_no_flip(batch):
     assert sum(same) >= 3
 
 
-@pytest.mark.parametrize("wrong", [{**TWO, "num_ops": 0}, {**TWO, "magnitude": 31}, {**TWO, "magnitudes": 9}, {"num_ops": 2}])
+@pytest.mark.parametrize(
+    "wrong", [{**TWO, "num_ops": 0}, {**TWO, "magnitude": 31}, {**TWO, "magnitudes": 9}, {"num_ops": 2}]
+)
 def test_impossible_settings_are_refused(wrong):
     with pytest.raises(BadRequest, match=f"rand_augment=.*{next(iter(wrong))}"):
         TrainTransform(**PLAIN, rand_augment=wrong, seed=0)

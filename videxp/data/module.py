@@ -260,7 +260,7 @@ class VideoDataModule(PreparedDataModule):
         trainer = self.trainer
         if getattr(self.train_transform, "mixes", False) and self.batch_size < 2 * world_size:
             raise BadRequest(
-                f"dataset.batch_size={self.batch_size}: leaves a device with one video, and mixup and cutmix mix it with "
+                f"dataset.batch_size={self.batch_size}: a device gets one video, which mixup and cutmix would mix with "
                 f"another there; make it {2 * world_size}, or mixup_alpha and cutmix_alpha 0"
             )
         return EpochBatches(

@@ -10,7 +10,7 @@ mmaction2's SlowFast is another network: set `variant=mmaction2` for its weights
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -169,6 +169,12 @@ class _Head(nn.Sequential):
         super().__init__(OrderedDict(dropout=nn.Dropout(dropout), proj=nn.Linear(d_in, num_classes)))
 
 
+def _slowfast(weights: str | None, **arguments: Any) -> nn.Module:
+    net = SlowFast(**arguments)
+    load_weights(net, weights, head="blocks.6.proj", renames=SLOWFAST_NAMES)
+    return net
+
+
 @accepts(min_frames=8, frames_multiple=8)
 def slowfast_r50_4x16(
     *,
@@ -180,17 +186,8 @@ def slowfast_r50_4x16(
     variant: Variant = "paper",
 ) -> nn.Module:
     """SlowFast 4x16, R50: 32 frames in, of which the slow pathway sees 4; fusion kernel 5."""
-    net = SlowFast(
-        alpha=8,
-        fusion_kernel=5,
-        num_classes=num_classes,
-        dropout=dropout,
-        width=width,
-        depths=depths,
-        variant=variant,
-    )
-    load_weights(net, weights, head="blocks.6.proj", renames=SLOWFAST_NAMES)
-    return net
+    shape = {"alpha": 8, "fusion_kernel": 5, "width": width, "depths": depths, "variant": variant}
+    return _slowfast(weights, num_classes=num_classes, dropout=dropout, **shape)
 
 
 @accepts(min_frames=4, frames_multiple=4)
@@ -204,17 +201,8 @@ def slowfast_r50_8x8(
     variant: Variant = "paper",
 ) -> nn.Module:
     """SlowFast 8x8, R50: 32 frames in, of which the slow pathway sees 8; fusion kernel 7."""
-    net = SlowFast(
-        alpha=4,
-        fusion_kernel=7,
-        num_classes=num_classes,
-        dropout=dropout,
-        width=width,
-        depths=depths,
-        variant=variant,
-    )
-    load_weights(net, weights, head="blocks.6.proj", renames=SLOWFAST_NAMES)
-    return net
+    shape = {"alpha": 4, "fusion_kernel": 7, "width": width, "depths": depths, "variant": variant}
+    return _slowfast(weights, num_classes=num_classes, dropout=dropout, **shape)
 
 
 @accepts()

@@ -7,7 +7,7 @@ PySlowFast's and mmaction2's files load, too: `slowfast_names.py`.
 
 import math
 from collections import OrderedDict
-from typing import Annotated
+from typing import Annotated, Any
 
 from torch import Tensor, nn
 
@@ -133,6 +133,12 @@ class _Head(nn.Module):
         return self.proj(self.dropout(self.pool(features).flatten(1)))
 
 
+def _x3d(weights: str | None, **arguments: Any) -> nn.Module:
+    net = X3D(**arguments)
+    load_weights(net, weights, head=_CLASSIFIER, renames=X3D_NAMES, convert=x3d_as_pytorchvideos)
+    return net
+
+
 @accepts()
 def x3d_xs(
     *,
@@ -144,15 +150,8 @@ def x3d_xs(
     head_width: Annotated[int, Ge(1)] = 2048,
 ) -> nn.Module:
     """X3D-XS. Published at 4x160x160, stride 12."""
-    net = X3D(
-        num_classes=num_classes,
-        dropout=dropout,
-        width_factor=width_factor,
-        depth_factor=depth_factor,
-        head_width=head_width,
-    )
-    load_weights(net, weights, head=_CLASSIFIER, renames=X3D_NAMES, convert=x3d_as_pytorchvideos)
-    return net
+    shape = {"width_factor": width_factor, "depth_factor": depth_factor, "head_width": head_width}
+    return _x3d(weights, num_classes=num_classes, dropout=dropout, **shape)
 
 
 @accepts()
@@ -166,15 +165,8 @@ def x3d_s(
     head_width: Annotated[int, Ge(1)] = 2048,
 ) -> nn.Module:
     """X3D-S: the network of X3D-XS. Published at 13x160x160, stride 6."""
-    net = X3D(
-        num_classes=num_classes,
-        dropout=dropout,
-        width_factor=width_factor,
-        depth_factor=depth_factor,
-        head_width=head_width,
-    )
-    load_weights(net, weights, head=_CLASSIFIER, renames=X3D_NAMES, convert=x3d_as_pytorchvideos)
-    return net
+    shape = {"width_factor": width_factor, "depth_factor": depth_factor, "head_width": head_width}
+    return _x3d(weights, num_classes=num_classes, dropout=dropout, **shape)
 
 
 @accepts()
@@ -188,15 +180,8 @@ def x3d_m(
     head_width: Annotated[int, Ge(1)] = 2048,
 ) -> nn.Module:
     """X3D-M: the network of X3D-XS. Published at 16x224x224, stride 5."""
-    net = X3D(
-        num_classes=num_classes,
-        dropout=dropout,
-        width_factor=width_factor,
-        depth_factor=depth_factor,
-        head_width=head_width,
-    )
-    load_weights(net, weights, head=_CLASSIFIER, renames=X3D_NAMES, convert=x3d_as_pytorchvideos)
-    return net
+    shape = {"width_factor": width_factor, "depth_factor": depth_factor, "head_width": head_width}
+    return _x3d(weights, num_classes=num_classes, dropout=dropout, **shape)
 
 
 @accepts()
@@ -210,12 +195,5 @@ def x3d_l(
     head_width: Annotated[int, Ge(1)] = 2048,
 ) -> nn.Module:
     """X3D-L: deeper. Published at 16x312x312, stride 5."""
-    net = X3D(
-        num_classes=num_classes,
-        dropout=dropout,
-        width_factor=width_factor,
-        depth_factor=depth_factor,
-        head_width=head_width,
-    )
-    load_weights(net, weights, head=_CLASSIFIER, renames=X3D_NAMES, convert=x3d_as_pytorchvideos)
-    return net
+    shape = {"width_factor": width_factor, "depth_factor": depth_factor, "head_width": head_width}
+    return _x3d(weights, num_classes=num_classes, dropout=dropout, **shape)

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from videxp.randomness import Stream, generator
+
 
 def random_state() -> dict[str, Any]:
     """The states of python's, numpy's and torch's global generators, in types that load with `weights_only=True`."""
@@ -33,11 +35,18 @@ def set_random_state(state: dict[str, Any]) -> None:
 class RandomState(Callback):
     """Validation draws what it likes and training goes on as if it had not; each rank's state is in the checkpoint.
 
+    Networks are made with one seed for all; from then on each rank draws its own numbers. Stock, dropout and drop path
+    drop the same of the i-th clip of every rank.
     First in the list: what other callbacks draw in their validation hooks then counts as validation.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
         self.before: dict[str, Any] | None = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if trainer.global_rank > 0:
+            torch.manual_seed(int(generator(self.seed, stream=Stream.RANK, index=trainer.global_rank).integers(2**63)))
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.before = random_state()

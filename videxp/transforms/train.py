@@ -51,7 +51,7 @@ class TrainTransform(nn.Module):
     rand_augment: how many operations of RandAugment each clip gets, and how strong they are, from 0 to 30 (9 in most
         recipes): {"num_ops": 2, "magnitude": 9}; None is off. They come after the flip and before the jitter.
     random_erasing: chance that a box is erased, the same in all frames: it becomes `mean`. Its area and ratio are
-        torchvision's (RandomErasing; Zhong et al. 2020). 0 is off.
+        torchvision's (RandomErasing; Zhong et al. 2020). None is off.
     mixup_alpha, cutmix_alpha: 0 is off; with both on, each item takes one of the two with equal chance.
     mean, std: RGB in [0,1]; the defaults are torchvision's for Kinetics.
     """
@@ -70,7 +70,7 @@ class TrainTransform(nn.Module):
         saturation: Annotated[float, Ge(0)] = 0.0,
         hue: Annotated[float, Interval(ge=0, le=0.5)] = 0.0,
         rand_augment: dict[Literal["num_ops", "magnitude"], int] | None = None,
-        random_erasing: Annotated[float, Interval(ge=0, le=1)] = 0.0,
+        random_erasing: Annotated[float, Interval(ge=0, le=1)] | None = None,
         mixup_alpha: Annotated[float, Ge(0)] = 0.0,
         cutmix_alpha: Annotated[float, Ge(0)] = 0.0,
         mean: tuple[float, float, float] = (0.43216, 0.394666, 0.37645),
@@ -90,7 +90,7 @@ class TrainTransform(nn.Module):
         self.flip = flip
         self.jitter = (brightness, contrast, saturation, hue)
         self.num_ops, self.magnitude = _rand_augment(rand_augment)
-        self.random_erasing = random_erasing
+        self.random_erasing = random_erasing or 0.0
         self.mixup_alpha, self.cutmix_alpha = mixup_alpha, cutmix_alpha
         self.mean, self.std = tuple(mean), tuple(std)
         self.seed = seed
