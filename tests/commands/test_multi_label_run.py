@@ -45,7 +45,8 @@ def test_a_run_learns_several_labels_of_each_video_and_gives_them_to_files(place
     assert refused.returncode == 2
     (line,) = [line for line in refused.stderr.splitlines() if line.startswith("videxp:")]
     assert (
-        line == "videxp: dataset=manifest: its videos have several labels, Classification takes one; task=multi_label"
+        line
+        == "videxp: task=Classification: takes one label of a video, those of manifest have several; task=multi_label"
     )
     assert not (place / "run").exists()
     known = videxp("check", RECIPE, *(word for word in WORDS if not word.startswith("task")), cwd=place)

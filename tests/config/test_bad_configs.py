@@ -45,6 +45,11 @@ OTHERS = [
         "dataset.train_transform.rand_augment: wrong type; takes a mapping from one of num_ops, magnitude",
     ),
     (["task.teacher=runs/gone"], "task.teacher=runs/gone: no run folder: there is no config.yaml in it; give one of a"),
+    (["+task.temperature=2"], "task.temperature=2: is of distillation, and there is no task.teacher=RUN"),
+    (
+        ["dataset.sampling=segments", "dataset.test_clips=10"],
+        "dataset.test_clips=10: sampling=segments makes one clip of a whole video; set 1",
+    ),
     (["task.layer_decay=1.5"], "task.layer_decay=1.5: out of range; must be > 0 and <= 1"),
     (["task.trained=head"], "task.trained=head: wrong type; takes a list"),
     (["dataset.shuffle=class_balance"], "dataset.shuffle=class_balance: wrong value; takes one of"),

@@ -40,11 +40,24 @@ def test_a_recipe_may_name_one_and_is_then_the_recipe_that_gives_the_numbers(wri
         views("dataset.test_clips=2", recipe="named")
 
 
+@pytest.mark.parametrize("numbers", ["test_clips: 10", "test_transform: {crops: 1}"])
+def test_a_recipe_that_names_one_and_gives_numbers_is_refused(numbers: str, write: Callable[[str, str], Path]):
+    """Which of them is meant? In its data set's file numbers are there to be replaced."""
+    head = f"# @package _global_\n# Mine\ndefaults:\n  - {RECIPE}\ndataset:\n"
+    write("experiments/both.yaml", f"{head}  protocol: 4x3\n  {numbers}\n")
+    with pytest.raises(BadRequest, match=r"^dataset.protocol=4x3: stands for .*keep one of them$"):
+        views(recipe="both")
+    assert views("dataset.protocol=5x1", recipe="both") == (5, 1)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["dataset.protocol=10x4"], "dataset.protocol=10x4: unknown protocol; known: 1x1, 1x3, 2x3, 4x1, 4x3, 5x1, "),
-        (["dataset.protocol=10x3", "dataset.test_clips=10"], "says what dataset.test_clips=10 says"),
+        (
+            ["dataset.protocol=10x3", "dataset.test_clips=10"],
+            "stands for dataset.test_clips=10 dataset.test_transform.crops=3, and dataset.test_clips=10 is",
+        ),
         (["dataset.protocol=10x3", "dataset.sampling=segments"], "dataset.protocol=1x3"),
     ],
     ids=str,

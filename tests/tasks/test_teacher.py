@@ -119,6 +119,9 @@ def test_a_run_learns_from_another_and_works_when_that_is_gone(tmp_path: Path, f
     refused = videxp("train", RECIPE, *tiny(*other), cwd=tmp_path)
     assert refused.returncode == 2 and "task.teacher=big: give it clips as it knows them" in refused.stderr
 
+    refused = videxp("check", RECIPE, *tiny("task=multi_label", "task.teacher=big"), cwd=tmp_path)
+    assert "task.teacher=big: learned by softmax, this task by sigmoid" in refused.stderr
+
     run = train("task.teacher=big", "+model.width=4", cwd=tmp_path)
     assert "train/distillation" in (run / "metrics.csv").read_text().splitlines()[0]
     assert (run / "checkpoints/best.ckpt").stat().st_size < (big / "checkpoints/best.ckpt").stat().st_size

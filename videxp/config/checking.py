@@ -46,10 +46,23 @@ def check(composed: "Composed") -> list[Problem]:
 def _check_teacher(cfg: DictConfig) -> Iterator[Problem]:
     """Asked of what shall train alone: a run is evaluated, and predicts, when its teacher is gone."""
     teacher = OmegaConf.select(cfg, "task.teacher", throw_on_missing=False, throw_on_resolution_failure=False)
-    if isinstance(teacher, str) and not Path(teacher, "config.yaml").is_file():
+    if not isinstance(teacher, str):
+        return
+    if not (file := Path(teacher, "config.yaml")).is_file():
         yield Problem(
             "task.teacher", teacher, "no run folder: there is no config.yaml in it; give one of a classification"
         )
+        return
+    theirs, ours = (_activation(one) for one in (OmegaConf.load(file), cfg))
+    if theirs != ours:
+        yield Problem("task.teacher", teacher, f"learned by {theirs or 'no labels'}, this task by {ours}; another run")
+
+
+def _activation(cfg: Any) -> str:
+    """By which a classifier's logits are read; "" of another task."""
+    target = OmegaConf.select(cfg, "task._target_")
+    found = signatures.signature(target) if isinstance(target, str) else None
+    return str(found.constants.get("activation", "")) if found else ""
 
 
 def check_config(cfg: DictConfig) -> list[Problem]:

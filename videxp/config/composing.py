@@ -19,7 +19,7 @@ from videxp.config.hydra_errors import judge
 from videxp.config.overriding import check_overrides, key_of, value_of
 from videxp.config.places import folders, group_options, own_folder, recipes
 from videxp.config.problems import NOTHING, Problem, listing, nearest, refuse, suggestion
-from videxp.config.sources import mount
+from videxp.config.sources import mount, recipe_file
 from videxp.config.testing import settle_protocol
 from videxp.errors import BadRequest
 from videxp.secret_values import remember_if_secret
@@ -73,7 +73,7 @@ def compose(recipe: str, overrides: list[str]) -> Composed:
     while composed is None:
         try:
             chosen = [f"experiments={name}", *usable, *(_force(text) for text in forced)]
-            composed = _compose_once(chosen, resolution_problems=problems)
+            composed = _compose_once(chosen, resolution_problems=problems, recipe=recipe_file(name))
         except Exception as error:  # Hydra raises about ten kinds; `judge` raises again what is not about a config
             verdict = judge(error, recipe=recipe, overrides=[*usable, *forced])
             problems += verdict.problems
@@ -225,7 +225,11 @@ def _register_resolvers() -> None:
 
 
 def _compose_once(
-    overrides: list[str], *, resolution_problems: list[Problem], shared: dict[str, Any] | None = None
+    overrides: list[str],
+    *,
+    resolution_problems: list[Problem],
+    shared: dict[str, Any] | None = None,
+    recipe: Path | None = None,
 ) -> Composed:
     try:
         with hydra.initialize_config_dir(str(own_folder("conf")), job_name="videxp", version_base=VERSION_BASE):
@@ -236,7 +240,7 @@ def _compose_once(
         with flag_override(cfg, ["struct", "readonly"], False):
             own = OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
             own.update(shared or {})
-            resolution_problems += settle_protocol(own, overrides)
+            resolution_problems += settle_protocol(own, overrides, recipe=recipe)
             written = {str(node._get_full_key(key)): _text(node, key) for node, key in _interpolations(own)}
             resolution_problems += resolve_except_environment(own)
             around = OmegaConf.create({key: own.pop(key) for key in AROUND if key in own})

@@ -32,7 +32,7 @@ def check_fit(plain: dict[str, Any], *, broken: set[str]) -> list[Problem]:
         if not problems and sound("dataset.batch_size"):
             problems += _check_batch(plain)
     if sound("task._target_"):
-        problems += _check_monitors(plain)
+        problems += [*_check_monitors(plain), *_check_distillation(plain["task"])]
     if sound("trainer"):
         problems += _check_limits(plain["trainer"])
         problems += _check_manual_steps(plain)
@@ -47,6 +47,7 @@ def check_fit(plain: dict[str, Any], *, broken: set[str]) -> list[Problem]:
     if sound("dataset", "task._target_"):
         problems += _check_range(plain)
     if sound("dataset"):
+        problems += _check_views(plain["dataset"])
         problems += _check_data(plain, model_is_sound=sound("model"))
     return problems
 
@@ -158,6 +159,12 @@ def _check_monitors(plain: dict[str, Any]) -> Iterator[Problem]:
             yield Problem(f"{path}.mode", node["mode"], f"{name} is better when {word}; {path}.mode={logged[name]}")
 
 
+def _check_distillation(task: dict[str, Any]) -> Iterator[Problem]:
+    for key in ("teacher_weight", "temperature"):
+        if key in task and task.get("teacher") is None:
+            yield Problem(f"task.{key}", task[key], "is of distillation, and there is no task.teacher=RUN")
+
+
 def _check_checkpoint(callbacks: dict[str, Any]) -> Iterator[Problem]:
     """`callbacks=early_stopping` replaces the default choice, which writes the weights."""
     if not any(_target(node).endswith(".Checkpoint") for node in callbacks.values()):
@@ -205,6 +212,13 @@ def _check_targets(plain: dict[str, Any]) -> Iterator[Problem]:
     if task.constants.get("needs_target") and not transform.constants.get("gives_target"):
         message = f"gives no clean clips to compare with, which {task.qualname} needs; dataset=video_folder does"
         yield Problem("dataset", dataset.get("name"), message)
+
+
+def _check_views(dataset: dict[str, Any]) -> Iterator[Problem]:
+    """What the data module would say once the data is prepared."""
+    clips = dataset.get("test_clips")
+    if dataset.get("sampling") == "segments" and isinstance(clips, int) and clips > 1:
+        yield Problem("dataset.test_clips", clips, "sampling=segments makes one clip of a whole video; set 1")
 
 
 def _check_clip(plain: dict[str, Any]) -> Iterator[Problem]:
@@ -260,7 +274,10 @@ def _check_classes(plain: dict[str, Any], layout: Any, root: Path) -> Iterator[P
     with path.open(encoding="utf-8", errors="surrogateescape") as manifest:
         first_line = manifest.readline()  # what is known of the whole; the rows may be a quarter of a million
     about = json.loads(first_line[first_line.index("{") :])
-    yield from _check_labels(plain, several=about.get("several_labels", False))
+    several = about.get("several_labels", False)
+    yield from _check_labels(plain, several=several)
+    if several and dataset.get("shuffle") == "class_balanced":
+        yield Problem("dataset.shuffle", "class_balanced", f"the videos of {name} have several classes each; null")
     classes = len(about["classes"])
     if isinstance(given, int) and given != classes:
         message = f"{name} has {classes} classes; leave it out (it is filled from the data)"
@@ -271,8 +288,9 @@ def _check_labels(plain: dict[str, Any], *, several: bool) -> Iterator[Problem]:
     """Several labels of a video are more than most tasks know what to do with."""
     task = _signature(_target(plain.get("task")))
     if several and task is not None and task.constants.get("takes_several_labels") is not True:
-        message = f"its videos have several labels, {task.qualname} takes one; task=multi_label"
-        yield Problem("dataset", (plain.get("dataset") or {}).get("name"), message)
+        name = (plain.get("dataset") or {}).get("name")
+        message = f"takes one label of a video, those of {name} have several; task=multi_label"
+        yield Problem("task", task.qualname, message)
 
 
 def require_labels(cfg: Mapping[str, Any], *, several: bool) -> None:

@@ -79,6 +79,12 @@ class VidexpSearchPath(SearchPathPlugin):
             search_path.append("recipes", f"recipes://{folder}")
 
 
+def recipe_file(name: str) -> Path | None:
+    """The file of a recipe that is mounted."""
+    places = ([_extra_folder] if _extra_folder else []) + folders("experiments")
+    return next((path for folder in places if (path := folder / f"{name}.yaml").is_file()), None)
+
+
 def mount(folder: Path | None) -> None:
     """Make Hydra see all recipes from now on, those of `folder` first."""
     global _extra_folder

@@ -1,6 +1,8 @@
 """`dataset.protocol=10x3`: a name for how many clips and crops a test averages, in the place of both numbers."""
 
-from omegaconf import DictConfig, open_dict
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from videxp.config.overriding import key_of
 from videxp.config.problems import Problem
@@ -9,10 +11,11 @@ from videxp.data.testing_protocols import PROTOCOLS
 KEY, CLIPS, CROPS = "dataset.protocol", "dataset.test_clips", "dataset.test_transform.crops"
 
 
-def settle_protocol(cfg: DictConfig, overrides: list[str]) -> list[Problem]:
+def settle_protocol(cfg: DictConfig, overrides: list[str], *, recipe: Path | None = None) -> list[Problem]:
     """Replace the name by the numbers, in place: a settled config has these alone, so that nothing can contradict them.
 
-    A name goes over numbers that a file gives; one of them among the overrides, beside a name, is a problem.
+    A name in a recipe goes over the numbers of its data set, one on the command line over those of the recipe. A number
+    where the name is, or nearer to the user, is a problem.
     """
     dataset = cfg.get("dataset")
     if not isinstance(dataset, DictConfig) or "protocol" not in dataset:
@@ -21,13 +24,16 @@ def settle_protocol(cfg: DictConfig, overrides: list[str]) -> list[Problem]:
         name = dataset.pop("protocol")
     if name is None:
         return []
-    given = [text for text in overrides if key_of(text) in (CLIPS, CROPS)]
-    if given:
-        return [Problem(KEY, name, f"says what {given[0]} says in another way; keep one of them")]
     if name not in PROTOCOLS:
         message = f"unknown protocol; known: {', '.join(PROTOCOLS)}; any other: {CLIPS}=7 {CROPS}=3"
         return [Problem(KEY, name, message)]
     views = PROTOCOLS[name]
+    given = [text for text in overrides if key_of(text) in (CLIPS, CROPS)]
+    if recipe is not None and KEY not in map(key_of, overrides):
+        given += _numbers(recipe)
+    if given:
+        stands_for = f"stands for {CLIPS}={views.clips} {CROPS}={views.crops}"
+        return [Problem(KEY, name, f"{stands_for}, and {', '.join(given)} is given, too; keep one of them")]
     if "crops" not in (dataset.get("test_transform") or {}):
         return [Problem(KEY, name, "its test has no crops to be averaged; a protocol is for data sets with labels")]
     if views.clips > 1 and dataset.get("sampling") == "segments":
@@ -35,3 +41,10 @@ def settle_protocol(cfg: DictConfig, overrides: list[str]) -> list[Problem]:
         return [Problem(KEY, name, message)]
     dataset.test_clips, dataset.test_transform.crops = views.clips, views.crops
     return []
+
+
+def _numbers(recipe: Path) -> list[str]:
+    """Those that the recipe's own file gives: `["dataset.test_clips=10"]`."""
+    own = OmegaConf.load(recipe)
+    found = {key: OmegaConf.select(own, key) for key in (CLIPS, CROPS)}
+    return [f"{key}={value}" for key, value in found.items() if value is not None]
