@@ -45,6 +45,7 @@ OTHERS = [
         "dataset.train_transform.rand_augment: wrong type; takes a mapping from one of num_ops, magnitude",
     ),
     (["task.teacher=runs/gone"], "task.teacher=runs/gone: no run folder: there is no config.yaml in it; give one of a"),
+    (["dataset.protocl=4x3"], "dataset.protocl=4x3: unknown key of videxp.data.module.VideoDataModule; did you mean"),
     (["+task.temperature=2"], "task.temperature=2: is of distillation, and there is no task.teacher=RUN"),
     (
         ["dataset.sampling=segments", "dataset.test_clips=10"],

@@ -10,6 +10,7 @@ import pytest
 from tests.config.conftest import RECIPE
 from tests.conftest import videxp
 from videxp import config
+from videxp.config.places import own_folder
 from videxp.errors import BadRequest
 
 Write = Callable[[str, str], Path]
@@ -130,3 +131,14 @@ def test_list_prints_every_choice_with_its_comment(folder, call):
 @pytest.mark.slow
 def test_a_command_from_elsewhere_finds_the_recipes(tmp_path: Path):
     assert videxp("check", RECIPE, cwd=tmp_path).returncode == 0
+
+
+def test_a_file_that_takes_the_place_of_videxps_own_is_told(call, write: Write):
+    """An old copy in the current folder would lack keys that the documents tell of."""
+    text = (own_folder("conf") / "dataset/_base.yaml").read_text()
+    write("conf/dataset/mine.yaml", "# Mine\n")
+    write("conf/dataset/_base.yaml", text.replace("protocol: null", "# no protocol"))
+    status, _, error = call("check", RECIPE, "dataset.protocol=4x3")
+    assert status == 2 and "conf/dataset/_base.yaml: takes the place of videxp's own file of that name" in error
+    _, printed, _ = call("check", RECIPE)
+    assert "own files  conf/dataset/_base.yaml\n" in printed

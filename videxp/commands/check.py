@@ -62,6 +62,7 @@ def summary(composed: "config.Composed") -> dict[str, str]:
         "hardware": f"{choices.get('hardware', '')}: {cfg.hardware.accelerator}, devices {cfg.hardware.devices}",
         "config": config.config_hash(cfg),
         "run folder": composed.run_dir,
+        "own files": ", ".join(config.replaced()),
     }
     return {name: text for name, text in parts.items() if text}
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from videxp.config.places import Choice as Choice
     from videxp.config.places import group_options as group_options
     from videxp.config.places import recipes as recipes
+    from videxp.config.places import replaced as replaced
     from videxp.config.problems import Problem as Problem
     from videxp.config.problems import refuse as refuse
     from videxp.config.problems import suggestion as suggestion
@@ -64,6 +65,7 @@ __getattr__, __all__ = lazy_exports(
         "redacted_keys": "videxp.config.redaction",
         "redacted_overrides": "videxp.config.redaction",
         "refuse": "videxp.config.problems",
+        "replaced": "videxp.config.places",
         "require_labels": "videxp.config.fitting",
         "run_hydra_flag": "videxp.config.composing",
         "save_overrides": "videxp.config.saving",

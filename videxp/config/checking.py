@@ -28,6 +28,8 @@ INJECTED = {
     "task": {"network", "optimizer", "scheduler", "classes", "load_teacher"},
     "logger": {"save_dir"},
 }
+# Replaced by other keys while composing: no constructor has them.
+COMPOSED_AWAY = {"dataset": {"protocol"}}
 # What the Trainer gets from elsewhere: setting it here would silently win over the place where people look.
 ELSEWHERE = {
     **{key: f"hardware.{key}" for key in ("accelerator", "devices", "num_nodes", "precision", "strategy")},
@@ -202,7 +204,7 @@ def _check_argument(key: Any, value: Any, taken: Signature, *, target: str, path
         else:
             yield from _check_nested(value, full)
     elif not taken.open or nearest(str(key), known, cutoff=0.8):
-        shown = {name: p for name, p in known.items() if name not in INJECTED.get(path, set())}
+        shown = {*known, *COMPOSED_AWAY.get(path, set())} - INJECTED.get(path, set())
         yield Problem(full, _brief(value), f"unknown key of {target}; {suggestion(str(key), shown, prefix=f'{path}.')}")
     else:
         yield from _check_nested(value, full)

@@ -17,7 +17,7 @@ from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseExce
 
 from videxp.config.hydra_errors import judge
 from videxp.config.overriding import check_overrides, key_of, value_of
-from videxp.config.places import folders, group_options, own_folder, recipes
+from videxp.config.places import folders, group_options, own_folder, recipes, replaced
 from videxp.config.problems import NOTHING, Problem, listing, nearest, refuse, suggestion
 from videxp.config.sources import mount, recipe_file
 from videxp.config.testing import settle_protocol
@@ -87,7 +87,8 @@ def compose(recipe: str, overrides: list[str]) -> Composed:
         known = {problem.key for problem in problems}
         found = [problem for problem in check(composed) if problem.key not in known]
         problems += [_not_there(text) for text in forced if not any(_covers(p.key, key_of(text)) for p in found)]
-        refuse(problems + found)
+        mine = [Problem(name, NOTHING, "takes the place of videxp's own file of that name") for name in replaced()]
+        refuse(problems + found + mine)
     composed.recipe, composed.overrides = name, list(overrides)
     return composed
 

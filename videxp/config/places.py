@@ -49,6 +49,13 @@ def groups() -> list[str]:
     return sorted({path.name for folder in folders("conf") for path in folder.iterdir() if path.is_dir()} - {"hydra"})
 
 
+def replaced() -> list[str]:
+    """Files of the current folder that take the place of videxp's own: `["conf/dataset/_base.yaml"]`."""
+    here, *others = folders("conf")
+    names = (path.relative_to(here) for path in sorted(here.rglob("*.yaml")))
+    return [f"conf/{name.as_posix()}" for name in names if any((own / name).is_file() for own in others)]
+
+
 def _choices(places: list[Path]) -> list[Choice]:
     found: dict[str, Choice] = {}
     for place in places:
