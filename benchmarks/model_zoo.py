@@ -59,9 +59,9 @@ GENERATION = """
 NANO = """
 ## Shrunk to train in milliseconds
 
-What the tests train (`tests/models/catalogue.py`): the same code with the given arguments (`+model.width=8` on the command
-line), 5 classes. Seconds of one training step: {batch} clips forward and backward through cross-entropy and a step of AdamW, float32, the median of
-{steps} after two that don't count.
+What the tests train (`tests/models/catalogue.py`): the same code with these arguments (`+model.width=8` on the command
+line), 5 classes. Seconds of one training step: {batch} clips forward and backward through cross-entropy and a step of
+AdamW, float32, the median of {steps} after two that don't count.
 {measured}
 """
 CHECKPOINTS = """
