@@ -48,8 +48,42 @@ def test_names_may_hold_the_separator_where_a_data_set_says_so(write: Write, put
 
 def test_a_label_that_is_missing_among_single_ones_is_still_an_error(write: Write):
     root = write("m.csv", "path,label\na.mp4,run\nb.mp4,\n").parent
-    with pytest.raises(BadRequest, match="line 3: the column 'label' is empty"):
-        ManifestFile(file="m.csv").rows(root)
+    for asked in (None, False):
+        message = "line 3: the column 'label' is empty .*: dataset.layout.several_labels=true"
+        with pytest.raises(BadRequest, match=message):
+            ManifestFile(file="m.csv", several_labels=asked).rows(root)
+    write("m.csv", LIST)
+    with pytest.raises(BadRequest, match="line 2: the column 'label' has several labels, run, wave, in a table of one"):
+        ManifestFile(file="m.csv", several_labels=False).rows(root)
+
+
+def test_one_label_or_none_is_several_where_the_table_is_said_to_be_so(write: Write, put: Put, tmp_path: Path):
+    for name in "abc":
+        put(f"{name}.mp4")
+    write("m.csv", "path,label,split\na.mp4,run,train\nb.mp4,,train\nc.mp4,run,val\n")
+    data = module(tmp_path, ManifestFile(file="m.csv", several_labels=True), batch_size=2)
+    data.prepare()
+    assert data.classes == ["run"] and data.several_labels and Manifest.read(data.manifest_path).several_labels
+    (batch,) = data.train_dataloader()
+    assert sorted(batch["label"].tolist()) == [[0], [1]]
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_a_separator_that_is_another_one_makes_no_classes(separator: str, write: Write):
+    texts = [f"walk{separator} moving", "moving", "", f"walk{separator}waving"]
+    head, lines = "path\tlabel\n", [f"{name}.mp4\t{text}\n" for name, text in zip("abcd", texts)]
+    root = write("m.tsv", "".join([head, *lines])).parent
+    message = (
+        rf"line 2: .* has '{texts[0]}', and 'moving' is a class too: .*label_separator, now '\|', to '{separator}'"
+    )
+    with pytest.raises(BadRequest, match=message):
+        ManifestFile(file="m.tsv").rows(root)
+    several = {"a.mp4": ["moving", "walk"], "b.mp4": ["moving"], "c.mp4": [], "d.mp4": ["walk", "waving"]}
+    assert labels(ManifestFile(file="m.tsv", label_separator=separator), root) == several
+    write("m.tsv", "".join([head, *lines[:2], lines[3]]))
+    assert labels(ManifestFile(file="m.tsv", label_separator=None), root)["a.mp4"] == [texts[0]]
+    write("m.tsv", "".join([head, *lines[:2]]))
+    assert labels(ManifestFile(file="m.tsv"), root)["a.mp4"] == [texts[0]]  # `run, fast` beside `run` is a name
 
 
 def test_each_label_must_be_learned_from_some_video():

@@ -144,7 +144,7 @@ class Manifest:
     frame_template: str = ""  # for folders of images, such as img_{:05d}.jpg
     packets_file: Path | None = None  # the tables of packets of all files, one after another
     shards: str = ""  # the folder, or URL, of a cache's shards, where samples are read from one
-    several_labels: bool = False  # some sample has more than one
+    several_labels: bool = False  # some sample has more than one, or none of the classes
     cache: str = ""  # how its copies were made: `medium, crf 21, stride 4`
 
     @classmethod
@@ -161,7 +161,7 @@ class Manifest:
         ordered = sorted(rows, key=lambda pair: _order(pair[0]))
         values = [vars(row) | vars(facts) for row, facts in ordered]
         columns = {column: _column([v[column] for v in values], kind) for column, kind in COLUMNS.items()}
-        several = _several(columns["label"])
+        several = _several(columns["label"], classes)
         return cls(name, root, classes, columns, frame_template, packets_file, several_labels=several)
 
     def __len__(self) -> int:
@@ -269,7 +269,7 @@ class Manifest:
             columns=columns,
             frame_template=about["frame_template"],
             packets_file=path.parent / about["packets_file"] if about["packets_file"] else None,
-            several_labels=_several(columns["label"]),
+            several_labels=_several(columns["label"], about["classes"]),
         )
 
 
@@ -279,8 +279,8 @@ def sorted_classes(labels: Iterable[str]) -> list[str]:
     return sorted(unique, key=int) if all(label.isdecimal() for label in unique) else sorted(unique)
 
 
-def _several(labels: Strings) -> bool:
-    return bool((labels.data == ord(SEVERAL)).any())
+def _several(labels: Strings, classes: list[str]) -> bool:
+    return bool((labels.data == ord(SEVERAL)).any() or (classes and (labels.lengths == 0).any()))
 
 
 def _order(row: Row) -> tuple[int, str, float, str]:

@@ -3,19 +3,21 @@
 import csv
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from math import nan
 from pathlib import Path
 from typing import Annotated, Any
 
-from videxp.data.labels import SEVERAL, joined, parted
+from videxp.data.labels import SEVERAL, joined, parted, shown
 from videxp.data.layouts import Layout, hold_out
 from videxp.data.manifest import SPLITS, Row, Split
 from videxp.errors import BadRequest
 from videxp.limits import Interval
 
 Record = dict[str, str]
+SEPARATORS = ",;|"  # that people put between labels
 
 
 class ManifestFile(Layout):
@@ -29,8 +31,9 @@ class ManifestFile(Layout):
 
     where: only lines whose columns have one of these values, such as {label: [walk, sit]}.
     group_column: samples with the same value (a speaker, a film) stay in one split where splits are made.
-    label_separator: stands between the labels of a sample that has several (`run|wave`; in JSONL also a list); where
-    one has, another may have none. None: labels are names as they stand.
+    label_separator: stands between the labels of a sample that has several (`run|wave`; in JSONL also a list). None:
+    labels are names as they stand.
+    several_labels: may a sample have several labels, or none? None: where one has several, another may have none.
     start_column, end_column: seconds; columns that are not in the file are ignored.
     relative_to_file: paths are relative to the file's folder rather than to root.
     """
@@ -45,6 +48,7 @@ class ManifestFile(Layout):
         path_column: str = "path",
         label_column: str = "label",
         label_separator: str | None = "|",
+        several_labels: bool | None = None,
         split_column: str = "split",
         start_column: str = "start_seconds",
         end_column: str = "end_seconds",
@@ -63,6 +67,7 @@ class ManifestFile(Layout):
         self.path_column = path_column
         self.label_column = label_column
         self.label_separator = label_separator
+        self.several_labels = several_labels
         self.split_column = split_column
         self.start_column = start_column
         self.end_column = end_column
@@ -95,7 +100,7 @@ class ManifestFile(Layout):
         rows: list[Row] = []
         groups: dict[str, str] = {}
         split_known = True
-        unlabelled = ""
+        places: dict[str, str] = {}  # of each label where it stands first
         sources: dict[Any, str] = self._given_files() or {"": self.file}
         for split, file in sources.items():
             for number, record in read_records(root / file):
@@ -106,10 +111,10 @@ class ManifestFile(Layout):
                 for where in [split] if split else self._splits(record, place):
                     row = self._row(record, where, root=root, file=root / file, place=place)
                     rows.append(row)
-                    unlabelled = unlabelled or ("" if row.label else place)
+                    places.setdefault(row.label, place)
                     groups[row.path] = _cell(record, self.group_column, place) if self.group_column else row.path
-        if unlabelled and not any(SEVERAL in row.label for row in rows):
-            raise BadRequest(f"{unlabelled}: the column {self.label_column!r} is empty")
+        self._require_parted(places)
+        self._require_number(places)
         rest: dict[str, Any] = {"group": lambda row: groups[row.path], "seed": self.split_seed}
         if not split_known:
             rows = hold_out(rows, into="test", fraction=self.test_fraction, **rest)
@@ -151,6 +156,33 @@ class ManifestFile(Layout):
         text = "" if record.get(self.label_column) == "" else _cell(record, self.label_column, place)
         parts = [part for label in parted(text) for part in label.split(self.label_separator or SEVERAL)]
         return joined(part.strip() for part in parts)
+
+    def _require_parted(self, places: Mapping[str, str]) -> None:
+        """Raises BadRequest for `run;wave` beside `run` and `wave`, or `wave;sit`, where `;` is not the separator."""
+        names = {name: place for label, place in places.items() for name in parted(label)}
+        for other in SEPARATORS if self.label_separator else ():
+            parts_of = {name: {part.strip() for part in name.split(other)} for name in names}
+            counts = Counter(chain.from_iterable(parts_of.values()))
+            for name, parts in parts_of.items():
+                own = sorted(parts & names.keys())
+                if len(parts) > 1 and own and all(counts[part] > 1 for part in parts):
+                    raise BadRequest(
+                        f"{names[name]}: the column {self.label_column!r} has {name!r}, and {own[0]!r} is a class too: "
+                        f"set dataset.layout.label_separator, now {self.label_separator!r}, to {other!r}, "
+                        "or to null if names hold it"
+                    )
+
+    def _require_number(self, places: Mapping[str, str]) -> None:
+        """Raises BadRequest for a label that is missing, or one of several, where each sample has one."""
+        other_than_one = [label for label in places if len(parted(label)) != 1]
+        several = any(other_than_one) if self.several_labels is None else self.several_labels
+        if other_than_one and not several:
+            label = other_than_one[0]
+            found = f"has several labels, {shown(label)}," if label else "is empty"
+            raise BadRequest(
+                f"{places[label]}: the column {self.label_column!r} {found} in a table of one label for each video; "
+                "where a video may have several, or none: dataset.layout.several_labels=true"
+            )
 
 
 def _cell(record: Record, column: str, place: str) -> str:
