@@ -42,8 +42,9 @@ def runs(finished: tuple[Path, Run], workplace: Path) -> Path:
         for t in range(8):
             frames[t, :, 4 * t : 4 * t + 4] = (255, 200 * i, 0)
         write_video(folder / name / "samples/clip.mp4", frames, fps=8)
-    for name, scores in {"first": (0.5, 1.0, None), "second": (0.25, 0.5, 0.0)}.items():
-        classes = [{"class": c, "videos": 4, "accuracy": s} for c, s in zip(("up", "down", "<b>left"), scores)]
+    for name, videos, scores in (("first", 4, (0.5, 1.0, None)), ("second", 8, (0.25, 0.5, 0.0))):
+        given = [("up", videos), ("down", 4), ("<b>left", 4)]
+        classes = [{"class": c, "videos": n, "accuracy": s} for (c, n), s in zip(given, scores)]
         (folder / name / "evaluation.json").write_text(json.dumps({"classes": classes}))
     first, *others = [Image.fromarray(frame) for frame in frames]
     first.save(folder / "second/samples/moving.gif", save_all=True, append_images=others, duration=100, loop=0)
@@ -151,10 +152,11 @@ def test_the_page_shows_the_classes_that_went_least_well_first(page: Path, tab: 
     rows = tab.run("[...document.querySelectorAll('#class-table tr')].map(r => r.innerText.split(/\\s+/).join(' '))")
     assert rows == [
         "class videos first accuracy second accuracy",
-        *("<b>left 4 - 0.0000", "up 4 0.5000 0.2500", "down 4 1.0000 0.5000"),
+        *("<b>left 4 - 0.0000", "up 4-8 0.5000 0.2500", "down 4 1.0000 0.5000"),
     ]
     tab.run("document.querySelector('#table tr[data-run=\"1\"] input').click()")  # hides the first run
     assert "first" not in tab.run("document.querySelector('#class-table thead').innerText")
+    assert tab.run("document.querySelectorAll('#class-table tr')[2].innerText").split() == ["up", "8", "0.2500"]
     assert tab.problems == []
 
 
@@ -236,6 +238,8 @@ def test_nothing_sticks_out_and_text_is_readable_on_any_screen(page: Path, tab: 
     lightness = (
         "(name => getComputedStyle(document.body)[name].match(/\\d+/g).slice(0, 3).reduce((a, b) => a + +b, 0) / 3)"
     )
+    room = "(cause => cause.clientWidth - parseFloat(getComputedStyle(cause).paddingLeft))"
+    assert tab.run(f"{room}(document.querySelector('.trouble'))") > (300 if width > 400 else 80)
     paper, ink = tab.run(f"{lightness}('backgroundColor')"), tab.run(f"{lightness}('color')")
     assert abs(paper - ink) > 150
     assert (paper < 60) == dark

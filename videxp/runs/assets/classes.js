@@ -8,14 +8,20 @@ function drawClasses() {
     const each = visible.map((index) => of.get(index).get(name));
     const values = each.map((row) => row?.value).filter((value) => typeof value === "number");
     const mean = values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : Infinity;
-    return { name, each, mean, videos: Math.max(...each.map((row) => row?.videos ?? 0)) };
+    return { name, each, mean, videos: videosOf(each) };
   });
   rows.sort((a, b) => (a.mean === b.mean ? 0 : a.mean - b.mean)); // Infinity - Infinity is no number
   $("classes").hidden = rows.length === 0;
   const heads = visible.map((index) => element("th", { scope: "col", class: "number", title: runs[index].name }, swatch(index), ` ${shortName(runs[index])} `, element("span", { class: "path" }, runs[index].classScore)));
   const head = element("tr", {}, element("th", { scope: "col", class: "name" }, "class"), element("th", { scope: "col", class: "number" }, "videos"), ...heads);
-  const body = rows.map((row) => element("tr", {}, element("th", { scope: "row", class: "name" }, row.name), element("td", { class: "number" }, String(row.videos)), ...row.each.map(classCell)));
+  const body = rows.map((row) => element("tr", {}, element("th", { scope: "row", class: "name" }, row.name), element("td", { class: "number" }, row.videos), ...row.each.map(classCell)));
   $("class-table").replaceChildren(element("thead", {}, head), element("tbody", {}, ...body));
+}
+
+/** `4`, or `4-16` where runs were evaluated on more videos or fewer. */
+function videosOf(each) {
+  const counts = each.filter((row) => row).map((row) => row.videos);
+  return [...new Set([Math.min(...counts), Math.max(...counts)])].join("-");
 }
 
 function classCell(row) {
