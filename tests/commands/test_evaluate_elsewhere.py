@@ -31,13 +31,17 @@ def gestures(finished: tuple[Path, Run], workplace: Path) -> Path:
     return workplace / "gestures"
 
 
-def test_files_are_named_by_data_set_and_split_and_never_alike():
+def test_files_are_named_by_data_set_split_and_protocol_and_never_alike():
     path = Path("run/evaluation.json")
     names = [named(path, split, data=data).name for data in ("", "vid4", "val") for split in ("test", "val")]
     assert names == [
         *("evaluation.json", "evaluation_val.json", "evaluation_vid4.json", "evaluation_vid4_val.json"),
         *("evaluation_val_test.json", "evaluation_val_val.json"),
     ]
+    words = [(data, split, p) for data in ("", "vid4", "10x3") for split in ("test", "val") for p in ("", "10x3")]
+    names = [named(path, split, data=data, protocol=protocol).name for data, split, protocol in words]
+    assert names[:4] == [f"evaluation{text}.json" for text in ("", "_10x3", "_val", "_val_10x3")]
+    assert names[5] == "evaluation_vid4_10x3.json" and len({*names}) == len(names)
 
 
 @pytest.mark.slow

@@ -60,7 +60,7 @@ def test_a_run_learns_several_labels_of_each_video_and_gives_them_to_files(place
     result = json.loads(done.stdout)
     assert result["metrics"]["test/mAP"] > 0.9
     assert result["protocol"].startswith("2x3: ") and "mAP over 3 of 3 classes" in result["protocol"]
-    with (place / "run/predictions.csv").open() as file:
+    with (place / "run/predictions_2x3.csv").open() as file:
         rows = {row["path"]: row for row in csv.DictReader(file)}
     listed = dict(line.split(",")[:2] for line in (place / "films/list.csv").read_text().splitlines()[1:])
     assert len(rows) == 12

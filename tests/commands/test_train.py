@@ -198,16 +198,18 @@ def test_compiling_leaves_the_names_of_the_weights_as_they_are(finished: Finishe
 
 def test_views_of_a_video_count_as_one_video(finished: Finished, workplace: Path):
     run, _ = finished
+    before = {path.name: path.read_bytes() for path in run.glob("evaluation.*")}
     done = videxp("evaluate", str(run), "dataset.protocol=2x3", "dataset.eval_batch_size=5", "--json", cwd=workplace)
     assert done.returncode == 0, done.stderr
-    with (run / "predictions.csv").open() as file:
+    with (run / "predictions_2x3.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 31
+    assert before == {path.name: path.read_bytes() for path in run.glob("evaluation.*")}
     by_hand = sum(row["label"] == row["predicted"] for row in rows) / 31
     result = json.loads(done.stdout)
     assert result["metrics"]["test/accuracy"] == pytest.approx(by_hand, abs=1e-6)
     assert result["protocol"] == "2x3: 2 clips x 3 crops of each video, probabilities averaged"
-    assert result == json.loads((run / "evaluation.json").read_text())
+    assert result == json.loads((run / "evaluation_2x3.json").read_text())
     by_class = {name: [r for r in rows if r["label"] == name] for name in {r["label"] for r in rows}}
     hits = {name: sum(r["label"] == r["predicted"] for r in each) / len(each) for name, each in by_class.items()}
     assert {r["class"]: r["videos"] for r in result["classes"]} == {name: len(each) for name, each in by_class.items()}
@@ -215,5 +217,5 @@ def test_views_of_a_video_count_as_one_video(finished: Finished, workplace: Path
     losses = sorted((float(row["loss"]) for row in rows), reverse=True)
     assert [row["loss"] for row in result["worst"]] == losses[:8]
     assert sum(losses) / 31 == pytest.approx(result["metrics"]["test/loss"], abs=1e-5)
-    with open_video(run / "samples/worst_videos.mp4") as clips:
+    with open_video(run / "samples/worst_videos_2x3.mp4") as clips:
         assert clips.num_frames == 4

@@ -9,7 +9,7 @@ import pytest
 from tests.config.conftest import RECIPE
 from videxp import config
 from videxp.config.recipe_hash import read_recipe
-from videxp.data.testing_protocols import PROTOCOLS, Views, views_of
+from videxp.data.testing_protocols import PROTOCOLS, Views, views_in, views_of
 from videxp.errors import BadRequest
 
 KEYS = ("dataset.test_clips", "dataset.test_transform.crops")
@@ -77,6 +77,7 @@ def test_a_finished_run_is_asked_by_another_name(folder: Path):
     config.save_resolved(config.compose(RECIPE, ["dataset.test_clips=7"]).cfg, "config.yaml")
     cfg, _ = config.load_for_evaluation("config.yaml", ["dataset.protocol=5x3"])
     assert (cfg.dataset.test_clips, cfg.dataset.test_transform.crops) == (5, 3)
+    assert views_in(cfg.dataset) == Views(5, 3) and views_in(config.load_resolved("config.yaml").dataset) == Views(7, 1)
     other = ["dataset=kinetics400", "dataset.root=.", "dataset.protocol=4x3"]
     with pytest.raises(
         BadRequest, match=r"annotations/train\.csv"
@@ -89,5 +90,6 @@ def test_a_finished_run_is_asked_by_another_name(folder: Path):
 def test_the_name_is_told_from_what_is_averaged():
     data = SimpleNamespace(test_clips=10, test_transform=SimpleNamespace(crops=3))
     assert str(views_of(data)) == "10x3 (30-view): 10 clips x 3 crops of each video"
+    assert views_in(config.compose("super_resolution/sample_clips", []).cfg.dataset) == Views(1, 1)  # has no crops
     assert str(Views(7, 1)) == "7x1: 7 clips x 1 crop of each video"
     assert all(name in ("30-view", f"{v.clips}x{v.crops}") for name, v in PROTOCOLS.items())

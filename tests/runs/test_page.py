@@ -58,6 +58,18 @@ def test_classes_are_those_of_an_evaluation_that_can_be_read(tmp_path: Path):
     assert data["runs"][0]["classes"][1] == {"name": "b", "videos": 0, "value": None}
 
 
+def test_classes_are_those_of_another_protocol_where_the_runs_own_was_not_evaluated(tmp_path: Path):
+    run = make_run(tmp_path / "a")
+    for name in ("10x3", "vid4_10x3", "val"):
+        rows = [{"class": name, "videos": 3, "accuracy": 0.5}]
+        (run / f"evaluation_{name}.json").write_text(json.dumps({"classes": rows}))
+    found = page_of(run)[1]["runs"][0]
+    assert (found["classScore"], found["classes"][0]["name"]) == ("accuracy 10x3", "10x3")
+    (run / "evaluation.json").write_text(json.dumps({"classes": [{"class": "own", "videos": 3, "accuracy": 0.5}]}))
+    found = page_of(run)[1]["runs"][0]
+    assert (found["classScore"], found["classes"][0]["name"]) == ("accuracy", "own")
+
+
 def test_samples_fit_the_limit_and_links_out_of_the_run_are_none(tmp_path: Path):
     secret = tmp_path / "secret.png"
     secret.write_bytes(b"secret")

@@ -1,13 +1,14 @@
 """videxp evaluate: a run's best checkpoint on a split, each sample counted once.
 
 Every split is read as the test split is: the same clips of each video, the same transform. So the numbers of train, val
-and test can be compared. `dataset=NAME dataset.root=...` evaluates on another data set.
+and test can be compared. `dataset=NAME dataset.root=...` evaluates on another data set, `dataset.protocol=10x3` on other views.
 """
 
 import argparse
 import csv
 import json
 import math
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +38,7 @@ def main(arguments: list[str]) -> int:
     from rich.console import Console
 
     from videxp.commands.train import quiet_libraries
+    from videxp.data.testing_protocols import views_in
     from videxp.experiment import build_experiment, set_weights
     from videxp.runs.left_out import missing_files
     from videxp.runs.progress import ProgressBar
@@ -87,7 +89,9 @@ def main(arguments: list[str]) -> int:
         "worst": worst_rows(rows),
     }
     data = "" if read_otherwise is None else datamodule.name
-    files = written(result, rows, experiment, run, split=options.split, data=data)
+    views = views_in(cfg.dataset)
+    protocol = "" if views == views_in(config.load_resolved(run.config).dataset) else views.name
+    files = written(result, rows, experiment, run, split=options.split, data=data, protocol=protocol)
     if options.json:
         print(json.dumps(result))
     else:
@@ -103,12 +107,13 @@ def written(
     *,
     split: str,
     data: str,
+    protocol: str,
 ) -> list[Path]:
     """The files that an evaluation leaves."""
     from videxp.runs.folder import write_json
 
     places = (run.evaluation, run.predictions, run.samples / "worst_videos.mp4")
-    evaluation, predictions, worst = (named(path, split, data=data) for path in places)
+    evaluation, predictions, worst = (named(path, split, data=data, protocol=protocol) for path in places)
     write_json(evaluation, result)
     files = [evaluation]
     if rows:
@@ -159,9 +164,12 @@ def worst_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(lost, key=lambda row: -math.inf if math.isnan(row["loss"]) else -row["loss"])[:WORST]
 
 
-def named(path: Path, split: str, *, data: str) -> Path:
-    """evaluation.json for test, evaluation_val.json for val; evaluation_vid4.json for test of another data set."""
-    words = ([data] if data else []) + ([split] if split != "test" or data in SPLITS else [])
+def named(path: Path, split: str, *, data: str, protocol: str = "") -> Path:
+    """evaluation.json for test, evaluation_val.json for val; evaluation_vid4.json for test of another data set;
+    evaluation_10x3.json for another protocol than the run's."""
+    is_another_word = data in SPLITS or re.fullmatch(r"\d+x\d+", data)
+    words = ([data] if data else []) + ([split] if split != "test" or is_another_word else [])
+    words += [protocol] if protocol else []
     return path.with_stem("_".join([path.stem, *(word.replace("/", "-") for word in words)]))
 
 

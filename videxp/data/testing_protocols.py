@@ -4,6 +4,7 @@ Clips are evenly spaced from the video's start to its end; one crop is the centr
 A name stands for `dataset.test_clips` and `dataset.test_transform.crops` and for nothing else.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +18,14 @@ class Views:
 
     def __str__(self) -> str:
         """`10x3 (30-view): 10 clips x 3 crops of each video`."""
-        names = [name for name, views in PROTOCOLS.items() if views == self and name != f"{self.clips}x{self.crops}"]
+        names = [name for name, views in PROTOCOLS.items() if views == self and name != self.name]
         alias = f" ({', '.join(names)})" if names else ""
         clips, crops = _counted(self.clips, "clip"), _counted(self.crops, "crop")
-        return f"{self.clips}x{self.crops}{alias}: {clips} x {crops} of each video"
+        return f"{self.name}{alias}: {clips} x {crops} of each video"
+
+    @property
+    def name(self) -> str:
+        return f"{self.clips}x{self.crops}"
 
 
 PROTOCOLS: dict[str, Views] = {
@@ -39,6 +44,12 @@ PROTOCOLS: dict[str, Views] = {
 def views_of(datamodule: Any) -> Views:
     """What a data module's test averages."""
     return Views(datamodule.test_clips, int(getattr(datamodule.test_transform, "crops", 1)))
+
+
+def views_in(dataset: Mapping[str, Any]) -> Views:
+    """The same of a data set's config."""
+    transform = dataset.get("test_transform") or dataset.get("eval_transform") or {}
+    return Views(dataset.get("test_clips", 1), int(transform.get("crops", 1)))
 
 
 def _counted(number: int, thing: str) -> str:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 import os
+import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from html import escape
@@ -174,16 +175,27 @@ def _finite(value: float) -> float | None:
 
 def _classes(run: Run) -> dict[str, Any]:
     """How each class went in the run's evaluation.json: `{"name": "run", "videos": 12, "value": 0.75}`; none where
-    there is no such file, or none that can be read."""
+    there is no such file, or none that can be read. Where it is only evaluated by other protocols, in the newest of
+    these, `accuracy 10x3`."""
     try:
-        rows = json.loads(run.folder.evaluation.read_text(encoding="utf-8"))["classes"]
+        path, protocol = run.folder.evaluation, ""
+        if not path.exists() and (others := [file for file in run.path.glob("evaluation_*.json") if _of_views(file)]):
+            path = max(others, key=lambda file: file.stat().st_mtime)
+            protocol = f" {_of_views(path)}"
+        rows = json.loads(path.read_text(encoding="utf-8"))["classes"]
         score = next((name for row in rows for name in row if name not in ("class", "videos")), "")
         classes = [
             {"name": str(row["class"]), "videos": int(row["videos"]), "value": _score(row[score])} for row in rows
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {"classes": [], "classScore": ""}
-    return {"classes": classes, "classScore": score.replace("_", " ")}
+    return {"classes": classes, "classScore": score.replace("_", " ") + protocol}
+
+
+def _of_views(evaluation: Path) -> str:
+    """`10x3` of evaluation_10x3.json, else empty."""
+    found = re.fullmatch(r"evaluation_(\d+x\d+)", evaluation.stem)
+    return found[1] if found else ""
 
 
 def _score(value: Any) -> float | None:
