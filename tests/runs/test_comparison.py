@@ -161,3 +161,26 @@ def test_the_mean_over_splits_is_of_finished_runs_with_its_sample_deviation(
     runs = [read_run(tmp_path / "0")]
     assert spread([row(run) for run in runs], table_columns(runs)) == ["test/accuracy 0.9000"]
     assert main(["compare", str(tmp_path), "--mean", "--json"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "one", "other"),
+    [
+        ("task._target_", "videxp.tasks.Classification", "videxp.tasks.Restoration"),
+        ("dataset.name", "hmdb51", "ucf101"),
+    ],
+)
+def test_runs_that_measured_unlike_things_have_no_mean(
+    key: str, one: str, other: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    for number, value in enumerate((one, one, other)):
+        place = {key.replace(".", "__"): value, "dataset__layout__fold": number}
+        make_run(tmp_path / str(number), config=changed(CONFIG, **place))
+    assert main(["compare", str(tmp_path), "--mean"]) == 2
+    said = capsys.readouterr()
+    (line,) = said.err.splitlines()
+    assert f"--mean: {key} is {one} in some runs, {other} in others" in line and not said.out
+    condition = line.partition("--filter ")[2]
+    assert main(["compare", str(tmp_path), "--mean", "--filter", condition]) == 0
+    assert "mean of 2 finished runs" in capsys.readouterr().out  # the folds of one data set
+    assert main(["compare", str(tmp_path)]) == 0

@@ -41,6 +41,8 @@ def main(arguments: list[str]) -> int:
     for folder in empty:
         print(f"videxp: {folder}: no run folder there", file=sys.stderr)
     runs, rows = _selected([read_run(path) for path in paths], options)
+    if options.mean:
+        comparison.require_alike([row for row in rows if row["state"] == "finished"])
     wanted = [name for text in options.metrics or [] for name in text.split(",") if name]
     columns = comparison.table_columns(runs, metrics=wanted)
     in_files = comparison.file_columns(columns) if wanted else columns

@@ -22,6 +22,7 @@ from videxp.runs.reading import Run
 
 Row = dict[str, Any]
 BEST = ".best"
+MEASURED = ("task._target_", "dataset.name", "dataset.layout._target_")  # what runs that are averaged have in common
 CONDITION = re.compile(r"(?P<key>.+?)(?P<operator>!=|>=|<=|=|>|<)(?P<value>.*)", re.DOTALL)
 
 
@@ -286,6 +287,16 @@ def spread(rows: list[Row], columns: list[Column]) -> list[str]:
             deviation = f" ± {number_text(stdev(numbers))}" if len(numbers) > 1 else ""
             texts.append(f"{column.key} {number_text(mean(numbers))}{deviation}")
     return texts
+
+
+def require_alike(rows: list[Row]) -> None:
+    """Raises BadRequest for runs of unlike tasks or data, whose metrics have no mean; folds of one data set have."""
+    for key in MEASURED:
+        if len(found := sorted({_text(row.get(key)) for row in rows})) > 1:
+            raise BadRequest(
+                f"--mean: {key} is {' in some runs, '.join(found)} in others: they did not measure the same; "
+                f"average one kind, --filter {key}={found[0]}"
+            )
 
 
 def number_text(value: float) -> str:
