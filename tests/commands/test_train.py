@@ -63,7 +63,9 @@ def test_the_run_folder_holds_config_provenance_metrics_checkpoints_pictures_and
             assert image.width > 300
             assert len(np.unique(np.asarray(image.convert("L")))) > 20  # not an empty page
     with open_video(run / "samples/prediction_clips.mp4") as clips:
-        assert (clips.num_frames, clips.size) == (4, (320, 640))  # 8 clips of 4 frames, 2 x 4 tiles of 160 pixels
+        assert (clips.num_frames, clips.size) == (4, (488, 800))  # 8 clips of 4 frames, 2 x 4 tiles of 200 x 244
+        words = clips.frames([0])[0, 200:244, :200].float().mean(-1)
+    assert (words > 200).sum() > 4000 and (words < 120).sum() > 100  # a caption
     assert (run / "log.txt").stat().st_size > 0
 
 

@@ -7,7 +7,7 @@ import torch
 
 from videxp.commands.evaluate import worst_rows
 from videxp.runs.evaluation_tables import classes_table, worst_table
-from videxp.tasks.pictures import CAPTION_PIXELS, Example, save_captioned_clips
+from videxp.tasks.pictures import CAPTION_PIXELS, PARTLY, RIGHT, WRONG, Example, save_prediction_clips
 from videxp.video import open_video
 
 
@@ -57,7 +57,7 @@ def test_clips_of_any_length_play_with_words_beneath(count: int, tmp_path):
         )
         for i in range(count)
     ]
-    path = save_captioned_clips(examples, tmp_path / "deep/worst.mp4", fps=5)
+    path = save_prediction_clips(examples, tmp_path / "deep/worst.mp4", fps=5)
     rows, columns = -(-count // 4), min(count, 4)
     with open_video(path) as clips:
         assert (clips.num_frames, clips.size) == (1 + count, (rows * (200 + CAPTION_PIXELS), columns * 200))
@@ -65,3 +65,16 @@ def test_clips_of_any_length_play_with_words_beneath(count: int, tmp_path):
     assert words.median() > 250  # white
     assert (words < 120).sum() > 100  # and written on: two lines and a note
     assert (words[:, -1] > 200).all()  # a long name is cut
+
+
+def test_one_label_too_many_is_not_as_wrong_as_none_that_is_right():
+    clip = torch.zeros(1, 8, 8, 3, dtype=torch.uint8)
+
+    def example(predicted: str, true: str, several: bool = True) -> Example:
+        return Example(clip, predicted=predicted, true=true, several=several)
+
+    pairs = [("a|b", "a|b"), ("a|b|c", "a|b"), ("a", "b"), ("", "a"), ("a", ""), ("", "")]
+    colours = [example(*pair).colour for pair in pairs]
+    assert colours == [RIGHT, PARTLY, WRONG, WRONG, WRONG, RIGHT]
+    assert example("a|b", "a", several=False).colour == WRONG  # `|` is in the name of a class
+    assert [example(*pair).text for pair in pairs[3:]] == ["none\n(true: a)", "a\n(true: none)", "none"]

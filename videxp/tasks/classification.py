@@ -25,7 +25,6 @@ from videxp.tasks.freezing import rest_frozen, train_only
 from videxp.tasks.layer_decay import with_layer_decay
 from videxp.tasks.pictures import (
     Example,
-    save_captioned_clips,
     save_confusion_matrix,
     save_prediction_clips,
     save_prediction_strips,
@@ -267,10 +266,7 @@ class Classification(VideoTask):
         if self.confusion_KK is not None:
             paths.append(save_confusion_matrix(self.confusion_KK.cpu(), self.classes, folder / "confusion_matrix.png"))
         if rows:
-            examples = [
-                Example(videos[0, row["index"]]["video"][0], predicted=row["predicted"], true=row["label"])
-                for row in rows
-            ]
+            examples = [self._example(videos[0, row["index"]]["video"][0], row) for row in rows]
             paths.append(save_prediction_strips(examples, folder / "predictions.png"))
             paths.append(
                 save_prediction_clips(examples, folder / "prediction_clips.mp4", fps=videos.clip_fps(rows[0]["index"]))
@@ -285,9 +281,13 @@ class Classification(VideoTask):
             views = videos[0, row["index"]]["video"].unflatten(0, (clips, -1))  # [K,V,T,H,W,C]
             clip_THWC = views[clips // 2, views.shape[1] // 2]
             note = f"loss {row['loss']:.2f}"
-            examples.append(Example(clip_THWC, predicted=row["predicted"], true=row["label"], note=note))
-        save_captioned_clips(examples, path, fps=videos.clip_fps(rows[0]["index"]))
+            examples.append(self._example(clip_THWC, row, note=note))
+        save_prediction_clips(examples, path, fps=videos.clip_fps(rows[0]["index"]))
         return True
+
+    def _example(self, clip_THWC: Tensor, row: dict[str, Any], *, note: str = "") -> Example:
+        several = self.takes_several_labels
+        return Example(clip_THWC, predicted=row["predicted"], true=row["label"], note=note, several=several)
 
     def prediction_rows(self, datamodule: Any) -> list[dict[str, Any]]:
         """One row for each video that this process tested: index, path, what was predicted, loss."""

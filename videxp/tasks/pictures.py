@@ -14,7 +14,7 @@ from videxp.video import write_video
 
 DPI = 120
 CAPTION_PIXELS = 44  # two lines of text
-RIGHT, WRONG = "#1a7f37", "#cf222e"
+RIGHT, PARTLY, WRONG = "#1a7f37", "#9a6700", "#cf222e"
 
 
 def figure(width: float, height: float) -> Any:
@@ -69,20 +69,31 @@ def save_confusion_matrix(counts_KK: Tensor, classes: list[str], path: Path) -> 
 
 @dataclass(frozen=True)
 class Example:
-    """A clip, uint8 [T,H,W,C], with what was predicted for it."""
+    """A clip, uint8 [T,H,W,C], with what was predicted for it; empty for no label. `several`: labels between `|`."""
 
     clip_THWC: Tensor
     predicted: str
     true: str
     note: str = ""
+    several: bool = False
 
     @property
     def colour(self) -> str:
-        return RIGHT if self.predicted == self.true else WRONG
+        """Where a clip has several labels, one that is among both is not all wrong."""
+        if self.predicted == self.true:
+            return RIGHT
+        shared = {*self.predicted.split("|")} & {*self.true.split("|")} if self.several else ()
+        return PARTLY if shared else WRONG
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """What was predicted, and what is true."""
+        return self.predicted or "none", f"true: {self.true or 'none'}"
 
     @property
     def text(self) -> str:
-        return self.predicted if self.predicted == self.true else f"{self.predicted}\n(true: {self.true})"
+        predicted, true = self.words
+        return predicted if self.predicted == self.true else f"{predicted}\n({true})"
 
 
 def save_prediction_strips(
@@ -116,17 +127,10 @@ def _fitted(clip_THWC: Tensor, side: int) -> np.ndarray:
 
 
 def save_prediction_clips(
-    examples: list[Example], path: Path, *, fps: float, columns: int = 4, tile_pixels: int = 160
-) -> Path:
-    """A grid of all clips, playing, in the order of the strips; green frames around what is right, red around wrong."""
-    write_video(path, _grid(_tiles(examples, tile_pixels), columns=columns), fps=fps)
-    return path
-
-
-def save_captioned_clips(
     examples: list[Example], path: Path, *, fps: float, columns: int = 4, tile_pixels: int = 200
 ) -> Path:
-    """The same grid with what was predicted, the note and, beneath, what is true."""
+    """A grid of all clips, playing, in the order of the strips, with what was predicted, the note and, beneath, what is
+    true; frames are green around what is right, red around what is wrong, amber around what is partly right."""
     tiles = []
     for example, tile in zip(examples, _tiles(examples, tile_pixels)):
         caption_HWC = _caption(example, width=tile_pixels)
@@ -161,10 +165,8 @@ def _caption(example: Example, *, width: int) -> np.ndarray:
     band = Image.new("RGB", (width, CAPTION_PIXELS), "white")
     draw = ImageDraw.Draw(band)
     note_width = draw.textlength(example.note, font=font)
-    lines = [
-        (example.predicted or "none", example.colour, width - 12 - note_width),
-        (f"true: {example.true or 'none'}", "#1c2128", width - 8),
-    ]
+    predicted, true = example.words
+    lines = [(predicted, example.colour, width - 12 - note_width), (true, "#1c2128", width - 8)]
     for number, (text, colour, room) in enumerate(lines):
         draw.text(
             (4, 4 + 19 * number), _cut(text, room=room, measure=partial(draw.textlength, font=font)), colour, font
