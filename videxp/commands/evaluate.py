@@ -1,7 +1,8 @@
 """videxp evaluate: a run's best checkpoint on a split, each sample counted once.
 
 Every split is read as the test split is: the same clips of each video, the same transform. So the numbers of train, val
-and test can be compared. `dataset=NAME dataset.root=...` evaluates on another data set, `dataset.protocol=10x3` on other views.
+and test can be compared. `dataset=NAME dataset.root=...` evaluates on another data set,
+`dataset.protocol=10x3` by another protocol.
 """
 
 import argparse

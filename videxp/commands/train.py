@@ -179,12 +179,13 @@ def report_result(
 
     from videxp.runs.left_out import left_out_lines
 
-    table = Table(title=f"test ({seconds:.0f} s in all)", title_justify="left", show_edge=False, pad_edge=False)
+    table = Table(show_edge=False, pad_edge=False)
     table.add_column("metric")
     table.add_column("value", justify="right")
     for name, value in test_metrics.items():
         table.add_row(name, f"{value:.4f}")
     console.print()
+    console.print(f"[italic]test ({seconds:.0f} s in all)[/]", soft_wrap=True)  # as a table's title it would wrap
     console.print(table)
     if experiment.task.evaluation_protocol:
         console.print(f"[dim]{experiment.task.evaluation_protocol}[/]", soft_wrap=True)

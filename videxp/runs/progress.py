@@ -1,6 +1,7 @@
 """A progress bar per epoch in a terminal; one line per epoch where there is none (log files, Slurm)."""
 
 import logging
+import math
 import time
 from typing import Any
 
@@ -35,7 +36,7 @@ class ProgressBar(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: VideoTask, batch: Any, batch_idx: int) -> None:
         if self.bar is None:
-            self._open(f"epoch {trainer.current_epoch + 1}/{_total(trainer)}", int(trainer.num_training_batches))
+            self._open(f"epoch {trainer.current_epoch + 1}/{_total(pl_module)}", int(trainer.num_training_batches))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: VideoTask, outputs: Any, batch: Any, batch_idx: int
@@ -47,7 +48,7 @@ class ProgressBar(Callback):
         text = _metrics_text(trainer, pl_module)
         self._close(text)
         seconds = time.perf_counter() - self.started
-        line = f"epoch {trainer.current_epoch + 1}/{_total(trainer)}  {seconds:5.1f} s  {text}"
+        line = f"epoch {trainer.current_epoch + 1}/{_total(pl_module)}  {seconds:5.1f} s  {text}"
         if trainer.is_global_zero:
             log.info(line)
         if not self.console.is_terminal:
@@ -95,8 +96,10 @@ class ProgressBar(Callback):
             self.bar = None
 
 
-def _total(trainer: Trainer) -> str:
-    return "?" if trainer.max_epochs is None or trainer.max_epochs < 0 else str(trainer.max_epochs)
+def _total(task: VideoTask) -> str:
+    """The epochs that will be begun: max_steps may end the run before max_epochs does."""
+    epochs, _ = task.schedule_length()
+    return "?" if math.isinf(epochs) else str(math.ceil(epochs))
 
 
 def _metrics_text(trainer: Trainer, task: VideoTask) -> str:
