@@ -54,6 +54,27 @@ def test_what_only_one_class_takes_is_in_files_but_not_in_the_first_look():
     assert [c.key for c in columns if c.shown] == ["logger.wandb._target_", "logger.wandb.project"]
 
 
+def test_what_the_name_of_the_data_and_the_task_imply_is_not_in_the_first_look():
+    configs = [
+        {
+            "dataset.name": d,
+            "dataset.layout._target_": f"videxp.{d}",
+            "task._target_": t,
+            "task.monitor": f"val/{t}",
+            "a": t,
+        }
+        for d, t in (("folder", "One"), ("list", "Several"))
+    ]
+
+    def shown() -> list[str]:
+        return [column.key for column in differing_columns(configs) if column.shown]
+
+    assert shown() == ["a", "dataset.name", "task._target_"]
+    assert len(differing_columns(configs)) == 5  # in files
+    configs.append({**configs[1], "task.monitor": "val/loss"})  # chosen
+    assert shown() == ["a", "dataset.name", "task._target_", "task.monitor"]
+
+
 def test_the_first_look_has_the_tasks_main_metrics_and_files_have_all(tmp_path: Path):
     runs = [read_run(make_run(tmp_path / name)) for name in "ab"]
     columns = table_columns(runs)

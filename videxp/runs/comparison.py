@@ -22,6 +22,8 @@ from videxp.runs.reading import Run
 
 Row = dict[str, Any]
 BEST = ".best"
+IMPLIED = {"dataset.layout._target_": "dataset.name", "task.monitor": "task._target_"}
+"""Config keys, and what mostly decides each: where it does, its own column says nothing new."""
 MEASURED = ("task._target_", "dataset.name", "dataset.layout._target_")  # what runs that are averaged have in common
 CONDITION = re.compile(r"(?P<key>.+?)(?P<operator>!=|>=|<=|=|>|<)(?P<value>.*)", re.DOTALL)
 
@@ -96,7 +98,8 @@ def differing_columns(configs: list[dict[str, Any]]) -> list[Column]:
     """Config keys that have not the same value in all runs.
 
     Of keys with the same last word and the same values everywhere, such as `seed` and `dataset.seed`, only the one
-    nearest the root is kept. What only some runs have because their `_target_` is another is not in the first look.
+    nearest the root is kept. What only some runs have because their `_target_` is another is not in the first look,
+    nor is what is `IMPLIED`.
     """
     firsts: dict[tuple[str, ...], list[str]] = {}
     known = sorted(set().union(*configs), key=lambda key: (key.count("."), key))
@@ -106,7 +109,7 @@ def differing_columns(configs: list[dict[str, Any]]) -> list[Column]:
             firsts.setdefault((key.rpartition(".")[2], *values), []).append(key)
     return sorted(
         (
-            Column(key, "config", copies=tuple(copies), shown=not _follows_from_target(configs, key, known))
+            Column(key, "config", copies=tuple(copies), shown=not _follows(configs, key, known))
             for key, *copies in firsts.values()
         ),
         key=lambda column: column.key,
@@ -117,9 +120,12 @@ def _values(configs: list[dict[str, Any]], key: str) -> list[str]:
     return [_same(config[key]) if key in config else "" for config in configs]
 
 
-def _follows_from_target(configs: list[dict[str, Any]], key: str, known: list[str]) -> bool:
-    """Some runs lack the key, and which class is built above it decides its value: `logger.wandb.project`."""
+def _follows(configs: list[dict[str, Any]], key: str, known: list[str]) -> bool:
+    """Some runs lack the key, and which class is built above it decides its value: `logger.wandb.project`; or what is
+    said in `IMPLIED` does."""
     values = _values(configs, key)
+    if key in IMPLIED and _decides(_values(configs, IMPLIED[key]), values):
+        return True
     if "" not in values:
         return False
     if "{}" in values:  # `logger: {}` where others have loggers
@@ -127,8 +133,12 @@ def _follows_from_target(configs: list[dict[str, Any]], key: str, known: list[st
     parts = key.split(".")
     targets = [".".join([*parts[:depth], "_target_"]) for depth in range(len(parts) - 1, 0, -1)]
     target = next((name for name in targets if name in known), key)
-    pairs = set(zip(_values(configs, target), values))
-    return target != key and len(pairs) == len({decides for decides, _ in pairs})
+    return target != key and _decides(_values(configs, target), values)
+
+
+def _decides(one: list[str], other: list[str]) -> bool:
+    """Whether runs with the same value of one have the same of the other."""
+    return len({*zip(one, other)}) == len({*one})
 
 
 def common_config(configs: list[dict[str, Any]]) -> dict[str, Any]:
