@@ -168,8 +168,8 @@ class ManifestFile(Layout):
                 if len(parts) > 1 and own and all(counts[part] > 1 for part in parts):
                     raise BadRequest(
                         f"{names[name]}: the column {self.label_column!r} has {name!r}, and {own[0]!r} is a class too: "
-                        f"set dataset.layout.label_separator, now {self.label_separator!r}, to {other!r}, "
-                        "or to null if names hold it"
+                        f"give 'dataset.layout.label_separator=\"{other}\"' (now {self.label_separator!r}), "
+                        "or null if names hold it"
                     )
 
     def _require_number(self, places: Mapping[str, str]) -> None:
