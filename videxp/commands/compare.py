@@ -41,8 +41,6 @@ def main(arguments: list[str]) -> int:
     for folder in empty:
         print(f"videxp: {folder}: no run folder there", file=sys.stderr)
     runs, rows = _selected([read_run(path) for path in paths], options)
-    if options.mean:
-        comparison.require_alike([row for row in rows if row["state"] == "finished"])
     wanted = [name for text in options.metrics or [] for name in text.split(",") if name]
     columns = comparison.table_columns(runs, metrics=wanted)
     in_files = comparison.file_columns(columns) if wanted else columns
@@ -58,7 +56,7 @@ def main(arguments: list[str]) -> int:
     else:
         _print_table(runs, rows, [column for column in columns if column.shown])
         if options.mean:
-            _print_mean(rows, columns)
+            _print_mean(runs, rows, columns)
     return 0
 
 
@@ -172,14 +170,17 @@ def _print_table(runs: list["Run"], rows: list["Row"], columns: list["Column"]) 
             console.print(f"{name}: {run.state}: {run.trouble}", markup=False, soft_wrap=True, style="red")
 
 
-def _print_mean(rows: list["Row"], columns: list["Column"]) -> None:
-    """Of the runs of a sweep over splits or seeds: `mean of 3 finished runs: test/accuracy 0.9420 ± 0.0012`."""
+def _print_mean(runs: list["Run"], rows: list["Row"], columns: list["Column"]) -> None:
+    """Over seeds or splits, a line for each experiment: `mean of 2 (x3d/0, x3d/1): test/accuracy 0.94 ± 0.01`."""
     from videxp.runs import comparison
 
-    finished = sum(row["state"] == "finished" for row in rows)
-    left_out = f" ({len(rows) - finished} left out)" if finished < len(rows) else ""
-    texts = ", ".join(comparison.spread(rows, columns)) or "no metric that all of them have"
-    print(f"mean of {finished} finished runs{left_out}: {texts}")
+    _, names = comparison.short_names([run.path for run in runs])
+    groups = comparison.repetitions(rows, columns)
+    for group in groups:
+        texts = ", ".join(comparison.spread([rows[i] for i in group], columns)) or "no metric that all of them have"
+        print(f"mean of {len(group)} ({', '.join(names[i] for i in group)}): {texts}")
+    if left := len(rows) - sum(map(len, groups)):
+        print(f"{left} left out: not finished")
 
 
 def _grid(names: list[str], rows: list["Row"], columns: list["Column"]) -> list[list[str]]:

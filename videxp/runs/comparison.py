@@ -24,7 +24,8 @@ Row = dict[str, Any]
 BEST = ".best"
 IMPLIED = {"dataset.layout._target_": "dataset.name", "task.monitor": "task._target_"}
 """Config keys, and what mostly decides each: where it does, its own column says nothing new."""
-MEASURED = ("task._target_", "dataset.name", "dataset.layout._target_")  # what runs that are averaged have in common
+# What repetitions of one experiment differ in: seeds, splits, and what changes no result.
+REPEATED = re.compile(r"(.*\.)?seed|dataset\.layout\.(fold|\w*_list|\w*file)|(run|hardware|logger)\..*")
 CONDITION = re.compile(r"(?P<key>.+?)(?P<operator>!=|>=|<=|=|>|<)(?P<value>.*)", re.DOTALL)
 
 
@@ -285,28 +286,27 @@ def best_rows(column: Column, rows: list[Row]) -> set[int]:
     return {i for i, value in values.items() if value == best}
 
 
+def repetitions(rows: list[Row], columns: list[Column]) -> list[list[int]]:
+    """The finished rows' numbers, those of one experiment together."""
+    keys = [column.key for column in columns if column.kind == "config" and not REPEATED.fullmatch(column.key)]
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for number, row in enumerate(rows):
+        if row["state"] == "finished":
+            groups.setdefault(tuple(_same(row.get(key)) for key in keys), []).append(number)
+    return list(groups.values())
+
+
 def spread(rows: list[Row], columns: list[Column]) -> list[str]:
-    """`test/accuracy 0.9420 ± 0.0012`, mean and sample standard deviation of what finished runs have of each shown
-    metric in the end; one run has no deviation. No metric that one of them lacks."""
-    finished = [row for row in rows if row["state"] == "finished"]
+    """`test/accuracy 0.9420 ± 0.0012`, mean and sample standard deviation of what runs have of each shown metric in the
+    end; one run has no deviation. No metric that one of them lacks."""
     texts = []
     for column in columns:
-        values = [row.get(column.key) for row in finished] if column.kind == "last" and column.shown else []
+        values = [row.get(column.key) for row in rows] if column.kind == "last" and column.shown else []
         if values and all(_is_number(value) for value in values):
             numbers = [float(value) for value in values if value is not None]
             deviation = f" ± {number_text(stdev(numbers))}" if len(numbers) > 1 else ""
             texts.append(f"{column.key} {number_text(mean(numbers))}{deviation}")
     return texts
-
-
-def require_alike(rows: list[Row]) -> None:
-    """Raises BadRequest for runs of unlike tasks or data, whose metrics have no mean; folds of one data set have."""
-    for key in MEASURED:
-        if len(found := sorted({_text(row.get(key)) for row in rows})) > 1:
-            raise BadRequest(
-                f"--mean: {key} is {' in some runs, '.join(found)} in others: they did not measure the same; "
-                f"average one kind, --filter {key}={found[0]}"
-            )
 
 
 def number_text(value: float) -> str:
