@@ -18,8 +18,9 @@ from torch import nn
 
 from tests.models.catalogue import CATALOGUE, OPTIONAL, build_tiny, cases
 from videxp.errors import BadRequest
+from videxp.models.basicvsr import BasicVSR
 from videxp.models.torchvision_video import r2plus1d_18, r3d_18
-from videxp.models.weights import load_weights, loaded_weights
+from videxp.models.weights import load_weights, loaded_weights, weights_unread
 from videxp.models.x3d import x3d_xs
 
 X3D = {"width_factor": 0.7, "depth_factor": 0.2, "head_width": 16}
@@ -224,3 +225,12 @@ def test_a_mask_that_is_infinite_by_design_loads(tmp_path: Path):
     load_weights(net, saved(tmp_path / "masked.pth", net.state_dict()))
     (loaded,) = loaded_weights(net)
     assert (loaded.matched, loaded.total, loaded.head) == (3, 3, "")
+
+
+def test_where_a_checkpoint_follows_the_same_network_is_built_without_its_weights():
+    begun: dict[str, Any] = {"channels": 4, "blocks": 1, "weights": "gone.pth", "flow_weights": "gone.pth"}
+    with weights_unread():
+        net = BasicVSR(flow="spynet", **begun)
+    assert net.flow is not None and net.flow.weights_path == "gone.pth" and loaded_weights(net) == []
+    with pytest.raises(BadRequest, match="no such file"):
+        BasicVSR(flow="spynet", **begun)
