@@ -19,6 +19,7 @@ TIERS = [
         "signatures",
         "secret_values",
         "tensor_files",
+        "weight_files",
         "warping",
         "backbones",
     },

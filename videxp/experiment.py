@@ -1,5 +1,6 @@
 """From a checked config to objects: the data module, the task and the trainer. Imports torch and Lightning."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from videxp.config import build, flat, load_resolved
 from videxp.data import VideoDataModule
 from videxp.errors import BadRequest
 from videxp.metrics import ClassifierFeatures, through_batch
+from videxp.models.weights import weights_unread
 from videxp.runs import (
     AtomicCheckpointIO,
     Checkpoint,
@@ -49,9 +51,14 @@ class Experiment:
     trainer: Trainer
 
 
-def build_task(cfg: DictConfig, *, classes: list[str]) -> VideoTask:
-    """Network, optimizer and schedule go into the task; what the data decides is filled in."""
-    network = build(cfg.model, num_classes=len(classes), num_frames=cfg.dataset.num_frames, size=cfg.dataset.size)
+def build_task(cfg: DictConfig, *, classes: list[str], fresh: bool = True) -> VideoTask:
+    """Network, optimizer and schedule go into the task; what the data decides is filled in.
+
+    fresh: False where a checkpoint's weights follow: `model.weights` is then not read, and its file may be gone.
+    """
+    decided = {"num_classes": len(classes), "num_frames": cfg.dataset.num_frames, "size": cfg.dataset.size}
+    with nullcontext() if fresh else weights_unread():
+        network = build(cfg.model, **decided)
     return build(
         cfg.task,
         network=network,
@@ -65,7 +72,7 @@ def build_task(cfg: DictConfig, *, classes: list[str]) -> VideoTask:
 def load_task(cfg: DictConfig, checkpoint: Path) -> VideoTask:
     """A trained task from a run's files alone: its data need not be there. In evaluation mode, on the CPU."""
     content = read_checkpoint(checkpoint)
-    task = build_task(cfg, classes=content.get("classes", []))  # none: a task without labels
+    task = build_task(cfg, classes=content.get("classes", []), fresh=False)  # none: a task without labels
     set_weights(task, content["state_dict"], path=checkpoint)
     return task.eval()
 
@@ -205,11 +212,17 @@ def build_callbacks(cfg: DictConfig, run: RunFolder, console: Console) -> list[C
 
 
 def build_experiment(
-    cfg: DictConfig, datamodule: VideoDataModule, *, root: Path, loggers: list[Logger], callbacks: list[Callback]
+    cfg: DictConfig,
+    datamodule: VideoDataModule,
+    *,
+    root: Path,
+    loggers: list[Logger],
+    callbacks: list[Callback],
+    fresh: bool = True,
 ) -> Experiment:
-    """Seed first: the same seed gives the same initial weights."""
+    """Seed first: the same seed gives the same initial weights. fresh: as of `build_task`."""
     seed_everything(cfg.seed, verbose=False)
-    task = build_task(cfg, classes=datamodule.classes)
+    task = build_task(cfg, classes=datamodule.classes, fresh=fresh)
     if cfg.hardware.compile:
         task.network.compile()  # in place: state-dict keys stay as they are
     return Experiment(datamodule, task, build_trainer(cfg, root=root, loggers=loggers, callbacks=callbacks))

@@ -200,7 +200,10 @@ def _train_and_test(
                 recall_data(datamodule, run)
             callbacks = [*build_callbacks(cfg, run, console), StopOnSignal(signals)]
             loggers = build_loggers(cfg, run, after_step=request.step)
-            experiment = build_experiment(cfg, datamodule, root=run.path, loggers=loggers, callbacks=callbacks)
+            fresh = request.checkpoint is None
+            experiment = build_experiment(
+                cfg, datamodule, root=run.path, loggers=loggers, callbacks=callbacks, fresh=fresh
+            )
             leave_signals_alone(experiment.trainer)
             if is_rank_zero():
                 announce(cfg, run, experiment, console, request)

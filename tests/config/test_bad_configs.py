@@ -51,6 +51,9 @@ OTHERS = [
         ["dataset.sampling=segments", "dataset.test_clips=10"],
         "dataset.test_clips=10: sampling=segments makes one clip of a whole video; set 1",
     ),
+    (["model=r3d_18", "model.weights=w/none.pth"], "model.weights=w/none.pth: no such file; give the path or URL of a"),
+    (["model=r3d_18", "model.weights=kinetics400_v1"], "no such file; did you mean KINETICS400_V1?"),
+    (["model=r3d_18", "model.weights=."], "model.weights=.: is a folder; give a file in it"),
     (["task.layer_decay=1.5"], "task.layer_decay=1.5: out of range; must be > 0 and <= 1"),
     (["task.trained=head"], "task.trained=head: wrong type; takes a list"),
     (["dataset.shuffle=class_balance"], "dataset.shuffle=class_balance: wrong value; takes one of"),
@@ -141,6 +144,20 @@ def test_a_bad_override_is_refused_in_one_line(overrides: list[str], said: str, 
     lines = refused(call, "check", RECIPE, *overrides, folder=folder, listing=listing)
     assert len(lines) == 1
     assert said in lines[0]
+
+
+@pytest.mark.parametrize("weights", ["KINETICS400_V1", "https://example.org/r3d.pth", "there.pth"])
+def test_weights_that_may_be_there_are_no_problem(weights: str, folder: Path, call):
+    (folder / "there.pth").touch()
+    assert call("check", RECIPE, "model=r3d_18", f"model.weights={weights}")[0] == 0
+
+
+def test_a_run_that_goes_on_needs_no_weights_to_begin_with(folder: Path, call):
+    gone = ["model=r3d_18", "model.weights=gone.pth", "run.resume=auto", "hydra.run.dir=begun"]
+    assert call("check", RECIPE, *gone)[0] == 2
+    (folder / "begun").mkdir()
+    (folder / "begun/config.yaml").touch()
+    assert call("check", RECIPE, *gone)[0] == 0
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import torchvision.models.video as tv
 
 from tests.models.catalogue import build, build_tiny
 from videxp.errors import BadRequest
+from videxp.weight_files import TORCHVISIONS
 
 NAMES = ["r3d_18", "mc3_18", "r2plus1d_18", "s3d", "mvit_v1_b", "mvit_v2_s", "swin3d_t", "swin3d_s", "swin3d_b"]
 CLIPS = {  # frames, size: small where torchvision's own constructor allows it
@@ -37,6 +38,12 @@ def test_torchvisions_names_of_weights_are_asked_of_its_server(name: str, monkey
             assert asked.pop() == weights.url
         with pytest.raises(BadRequest, match="weights=KINETICS400_V9: no such file"):
             build(name, weights="KINETICS400_V9")
+
+
+def test_videxp_check_knows_torchvisions_names_of_weights():
+    assert {weights.name for name in NAMES for weights in torchvision.models.get_model_weights(name)} == set(
+        TORCHVISIONS
+    )
 
 
 def assert_same_logits(name: str, *, frames: int, size: int) -> None:

@@ -57,7 +57,8 @@ def main(arguments: list[str]) -> int:
     fingerprint = datamodule.fingerprint
     datamodule.use(numbered_as(datamodule.manifest.as_test(options.split), content.get("classes")))
     console = Console(highlight=False, quiet=options.json)
-    experiment = build_experiment(cfg, datamodule, root=run.path, loggers=[], callbacks=[ProgressBar(console)])
+    progress = ProgressBar(console)
+    experiment = build_experiment(cfg, datamodule, root=run.path, loggers=[], callbacks=[progress], fresh=False)
     trainer, task = experiment.trainer, experiment.task
     if (count := datamodule.counts["test"]) < trainer.world_size:  # a rank without any would not meet the others
         raise BadRequest(f"{count} {options.split} samples for {trainer.world_size} processes: use fewer, hardware=cpu")

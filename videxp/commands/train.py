@@ -115,6 +115,7 @@ def announce(
 ) -> None:
     """What is run, and where; and the same facts into provenance.json and the loggers."""
     from videxp.models.summary import count_parameters
+    from videxp.models.weights import loaded_weights
     from videxp.runs.folder import write_json
     from videxp.runs.left_out import save_manifest
     from videxp.runs.metrics_file import read_metrics
@@ -129,14 +130,16 @@ def announce(
     trained = sum(parameter.numel() for parameter in task.network.parameters() if parameter.requires_grad)
     partly = f"; {trained:,} of {parameters:,} parameters are trained" if trained < parameters else ""
     device = f"{trainer.num_devices * trainer.num_nodes} x {_device_name(trainer)}, {trainer.precision}"
-    rows = {
-        "data": f"{data.name}: {counts}; {data.description}",
-        "model": f"{type(task.network).__name__}: {sizes} parameters, {work:,.2f} GMACs per clip{partly}",
-        "device": f"{device}, {data.workers} workers",
-        "run": str(run.path),
-    }
-    for name, text in rows.items():
-        console.print(f"  [dim]{name:<7}[/]{text}", soft_wrap=True)
+    rows = [
+        ("data", f"{data.name}: {counts}; {data.description}"),
+        ("model", f"{type(task.network).__name__}: {sizes} parameters, {work:,.2f} GMACs per clip{partly}"),
+        *(("weights", str(loaded)) for loaded in loaded_weights(task.network)),
+        ("device", f"{device}, {data.workers} workers"),
+        ("run", str(run.path)),
+    ]
+    width = max(len(name) for name, _ in rows) + 1
+    for name, text in rows:
+        console.print(f"  [dim]{name:<{width}}[/]{text}", soft_wrap=True)
     record = provenance(
         command=request.command,
         recipe=request.recipe,

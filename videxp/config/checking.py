@@ -17,6 +17,7 @@ from videxp.config.redaction import redacted
 from videxp.config.targets import read_target, targets_in
 from videxp.config.values import complaint
 from videxp.signatures import Parameter, Signature
+from videxp.weight_files import TORCHVISIONS, is_name, is_url, unusable
 
 if TYPE_CHECKING:
     from videxp.config.composing import Composed
@@ -42,7 +43,8 @@ def check(composed: "Composed") -> list[Problem]:
     """All problems of a composed config; builds nothing but data-set layouts, which look for their files."""
     around = redacted(OmegaConf.to_container(composed.around, resolve=True))
     found = [*check_config(composed.cfg), *_check_fields(around, "sweep"), *_check_group(around, "launcher")]
-    return [*found, *_check_teacher(composed.cfg)]
+    goes_on = OmegaConf.select(composed.cfg, "run.resume") == "auto" and Path(composed.run_dir, "config.yaml").is_file()
+    return [*found, *_check_teacher(composed.cfg), *(() if goes_on else _check_weights(composed.cfg))]
 
 
 def _check_teacher(cfg: DictConfig) -> Iterator[Problem]:
@@ -65,6 +67,22 @@ def _activation(cfg: Any) -> str:
     target = OmegaConf.select(cfg, "task._target_")
     found = signatures.signature(target) if isinstance(target, str) else None
     return str(found.constants.get("activation", "")) if found else ""
+
+
+def _check_weights(cfg: DictConfig) -> Iterator[Problem]:
+    """Asked of what begins to train alone, too: a checkpoint holds all that the network began with.
+
+    Of our own networks, whose `weights`, `flow_weights` and so on are files, from the current folder, or URLs.
+    """
+    for path, target in targets_in(OmegaConf.to_container(cfg, resolve=False), ""):
+        if not (path.startswith("model.") and str(target).startswith("videxp.")):
+            continue
+        for key in OmegaConf.select(cfg, node := path.removesuffix("._target_")):
+            full = f"{node}.{key}"
+            value = OmegaConf.select(cfg, full, throw_on_missing=False, throw_on_resolution_failure=False)
+            is_path = isinstance(value, str) and key.endswith("weights") and not is_url(value) and not is_name(value)
+            if is_path and (wrong := unusable(value, names=TORCHVISIONS)):
+                yield Problem(full, value, wrong)
 
 
 def check_config(cfg: DictConfig) -> list[Problem]:

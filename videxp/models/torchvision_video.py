@@ -29,10 +29,9 @@ from videxp.models.stages import require_four_stages
 from videxp.models.weights import load_weights
 
 
-def weights_url(weights: str | None, name: str) -> str | None:
-    """torchvision's name of published weights of its network `name` -> their URL; a path, URL or None as it is."""
-    published = get_model_weights(name).__members__
-    return published[weights].url if weights in published else weights
+def published(name: str) -> dict[str, str]:
+    """torchvision's names of the published weights of its network `name`, and their URLs."""
+    return {key: member.url for key, member in get_model_weights(name).__members__.items()}
 
 
 class VideoResNet(nn.Module):
@@ -93,7 +92,7 @@ def r3d_18(
     """R3D-18: 3x3x3 convolutions throughout. Published at 16x112x112."""
     convs = [Conv3DSimple] * 4
     net = VideoResNet(stem=_plain_stem(width), convs=convs, num_classes=num_classes, width=width, depths=depths)
-    load_weights(net, weights_url(weights, "r3d_18"), head="fc")
+    load_weights(net, weights, head="fc", published=published("r3d_18"))
     return net
 
 
@@ -108,7 +107,7 @@ def mc3_18(
     """MC3-18: 3x3x3 convolutions in the first stage, per-frame 3x3 after it. Published at 16x112x112."""
     convs = [Conv3DSimple] + [Conv3DNoTemporal] * 3
     net = VideoResNet(stem=_plain_stem(width), convs=convs, num_classes=num_classes, width=width, depths=depths)
-    load_weights(net, weights_url(weights, "mc3_18"), head="fc")
+    load_weights(net, weights, head="fc", published=published("mc3_18"))
     return net
 
 
@@ -126,7 +125,7 @@ def r2plus1d_18(
     time = _conv_norm_relu(d_mid, width, kernel=(3, 1, 1), space_stride=1)
     stem = nn.Sequential(*space, *time)
     net = VideoResNet(stem=stem, convs=[Conv2Plus1D] * 4, num_classes=num_classes, width=width, depths=depths)
-    load_weights(net, weights_url(weights, "r2plus1d_18"), head="fc")
+    load_weights(net, weights, head="fc", published=published("r2plus1d_18"))
     return net
 
 
@@ -142,7 +141,7 @@ def s3d(
     """S3D (separable Inception). Published at 64x224x224; torchvision's GMACs are for 16 frames. `depths`: how many of
     the published blocks each of the three stages has."""
     net = S3D(num_classes=num_classes, dropout=dropout, width=width, depths=depths)
-    load_weights(net, weights_url(weights, "s3d"), head="classifier.1")
+    load_weights(net, weights, head="classifier.1", published=published("s3d"))
     return net
 
 
@@ -203,7 +202,7 @@ def mvit_v1_b(
         stochastic_depth_prob=stochastic_depth,
         num_classes=num_classes,
     )
-    load_weights(net, weights_url(weights, "mvit_v1_b"), head="head.1")
+    load_weights(net, weights, head="head.1", published=published("mvit_v1_b"))
     return net
 
 
@@ -232,7 +231,7 @@ def mvit_v2_s(
         stochastic_depth_prob=stochastic_depth,
         num_classes=num_classes,
     )
-    load_weights(net, weights_url(weights, "mvit_v2_s"), head="head.1")
+    load_weights(net, weights, head="head.1", published=published("mvit_v2_s"))
     return net
 
 
@@ -267,8 +266,8 @@ def _swin3d(
         stochastic_depth_prob=stochastic_depth,
         num_classes=num_classes,
     )
-    source = weights_url(weights, name)
-    load_weights(net, source, head="head", convert=partial(swin_in_time, own=net.state_dict()))
+    convert = partial(swin_in_time, own=net.state_dict())
+    load_weights(net, weights, head="head", published=published(name), convert=convert)
     return net
 
 

@@ -1,7 +1,6 @@
 """A run's weights: read from a checkpoint without running what is in the file, and hashed."""
 
 import pickle
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,7 @@ import torch
 from torch import Tensor
 
 from videxp.errors import BadRequest
-from videxp.tensor_files import weights_hash
-
-# What torch's unpickler says of a function or class that it will not call.
-CODE = re.compile(r"(?:GLOBAL|class|call of) ([\w.]+[.][\w]+)")
+from videxp.tensor_files import CODE, weights_hash
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
