@@ -116,7 +116,9 @@ def test_the_run_comes_first(capsys: pytest.CaptureFixture[str]):
 
 
 SLOW = """
-import sys, time
+import signal, sys, time
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin without it
 from pathlib import Path
 import videxp.cli as cli
 from tests.deploy.networks import Identity
