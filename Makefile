@@ -23,8 +23,8 @@ run: install  ## train the main job: classification/moving_digits
 test: lint types  ## everything that CI runs: format, lint, types, all tests, JOBS=3 at a time
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not kill'
 
-test-fast: install  ## the tests that take less than two seconds each
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not slow and not gpu and not kill'
+test-fast: install  ## the tests that take less than two seconds each; they wait for nothing
+	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not slow and not gpu and not kill'
 
 test-kill: install  ## a hundred runs killed at random moments and resumed (about 6 minutes)
 	$(BIN)/python -m pytest -m kill tests/runs

@@ -14,6 +14,7 @@ def composed(recipe: str, folder: Path, *overrides: str) -> config.Composed:
     return config.compose(recipe, words)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", [recipe for recipe in RECIPES if recipe not in PAPERS])
 def test_every_recipe_composes_and_is_found_to_be_right(
     recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -86,6 +86,7 @@ def test_tab_completes_commands_recipes_groups_and_values(tmp_path: Path):
     assert "optimizer.lr=" in complete("videxp train classification/moving_digits optimizer.l", tmp_path)
 
 
+@pytest.mark.slow
 def test_the_completion_script_is_one_for_videxp(tmp_path: Path):
     done = videxp("-sc", "install=bash", cwd=tmp_path)
     assert "complete -o nospace" in done.stdout

@@ -138,7 +138,9 @@ def refused(call: Call, *arguments: str, folder: Path, listing: Callable[[Path],
 
 
 @pytest.mark.parametrize(
-    ("overrides", "said"), SILENT_IN_HYDRA + OTHERS, ids=lambda v: " ".join(v) if isinstance(v, list) else ""
+    ("overrides", "said"),
+    SILENT_IN_HYDRA + [pytest.param(*other, marks=pytest.mark.slow) for other in OTHERS],  # slow together
+    ids=lambda v: " ".join(v) if isinstance(v, list) else "",
 )
 def test_a_bad_override_is_refused_in_one_line(overrides: list[str], said: str, folder, call, listing):
     lines = refused(call, "check", RECIPE, *overrides, folder=folder, listing=listing)
@@ -294,6 +296,7 @@ def test_a_recipe_file_from_elsewhere_that_is_no_yaml_is_named_by_its_path(folde
     assert lines[0].startswith(f"videxp: {path}: cannot be read") and len(lines) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["check", "train"])
 def test_a_real_process_ends_with_status_2(command: str, tmp_path: Path, listing):
     done = videxp(command, RECIPE, "optimizer.lrr=1", "+optimzer.lr=1", "seed=", cwd=tmp_path)

@@ -106,6 +106,7 @@ def test_the_space_can_stand_in_a_recipe(tmp_path: Path, monkeypatch: pytest.Mon
     assert [axis.name for axis in read_sweep("mine/rates", ["seed=5"]).axes] == ["optimizer.lr"]
 
 
+@pytest.mark.slow
 def test_a_sweep_is_read_back_as_it_was_and_refused_where_its_recipe_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

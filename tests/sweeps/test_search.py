@@ -45,6 +45,7 @@ def test_a_grid_gives_out_every_point_once_the_last_key_first(tmp_path: Path):
 
 @pytest.mark.parametrize("sampler", ["random", "tpe", "cmaes", "quasirandom"])
 @pytest.mark.parametrize("storage", ["sqlite", "journal"])
+@pytest.mark.slow
 def test_a_search_that_was_killed_draws_what_it_would_have(tmp_path: Path, sampler: str, storage: str):
     """The stock way, a sampler with one seed, begins its random numbers again and draws the first values twice."""
     wanted = plan([LR, WIDTH], sampler=sampler, storage=storage)
@@ -68,6 +69,7 @@ def test_the_stock_sampler_repeats_itself_after_a_kill(tmp_path: Path):
     assert drawn[0] == drawn[1]
 
 
+@pytest.mark.slow
 def test_tpe_finds_more_than_chance(tmp_path: Path):
     best = {}
     for sampler in ("tpe", "random"):
