@@ -40,7 +40,9 @@ def test_a_recipe_may_name_one_and_is_then_the_recipe_that_gives_the_numbers(wri
         views("dataset.test_clips=2", recipe="named")
 
 
-@pytest.mark.parametrize("numbers", ["test_clips: 10", "test_transform: {crops: 1}"])
+@pytest.mark.parametrize(
+    "numbers", ["test_clips: 10", "test_transform: {crops: 1}", "test_clips: ${dataset.num_frames}"]
+)
 def test_a_recipe_that_names_one_and_gives_numbers_is_refused(numbers: str, write: Callable[[str, str], Path]):
     """Which of them is meant? In its data set's file numbers are there to be replaced."""
     head = f"# @package _global_\n# Mine\ndefaults:\n  - {RECIPE}\ndataset:\n"

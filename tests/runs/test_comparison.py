@@ -189,6 +189,7 @@ def test_each_experiment_has_its_own_mean(tmp_path: Path, capsys: pytest.Capture
     """The mean of cross-entropy and binary cross-entropy, or of a good and a bad learning rate, says nothing."""
     for number, (rate, seed, accuracy) in enumerate([(0.1, 0, 0.9), (0.1, 1, 0.8), (0.2, 0, 0.5)]):
         settings = {"optimizer__lr": rate, "seed": seed, "dataset__seed": seed, "run__group": str(number)}
+        settings |= {"dataset__num_workers": seed, "hardware__num_workers": seed}
         make_run(
             tmp_path / str(number), config=changed(CONFIG, **settings), rows=[{"step": 6, "val/accuracy": accuracy}]
         )

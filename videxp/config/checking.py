@@ -57,7 +57,9 @@ def _check_teacher(cfg: DictConfig) -> Iterator[Problem]:
             "task.teacher", teacher, "no run folder: there is no config.yaml in it; give one of a classification"
         )
         return
-    theirs, ours = (_activation(one) for one in (OmegaConf.load(file), cfg))
+    from videxp.config.saving import load_resolved  # which asks this module for its checks
+
+    theirs, ours = (_activation(one) for one in (load_resolved(file), cfg))
     if theirs != ours:
         yield Problem("task.teacher", teacher, f"learned by {theirs or 'no labels'}, this task by {ours}; another run")
 

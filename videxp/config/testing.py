@@ -1,6 +1,7 @@
 """`dataset.protocol=10x3`: a name for how many clips and crops a test averages, in the place of both numbers."""
 
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -45,6 +46,7 @@ def settle_protocol(cfg: DictConfig, overrides: list[str], *, recipe: Path | Non
 
 def _numbers(recipe: Path) -> list[str]:
     """Those that the recipe's own file gives: `["dataset.test_clips=10"]`."""
-    own = OmegaConf.load(recipe)
-    found = {key: OmegaConf.select(own, key) for key in (CLIPS, CROPS)}
+    own: Any = OmegaConf.to_container(OmegaConf.load(recipe), resolve=False)  # what it refers to lies in other files
+    dataset = own.get("dataset") or {}
+    found = {CLIPS: dataset.get("test_clips"), CROPS: (dataset.get("test_transform") or {}).get("crops")}
     return [f"{key}={value}" for key, value in found.items() if value is not None]

@@ -288,7 +288,12 @@ def best_rows(column: Column, rows: list[Row]) -> set[int]:
 
 def repetitions(rows: list[Row], columns: list[Column]) -> list[list[int]]:
     """The finished rows' numbers, those of one experiment together."""
-    keys = [column.key for column in columns if column.kind == "config" and not REPEATED.fullmatch(column.key)]
+    # A copy tells, too: `hardware.num_workers` stands as `dataset.num_workers` in the first look.
+    keys = [
+        column.key
+        for column in columns
+        if column.kind == "config" and not any(map(REPEATED.fullmatch, (column.key, *column.copies)))
+    ]
     groups: dict[tuple[str, ...], list[int]] = {}
     for number, row in enumerate(rows):
         if row["state"] == "finished":

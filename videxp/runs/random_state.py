@@ -45,7 +45,7 @@ class RandomState(Callback):
         self.before: dict[str, Any] | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if trainer.global_rank > 0:
+        if stage == "fit" and trainer.global_rank > 0:
             torch.manual_seed(int(generator(self.seed, stream=Stream.RANK, index=trainer.global_rank).integers(2**63)))
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
