@@ -17,6 +17,13 @@ Write = Callable[[str, str], Path]
 MINE = "# @package _global_\n# Mine\ndefaults:\n  - classification/moving_digits\n\nseed: 7\n"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", [choice.name for choice in config.recipes()])
+def test_every_recipe_is_without_problems(recipe: str, folder):
+    composed = config.compose(recipe, [])
+    assert [p for p in config.check(composed) if p.key not in ("hardware.accelerator", "dataset.root")] == []
+
+
 def test_the_run_folder_is_hydras(folder):
     assert config.compose(RECIPE, ["hydra.run.dir=here"]).run_dir == "here"
     assert config.compose(RECIPE, []).run_dir.startswith(f"runs/{RECIPE}/")
