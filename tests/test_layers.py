@@ -16,6 +16,7 @@ TIERS = [
         "deferred",
         "limits",
         "files",
+        "outputs",
         "signatures",
         "secret_values",
         "tensor_files",

@@ -1,5 +1,6 @@
 """The command line: finds the command, and turns errors into one to three lines and an exit status."""
 
+import io
 import os
 import sys
 from importlib import import_module
@@ -13,6 +14,9 @@ from videxp.errors import BadRequest, VidexpError
 def main(argv: list[str] | None = None) -> int:
     """Run one command. Exit status: 0 done, 1 failed while running, 2 bad request, 130 Ctrl-C."""
     before = list(sys.path)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that is not UTF-8, a terminal that is not either
     sys.path.append(os.getcwd())  # a researcher's own models lie there; last, so that they hide nothing
     defer_torchmetrics()
     try:

@@ -1,20 +1,32 @@
-"""Files that are either the old one or the new one, never half of one."""
+"""Files that are either the old one or the new one, never half of one; and file names as text."""
 
+import csv
 import os
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TextIO
+
+MAX_NAME_BYTES = 255  # of ext4, XFS, APFS and others
+
+ODD_BYTE = re.compile(r"(\\*)([\udc80-\udcff]|udc[89a-f][0-9a-f])")
+ESCAPED_BYTE = re.compile(r"(\\+)udc([89a-f][0-9a-f])")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block succeeds it takes `path`'s place, on disk.
 
-    Beside it, because a rename is atomic within one file system only.
+    Beside it, because a rename is atomic within one file system only. What can only be written to is yielded itself.
     """
+    if is_special(path):
+        yield path
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    prefix, suffix = temporary_name(path)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=suffix)
     os.close(descriptor)
     temporary = Path(name)
     try:
@@ -28,16 +40,73 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
+def temporary_name(path: Path) -> tuple[str, str]:
+    """(prefix, suffix) of temporary files and folders beside `path`; hidden, and short: see `MAX_NAME_BYTES`."""
+    return f".{_first_bytes(path.stem, 64)}-", _first_bytes(path.suffix, 32)
+
+
+def is_special(path: Path) -> bool:
+    """A device or a pipe, such as /dev/stdout: it is written to, not replaced."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
 def sweep(path: Path) -> None:
     """Remove what a kill within `replacing(path)` left behind. Only while nobody writes `path`."""
-    for leftover in path.parent.glob(f".{path.stem}-????????{path.suffix}"):
+    prefix, suffix = temporary_name(path)
+    for leftover in path.parent.glob(f"{_literal(prefix)}????????{_literal(suffix)}"):
         leftover.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace the content of `path` with `text`."""
+    r"""Replace the content of `path` with `text`, in UTF-8; a byte of a file name that is not UTF-8 is written as
+    `\udcXX`, which in JSON and YAML is read back as that byte."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def write_csv(file: TextIO, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """A heading and a line for each row, names as `escape_name` has them; what is in no column is left out."""
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(map(_cell, columns))
+    writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
+
+
+def escape_name(name: str) -> str:
+    r"""The name in text that UTF-8 can hold: a byte that is not UTF-8 becomes `\udcXX`, as JSON writes it.
+
+    b"caf\xe9.mp4" -> `caf\udce9.mp4`; `unescape_name` gives the name again, because a name that holds these very
+    characters gets another backslash.
+    """
+
+    def escape(found: re.Match[str]) -> str:
+        backslashes, what = found.groups()
+        return 2 * backslashes + (f"\\udc{ord(what) & 0xFF:02x}" if len(what) == 1 else what)
+
+    return ODD_BYTE.sub(escape, name)
+
+
+def unescape_name(text: str) -> str:
+    """The inverse of `escape_name`: a name that can be opened."""
+
+    def unescape(found: re.Match[str]) -> str:
+        backslashes, digits = found.groups()
+        kept = "\\" * (len(backslashes) // 2)
+        return kept + (chr(0xDC00 + int(digits, 16)) if len(backslashes) % 2 else f"udc{digits}")
+
+    return ESCAPED_BYTE.sub(unescape, text)
+
+
+def _cell(value: Any) -> Any:
+    return escape_name(value) if isinstance(value, str) else value
+
+
+def _first_bytes(text: str, count: int) -> str:
+    return text.encode("utf-8", "ignore")[:count].decode("utf-8", "ignore")
+
+
+def _literal(text: str) -> str:
+    """A glob that matches the text alone."""
+    return re.sub(r"([*?[])", r"[\1]", text)
 
 
 def _umask() -> int:

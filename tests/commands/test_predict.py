@@ -92,6 +92,34 @@ def test_a_restoration_run_restores(
     assert not list(tmp_path.glob("*new*"))
 
 
+def test_what_must_not_be_written_is_refused_before_any_weights_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    make_run(tmp_path, monkeypatch, predictor="videxp.deploy.label_files", package="labelling")
+    checkpoint, film = Path("run/checkpoints/best.ckpt"), Path("film.mp4")
+    checkpoint.write_bytes(b"damaged: would be told")
+    film.write_bytes(b"film")
+    Path("old.json").write_text("old")
+    for output, message in [
+        ("film.mp4", "-o film.mp4 is the input itself: choose another name"),
+        ("./run/../film.mp4", "is the input itself"),
+        ("old.json", "-o old.json is there already: choose another name, or add --overwrite"),
+        (str(checkpoint), "best.ckpt is one of the run's own files"),
+        ("run/evaluation.json", "is one of the run's own files"),
+        ("run", "-o run is a folder: give a file"),
+        ("film.mp4/labels.json", "cannot be written"),
+        ("x" * 300, "a name may have 255 bytes"),
+    ]:
+        for more in [[], ["--overwrite"]] if "already" not in message else [[]]:
+            assert cli.main(["predict", "run", "film.mp4", "-o", output, *more]) == 2
+            error = capsys.readouterr().err
+            assert message in error and len(error.splitlines()) == 1
+    assert (film.read_bytes(), Path("old.json").read_text()) == (b"film", "old")
+    assert checkpoint.read_bytes() == b"damaged: would be told"
+    assert cli.main(["export", "run", "--format", "safetensors", "-o", str(checkpoint), "--overwrite"]) == 2
+    assert "is one of the run's own files" in capsys.readouterr().err
+
+
 def test_a_task_of_ones_own_brings_its_own_arguments(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

@@ -10,7 +10,7 @@ from PIL import Image
 from tests.deploy.networks import Identity
 from tests.video.torture_set import source_frames
 from videxp.deploy.inputs import expand
-from videxp.deploy.restore_files import add_arguments, destinations, predict
+from videxp.deploy.restore_files import add_arguments, check, destinations, predict
 from videxp.errors import BadRequest
 from videxp.video import write_video
 
@@ -20,7 +20,9 @@ FRAMES = source_frames(4, (16, 24))
 def run(*arguments: object) -> int:
     parser = argparse.ArgumentParser()
     add_arguments(parser)
-    return predict(SimpleNamespace(deployed=Identity()), None, parser.parse_args([str(a) for a in arguments]))
+    options = parser.parse_args([str(a) for a in arguments])
+    check(options)
+    return predict(SimpleNamespace(deployed=Identity()), None, options)
 
 
 def test_one_input_becomes_the_output_and_several_go_into_it(tmp_path: Path):

@@ -1,7 +1,6 @@
 """videxp compare: what differed between runs, and what came out."""
 
 import argparse
-import csv
 import json
 import math
 import sys
@@ -9,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from videxp.errors import BadRequest
+from videxp.files import replacing, write_csv, write_text
+from videxp.outputs import require_output_file
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -34,6 +35,7 @@ EPILOG = """examples:
 
 def main(arguments: list[str]) -> int:
     options = _options(arguments)
+    _require_outputs(options)
     from videxp.runs import comparison
     from videxp.runs.reading import find_runs, read_run
 
@@ -47,12 +49,12 @@ def main(arguments: list[str]) -> int:
     if options.html:
         _write_page(Path(options.html), runs, rows, columns, limit_megabytes=options.max_sample_megabytes)
     if options.csv and options.csv != "-":
-        with open(options.csv, "w", newline="", encoding="utf-8") as file:
-            write_csv(file, rows, in_files)
+        with replacing(Path(options.csv)) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+            write_csv(file, rows, [column.key for column in in_files])
     if options.json:
         print(json.dumps([_as_dict(row, in_files) for row in rows], default=str))
     elif options.csv == "-":
-        write_csv(sys.stdout, rows, in_files)
+        write_csv(sys.stdout, rows, [column.key for column in in_files])
     else:
         _print_table(runs, rows, [column for column in columns if column.shown])
         if options.mean:
@@ -88,10 +90,21 @@ def _options(arguments: list[str]) -> argparse.Namespace:
         metavar="MB",
         help="size of all samples in the page together (default 48)",
     )
+    parser.add_argument("--overwrite", action="store_true", help="replace files that are there already")
     options = parser.parse_args(arguments)
     if options.mean and (options.json or options.csv == "-"):
         raise BadRequest("compare --mean: goes with the table; leave out --json and --csv -")
     return options
+
+
+def _require_outputs(options: argparse.Namespace) -> None:
+    """Raises BadRequest where a file cannot be written."""
+    files = {"--html": options.html, "--csv": None if options.csv == "-" else options.csv}
+    for option, path in files.items():
+        if path:
+            require_output_file(Path(path), overwrite=options.overwrite, option=option)
+    if options.html and options.csv and Path(options.html).resolve() == Path(options.csv).resolve():
+        raise BadRequest(f"compare: --html and --csv are both {options.html}: give each a file of its own")
 
 
 def _selected(runs: list["Run"], options: argparse.Namespace) -> tuple[list["Run"], list["Row"]]:
@@ -113,12 +126,6 @@ def _selected(runs: list["Run"], options: argparse.Namespace) -> tuple[list["Run
 # ---- files -------------------------------------------------------------------------------------------------------
 
 
-def write_csv(file: Any, rows: list["Row"], columns: list["Column"]) -> None:
-    writer = csv.DictWriter(file, [column.key for column in columns], extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-
-
 def _as_dict(row: "Row", columns: list["Column"]) -> dict[str, Any]:
     """Only what the run has; NaN and infinity, which JSON lacks, become null."""
     values = {column.key: row[column.key] for column in columns if column.key in row}
@@ -128,14 +135,10 @@ def _as_dict(row: "Row", columns: list["Column"]) -> dict[str, Any]:
 def _write_page(
     path: Path, runs: list["Run"], rows: list["Row"], columns: list["Column"], *, limit_megabytes: float
 ) -> None:
-    from videxp.files import write_text
     from videxp.runs.page import build_page
 
     page = build_page(runs, rows, columns, max_sample_bytes=int(limit_megabytes * 1e6))
-    try:
-        write_text(path, page.html)
-    except OSError as error:
-        raise BadRequest(f"--html {path}: cannot be written: {error.strerror}") from error
+    write_text(path, page.html)
     left_out = f"; {len(page.left_out)} samples left out, see its end" if page.left_out else ""
     print(
         f"{path}  ({len(page.html) / 1e6:.1f} MB, {len(runs)} runs, {page.samples} samples{left_out})", file=sys.stderr

@@ -6,7 +6,6 @@ and test can be compared. `dataset=NAME dataset.root=...` evaluates on another d
 """
 
 import argparse
-import csv
 import json
 import math
 import re
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from videxp import config
 from videxp.errors import BadRequest, VidexpError
-from videxp.files import replacing
+from videxp.files import replacing, write_csv
 
 if TYPE_CHECKING:
     from videxp.experiment import Experiment
@@ -56,7 +55,7 @@ def main(arguments: list[str]) -> int:
     config.require_labels(cfg, several=datamodule.several_labels)
     fingerprint = datamodule.fingerprint
     datamodule.use(numbered_as(datamodule.manifest.as_test(options.split), content.get("classes")))
-    console = Console(highlight=False, quiet=options.json)
+    console = Console(highlight=False, markup=False, quiet=options.json)
     progress = ProgressBar(console)
     experiment = build_experiment(cfg, datamodule, root=run.path, loggers=[], callbacks=[progress], fresh=False)
     trainer, task = experiment.trainer, experiment.task
@@ -147,7 +146,7 @@ def report(result: dict[str, Any], console: Any, *, files: list[Path]) -> None:
         console.print(result["protocol"], soft_wrap=True)
     for table in (classes_table(result["classes"]), worst_table(result["worst"])):
         for line in ["", *table] if table else ():
-            console.print(line, soft_wrap=True, markup=False, style="dim" if line == table[0] else None)
+            console.print(line, soft_wrap=True, style="dim" if line == table[0] else None)
     if result["classes"] or result["worst"]:
         console.print()
     for path, cause in result["quarantined"].items():
@@ -219,7 +218,5 @@ def gathered(rows: list[dict[str, Any]], *, world_size: int) -> list[dict[str, A
 
 def write_predictions(path: Path, rows: list[dict[str, Any]]) -> None:
     """One row per sample."""
-    with replacing(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        write_csv(file, rows, list(rows[0]))

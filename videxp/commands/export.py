@@ -7,6 +7,7 @@ from pathlib import Path
 from videxp import config
 from videxp.errors import BadRequest, VidexpError
 from videxp.files import replacing
+from videxp.outputs import require_output_file
 
 SUMMARY = "RUN --format safetensors  a run's weights in one file, read back and compared"
 
@@ -16,6 +17,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("run", metavar="RUN", help="a run folder")
     parser.add_argument("--format", choices=["safetensors"], required=True)
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="default: RUN/weights.safetensors")
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that is there already")
     options = parser.parse_args(arguments)
 
     from safetensors.torch import load_file, save_file
@@ -24,6 +26,8 @@ def main(arguments: list[str]) -> int:
     from videxp.runs.weights import read_checkpoint, weights_hash
 
     run = open_run(options.run)
+    output = options.output or run.path / "weights.safetensors"
+    require_output_file(output, overwrite=options.overwrite)
     cfg = config.load_resolved(run.config)
     checkpoint = run.checkpoint()
     state = read_checkpoint(checkpoint)["state_dict"]
@@ -32,9 +36,6 @@ def main(arguments: list[str]) -> int:
     network = {k.removeprefix(prefix): v.clone().contiguous() for k, v in state.items() if k.startswith(prefix)}
     if not network:
         raise BadRequest(f"{checkpoint}: no tensor's name starts with {prefix!r}: not a run of videxp")
-    output = options.output or run.path / "weights.safetensors"
-    if output.is_dir():
-        raise BadRequest(f"-o {output}: is a folder; give a file")
     digest = weights_hash(network)
     about = {"format": "pt", "weights_sha256": digest, "model": json.dumps(config.plain(cfg)["model"])}
     with replacing(output) as temporary:

@@ -2,9 +2,15 @@
 
 import argparse
 from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from videxp import config
 from videxp.errors import BadRequest
+from videxp.signatures import signature
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 SUMMARY = "RUN INPUT... -o OUT       a run at work: labels of videos as JSON, restored videos, new clips"
 USAGE = """usage: videxp predict RUN INPUT... [-o OUT] [...]
@@ -27,6 +33,7 @@ def main(arguments: list[str]) -> int:
 
     run = open_run(path)  # before the slow imports
     cfg = config.load_resolved(run.config)
+    predictor, options = read_request(cfg, path, rest)
 
     from videxp.commands.train import quiet_libraries
     from videxp.experiment import load_task
@@ -34,9 +41,19 @@ def main(arguments: list[str]) -> int:
     quiet_libraries()
     datamodule = config.build(cfg.dataset)  # for its clips and transforms; the data need not be there
     task = load_task(cfg, run.checkpoint())
-    if not task.predictor:
-        raise BadRequest(f"{path} is a run of {type(task).__name__}, which says nothing about predicting")
-    predictor = import_module(task.predictor)
-    parser = argparse.ArgumentParser(prog=f"videxp predict {path}", description=predictor.__doc__)
+    return predictor.predict(task, datamodule, options)
+
+
+def read_request(cfg: "DictConfig", run: str, words: list[str]) -> tuple[ModuleType, argparse.Namespace]:
+    """The module that the run's task names, and what it is asked for; what it refuses costs no loading of weights."""
+    found = signature(str(cfg.task._target_))
+    name = str(found.constants.get("predictor", "")) if found else ""
+    if not name:
+        raise BadRequest(f"{run} is a run of {cfg.task._target_.split('.')[-1]}, which says nothing about predicting")
+    predictor = import_module(name)
+    parser = argparse.ArgumentParser(prog=f"videxp predict {run}", description=predictor.__doc__)
     predictor.add_arguments(parser)
-    return predictor.predict(task, datamodule, parser.parse_args(rest))
+    options = parser.parse_args(words)
+    if hasattr(predictor, "check"):
+        predictor.check(options)
+    return predictor, options

@@ -2,10 +2,12 @@
 
 import argparse
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videxp import config
 from videxp.errors import BadRequest
+from videxp.outputs import require_own_folder
 
 if TYPE_CHECKING:
     from videxp.data.manifest import Manifest
@@ -61,6 +63,7 @@ def main(arguments: list[str]) -> int:
 
 def check_options(options: argparse.Namespace) -> None:
     """Raises BadRequest."""
+    from videxp.data.cache import is_part_of_cache
     from videxp.video.byte_file import is_remote
 
     given = {"--format": options.format, "--short-side": options.short_side, "--crf": options.crf}
@@ -69,6 +72,8 @@ def check_options(options: argparse.Namespace) -> None:
             raise BadRequest(f"prepare: {name} {value} is about copies: give --cache FOLDER too")
     if options.cache and is_remote(options.cache):
         raise BadRequest(f"prepare: --cache {options.cache}: make it in a folder, then copy that to the store")
+    if options.cache:
+        require_own_folder(Path(options.cache).expanduser(), known=is_part_of_cache, option="--cache")
     if options.short_side is not None and options.short_side < 16:
         raise BadRequest(f"prepare: --short-side {options.short_side}: at least 16 pixels")
     if options.crf is not None and not 0 <= options.crf <= 51:

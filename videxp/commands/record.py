@@ -19,6 +19,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--allow-dirty", action="store_true", help="also runs whose code was not committed; the record says so"
     )
+    parser.add_argument("--overwrite", action="store_true", help="replace the recipe's record")
     parser.add_argument("--check", action="store_true", help="which records are of a recipe that has changed since")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
@@ -38,6 +39,8 @@ def _record(options: argparse.Namespace) -> int:
     record.refuse_unfit(runs, allow_dirty=options.allow_dirty)
     recipe = _the_recipe(runs)
     about, path, experiments = _place(recipe.name)
+    if path.exists() and not options.overwrite:
+        raise BadRequest(f"{_shown(path)} is there already: videxp record {' '.join(options.runs)} --overwrite")
     result = record.build_record(runs, recipe=recipe.name, recipe_hash=recipe.hash, about=about)
     record.write_record(path, result, experiments=experiments)
     if options.json:

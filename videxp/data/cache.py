@@ -67,6 +67,11 @@ def make_cache(manifest: Manifest, folder: Path, *, making: Making, processes: i
     return {**about, "made": len(lost)}
 
 
+def is_part_of_cache(name: str) -> bool:
+    """Whether `make_cache` makes files or folders of this name in its folder, also when it is killed."""
+    return name in ("cache.json", "shards") or name.startswith(("index", "."))
+
+
 def _shards(manifest: Manifest, making: Making) -> list[Shard]:
     """Every readable content once, in the manifest's order."""
     sources: dict[str, Source] = {}

@@ -10,6 +10,7 @@ from pathlib import Path
 from videxp.data.module import VideoDataModule
 from videxp.deploy.restore_files import usable_device
 from videxp.errors import BadRequest
+from videxp.outputs import refuse_inputs_and_runs, require_place
 from videxp.tasks.comparisons import to_uint8
 from videxp.tasks.generated import save_clip_grid
 from videxp.tasks.generation import Generation
@@ -17,6 +18,7 @@ from videxp.video import write_video
 
 AT_ONCE = 8  # clips in memory
 IN_GRID = 16
+GRID = "grid.mp4"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,8 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace clips that are there already")
 
 
-def predict(task: Generation, datamodule: VideoDataModule, options: argparse.Namespace) -> int:
-    """Writes the clips; a request that cannot be met leaves nothing behind."""
+def check(options: argparse.Namespace) -> None:
+    """Raises BadRequest for what needs no generator to be told."""
     if options.num < 1 or options.seed < 0:
         raise BadRequest(f"--num {options.num} --seed {options.seed}: at least 1 clip, and a seed of at least 0")
     folder: Path = options.output
@@ -42,6 +44,13 @@ def predict(task: Generation, datamodule: VideoDataModule, options: argparse.Nam
         raise BadRequest(f"-o {folder}: give a folder, each clip is a file in it")
     if not options.overwrite and (there := sorted(folder.glob("*.mp4"))):
         raise BadRequest(f"-o {folder}: {there[0].name} is there already; --overwrite replaces it")
+    refuse_inputs_and_runs(folder / GRID, {})
+    require_place(folder / GRID)
+
+
+def predict(task: Generation, datamodule: VideoDataModule, options: argparse.Namespace) -> int:
+    """Writes the clips; a request that cannot be met leaves nothing behind."""
+    folder: Path = options.output
     label = _class_number(task, options.label)
     fps = options.fps or task.clip_fps
     num_frames = task.num_frames if options.seconds is None else round(options.seconds * fps)
@@ -56,7 +65,7 @@ def predict(task: Generation, datamodule: VideoDataModule, options: argparse.Nam
         for number, clip in zip(numbers, video):
             write_video(folder / f"{number:05d}.mp4", to_uint8(clip).permute(0, 2, 3, 1).contiguous(), fps=fps, crf=12)
         shown += [clip for number, clip in zip(numbers, video) if number < IN_GRID]
-    save_clip_grid(shown, folder / "grid.mp4", fps=fps)
+    save_clip_grid(shown, folder / GRID, fps=fps)
     print(f"{options.num} clips of {num_frames} frames ({num_frames / fps:.1f} s at {fps:g} fps) -> {folder}")
     return 0
 

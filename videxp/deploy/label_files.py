@@ -11,6 +11,7 @@ from videxp.deploy.inputs import add_inputs, expand
 from videxp.deploy.labels import label_video
 from videxp.errors import BadRequest, VidexpError
 from videxp.files import write_text
+from videxp.outputs import identities, require_output_file
 from videxp.tasks.classification import Classification
 from videxp.tasks.multi_label import THRESHOLD, MultiLabelClassification
 
@@ -24,12 +25,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--threshold", metavar="P", type=float, help="where videos have several labels: of what probability; 0.5"
     )
     parser.add_argument("-o", "--output", metavar="OUT", type=Path, help="a JSON file; default: the terminal")
+    parser.add_argument("--overwrite", action="store_true", help="replace an output that is there already")
+
+
+def check(options: argparse.Namespace) -> None:
+    """Finds the inputs, and whether the output can be written; raises BadRequest."""
+    options.inputs = expand(options.inputs)
+    if options.output is not None:
+        require_output_file(options.output, overwrite=options.overwrite, inputs=identities(options.inputs))
 
 
 def predict(task: Classification, datamodule: VideoDataModule, options: argparse.Namespace) -> int:
     """Labels each file; one that cannot be read becomes an `error` among the results, and the exit status 1."""
     threshold = _threshold(task, options.threshold)
-    results = [_labelled_or_error(task, datamodule, path, threshold=threshold) for path in expand(options.inputs)]
+    results = [_labelled_or_error(task, datamodule, path, threshold=threshold) for path in options.inputs]
     failed = [result for result in results if "error" in result]
     text = json.dumps(results, indent=2, ensure_ascii=False)
     if options.output is None:

@@ -3,7 +3,7 @@
 Shapes: B = 1 clip, T frames, H, W = height and width in pixels, s = the network's enlargement, C = 3.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +16,14 @@ from torch import Tensor, nn
 from videxp.data.progress import progress
 from videxp.deploy.tiles import joined, spans, windows
 from videxp.errors import BadRequest, VidexpError
+from videxp.outputs import (
+    OVERWRITE,
+    Identity,
+    identities,
+    refuse_inputs_and_runs,
+    require_output_file,
+    require_place,
+)
 from videxp.video.remaking import picture_folder, remade_video
 from videxp.video.sequence import Picture, PictureFolder, VideoFile, open_sequence, pictures_in
 
@@ -191,19 +199,22 @@ def _scaled(places: list[tuple[int, int]], scale: int) -> list[tuple[int, int]]:
     return [(start * scale, end * scale) for start, end in places]
 
 
-def refuse_to_lose(source: Path, destination: Path, *, overwrite: bool) -> None:
-    """Raises `BadRequest` if the destination is the source, or is there already and may not be replaced."""
-    if not destination.exists():
-        return
-    if source.exists() and destination.samefile(source):
-        raise BadRequest(f"{destination} is the input itself: choose another name for the output")
-    if destination.is_dir() != source.is_dir():
+def refuse_to_lose(
+    source: Path, destination: Path, *, overwrite: bool, inputs: Mapping[Identity, Path] | None = None
+) -> None:
+    """Raises `BadRequest` if the destination is one of the inputs (by default the source), is there already and may
+    not be replaced, or cannot be written."""
+    inputs = identities([source]) if inputs is None else inputs
+    refuse_inputs_and_runs(destination, inputs)
+    if destination.exists() and destination.is_dir() != source.is_dir():
         kinds = "a folder of pictures gives a folder" if source.is_dir() else "a video file gives a file"
         raise BadRequest(f"{destination} cannot be the output: {kinds}")
-    entries = list(destination.iterdir()) if destination.is_dir() else []
-    if destination.is_dir() and not entries:
+    if not source.is_dir():
+        require_output_file(destination, overwrite=overwrite, inputs=inputs)
         return
-    if not overwrite:
-        raise BadRequest(f"{destination} is there already: choose another name, or add --overwrite")
+    entries = list(destination.iterdir()) if destination.is_dir() else []
+    if entries and not overwrite:
+        raise BadRequest(f"{destination} is there already: {OVERWRITE}")
     if len(entries) > len(pictures_in(destination) if entries else []):
         raise BadRequest(f"{destination} holds more than pictures, so it is not overwritten: choose another folder")
+    require_place(destination)

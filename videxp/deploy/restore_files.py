@@ -15,7 +15,8 @@ import torch
 from videxp.deploy.inputs import add_inputs, expand
 from videxp.deploy.restore import refuse_to_lose, restore_video
 from videxp.errors import BadRequest, VidexpError
-from videxp.video.remaking import TIMED_SUFFIXES
+from videxp.outputs import identities
+from videxp.video.remaking import TIMED_SUFFIXES, require_timed
 
 NUMBERS = {
     "--window": "frames that the network sees at once",
@@ -45,11 +46,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that are there already")
 
 
+def check(options: argparse.Namespace) -> None:
+    """Finds the inputs, and whether all outputs can be written; raises BadRequest."""
+    options.inputs = expand(options.inputs)
+    inputs = identities(options.inputs)
+    for source, destination in destinations(options.inputs, options.output):
+        if not source.is_dir():
+            require_timed(destination)
+        refuse_to_lose(source, destination, overwrite=options.overwrite, inputs=inputs)
+
+
 def predict(task: Any, datamodule: Any, options: argparse.Namespace) -> int:
     """Restores one input after the other; one that fails costs a line and the exit status 1, not the others."""
-    pairs = destinations(expand(options.inputs), options.output)
-    for source, destination in pairs:
-        refuse_to_lose(source, destination, overwrite=options.overwrite)
+    pairs = destinations(options.inputs, options.output)
     device = usable_device(options.device)
     start = time.perf_counter()
     frames, failed = 0, []

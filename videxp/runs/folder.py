@@ -5,6 +5,7 @@ checkpoints/{best,last}.ckpt samples/ wandb/ manifest.tsv.gz
 """
 
 import json
+import os
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import IO, Any, Literal
 
 from videxp.errors import BadRequest
 from videxp.files import sweep, write_text
+from videxp.outputs import own_files, require_place
 from videxp.secret_values import scrubbed
 
 State = Literal["running", "finished", "failed", "interrupted"]
@@ -78,10 +80,17 @@ class RunFolder:
         return self.path / "checkpoints" / "last.ckpt"
 
     def create(self) -> "RunFolder":
-        """Make the folder; an existing run is never written over."""
+        """Make the folder; an existing run, and files that a run would replace, are never written over."""
+        other = "give another hydra.run.dir, or none"
+        require_place(self.config, option="hydra.run.dir:")
         if self.config.exists():
-            raise BadRequest(f"{self.path} holds a run already: give another hydra.run.dir, or none")
-        self.path.mkdir(parents=True, exist_ok=True)
+            raise BadRequest(f"{self.path} holds a run already: {other}")
+        if there := [name for name in own_files(self.path) if name != "wandb"]:
+            raise BadRequest(f"{self.path} holds {there[0]} already, which a run writes: {other}")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadRequest(f"{self.path}: no run folder can be made there: {error.strerror}: {other}") from None
         return self
 
     def plan(self, *, command: str) -> None:
@@ -213,7 +222,7 @@ def _modified(path: Path) -> datetime | None:
 def open_run(path: str) -> RunFolder:
     """An existing run folder, as RUN is given on the command line."""
     run = RunFolder(Path(path))
-    if not run.config.is_file():
+    if not os.path.isfile(run.config):  # False for a name that is too long, too
         raise BadRequest(f"{path} is not a run folder: it has no config.yaml (runs are made by videxp train)")
     return run
 

@@ -13,7 +13,7 @@ class LogFile(logging.FileHandler):
     """In force within `with LogFile(path):`, of all loggers. Raises OSError where the file cannot be opened."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, encoding="utf-8")
+        super().__init__(path, encoding="utf-8", errors="backslashreplace")
         self.setFormatter(ScrubbingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         self.problem: str | None = None
 

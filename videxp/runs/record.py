@@ -6,6 +6,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from videxp.errors import BadRequest
+from videxp.files import write_text
 from videxp.runs.comparison import duration, number_text
 from videxp.runs.folder import write_json
 from videxp.runs.reading import Run, read_json
@@ -146,7 +147,7 @@ def write_record(path: Path, record: Record, *, experiments: Path) -> None:
     write_json(path, record)
     readme = experiments / "README.md"
     text = readme.read_text(encoding="utf-8") if readme.exists() else f"{HEADER}\n{BEGIN}\n{END}\n"
-    readme.write_text(with_table(text, table(read_records(experiments))), encoding="utf-8")
+    write_text(readme, with_table(text, table(read_records(experiments))))
 
 
 def read_records(experiments: Path) -> dict[Path, Record]:

@@ -1,5 +1,6 @@
 """Pictures of what a task does: a confusion matrix, and strips of frames with labels."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -42,8 +43,15 @@ def sheet_figure(sheet: np.ndarray) -> tuple[Any, Any]:
 def saved(picture: Any, path: Path) -> Path:
     """With all that is written outside the axes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture.savefig(path, bbox_inches="tight")
+    with warnings.catch_warnings():  # a letter that the font lacks is drawn as a box
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        picture.savefig(path, bbox_inches="tight")
     return path
+
+
+def drawable(name: str) -> str:
+    """The name on one line, in characters that can be drawn: `�` for line feeds and for bytes that are not UTF-8."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
 
 
 def save_confusion_matrix(counts_KK: Tensor, classes: list[str], path: Path) -> Path:
@@ -57,8 +65,9 @@ def save_confusion_matrix(counts_KK: Tensor, classes: list[str], path: Path) -> 
     picture.colorbar(image, label="share of the true class", fraction=0.046)
     axes.set(xlabel="predicted", ylabel="true", title=f"accuracy {np.trace(counts) / max(counts.sum(), 1):.3f}")
     if len(classes) <= 60:  # more names than that overlap
-        axes.set_xticks(range(len(classes)), classes, rotation=90)
-        axes.set_yticks(range(len(classes)), classes)
+        names = [drawable(name) for name in classes]
+        axes.set_xticks(range(len(names)), names, rotation=90, parse_math=False)  # `$` stands for itself
+        axes.set_yticks(range(len(names)), names, parse_math=False)
     if len(classes) <= 30:
         for (row, column), count in np.ndenumerate(counts):
             if count:
@@ -88,7 +97,7 @@ class Example:
     @property
     def words(self) -> tuple[str, str]:
         """What was predicted, and what is true."""
-        return self.predicted or "none", f"true: {self.true or 'none'}"
+        return drawable(self.predicted or "none"), drawable(f"true: {self.true or 'none'}")
 
     @property
     def text(self) -> str:
@@ -113,7 +122,8 @@ def save_prediction_strips(
     axes.imshow(sheet, interpolation="nearest")
     for row, example in enumerate(examples):
         middle = row * step + tile_pixels / 2
-        axes.text(-8, middle, example.text, ha="right", va="center", fontsize=9, color=example.colour)
+        style = {"fontsize": 9, "color": example.colour, "parse_math": False}
+        axes.text(-8, middle, example.text, ha="right", va="center", **style)
     return saved(picture, path)
 
 

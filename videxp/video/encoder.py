@@ -3,7 +3,6 @@
 Shapes: T frames, H, W pixels, C = 3 (red, green, blue), uint8 in [0,255].
 """
 
-import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from io import BytesIO
@@ -19,6 +18,7 @@ from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
 from videxp.errors import BadRequest, VidexpError
+from videxp.files import replacing
 from videxp.video.display import rgb_picture
 
 # One thread each, because with several the bytes depend on their number; closed GOPs, so that every reader can seek.
@@ -56,11 +56,9 @@ def write_video(
     first = next(pictures, None)
     if first is None:
         raise ValueError(f"{path}: no frames to write")
-    final = Path(path)
-    temporary = final.with_name(f".{final.stem}.{os.getpid()}.tmp{final.suffix}")
-    try:
-        options = encoder_options(codec, crf=crf)
-        count = _encode(
+    options = encoder_options(codec, crf=crf)
+    with replacing(Path(path)) as temporary:
+        return _encode(
             _opened(temporary),
             _chain(first, pictures),
             size=first.shape[:2],
@@ -70,10 +68,6 @@ def write_video(
             keyframe_interval=keyframe_interval,
             pixel_format=pixel_format or default_pixel_format(*first.shape[:2]),
         )
-        os.replace(temporary, final)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return count
 
 
 def compress(frames: np.ndarray, *, codec: str, bit_rate: int, fps: float | Fraction = 25) -> np.ndarray:

@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 from PIL import Image
 
 from videxp.errors import BadRequest, VidexpError
-from videxp.files import replacing
+from videxp.files import replacing, temporary_name
 from videxp.video.audio import AudioTracks
 from videxp.video.color import coded_picture
 from videxp.video.encoder import default_pixel_format, encoder_options, muxer_options
@@ -49,9 +49,7 @@ def remade_video(
 
     Raises `BadRequest` for a container, codec or pixel format that cannot be written.
     """
-    if path.suffix.lower() not in TIMED_SUFFIXES:
-        known = ", ".join(sorted(TIMED_SUFFIXES))
-        raise BadRequest(f"{path}: {path.suffix or 'no suffix'} does not keep the times of frames: one of {known}")
+    require_timed(path)
     codec = codec or ("libvpx-vp9" if path.suffix.lower() == ".webm" else "libx264")
     pixel_format = pixel_format or default_pixel_format(*size)
     _tell(like, size=size, pixel_format=pixel_format, say=say)
@@ -83,6 +81,13 @@ def remade_video(
             raise VidexpError(f"{path}: cannot be written: {one_line(error.strerror or error)}") from None
         finally:
             audio.close()
+
+
+def require_timed(path: Path) -> None:
+    """Raises `BadRequest` for a container that does not keep the times of frames."""
+    if path.suffix.lower() not in TIMED_SUFFIXES:
+        known = ", ".join(sorted(TIMED_SUFFIXES))
+        raise BadRequest(f"{path}: {path.suffix or 'no suffix'} does not keep the times of frames: one of {known}")
 
 
 def _describe(stream: VideoStream, *, like: VideoFile, size: tuple[int, int], pixel_format: str) -> None:
@@ -117,13 +122,15 @@ def picture_folder(folder: Path) -> Iterator[Write]:
 
     The folder appears whole when the block ends well, in place of one that is there already, or not at all.
     """
+    folder = folder.resolve()  # not a link to it
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    prefix, _ = temporary_name(folder)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=prefix))
     try:
         yield lambda picture: Image.fromarray(picture.pixels_HWC).save(temporary / f"{picture.name}.png")
         temporary.chmod(folder.parent.stat().st_mode & 0o777)  # mkdtemp's 0700 would shut colleagues out
         if folder.exists():
-            old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-old-"))
+            old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{prefix}old-"))
             os.replace(folder, old)  # a folder may take the place of an empty one
             os.replace(temporary, folder)
             shutil.rmtree(old)
