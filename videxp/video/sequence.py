@@ -15,9 +15,9 @@ from typing import Protocol
 import av
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import VideoReformatter
 
-from videxp.video.color import color_of
+from videxp.video.color import UNBIASED, color_of
 from videxp.video.container import open_container
 from videxp.video.display import display_matrix, rgb_picture, turn_of, turned
 from videxp.video.encoder import frame_rate
@@ -28,9 +28,6 @@ from videxp.video.probing import scan, verified
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 # Where frames out of order have no times of their own, or the demuxer guesses them.
 UNTIMED = frozenset({"avi", "h261", "h263", "h264", "hevc", "m4v", "mpegvideo", "vc1"})
-# The fast way from yuv420p to RGB rounds down: a video would get darker by a grey level each time it is restored.
-SWS_ACCURATE_RND, SWS_FULL_CHR_H_INT = 0x40000, 0x2000
-UNBIASED = int(Interpolation.BICUBIC) | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT
 CLOCKS_THAT_START_ANYWHERE = frozenset({"mpegts", "mpeg"})
 
 
