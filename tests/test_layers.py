@@ -18,6 +18,7 @@ TIERS = [
         "files",
         "outputs",
         "signatures",
+        "own_packages",
         "secret_values",
         "tensor_files",
         "weight_files",

@@ -9,20 +9,17 @@ from pkgutil import iter_modules
 from videxp import __version__, commands
 from videxp.deferred import defer_torchmetrics
 from videxp.errors import BadRequest, VidexpError
+from videxp.own_packages import find_own_packages
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command. Exit status: 0 done, 1 failed while running, 2 bad request, 130 Ctrl-C."""
-    before = list(sys.path)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that is not UTF-8, a terminal that is not either
-    sys.path.append(os.getcwd())  # a researcher's own models lie there; last, so that they hide nothing
     defer_torchmetrics()
-    try:
+    with find_own_packages():
         return _answer(sys.argv[1:] if argv is None else argv)
-    finally:
-        sys.path[:] = before
 
 
 def _answer(arguments: list[str]) -> int:

@@ -10,13 +10,12 @@ and whatever another package defines (`logging.os.system`) is none of these.
 
 import importlib
 import inspect
-import os
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from videxp.errors import BadRequest
+from videxp.own_packages import user_packages
 
 PACKAGES = frozenset(
     ["videxp", "torch", "torchvision", "torchmetrics", "pytorch_lightning", "lightning_fabric", "transformers", "timm"]
@@ -50,24 +49,6 @@ FUNCTION_MODULES = {
 
 # videxp's own functions that a config may call; elsewhere a function may write files or run programs.
 OWN_FUNCTIONS = ("videxp.models", "videxp.losses", "videxp.metrics", "videxp.transforms", "videxp.tasks")
-
-
-def user_packages() -> frozenset[str]:
-    """Packages that the user trusts: VIDEXP_ALLOW=a,b or `[tool.videxp] allow = ["a"]` in ./pyproject.toml."""
-    named = [name.strip() for name in os.environ.get("VIDEXP_ALLOW", "").split(",") if name.strip()]
-    return frozenset(named) | _packages_in_pyproject(Path.cwd() / "pyproject.toml")
-
-
-def _packages_in_pyproject(path: Path) -> frozenset[str]:
-    if sys.version_info < (3, 11) or not path.is_file():  # Python 3.10 reads no TOML; VIDEXP_ALLOW says the same
-        return frozenset()
-    import tomllib
-
-    try:
-        allow = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("videxp", {}).get("allow", [])
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadRequest(f"{path}: cannot be read as TOML: {error}") from error
-    return frozenset(str(name) for name in allow)
 
 
 def is_inside(module: str, packages: Iterable[str]) -> bool:

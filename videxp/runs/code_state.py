@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from videxp.own_packages import is_run_folder
 from videxp.secret_values import known_secrets, scrubbed
 
 SOURCE_SUFFIXES = {".py", ".pyi", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".sh", ".ipynb", ".c", ".cpp", ".cu", ".h"}
@@ -97,9 +98,7 @@ def _in_run_folder(path: Path, root: Path) -> bool:
     return any(_is_run_folder(parent) for parent in path.parents if parent.is_relative_to(root))
 
 
-@cache
-def _is_run_folder(folder: Path) -> bool:
-    return (folder / "status.json").exists() and (folder / "config.yaml").exists()
+_is_run_folder = cache(is_run_folder)
 
 
 # ---- hashes of source files --------------------------------------------------------------------------------------
