@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from videxp.own_packages import is_run_folder
+from videxp.runs.git import diff, git
 from videxp.secret_values import known_secrets, scrubbed
 
 SOURCE_SUFFIXES = {".py", ".pyi", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".sh", ".ipynb", ".c", ".cpp", ".cu", ".h"}
@@ -37,37 +38,29 @@ def code_state(folder: Path) -> dict[str, Any] | None:
     Text only, without secrets, cut to a size that can be kept in every run; `left_out` names what is not in it.
     """
     try:
-        root = Path(_git(folder, "rev-parse", "--show-toplevel").strip())
+        root = Path(git(folder, "rev-parse", "--show-toplevel").strip())
     except (OSError, subprocess.CalledProcessError):
         return None
     secrets = known_secrets()
     try:
-        commit = _git(root, "rev-parse", "--verify", "-q", "HEAD").strip()
+        commit = git(root, "rev-parse", "--verify", "-q", "HEAD").strip()
     except subprocess.CalledProcessError:
         commit = ""  # nothing was ever committed
     excluded = [f":(top,exclude,glob,icase)**/{pattern}" for pattern in SECRET_FILES]
-    diff = (
-        _git(root, "diff", "--no-ext-diff", "--no-textconv", "--no-color", "HEAD", "--", ":/", *excluded)
-        if commit
-        else ""
-    )
     left_out: dict[str, str] = {}
-    if len(diff) > MAX_DIFF_CHARACTERS:
-        left_out["diff"] = f"cut after {MAX_DIFF_CHARACTERS} of {len(diff)} characters"
-    names = _git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", ":/", *excluded).split("\0")
+    try:
+        changes = diff(root, "HEAD", "--", ":/", *excluded) if commit else ""
+    except subprocess.CalledProcessError as error:  # an object that was never fetched, say
+        changes, left_out["diff"] = "", f"git diff failed: {error.stderr.decode('utf-8', 'replace').strip()[:200]}"
+    if len(changes) > MAX_DIFF_CHARACTERS:
+        left_out["diff"] = f"cut after {MAX_DIFF_CHARACTERS} of {len(changes)} characters"
+    names = git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", ":/", *excluded).split("\0")
     return {
         "commit": commit or None,
-        "diff": scrubbed(diff[:MAX_DIFF_CHARACTERS], secrets),
+        "diff": scrubbed(changes[:MAX_DIFF_CHARACTERS], secrets),
         "untracked": _texts(root, names, secrets=secrets, left_out=left_out),
         "left_out": left_out,
     }
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    # fsmonitor would run a program that the repository names.
-    command = ["git", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, check=True)
-    return done.stdout.decode("utf-8", "replace")
 
 
 def _texts(root: Path, names: Iterable[str], *, secrets: list[str], left_out: dict[str, str]) -> dict[str, str]:
