@@ -8,6 +8,7 @@ import logging
 import netrc
 import os
 import re
+from functools import lru_cache
 from pathlib import Path
 
 REDACTED = "<redacted>"
@@ -16,28 +17,51 @@ SECRET_NAME = re.compile(
     r"(\w+_)?token|credentials?|pat)$",
     re.I,
 )
-MIN_CHARACTERS = 8  # shorter values would blot out half of every text
+MIN_CHARACTERS = 8  # shorter values would blot out half of every text: they are looked for as whole words
+MIN_WORD_CHARACTERS = 4
 MAX_FILE_BYTES = 1 << 16
+# What stands for a password where none is needed, and words that every text of ours has.
+NO_SECRETS = frozenset(
+    "admin changeme default dummy example false localhost none null password placeholder root secret test token train "
+    "true user valid video videxp wandb".split()
+)
 
 _met: set[str] = set()
 
+# Each reads a text in linear time: what may be long is bounded, or begins where nothing of its kind stands before.
 _PATTERNS = [
-    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S), REDACTED),
-    (re.compile(r"(\w://[^\s/:@\"']*:)[^\s/@\"']+@"), rf"\1{REDACTED}@"),
+    (
+        re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)", re.S),
+        REDACTED,
+    ),
+    (re.compile(r"(\w://[^\s/:@\"']{0,200}:)[^\s/@\"']{1,500}@"), rf"\1{REDACTED}@"),
+    (
+        re.compile(
+            r"([?&](?:x-(?:amz|goog)-(?:signature|credential|security-token)|signature|sig|policy|key-pair-id"
+            r"|awsaccesskeyid|googleaccessid|(?:\w{1,40}[_-])?(?:token|key|secret|password|auth|code))=)[^\s&\"'#<>]+",
+            re.I,
+        ),
+        rf"\1{REDACTED}",
+    ),
+    (
+        re.compile(r"(\bauthorization[\"']?\s{0,5}[:=]\s{0,5}[\"']?(?:\w{1,20}\s{1,5})?)[^\s\"',<>]{4,}", re.I),
+        rf"\1{REDACTED}",
+    ),
+    (re.compile(r"(\b(?:bearer|basic)\s{1,5})(?=[^\s\"',<>]{0,200}\d)[^\s\"',<>]{8,}", re.I), rf"\1{REDACTED}"),
     (
         re.compile(
             r"\b(sk-[\w-]{16,}|hf_[A-Za-z0-9]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|xox[abprs]-[\w-]{10,}"
-            r"|AKIA[0-9A-Z]{16}|AIza[\w-]{30,}|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*)"
+            r"|glpat-[\w-]{16,}|A[KS]IA[0-9A-Z]{16}|AIza[\w-]{30,}|eyJ[\w-]{10,400}\.[\w-]{10,5000}\.[\w-]*)"
         ),
         REDACTED,
     ),
 ]
-_ASSIGNED = re.compile(r"([\w.-]+)([\"']?\s*[:=]\s*)([\"']?)([^\s\"',;(){}\[\]]+)")
+_ASSIGNED = re.compile(r"(?<![\w.-])([\w.-]{1,100})([\"']?\s{0,5}[:=]\s{0,5})([\"']?)([^\s\"',;(){}\[\]]+)")
 
 
 def remember(value: object) -> None:
     """A value met under a secret key: from now on it is blotted out of every text."""
-    if isinstance(value, str) and _is_worth_hiding(value):
+    if isinstance(value, str) and _is_a_word_to_hide(value):
         _met.add(value)
 
 
@@ -58,18 +82,22 @@ def looks_random(text: str) -> bool:
 
 def known_secrets() -> list[str]:
     """Values that are secret on this machine or were met in this process, the longest first."""
-    values = {value for name, value in os.environ.items() if SECRET_NAME.search(name) and name not in ("PWD", "OLDPWD")}
-    for path in sorted(Path.cwd().glob(".env*")):
-        values |= {value for name, value in _dotenv(path).items() if SECRET_NAME.search(name) or looks_random(value)}
-    for name in (os.environ.get("NETRC"), "~/.netrc", "~/_netrc", ".netrc"):
-        values |= _netrc_passwords(Path(name).expanduser()) if name else set()
-    return sorted(_met | {value for value in values if _is_worth_hiding(value)}, key=len, reverse=True)
+    named = {value for name, value in os.environ.items() if SECRET_NAME.search(name) and name not in ("PWD", "OLDPWD")}
+    found = (
+        _met | {value for value in named if _is_a_word_to_hide(value)} | _secrets_in_files(Path.cwd(), *_netrc_files())
+    )
+    return sorted(found, key=len, reverse=True)
 
 
 def scrubbed(text: str, secrets: list[str] | None = None) -> str:
     """The text with every known secret, and all that has the form of one, replaced by `<redacted>`."""
     for secret in known_secrets() if secrets is None else secrets:
-        text = text.replace(secret, REDACTED)
+        if secret not in text:
+            continue
+        if _is_worth_hiding(secret):
+            text = text.replace(secret, REDACTED)
+        else:
+            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", REDACTED, text)
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return _ASSIGNED.sub(_without_assigned_secret, text)
@@ -95,7 +123,38 @@ def _is_worth_hiding(value: str) -> bool:
         return False
     if value.isdecimal() or (value.isalpha() and value.islower() and len(value) < 2 * MIN_CHARACTERS):
         return False
-    return not (value.startswith(("/", "~", "./")) and os.path.exists(os.path.expanduser(value)))
+    return not _is_a_path(value)
+
+
+def _is_a_word_to_hide(value: str) -> bool:
+    """May a short password, `hunter2`, be blotted out where it stands as a whole word?"""
+    if len(value) < MIN_WORD_CHARACTERS + 2 * value.isdecimal() or value == REDACTED or "${" in value:
+        return False
+    return value.lower() not in NO_SECRETS and not _is_a_path(value)
+
+
+def _is_a_path(value: str) -> bool:
+    return value.startswith(("/", "~", "./")) and os.path.exists(os.path.expanduser(value))
+
+
+@lru_cache(maxsize=4)
+def _secrets_in_files(folder: Path, *netrc_files: Path) -> frozenset[str]:
+    """Read once for each folder that a process works in."""
+    values: set[str] = set()
+    for path in sorted(folder.glob(".env*")):
+        for name, value in _dotenv(path).items():
+            if SECRET_NAME.search(name):
+                values |= {value} if _is_a_word_to_hide(value) else set()
+            elif looks_random(value) and _is_worth_hiding(value):
+                values.add(value)
+    for path in netrc_files:
+        values |= {value for value in _netrc_passwords(path) if _is_a_word_to_hide(value)}
+    return frozenset(values)
+
+
+def _netrc_files() -> list[Path]:
+    names = (os.environ.get("NETRC"), "~/.netrc", "~/_netrc", ".netrc")
+    return [Path(name).expanduser().absolute() for name in names if name]
 
 
 def _dotenv(path: Path) -> dict[str, str]:

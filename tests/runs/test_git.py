@@ -45,7 +45,9 @@ def unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def git(folder: Path, *arguments: str) -> None:
-    subprocess.run(["git", "-c", "advice.addEmbeddedRepo=false", *arguments], cwd=folder, check=True, capture_output=True)
+    subprocess.run(
+        ["git", "-c", "advice.addEmbeddedRepo=false", *arguments], cwd=folder, check=True, capture_output=True
+    )
 
 
 def ran(root: Path) -> set[str]:

@@ -173,6 +173,21 @@ def test_plain_hydra_and_wandb_leak_four_of_the_six(tmp_path: Path, keys: dict[s
         ("num_tokens: 1568000000", "num_tokens: 1568000000"),
         ("commit 6fdc6c9a6f9c0d3e4b8d", "commit 6fdc6c9a6f9c0d3e4b8d"),
         ("monitor: val/accuracy", "monitor: val/accuracy"),
+        (
+            "GET https://b.s3.amazonaws.com/a?X-Amz-Expires=9&X-Amz-Credential=AK%2F1&X-Amz-Signature=0f1e2d",
+            "GET https://b.s3.amazonaws.com/a?X-Amz-Expires=9&X-Amz-Credential=<redacted>&X-Amz-Signature=<redacted>",
+        ),
+        (
+            "https://a.blob.core.windows.net/c?sv=2022&sig=ab%2Bcd&se=1",
+            "https://a.blob.core.windows.net/c?sv=2022&sig=<redacted>&se=1",
+        ),
+        ("http://h/x?access_token=s3cr3t#top", "http://h/x?access_token=<redacted>#top"),
+        ("Authorization: Bearer abc.def-9", "Authorization: Bearer <redacted>"),
+        ("{'authorization': 'Basic dXNlcjpwdw=='}", "{'authorization': 'Basic <redacted>'}"),
+        ("curl -H 'bearer 0f1e2d3c4b5a'", "curl -H 'bearer <redacted>'"),
+        ("the bearer of news and basic research", "the bearer of news and basic research"),
+        ("glpat-abcdefghijklmnopqrst", "<redacted>"),
+        ("a?b=1&c=2", "a?b=1&c=2"),
     ],
 )
 def test_text_that_has_the_form_of_a_credential_is_blotted_out(text: str, kept: str):
@@ -191,6 +206,28 @@ def test_known_secrets_are_those_named_as_such_here_and_no_word_or_path_of_the_m
     found = known_secrets()
     assert {"correct-horse-9", "s3cr3t-of-dotenv", "s0me-0rd1nary-id99"} <= set(found)
     assert not {str(tmp_path), "password", "correct-horse-8", "/data"} & set(found)
+
+
+def test_short_words_of_env_and_netrc_files_are_blotted_out_where_they_are_whole_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("DB_PASSWORD", "pgpw7")
+    (tmp_path / ".env").write_text("MAIL_PASSWORD=swordfish\nAPI_TOKEN=test\nPIN_SECRET=481516\n")
+    (tmp_path / "netrc").write_text("machine a login me password hunter2\nmachine b login me password none\n")
+    text = "hunter2, 'swordfish': pgpw7/481516 and hunter22 test/accuracy none step 1481516"
+    kept = "<redacted>, '<redacted>': <redacted>/<redacted> and hunter22 test/accuracy none step 1481516"
+    assert scrubbed(text) == kept
+
+
+@pytest.mark.timeout(60)  # each took minutes or hours where the time grew with the square of the length
+@pytest.mark.parametrize(
+    "piece", ["0f", "a.", "eyJ-", "a:", "x://", "?key", "-----BEGIN ", "bearer ", "authorization ", "a=' "]
+)
+def test_a_long_text_of_any_form_is_looked_through_in_linear_time(piece: str):
+    text = piece * (500_000 // len(piece))
+    assert scrubbed(text, []).replace("<redacted>", "")[:2] in ("", text[:2])
 
 
 def test_overrides_lose_secrets_under_keys_in_braces_and_in_env_set():
