@@ -19,6 +19,8 @@ TIERS = [
         "outputs",
         "signatures",
         "own_packages",
+        "printable",
+        "console",
         "secret_values",
         "tensor_files",
         "weight_files",

@@ -14,9 +14,9 @@ from omegaconf import DictConfig
 from pytorch_lightning import Callback
 from pytorch_lightning.callbacks import Checkpoint as LightningCheckpoint
 from pytorch_lightning.callbacks import EarlyStopping
-from rich.console import Console
 
 from videxp.config import build
+from videxp.console import Console
 from videxp.data import VideoDataModule
 from videxp.data.processes import available_cores
 from videxp.data.speed import Loading, Reading, Spread, measure_loading, measure_reading

@@ -10,6 +10,7 @@ from videxp import __version__, commands
 from videxp.deferred import defer_torchmetrics
 from videxp.errors import BadRequest, VidexpError
 from videxp.own_packages import find_own_packages
+from videxp.printable import clean_streams
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -18,7 +19,7 @@ def main(argv: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that is not UTF-8, a terminal that is not either
     defer_torchmetrics()
-    with find_own_packages():
+    with clean_streams(), find_own_packages():
         return _answer(sys.argv[1:] if argv is None else argv)
 
 

@@ -13,10 +13,10 @@ from pytorch_lightning.callbacks import Checkpoint as LightningCheckpoint
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.strategies import FSDPStrategy, Strategy
 from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
-from rich.console import Console
 from torch import nn
 
 from videxp.config import build, flat, load_resolved
+from videxp.console import Console
 from videxp.data import VideoDataModule
 from videxp.errors import BadRequest
 from videxp.metrics import ClassifierFeatures, through_batch

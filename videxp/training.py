@@ -19,8 +19,8 @@ from videxp.errors import BadRequest, VidexpError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-    from rich.console import Console
 
+    from videxp.console import Console
     from videxp.data import VideoDataModule
     from videxp.experiment import Experiment
     from videxp.runs.folder import RunFolder
@@ -75,9 +75,8 @@ def _carry_out(
     signals: "Signals",
     supervisor: "Supervisor",
 ) -> None:
-    from rich.console import Console
-
     from videxp.commands.train import quiet_libraries
+    from videxp.console import Console
     from videxp.runs.supervision import PROGRAM
 
     with uncollected():
@@ -139,9 +138,8 @@ def _go_on(run: "RunFolder", request: Request, console: "Console") -> Request:
 
 def be_a_rank(request: Request) -> NoReturn:
     """One of a DDP run's processes: its config comes through standard input, its data is prepared."""
-    from rich.console import Console
-
     from videxp.commands.train import quiet_libraries
+    from videxp.console import Console
     from videxp.runs.folder import RunFolder
     from videxp.runs.signals import Interrupted, Signals
     from videxp.runs.supervision import be_supervised, report

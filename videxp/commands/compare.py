@@ -150,8 +150,7 @@ def _write_page(
 
 def _print_table(runs: list["Run"], rows: list["Row"], columns: list["Column"]) -> None:
     """A line for each run; where that is too wide for the terminal and runs are few, a column for each."""
-    from rich.console import Console
-
+    from videxp.console import Console
     from videxp.runs.comparison import short_names
 
     console = Console(highlight=False)
@@ -218,7 +217,7 @@ def _in_pieces(grid: list[list[str]], columns: list["Column"], *, width: int) ->
 
 
 def _width(view: "Table") -> int:
-    from rich.console import Console
+    from videxp.console import Console
 
     return Console(width=100_000).measure(view).maximum
 

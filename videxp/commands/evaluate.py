@@ -35,9 +35,8 @@ def main(arguments: list[str]) -> int:
     run = open_run(options.run)
     cfg, read_otherwise = config.load_for_evaluation(run.config, options.overrides)
 
-    from rich.console import Console
-
     from videxp.commands.train import quiet_libraries
+    from videxp.console import Console
     from videxp.data.testing_protocols import views_in
     from videxp.experiment import build_experiment, set_weights
     from videxp.runs.left_out import missing_files

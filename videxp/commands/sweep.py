@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from videxp.errors import BadRequest
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from videxp.console import Console
     from videxp.sweeps.launching import Launcher
     from videxp.sweeps.request import Sweep
     from videxp.sweeps.search import Plan, Search
@@ -83,8 +82,7 @@ def _go_on(folder: Path, changes: list[str], *, as_json: bool) -> int:
 
 def status(folder: Path, *, as_json: bool) -> int:
     """What has become of a sweep so far; whoever runs it is not disturbed."""
-    from rich.console import Console
-
+    from videxp.console import Console
     from videxp.sweeps.request import read_plan
     from videxp.sweeps.search import Search
     from videxp.sweeps.watching import line
@@ -100,8 +98,7 @@ def status(folder: Path, *, as_json: bool) -> int:
 
 
 def _carry_out(sweep: "Sweep", folder: Path, *, as_json: bool) -> int:
-    from rich.console import Console
-
+    from videxp.console import Console
     from videxp.runs.folder import RunFolder
     from videxp.runs.signals import Interrupted, Signals
     from videxp.sweeps.controller import Controller

@@ -15,8 +15,8 @@ from videxp.training import Request, be_a_rank, carry_out
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-    from rich.console import Console
 
+    from videxp.console import Console
     from videxp.experiment import Experiment
     from videxp.runs.folder import RunFolder
 

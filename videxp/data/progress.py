@@ -21,7 +21,6 @@ def progress(description: str, total: int, *, unit: str = "") -> Iterator[Callab
 
 @contextmanager
 def _bar(description: str, total: int, unit: str) -> Iterator[Callable[[], None]]:
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -30,6 +29,8 @@ def _bar(description: str, total: int, unit: str) -> Iterator[Callable[[], None]
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+
+    from videxp.console import Console
 
     columns = (
         TextColumn("{task.description}", markup=False),

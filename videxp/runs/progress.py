@@ -6,9 +6,9 @@ import time
 from typing import Any
 
 from pytorch_lightning import Callback, Trainer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from videxp.console import Console
 from videxp.runs.loops import callbacks_of
 from videxp.runs.step_metrics import StepMetrics
 from videxp.tasks import VideoTask

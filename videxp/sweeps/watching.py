@@ -8,12 +8,12 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from videxp.console import Console
 from videxp.runs.folder import RunFolder, seconds_now
 from videxp.sweeps.controller import Active
 from videxp.sweeps.search import Objective, Plan, Trial
