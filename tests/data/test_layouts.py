@@ -208,7 +208,7 @@ def test_one_file_per_split_relative_to_itself(write: Write, tmp_path: Path) -> 
         ("m.csv", "path,label\na.mp4,\n", "line 2: the column 'label' is empty"),
         ("m.csv", "path,label\na.mp4\n", "line 2: not 2 columns"),
         ("m.csv", "path,label,start_seconds\na.mp4,x,soon\n", "line 2: start_seconds='soon' is no number"),
-        ("m.csv", "", "has no training samples"),
+        ("m.csv", "", "m.csv is empty: its first line must name the columns"),
         ("m.csv", "path,label,split\na.mp4,x,train\na.mp4,x,train\n", "lists a.mp4 twice in train"),
         ("m.csv", "path,label,split\na.mp4,x,train\na.mp4,x,test\n", "has a.mp4 both in train and in test"),
         ("m.csv", "path,label,split\na.mp4,x,train\nb.mp4,y,test\n", "class 'y' is in test .b.mp4. but in no training"),

@@ -15,11 +15,11 @@ from videxp.data.layouts import (
     Layout,
     absent,
     completed_splits,
-    content_lines,
     files_under,
     source_of,
 )
 from videxp.data.manifest import SPLITS, Row, Split
+from videxp.data.tables import check_path, read_each, read_list
 from videxp.errors import BadRequest
 from videxp.limits import Gt, Interval
 from videxp.video.frame_names import is_image
@@ -62,12 +62,16 @@ class Footage(Layout):
     def missing(self, root: Path) -> list[str]:
         if problems := super().missing(root):
             return problems
-        names = [self.targets, *(file for file in self._lists.values() if file is not None)]
+        names = [self.targets, *self.list_files]
         if self.inputs is not None and "{" not in self.inputs:
             names.append(self.inputs)
         if problems := absent(root, *names):
             return problems
         return [] if any(self.clips(root / self.targets)) else [f"{root / self.targets} holds no clips"]
+
+    @property
+    def list_files(self) -> list[str]:
+        return [file for file in self._lists.values() if file is not None]
 
     def rows(self, root: Path) -> list[Row]:
         if self.splits == "test":
@@ -86,7 +90,7 @@ class Footage(Layout):
     def _split(self, root: Path, split: Split) -> list[Row]:
         if any(self._lists.values()):
             file = self._lists[split]
-            return self._rows((line for _, line in content_lines(root / file)), split) if file else []
+            return self._rows(listed_clips(root / file, root / self.targets), split) if file else []
         top = root / self.targets
         if not (top / self.train_folder).is_dir():
             return self._rows(self.clips(top), split) if split == "train" else []
@@ -142,6 +146,11 @@ def footage(path: str, split: Split, *, targets: str, inputs: str | None) -> Row
     """A clip at targets/path with, if any, its counterpart."""
     given = "" if inputs is None else counterpart(inputs, path)
     return Row(path=PurePosixPath(targets, path).as_posix(), label="", split=split, input=given)
+
+
+def listed_clips(file: Path, folder: Path) -> list[str]:
+    """One path a line, relative to the folder."""
+    return read_each(read_list(file), lambda line: check_path(line[1], folder=folder, place=f"{file}, line {line[0]}"))
 
 
 def counterpart(inputs: str, path: str) -> str:

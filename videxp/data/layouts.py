@@ -48,6 +48,11 @@ class Layout:
         return None
 
     @property
+    def list_files(self) -> list[str]:
+        """The files under root that list the samples; none where folders do."""
+        return []
+
+    @property
     def frame_template(self) -> str:
         """Name of each image where a sample is a folder of images."""
         return ""
@@ -147,26 +152,6 @@ def absent(root: Path, *names: str) -> list[str]:
     ]
 
 
-def content_lines(file: Path) -> list[tuple[int, str]]:
-    """(number from 1, line) of each line that is not empty."""
-    lines = file.read_text(encoding="utf-8-sig").split("\n")
-    return [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
-
-
-def class_names(root: Path, file: str | None) -> list[str]:
-    """One class a line, in the order of their numbers; none without a file."""
-    return [] if file is None else [line for _, line in content_lines(root / file)]
-
-
-def named(label: str, names: Sequence[str], *, place: str) -> str:
-    """The class that a list's number stands for; the label itself, where classes have no names or it is one."""
-    if not names or not label.isdecimal():
-        return label
-    if int(label) >= len(names):
-        raise BadRequest(f"{place}: label {label}, but {len(names)} classes are named")
-    return names[int(label)]
-
-
 # ---- splits ---------------------------------------------------------------------------------------------------------
 
 
@@ -198,7 +183,10 @@ def source_of(pattern: str | None) -> Callable[[Row], str]:
     """What must not be torn apart by a split: the pattern's first group in the path, else the file itself."""
     if pattern is None:
         return lambda row: row.path
-    compiled = re.compile(pattern)
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise BadRequest(f"dataset.layout.group_pattern={pattern!r} is no regular expression: {error}") from None
     if compiled.groups < 1:
         raise BadRequest(f"dataset.layout.group_pattern={pattern!r} has no group: put (...) around the source's name")
 

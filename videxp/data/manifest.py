@@ -276,7 +276,9 @@ class Manifest:
 def sorted_classes(labels: Iterable[str]) -> list[str]:
     """Class names in a fixed order: by number where all are numbers ("2" before "10"), else by name. "" is no label."""
     unique = set(labels) - {""}
-    return sorted(unique, key=int) if all(label.isdecimal() for label in unique) else sorted(unique)
+    longest = max(map(len, unique), default=0)
+    are_numbers = all(label.isdecimal() for label in unique)  # of any length: `int` takes 4,300 digits at most
+    return sorted(unique, key=lambda label: label.zfill(longest)) if are_numbers else sorted(unique)
 
 
 def _several(labels: Strings, classes: list[str]) -> bool:

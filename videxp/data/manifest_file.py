@@ -1,23 +1,38 @@
 """A list of videos in a file of one's own: CSV, TSV or JSONL, with columns named as one likes."""
 
-import csv
-import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import chain
-from math import nan
 from pathlib import Path
 from typing import Annotated, Any
 
+from videxp.data.class_numbers import check_spellings
 from videxp.data.labels import SEVERAL, joined, parted, shown
-from videxp.data.layouts import Layout, hold_out
+from videxp.data.layouts import VIDEO_EXTENSIONS, Layout, hold_out
 from videxp.data.manifest import SPLITS, Row, Split
+from videxp.data.tables import Record, as_seconds, as_text, check_path, check_times, read_each, read_table, refuse
 from videxp.errors import BadRequest
 from videxp.limits import Interval
 
-Record = dict[str, str]
+MAX_SHOWN = 5
 SEPARATORS = ",;|"  # that people put between labels
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A line of a table: what stands there, where, and the split that the file as a whole belongs to."""
+
+    record: Record
+    place: str
+    file: Path
+    split: Split | None
+
+
+_Sample = tuple[Row, str, _Line]
+"""A row, its group and its line."""
 
 
 class ManifestFile(Layout):
@@ -86,35 +101,27 @@ class ManifestFile(Layout):
     def missing(self, root: Path) -> list[str]:
         if problems := super().missing(root):
             return problems
-        named = self._given_files() or {"file": self.file}
         problems = [
-            f"{root / file} does not exist: set dataset.layout.{'file' if split == 'file' else f'{split}_file'}"
-            for split, file in named.items()
+            f"{root / file} does not exist: set dataset.layout.{f'{split}_file' if split else 'file'}"
+            for split, file in self._sources()
             if not (root / file).is_file()
         ]
-        if self._given_files() and "train" not in self._given_files():
+        if any(self.files.values()) and not self.files["train"]:
             problems.append("dataset.layout.train_file is missing: val_file or test_file is given")
         return problems
 
+    @property
+    def list_files(self) -> list[str]:
+        return [file for _, file in self._sources()]
+
     def rows(self, root: Path) -> list[Row]:
-        rows: list[Row] = []
-        groups: dict[str, str] = {}
-        split_known = True
-        places: dict[str, str] = {}  # of each label where it stands first
-        sources: dict[Any, str] = self._given_files() or {"": self.file}
-        for split, file in sources.items():
-            for number, record in read_records(root / file):
-                place = f"{root / file}, line {number}"
-                if not self._wanted(record, place):
-                    continue
-                split_known &= bool(split) or self.split_column in record
-                for where in [split] if split else self._splits(record, place):
-                    row = self._row(record, where, root=root, file=root / file, place=place)
-                    rows.append(row)
-                    places.setdefault(row.label, place)
-                    groups[row.path] = _cell(record, self.group_column, place) if self.group_column else row.path
-        self._require_parted(places)
-        self._require_number(places)
+        lines = [line for split, file in self._sources() for line in self._lines(root / file, split)]
+        split_known = self._is_split_known(lines)
+        samples = [sample for of in read_each(lines, lambda line: self._samples(line, root)) for sample in of]
+        self._check_labels(samples)
+        self._check_folder([row.path for row, _, _ in samples], root)
+        rows = [row for row, _, _ in samples]
+        groups = {row.path: group for row, group, _ in samples}
         rest: dict[str, Any] = {"group": lambda row: groups[row.path], "seed": self.split_seed}
         if not split_known:
             rows = hold_out(rows, into="test", fraction=self.test_fraction, **rest)
@@ -122,40 +129,108 @@ class ManifestFile(Layout):
             rows = hold_out(rows, into="val", fraction=self.val_fraction, **rest)
         return rows
 
-    def _given_files(self) -> dict[Any, str]:
-        return {split: file for split, file in self.files.items() if file is not None}
+    def _sources(self) -> list[tuple[Split | None, str]]:
+        return [(split, file) for split in SPLITS if (file := self.files[split])] or [(None, self.file)]
 
-    def _wanted(self, record: Record, place: str) -> bool:
-        return all(_cell(record, column, place) in values for column, values in self.where.items())
+    def _lines(self, file: Path, split: Split | None) -> list[_Line]:
+        """Those that are wanted."""
+        lines = [_Line(record, f"{file}, line {number}", file, split) for number, record in read_table(file)]
+        wanted = [line for line in lines if self._is_wanted(line)]
+        if not wanted:
+            column, values = next(iter(self.where.items()))
+            found = sorted({_cell(line, column, "") for line in lines})
+            shown = ", ".join(found[:MAX_SHOWN]) + (", ..." if len(found) > MAX_SHOWN else "")
+            raise BadRequest(f"dataset.layout.where.{column}={values}: {file} has no such lines; it has {shown}")
+        return wanted
 
-    def _splits(self, record: Record, place: str) -> list[Split]:
+    def _is_wanted(self, line: _Line) -> bool:
+        return all(_cell(line, column, "where") in values for column, values in self.where.items())
+
+    def _is_split_known(self, lines: Sequence[_Line]) -> bool:
+        """Raises BadRequest where some lines, but not all, say their split: they would decide for the others."""
+        has_split = [line.split is not None or self.split_column in line.record for line in lines]
+        if any(has_split) and not all(has_split):
+            refuse([f"{line.place}: no {self.split_column!r}, which other lines have: give it to all, or to none"
+                    for line, has in zip(lines, has_split) if not has])  # fmt: skip
+        return all(has_split)
+
+    def _samples(self, line: _Line, root: Path) -> list[_Sample]:
+        """The rows of a line, one for each split that it belongs to, with its group."""
+        group = _cell(line, self.group_column, "group_column") if self.group_column else ""
+        rows = [self._row(line, split, root=root) for split in ([line.split] if line.split else self._splits(line))]
+        return [(row, group or row.path, line) for row in rows]
+
+    def _splits(self, line: _Line) -> list[Split]:
         """The splits that a line belongs to by its value; train where there is no such column."""
-        if self.split_column not in record:
+        if self.split_column not in line.record:
             return ["train"]
-        value = record[self.split_column]
+        value = _cell(line, self.split_column, "split_column")
         if splits := [split for split in SPLITS if value in self.values[split]]:
             return splits
         raise BadRequest(
-            f"{place}: {self.split_column}={value!r} belongs to no split: add it to dataset.layout.train_values, "
+            f"{line.place}: {self.split_column}={value!r} belongs to no split: add it to dataset.layout.train_values, "
             "val_values or test_values, or leave such lines out with dataset.layout.where"
         )
 
-    def _row(self, record: Record, split: Split, *, root: Path, file: Path, place: str) -> Row:
-        path = (file.parent if self.relative_to_file else root) / _cell(record, self.path_column, place)
-        path = Path(os.path.normpath(path))  # "lists/../a.mp4" is "a.mp4"
+    def _row(self, line: _Line, split: Split, *, root: Path) -> Row:
+        folder = line.file.parent if self.relative_to_file else root
+        text = check_path(_cell(line, self.path_column, "path_column"), folder=folder, place=line.place)
+        path = Path(os.path.normpath(folder / text))  # "lists/../a.mp4" is "a.mp4"
+        times = [
+            as_seconds(as_text(line.record.get(column), column, line.place), column, line.place)
+            for column in (self.start_column, self.end_column)
+        ]
+        check_times(*times, place=line.place)
         return Row(
             path=(path.relative_to(root) if path.is_relative_to(root) else path).as_posix(),
-            label=self._label(record, place),
+            label=self._label(line),
             split=split,
-            start_seconds=_seconds(record.get(self.start_column), self.start_column, place),
-            end_seconds=_seconds(record.get(self.end_column), self.end_column, place),
+            start_seconds=times[0],
+            end_seconds=times[1],
         )
 
-    def _label(self, record: Record, place: str) -> str:
+    def _label(self, line: _Line) -> str:
         """ "" for none."""
-        text = "" if record.get(self.label_column) == "" else _cell(record, self.label_column, place)
-        parts = [part for label in parted(text) for part in label.split(self.label_separator or SEVERAL)]
+        value = line.record.get(self.label_column)
+        if isinstance(value, list):
+            texts = [as_text(item, self.label_column, line.place) for item in value]
+        else:
+            is_none = self.label_column in line.record and value in (None, "")
+            texts = [] if is_none else [_cell(line, self.label_column, "label_column")]
+        parts = [part for text in texts for part in text.split(self.label_separator or SEVERAL)]
         return joined(part.strip() for part in parts)
+
+    def _check_labels(self, samples: Sequence[_Sample]) -> None:
+        places: dict[str, str] = {}  # of each label, or labels, where they stand first
+        kinds: dict[tuple[str, str], _Line] = {}  # of each value of JSON: text, number or truth value
+        for row, _, line in samples:
+            places.setdefault(row.label, line.place)
+            value = line.record.get(self.label_column)
+            for item in value if isinstance(value, list) else [value]:
+                kinds.setdefault((as_text(item, self.label_column, line.place), type(item).__name__), line)
+        self._require_parted(places)
+        self._require_number(places)
+        check_spellings({name: place for label, place in reversed(places.items()) for name in parted(label)})
+        texts: dict[str, _Line] = {}
+        for (text, _), line in kinds.items():
+            if (other := texts.setdefault(text, line)) is not line:
+                raise BadRequest(
+                    f"{line.place}: the column {self.label_column!r} has {text} as a number and, in "
+                    f"{other.place.rpartition(', ')[2]}, as a text, or the other way round: write it in one way"
+                )
+
+    def _check_folder(self, paths: Sequence[str], root: Path) -> None:
+        """Raises BadRequest where none of the first videos is there, but all are in the other folder."""
+        for _, file in self._sources():
+            here, there = root, (root / file).parent
+            if self.relative_to_file:
+                here, there = there, here
+            own = [os.path.relpath(root / path, here) for path in paths[:MAX_SHOWN]]
+            if here != there and not any((here / p).exists() for p in own) and all((there / p).exists() for p in own):
+                raise BadRequest(
+                    f"{root / file}: {own[0]} is not in {here}, but in {there}: "
+                    f"dataset.layout.relative_to_file={str(not self.relative_to_file).lower()}"
+                )
 
     def _require_parted(self, places: Mapping[str, str]) -> None:
         """Raises BadRequest for `run;wave` beside `run` and `wave`, or `wave;sit`, where `;` is not the separator."""
@@ -185,60 +260,17 @@ class ManifestFile(Layout):
             )
 
 
-def _cell(record: Record, column: str, place: str) -> str:
-    if value := record.get(column):
-        return value
-    if column in record:
-        raise BadRequest(f"{place}: the column {column!r} is empty")
-    raise BadRequest(f"{place}: no column {column!r} among {', '.join(record)}: name it in dataset.layout")
-
-
-def read_records(file: Path) -> Iterator[tuple[int, Record]]:
-    """(line number from 1, {column: text}) of each line of a CSV, TSV or JSONL file; empty lines are left out."""
-    ending = file.suffix.lower()
-    with file.open(encoding="utf-8-sig", newline="") as stream:
-        if ending in (".jsonl", ".json", ".ndjson"):
-            yield from _json_records(file, stream)
-            return
-        if ending not in (".csv", ".tsv", ".txt"):
-            raise BadRequest(f"{file}: cannot tell how it is written: name it .csv, .tsv or .jsonl")
-        first = stream.readline()
-        delimiter = "," if ending == ".csv" and "\t" not in first else "\t"
-        # In a TSV a quotation mark is a letter like any other, as in spreadsheets' plain exports.
-        quoting: Any = csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE
-        reader = csv.DictReader(chain([first], stream), delimiter=delimiter, quoting=quoting)
-        for record in reader:
-            if None in record or None in record.values():
-                raise BadRequest(
-                    f"{file}, line {reader.line_num}: not {len(reader.fieldnames or [])} columns as on top"
-                )
-            yield reader.line_num, {name: value.strip() for name, value in record.items()}
-
-
-def _json_records(file: Path, lines: Iterable[str]) -> Iterator[tuple[int, Record]]:
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-            if not isinstance(record, dict):
-                raise ValueError("not an object in braces")
-        except ValueError as error:
-            raise BadRequest(f"{file}, line {number}: no JSON object: {error}") from None
-        yield number, {name: _text(value) for name, value in record.items()}
-
-
-def _text(value: Any) -> str:
-    """What a value of JSON is in a column; a list is one of labels."""
-    if isinstance(value, list):
-        return joined(map(_text, value))
-    return "" if value is None else str(value)
-
-
-def _seconds(text: str | None, column: str, place: str) -> float:
-    if not text:
-        return nan
-    try:
-        return float(text)
-    except ValueError:
-        raise BadRequest(f"{place}: {column}={text!r} is no number of seconds") from None
+def _cell(line: _Line, column: str, key: str) -> str:
+    """The text of a column that must not be empty; `dataset.layout.KEY` names it."""
+    if column in line.record:
+        if text := as_text(line.record[column], column, line.place):
+            return text
+        raise BadRequest(f"{line.place}: the column {column!r} is empty")
+    names = [name for name in line.record if name]
+    found = f"{line.place}: no column {column!r} among {', '.join(names)[:200]}"
+    if any(name.lower().endswith(VIDEO_EXTENSIONS) for name in names):
+        raise BadRequest(f"{found}: the first line must name the columns, such as path,label")
+    if not key.endswith("_column"):
+        raise BadRequest(found)
+    near = [name for name in names if name.casefold() == column.casefold()] or get_close_matches(column, names, n=1)
+    raise BadRequest(f"{found}: name it in dataset.layout.{key}" + (f", such as {near[0]}" if near else ""))

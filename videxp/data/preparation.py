@@ -60,9 +60,10 @@ def prepare(
         if problems := layout.missing(root):
             raise BadRequest(f"Data set {name}: " + "\n".join(problems[:3]))
         rows = list(layout.rows(root))
-        check_rows(rows, name=name, trains=layout.trains)
-        classes = layout.classes(root, (label for row in rows for label in parted(row.label)))
-        check_labels(rows, classes, name=name)
+        with lists_named(layout):
+            check_rows(rows, name=name, trains=layout.trains)
+            classes = layout.classes(root, (label for row in rows for label in parted(row.label)))
+            check_labels(rows, classes, name=name)
         facts, packets_file = read_facts(
             sorted({path for row in rows for path in (row.path, row.input) if path}),
             layout,
@@ -84,6 +85,17 @@ def prepare(
         remove_other_packets(packets_file, stem=path.with_suffix(""))
     check_unreadable(manifest, max_unreadable=max_unreadable, path=path)
     return manifest
+
+
+@contextmanager
+def lists_named(layout: Layout) -> Iterator[None]:
+    """What is wrong with samples is said with the files that list them."""
+    try:
+        yield
+    except BadRequest as error:
+        if not layout.list_files:
+            raise
+        raise BadRequest(f"{error}\nThe samples are listed in {', '.join(layout.list_files)}") from None
 
 
 def check_labels(rows: Sequence[Row], classes: Sequence[str], *, name: str) -> None:

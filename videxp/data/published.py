@@ -5,28 +5,39 @@ withheld for long, so each class says what val and test are. `validation` is "fr
 other split has, by source; or "test": val is the test split, as most published figures were chosen.
 """
 
-import csv
-import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from videxp.data.layouts import (
     VIDEO_EXTENSIONS,
     Layout,
     absent,
-    content_lines,
     files_under,
     hold_out,
     same_rows,
     source_of,
 )
 from videxp.data.manifest import Row, Split
+from videxp.data.tables import (
+    Record,
+    as_seconds,
+    as_text,
+    check_path,
+    check_times,
+    cut,
+    read_each,
+    read_json,
+    read_list,
+    read_table,
+)
 from videxp.errors import BadRequest
 from videxp.limits import Interval
 
+KINETICS_COLUMNS = ("label", "youtube_id", "time_start", "time_end")
 Validation = Literal["from_train", "test"]
 
 
@@ -53,26 +64,43 @@ class UCF101(Layout):
         self.val_fraction = val_fraction
 
     def missing(self, root: Path) -> list[str]:
-        lists = [f"{self.splits}/{name}{self.fold:02d}.txt" for name in ("trainlist", "testlist")]
-        return super().missing(root) or absent(root, f"{self.splits}/classInd.txt", *lists, self.videos)
+        return super().missing(root) or absent(root, f"{self.splits}/classInd.txt", *self.list_files, self.videos)
+
+    @property
+    def list_files(self) -> list[str]:
+        return [f"{self.splits}/{name}{self.fold:02d}.txt" for name in ("trainlist", "testlist")]
 
     def rows(self, root: Path) -> list[Row]:
-        known = set(self.classes(root, ()))
-        rows: list[Row] = []
-        lists: list[tuple[str, Split]] = [("trainlist", "train"), ("testlist", "test")]
-        for name, split in lists:
-            file = root / self.splits / f"{name}{self.fold:02d}.txt"
-            for number, line in content_lines(file):
-                path = line.split()[0]  # trainlist: "ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi 1"
-                label = checked_label(path.split("/")[0], known, f"{file}, line {number}")
-                rows.append(Row(path=f"{self.videos}/{path}", label=label, split=split))
+        numbers = {name: number for number, name in enumerate(self.classes(root, ()), start=1)}
+        rows = self._list(root, "trainlist", "train", numbers) + self._list(root, "testlist", "test", numbers)
         source = source_of(r"v_(\w+_g\d+)_c\d+")
         return with_validation(rows, validation=self.validation, fraction=self.val_fraction, source=source)
 
+    def _list(self, root: Path, name: str, split: Split, numbers: dict[str, int]) -> list[Row]:
+        file = root / self.splits / f"{name}{self.fold:02d}.txt"
+
+        def row(numbered: tuple[int, str]) -> Row:
+            place = f"{file}, line {numbered[0]}"
+            path, *number = numbered[1].split()  # trainlist: "ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi 1"
+            check_path(path, folder=root / self.videos, place=place)
+            label = checked_label(path.split("/")[0], set(numbers), place)
+            if number not in ([], [str(numbers[label])]):
+                raise BadRequest(f"{place}: {cut(numbered[1])}: {label} is number {numbers[label]} in classInd.txt")
+            return Row(path=f"{self.videos}/{path}", label=label, split=split)
+
+        return read_each(read_list(file), row)
+
     def classes(self, root: Path, labels: Iterable[str]) -> list[str]:
         """In the official order, which the number in the train list counts by."""
-        lines = content_lines(root / self.splits / "classInd.txt")
-        return [line.split()[1] for _, line in sorted(lines, key=lambda item: int(item[1].split()[0]))]
+        file = root / self.splits / "classInd.txt"
+
+        def entry(numbered: tuple[int, str]) -> tuple[str, str]:
+            number, *name = numbered[1].split()
+            if not (number.isascii() and number.isdigit() and len(name) == 1):
+                raise BadRequest(f"{file}, line {numbered[0]}: {cut(numbered[1])} is not like '1 ApplyEyeMakeup'")
+            return name[0], number
+
+        return ordered_names(read_each(read_list(file), entry), first=1, place=str(file))
 
 
 class HMDB51(Layout):
@@ -103,22 +131,32 @@ class HMDB51(Layout):
             problems = [f"{root / self.splits} holds no *_test_split{self.fold}.txt: unpack the official splits there"]
         return problems
 
+    @property
+    def list_files(self) -> list[str]:
+        return [f"{self.splits}/*_test_split{self.fold}.txt"]
+
     def rows(self, root: Path) -> list[Row]:
-        rows: list[Row] = []
-        use: dict[str, Split | None] = {"0": None, "1": "train", "2": "test"}
-        for file in sorted((root / self.splits).glob(f"*_test_split{self.fold}.txt")):
-            label = file.name.removesuffix(f"_test_split{self.fold}.txt")
-            for number, line in content_lines(file):
-                name, _, kind = line.strip().rpartition(" ")
-                if kind not in use:
-                    raise BadRequest(f"{file}, line {number}: {line.strip()!r} is not a file name with 0, 1 or 2")
-                if (split := use[kind]) is not None:
-                    rows.append(Row(path=f"{self.videos}/{label}/{name.strip()}", label=label, split=split))
+        suffix = f"_test_split{self.fold}.txt"
+        files = sorted((root / self.splits).glob(f"*{suffix}"))
+        lines = [(file.name.removesuffix(suffix), file, *line) for file in files for line in read_list(file)]
+        found = read_each(lines, lambda line: self._row(root, *line))
+        rows = [row for row in found if row is not None]
 
         def film(row: Row) -> str:
             return Path(row.path).name.split(f"_{row.label}_")[0] + "/" + row.label
 
         return with_validation(rows, validation=self.validation, fraction=self.val_fraction, source=film)
+
+    def _row(self, root: Path, label: str, file: Path, number: int, line: str) -> Row | None:
+        """None for a file that is not used."""
+        place = f"{file}, line {number}"
+        use: dict[str, Split | None] = {"0": None, "1": "train", "2": "test"}
+        name, _, kind = line.rpartition(" ")
+        if kind not in use or not name:
+            raise BadRequest(f"{place}: {cut(line)} is not a file name with 0, 1 or 2")
+        check_path(name.strip(), folder=root / self.videos / label, place=place)
+        split = use[kind]
+        return split and Row(path=f"{self.videos}/{label}/{name.strip()}", label=label, split=split)
 
 
 class Kinetics(Layout):
@@ -149,7 +187,11 @@ class Kinetics(Layout):
         self.val_fraction = val_fraction
 
     def missing(self, root: Path) -> list[str]:
-        return super().missing(root) or absent(root, self.train_csv, self.val_csv, self.train_videos, self.val_videos)
+        return super().missing(root) or absent(root, *self.list_files, self.train_videos, self.val_videos)
+
+    @property
+    def list_files(self) -> list[str]:
+        return [self.train_csv, self.val_csv]
 
     def rows(self, root: Path) -> list[Row]:
         rows = self._list(root, self.train_csv, self.train_videos, "train")
@@ -159,18 +201,18 @@ class Kinetics(Layout):
 
     def _list(self, root: Path, file: str, folder: str, split: Split) -> list[Row]:
         there = {Path(path).stem: path for path in files_under(root / folder, self.extensions)}
-        rows = []
-        with (root / file).open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            needed = {"label", "youtube_id", "time_start", "time_end"}
-            if lacking := needed - set(reader.fieldnames or ()):
-                raise BadRequest(f"{root / file}: no column {', '.join(sorted(lacking))} among {reader.fieldnames}")
-            for line in reader:
-                start, end = int(float(line["time_start"])), int(float(line["time_end"]))
-                stem = f"{line['youtube_id']}_{start:06d}_{end:06d}"
-                path = f"{folder}/{there.get(stem, f'{stem}.mp4')}"
-                rows.append(Row(path=path, label=line["label"].strip('" '), split=split))
-        return rows
+
+        def row(numbered: tuple[int, Record]) -> Row:
+            number, record = numbered
+            place = f"{root / file}, line {number}"
+            label, clip, *times = (_required(record, column, place) for column in KINETICS_COLUMNS)
+            start, end = (as_seconds(text, column, place) for text, column in zip(times, KINETICS_COLUMNS[2:]))
+            check_times(start, end, place=place)
+            stem = f"{clip}_{int(start):06d}_{int(end):06d}"
+            path = check_path(there.get(stem, f"{stem}.mp4"), folder=root / folder, place=place)
+            return Row(path=f"{folder}/{path}", label=label.strip('" '), split=split)
+
+        return read_each(read_table(root / file), row)
 
 
 class SomethingSomethingV2(Layout):
@@ -199,9 +241,11 @@ class SomethingSomethingV2(Layout):
         self.test = test
 
     def missing(self, root: Path) -> list[str]:
-        answers = [self.test_answers] if self.test == "test" else []
-        needed = (self.train_json, self.validation_json, self.labels_json, *answers, self.videos)
-        return super().missing(root) or absent(root, *needed)
+        return super().missing(root) or absent(root, *self.list_files, self.labels_json, self.videos)
+
+    @property
+    def list_files(self) -> list[str]:
+        return [self.train_json, self.validation_json, *([self.test_answers] if self.test == "test" else [])]
 
     def rows(self, root: Path) -> list[Row]:
         known = set(self.classes(root, ()))
@@ -210,21 +254,36 @@ class SomethingSomethingV2(Layout):
         return [*self._list(root, self.train_json, "train", known), *val, *test]
 
     def classes(self, root: Path, labels: Iterable[str]) -> list[str]:
-        numbers = json.loads((root / self.labels_json).read_text(encoding="utf-8"))
-        return [without_brackets(name) for name in sorted(numbers, key=lambda name: int(numbers[name]))]
+        file = root / self.labels_json
+        numbers = {name: as_text(number, name, str(file)) for name, number in read_json(file, dict).items()}
+        entries = [(without_brackets(name), number) for name, number in numbers.items()]
+        return ordered_names(entries, first=0, place=str(file))
 
     def _list(self, root: Path, file: str, split: Split, known: set[str]) -> list[Row]:
-        entries = json.loads((root / file).read_text(encoding="utf-8"))
-        return [self._row(entry["id"], entry["template"], split, known, root / file) for entry in entries]
+        def row(numbered: tuple[int, Any]) -> Row:
+            place = f"{root / file}, entry {numbered[0]}"
+            if not isinstance(numbered[1], dict):
+                raise BadRequest(f"{place}: {cut(numbered[1])} is no object in braces")
+            clip, template = (_required(numbered[1], key, place) for key in ("id", "template"))
+            return self._row(clip, template, split, known, place=f"{root / file}, id {clip}")
+
+        return read_each(enumerate(read_json(root / file, list), start=1), row)
 
     def _answers(self, root: Path, known: set[str]) -> list[Row]:
         file = root / self.test_answers
-        pairs = (line.strip().split(";", 1) for _, line in content_lines(file))
-        return [self._row(number, template, "test", known, file) for number, template in pairs]
 
-    def _row(self, number: str, template: str, split: Split, known: set[str], file: Path) -> Row:
-        label = checked_label(without_brackets(template), known, f"{file}, id {number}")
-        return Row(path=f"{self.videos}/{number}.webm", label=label, split=split)
+        def row(numbered: tuple[int, str]) -> Row:
+            place = f"{file}, line {numbered[0]}"
+            clip, semicolon, template = numbered[1].partition(";")
+            if not (clip and semicolon and template):
+                raise BadRequest(f"{place}: {cut(numbered[1])} is not like '10;Holding something'")
+            return self._row(clip.strip(), template.strip(), "test", known, place=place)
+
+        return read_each(read_list(file), row)
+
+    def _row(self, clip: str, template: str, split: Split, known: set[str], *, place: str) -> Row:
+        label = checked_label(without_brackets(template), known, place)
+        return Row(path=f"{self.videos}/{clip}.webm", label=label, split=split)
 
 
 # ---- shared -----------------------------------------------------------------------------------------------------
@@ -242,6 +301,28 @@ def with_validation(
 def without_brackets(template: str) -> str:
     """Something-Something's templates mark objects: "Holding [something]" -> "Holding something"."""
     return re.sub(r"[\[\]]", "", template)
+
+
+def ordered_names(entries: Sequence[tuple[str, str]], *, first: int, place: str) -> list[str]:
+    """The names of (name, number) in the order of their numbers, which go up from `first` without a gap.
+
+    Raises BadRequest for a name or number that is there twice, or missing.
+    """
+    names = {number: name for name, number in entries}
+    wanted = [str(number) for number in range(first, first + len(entries))]
+    if lacking := [number for number in wanted if number not in names]:
+        raise BadRequest(
+            f"{place}: {len(entries)} classes, but none has the number {lacking[0]}: number them from {first}"
+        )
+    if twice := next((name for name, count in Counter(name for name, _ in entries).items() if count > 1), None):
+        raise BadRequest(f"{place}: {cut(twice)} is there twice, with two numbers: keep one")
+    return [names[number] for number in wanted]
+
+
+def _required(record: Record, column: str, place: str) -> str:
+    if text := as_text(record.get(column), column, place):
+        return text
+    raise BadRequest(f"{place}: no {column!r}" + ("" if column in record else f" among {', '.join(record)[:200]}"))
 
 
 def checked_label(label: str, known: set[str], place: str) -> str:

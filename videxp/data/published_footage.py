@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from videxp.data.footage import footage, image_folders
+from videxp.data.footage import footage, image_folders, listed_clips
 from videxp.data.frame_folders import ImageSequences
-from videxp.data.layouts import absent, completed_splits, content_lines, same_rows, source_of
+from videxp.data.layouts import absent, completed_splits, same_rows, source_of
 from videxp.data.manifest import Row, Split
 from videxp.errors import BadRequest
 from videxp.limits import Gt, Interval
@@ -72,11 +72,15 @@ class Vimeo90k(ImageSequences):
 
     def missing(self, root: Path) -> list[str]:
         inputs = [] if self.inputs is None else [self.inputs]
-        return super().missing(root) or absent(root, self.train_list, self.test_list, self.targets, *inputs)
+        return super().missing(root) or absent(root, *self.list_files, self.targets, *inputs)
+
+    @property
+    def list_files(self) -> list[str]:
+        return [self.train_list, self.test_list]
 
     def rows(self, root: Path) -> list[Row]:
         def of(file: str, split: Split) -> list[Row]:
-            lines = [line for _, line in content_lines(root / file)]
+            lines = listed_clips(root / file, root / self.targets)
             return [footage(line, split, targets=self.targets, inputs=self.inputs) for line in lines]
 
         return completed_splits(

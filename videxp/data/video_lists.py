@@ -3,14 +3,17 @@
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from videxp.data.layouts import Layout, absent, class_names, completed_splits, content_lines, named, source_of
-from videxp.data.manifest import Row, Split, sorted_classes
+from videxp.data.class_numbers import Listed, numbered_classes, read_class_names, resolve_labels
+from videxp.data.layouts import VIDEO_EXTENSIONS, Layout, absent, completed_splits, source_of
+from videxp.data.manifest import SPLITS, Row, Split
+from videxp.data.tables import check_path, cut, read_each, read_list
 from videxp.errors import BadRequest
 from videxp.limits import Interval
 
 _LINE = re.compile(r"(.*\S)\s*[\s,]\s*(\S+)")  # the last space or comma parts them: paths may have some, too
+_VIDEO = re.compile(rf"(.*(?:{'|'.join(map(re.escape, VIDEO_EXTENSIONS))}))[\s,]+(.+)", re.IGNORECASE)
 
 
 class VideoLists(Layout):
@@ -18,9 +21,11 @@ class VideoLists(Layout):
 
     mmaction2 writes them (`kinetics400_train_list_videos.txt`, paths relative to videos_train/: set train_videos),
     PySlowFast's are called train.csv, val.csv and test.csv, with paths of any kind: relative ones are beneath root, or
-    beneath train_videos and so on. A comma between path and label is as good as a space.
+    beneath train_videos and so on. A comma between path and label is as good as a space. No line names columns.
+    Labels are all numbers or, without a blank in them, all names.
     class_file: names of the classes, one a line; without it classes are called by their numbers, and there are as many
         as the greatest label says, so that a class of which a list has no video still has its output.
+    first_label: 1 where labels count from 1. None: from 0, and some label is 0.
     No test list: val is test, as all report on Kinetics and Something-Something. No val list: val_fraction of train;
     neither: as much again is test.
     """
@@ -35,25 +40,35 @@ class VideoLists(Layout):
         val_videos: str = ".",
         test_videos: str = ".",
         class_file: str | None = None,
+        first_label: Literal[0, 1] | None = None,
         val_fraction: Annotated[float, Interval(gt=0, lt=1)] = 0.1,
     ) -> None:
         self.lists = {"train": train_list, "val": val_list, "test": test_list}
         self.videos = {"train": train_videos, "val": val_videos, "test": test_videos}
         self.class_file = class_file
+        self.first_label = first_label
         self.val_fraction = val_fraction
 
     def missing(self, root: Path) -> list[str]:
-        needed = [*self.lists.values(), self.class_file, *(self.videos[split] for split in self._splits())]
-        return super().missing(root) or absent(root, *(name for name in needed if name is not None))
+        needed = [*self.list_files, *(self.videos[split] for split in self._splits())]
+        return super().missing(root) or absent(root, *needed, *([self.class_file] if self.class_file else []))
 
-    def _splits(self) -> list[str]:
-        return [split for split, file in self.lists.items() if file is not None]
+    def _splits(self) -> list[Split]:
+        return [split for split in SPLITS if self.lists[split] is not None]
+
+    @property
+    def list_files(self) -> list[str]:
+        return [file for file in self.lists.values() if file is not None]
 
     def rows(self, root: Path) -> list[Row]:
+        listed = [line for split in self._splits() for line in self._lines(root, split)]
+        labels = resolve_labels(listed, names=read_class_names(root, self.class_file), first_label=self.first_label)
+        rows = [Row(path=line.path, label=label, split=line.split) for line, label in zip(listed, labels)]
+        found = {split: [row for row in rows if row.split == split] for split in SPLITS}
         return completed_splits(
-            self._split(root, "train"),
-            self._split(root, "val"),
-            self._split(root, "test"),
+            found["train"],
+            found["val"],
+            found["test"],
             val_fraction=self.val_fraction,
             test_fraction=self.val_fraction,
             group=source_of(None),
@@ -61,21 +76,31 @@ class VideoLists(Layout):
         )
 
     def classes(self, root: Path, labels: Iterable[str]) -> list[str]:
-        if names := class_names(root, self.class_file):
-            return names
-        found = set(labels)
-        is_numbered = all(label.isdecimal() for label in found)
-        return [str(number) for number in range(max(map(int, found)) + 1)] if is_numbered else sorted_classes(found)
+        names = read_class_names(root, self.class_file)
+        return names or numbered_classes(list(labels), first_label=self.first_label)
 
-    def _split(self, root: Path, split: Split) -> list[Row]:
-        if (file := self.lists[split]) is None:
-            return []
-        names = class_names(root, self.class_file)
-        rows = []
-        for number, line in content_lines(root / file):
-            place = f"{root / file}, line {number}"
-            if (parts := _LINE.fullmatch(line)) is None:
-                raise BadRequest(f"{place}: {line!r} is not a path and a label")
-            path = (Path(self.videos[split]) / parts[1]).as_posix()
-            rows.append(Row(path=path, label=named(parts[2], names, place=place), split=split))
-        return rows
+    def _lines(self, root: Path, split: Split) -> list[Listed]:
+        file = root / str(self.lists[split])
+
+        def line(numbered: tuple[int, str]) -> Listed:
+            path, label = _path_and_label(numbered[1], place := f"{file}, line {numbered[0]}")
+            check_path(path, folder=root / self.videos[split], place=place)
+            return Listed(split, (Path(self.videos[split]) / path).as_posix(), label, place)
+
+        return read_each(read_list(file), line)
+
+
+def _path_and_label(line: str, place: str) -> tuple[str, str]:
+    """`a b.mp4 1` -> ("a b.mp4", "1")."""
+    match = _VIDEO.fullmatch(line)
+    if match and _LINE.fullmatch(match[2]):
+        raise BadRequest(
+            f"{place}: {cut(match[2])} follows the path, not one label without a blank: for names of several words, "
+            "or several labels, use a table with columns, dataset=manifest"
+        )
+    match = match or _LINE.fullmatch(line)
+    if match is None:
+        raise BadRequest(f"{place}: {cut(line)} is not a path and a label")
+    if match[1].startswith('"'):
+        raise BadRequest(f"{place}: {cut(match[1])}: such lists have no quotation marks: remove them")
+    return match[1], match[2]
