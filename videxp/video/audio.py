@@ -11,6 +11,7 @@ from av.container import OutputContainer
 from av.packet import Packet
 
 from videxp.video.container import open_container
+from videxp.video.descriptions import copy_track_description
 from videxp.video.errors import DecodeError, one_line
 
 Send = Callable[[Packet], None]
@@ -67,6 +68,7 @@ def _send(track: AudioStream, output: OutputContainer, *, say: Callable[[str], N
 
 def _copy(track: AudioStream, output: OutputContainer) -> Send:
     copied = output.add_stream_from_template(track)
+    copy_track_description(track, copied)
 
     def send(packet: Packet) -> None:
         if packet.size:  # the end is marked by an empty one
@@ -80,6 +82,7 @@ def _transcode(track: AudioStream, output: OutputContainer, *, codec: str) -> Se
     rate = 48000 if codec == "libopus" else track.codec_context.sample_rate
     encoder: Any = output.add_stream(codec, rate=rate)
     encoder.layout = track.codec_context.layout
+    copy_track_description(track, encoder)
 
     def send(packet: Packet) -> None:
         for frame in packet.decode():  # an empty packet drains the decoder

@@ -9,8 +9,10 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import av
+from av.container import OutputContainer
 from av.video.reformatter import ColorRange, VideoReformatter
 from av.video.stream import VideoStream
 from PIL import Image
@@ -19,6 +21,8 @@ from videxp.errors import BadRequest, VidexpError
 from videxp.files import replacing, temporary_name
 from videxp.video.audio import AudioTracks
 from videxp.video.color import coded_picture
+from videxp.video.container import open_container
+from videxp.video.descriptions import copy_description, copy_track_description, describe, lost_descriptions
 from videxp.video.encoder import default_pixel_format, encoder_options, muxer_options
 from videxp.video.errors import one_line
 from videxp.video.sequence import Picture, VideoFile
@@ -56,31 +60,60 @@ def remade_video(
     options = muxer_options(path.suffix)
     if "movflags" in options:  # MP4 keeps when a track starts in ticks of its own, by default 1 ms
         options["movie_timescale"] = str(like.time_base.denominator)
-    with replacing(path) as temporary, av.open(str(temporary), "w", options=options) as output:
-        try:
-            stream = output.add_stream(codec, rate=like.rate, options=encoder_options(codec, crf=crf))
-            _describe(stream, like=like, size=size, pixel_format=pixel_format)
-        except (av.error.FFmpegError, ValueError, TypeError) as error:
-            raise BadRequest(f"{path}: {codec} with {pixel_format} cannot be written there: {error}") from None
-        audio = AudioTracks(like.path, output, start_seconds=like.start_seconds, say=say)
-        reformatter = VideoReformatter()
-
-        def write(picture: Picture) -> None:
-            if picture.pixels_HWC.shape[:2] != size:
-                raise ValueError(f"{path}: a picture of size {picture.pixels_HWC.shape[:2]} where {size} is due")
-            frame = coded_picture(picture.pixels_HWC, like.color, pixel_format=pixel_format, reformatter=reformatter)
-            frame.pts, frame.duration, frame.time_base = picture.pts, picture.duration, like.time_base
-            audio.copy_until(picture.pts * like.time_base)
-            output.mux(stream.encode(frame))
-
-        try:
+    with replacing(path) as temporary:
+        with (
+            av.open(str(temporary), "w", options=options) as output,
+            _writer(
+                output, path, like=like, size=size, codec=codec, crf=crf, pixel_format=pixel_format, say=say
+            ) as write,
+        ):
             yield write
-            audio.copy_until(None)
-            output.mux(stream.encode(None))
-        except av.error.FFmpegError as error:
-            raise VidexpError(f"{path}: cannot be written: {one_line(error.strerror or error)}") from None
-        finally:
-            audio.close()
+        lost = lost_descriptions(describe(like.path), describe(temporary), start_seconds=float(like.start_seconds))
+        if lost:
+            say(f"left out, since {path.suffix} has no place for it: {', '.join(lost)}")
+
+
+@contextmanager
+def _writer(
+    output: OutputContainer,
+    path: Path,
+    *,
+    like: VideoFile,
+    size: tuple[int, int],
+    codec: str,
+    crf: int,
+    pixel_format: str,
+    say: Callable[[str], None],
+) -> Iterator[Write]:
+    """Encodes pictures, with the audio and the descriptions of `like`. `path`: what the file is called in the end."""
+    try:
+        stream: Any = output.add_stream(codec, rate=like.rate, options=encoder_options(codec, crf=crf))
+        _configure(stream, like=like, size=size, pixel_format=pixel_format)
+    except (av.error.FFmpegError, ValueError, TypeError) as error:
+        raise BadRequest(f"{path}: {codec} with {pixel_format} cannot be written there: {error}") from None
+    source, video = open_container(like.path)
+    with source:
+        copy_description(source, output, start_seconds=like.start_seconds)
+        copy_track_description(video, stream)
+    audio = AudioTracks(like.path, output, start_seconds=like.start_seconds, say=say)
+    reformatter = VideoReformatter()
+
+    def write(picture: Picture) -> None:
+        if picture.pixels_HWC.shape[:2] != size:
+            raise ValueError(f"{path}: a picture of size {picture.pixels_HWC.shape[:2]} where {size} is due")
+        frame = coded_picture(picture.pixels_HWC, like.color, pixel_format=pixel_format, reformatter=reformatter)
+        frame.pts, frame.duration, frame.time_base = picture.pts, picture.duration, like.time_base
+        audio.copy_until(picture.pts * like.time_base)
+        output.mux(stream.encode(frame))
+
+    try:
+        yield write
+        audio.copy_until(None)
+        output.mux(stream.encode(None))
+    except av.error.FFmpegError as error:
+        raise VidexpError(f"{path}: cannot be written: {one_line(error.strerror or error)}") from None
+    finally:
+        audio.close()
 
 
 def require_timed(path: Path) -> None:
@@ -90,7 +123,7 @@ def require_timed(path: Path) -> None:
         raise BadRequest(f"{path}: {path.suffix or 'no suffix'} does not keep the times of frames: one of {known}")
 
 
-def _describe(stream: VideoStream, *, like: VideoFile, size: tuple[int, int], pixel_format: str) -> None:
+def _configure(stream: VideoStream, *, like: VideoFile, size: tuple[int, int], pixel_format: str) -> None:
     """Opens the encoder, so that what it cannot do is told before any work is done."""
     context = stream.codec_context
     stream.height, stream.width = size
@@ -110,6 +143,8 @@ def _describe(stream: VideoStream, *, like: VideoFile, size: tuple[int, int], pi
 def _tell(like: VideoFile, *, size: tuple[int, int], pixel_format: str, say: Callable[[str], None]) -> None:
     if like.bits > 8:
         say(f"pictures: {like.bits} bits become 8")
+    if like.not_in_pictures:
+        say(f"pictures: left out: {', '.join(like.not_in_pictures)}")
     if pixel_format == "yuv444p" and (size[0] % 2 or size[1] % 2):
         say(f"pictures: {size[1]}x{size[0]} is odd, so they are written as yuv444p, which some players do not show")
     if like.other_streams:

@@ -4,7 +4,6 @@ Shapes: H, W = height and width as displayed, C = 3 (red, green, blue), uint8 in
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,6 +18,7 @@ from av.video.reformatter import VideoReformatter
 
 from videxp.video.color import UNBIASED, color_of
 from videxp.video.container import open_container
+from videxp.video.descriptions import not_in_pictures, other_streams
 from videxp.video.display import display_matrix, rgb_picture, turn_of, turned
 from videxp.video.encoder import frame_rate
 from videxp.video.errors import DecodeError, UnreadableVideo, one_line
@@ -75,8 +75,8 @@ class VideoFile:
             self.start_seconds = Fraction(0)
             if container.format.name in CLOCKS_THAT_START_ANYWHERE:
                 self.start_seconds = Fraction(container.start_time or 0, av.time_base)
-            others = Counter(other.type for other in container.streams if other is not stream and other.type != "audio")
-            self.other_streams = ", ".join(f"{count} {kind}" for kind, count in sorted(others.items()))
+            self.not_in_pictures = not_in_pictures(frame, stream)
+            self.other_streams = other_streams(container, stream)
 
     def __iter__(self) -> Iterator[Picture]:
         container, stream = open_container(self.path)
