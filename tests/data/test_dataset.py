@@ -11,6 +11,7 @@ from videxp.data import FolderPerClass, FrameFolders
 from videxp.data.views import resize
 from videxp.errors import BadRequest, VidexpError
 from videxp.video import DecodeError
+from videxp.video.timing import FrameTimes
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def test_time_goes_by_seconds_at_29_97_fps(put: Put, tmp_path: Path) -> None:
     data.prepare()
     assert data.manifest.row(0)["fps"] == pytest.approx(30000 / 1001)
     frames = data.dataset("val").choice.frames(
-        num_frames=60, fps=30000 / 1001, start_seconds=np.nan, end_seconds=np.nan, rng=np.random.default_rng()
+        FrameTimes(60, 30000 / 1001), start_seconds=np.nan, end_seconds=np.nan, rng=np.random.default_rng()
     )[0]
     centre_seconds = (59 * 1001 / 30000 - 14 / 12) / 2
     expected = np.floor((centre_seconds + np.arange(15) / 12) * 30000 / 1001)

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass, replace
 from math import isnan
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from videxp.video.sampling import (
-    FRAME_EPSILON,
     Short,
     evenly_spaced_clips,
     evenly_spaced_clips_at_fps,
@@ -15,7 +14,9 @@ from videxp.video.sampling import (
     random_clip,
     random_clip_at_fps,
     uniform_segments,
+    whole_at_fps,
 )
+from videxp.video.timing import FrameTimes
 
 Sampling = Literal["clip", "segments"]
 
@@ -43,46 +44,49 @@ class ClipChoice:
         return replace(self, clips=clips, num_frames=num_frames or self.num_frames)
 
     def frames(
-        self, *, num_frames: int, fps: float, start_seconds: float, end_seconds: float, rng: np.random.Generator
+        self, times: FrameTimes, *, start_seconds: float, end_seconds: float, rng: np.random.Generator
     ) -> np.ndarray:
-        """Frame indices int64 [K,T] of a video of `num_frames`, between two times (nan: its start, its end)."""
-        place: dict[str, Any] = {
-            "num_frames": num_frames,
-            "fps": fps,
-            "start_seconds": start_seconds,
-            "end_seconds": end_seconds,
-        }
+        """Frame indices int64 [K,T] of a video with these times, between two of them (nan: its start, its end)."""
+        start, end = self._bounds(times, start_seconds, end_seconds)
         if self.clips is not None:
-            return self._clips(**place, rng=rng)
-        return np.concatenate([self._clips(**place, rng=rng) for _ in range(self.random_clips)])
+            return self._clips(times, start, end, rng=rng)
+        return np.concatenate([self._clips(times, start, end, rng=rng) for _ in range(self.random_clips)])
 
-    def _clips(
-        self, *, num_frames: int, fps: float, start_seconds: float, end_seconds: float, rng: np.random.Generator
-    ) -> np.ndarray:
-        start, end = frame_range(
-            num_frames,
-            fps=fps,
+    @staticmethod
+    def _bounds(times: FrameTimes, start_seconds: float, end_seconds: float) -> tuple[int, int]:
+        return frame_range(
+            times,
             start_seconds=None if isnan(start_seconds) else start_seconds,
             end_seconds=None if isnan(end_seconds) else end_seconds,
         )
-        length = self.num_frames
+
+    def played_fps(self, times: FrameTimes, *, start_seconds: float, end_seconds: float) -> float:
+        """Frames per second at which a clip plays as fast, on average, as what it is from of the video."""
+        start, end = self._bounds(times, start_seconds, end_seconds)
+        part = times.part(start, end)
+        if self.sampling == "segments" and self.num_frames != "all":
+            return self.num_frames / part.since_first(part.num_frames)
+        return self.clip_fps or part.fps / self.stride_frames
+
+    def _clips(self, times: FrameTimes, start: int, end: int, *, rng: np.random.Generator) -> np.ndarray:
+        length, total = self.num_frames, times.num_frames
         if length == "all":
-            step = self.stride_frames if self.clip_fps is None else fps / self.clip_fps
-            return np.floor(np.arange(start, end - FRAME_EPSILON, step) + FRAME_EPSILON).astype(np.int64)[None]
+            if self.clip_fps is None:
+                return np.arange(start, end, self.stride_frames)[None]
+            return whole_at_fps(times, target_fps=self.clip_fps, start_frame=start, end_frame=end)[None]
         if self.sampling == "segments":
             drawn = rng if self.clips is None else None
-            return uniform_segments(num_frames, num_segments=length, rng=drawn, start_frame=start, end_frame=end)[None]
+            return uniform_segments(total, num_segments=length, rng=drawn, start_frame=start, end_frame=end)[None]
         if self.clip_fps is None:
             bounds = {"start_frame": start, "end_frame": end}
             size = {"num_frames": length, "stride_frames": self.stride_frames}
             if self.clips is None:
-                return random_clip(num_frames, rng=rng, short=self.short, **size, **bounds)[None]
-            return evenly_spaced_clips(num_frames, num_clips=self.clips, short=self.short, **size, **bounds)
+                return random_clip(total, rng=rng, short=self.short, **size, **bounds)[None]
+            return evenly_spaced_clips(total, num_clips=self.clips, short=self.short, **size, **bounds)
         if self.clips is None:
             return random_clip_at_fps(
-                num_frames,
+                times,
                 num_frames=length,
-                source_fps=fps,
                 target_fps=self.clip_fps,
                 rng=rng,
                 short=self.short,
@@ -90,10 +94,9 @@ class ClipChoice:
                 end_frame=end,
             )[None]
         return evenly_spaced_clips_at_fps(
-            num_frames,
+            times,
             num_clips=self.clips,
             num_frames=length,
-            source_fps=fps,
             target_fps=self.clip_fps,
             short=self.short,
             start_frame=start,

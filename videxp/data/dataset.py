@@ -19,7 +19,7 @@ from videxp.data.clips import ClipChoice
 from videxp.data.cropping import Box, random_box, whole_box
 from videxp.data.labels import require_one_each, targets
 from videxp.data.manifest import Manifest, Split
-from videxp.data.packets_file import map_packets
+from videxp.data.packets_file import frame_times, map_packets
 from videxp.data.quarantine import Failure
 from videxp.data.ring import Request, Stack
 from videxp.data.views import Cutter, Fit, View, fitted, read_views
@@ -36,16 +36,21 @@ from videxp.video import (
     open_copy,
     open_video,
 )
+from videxp.video.timing import FrameTimes
 
 CLIPS = ("video", "input")  # what of a sample has pixels
 
 # What a worker needs of the manifest. Hashes, for one, stay behind.
 COLUMNS = (
-    *("path", "start_seconds", "end_seconds", "size_bytes", "num_frames", "fps", "width", "height", "duration_seconds"),
+    *("path", "start_seconds", "end_seconds", "size_bytes", "num_frames", "fps", "first_seconds"),
+    *("times_byte", "width", "height"),
     *("rotation_degrees", "key_frames", "codec", "container", "decoder", "decoder_reason"),
     *("input", "input_size_bytes", "packets_byte", "packets_size"),
 )
+COLUMNS_OF_TIMES = ("num_frames", "fps", "first_seconds", "times_byte")
 COLUMNS_OF_COPIES = ("shard", "shard_byte", "shard_size")
+
+RATES_SEEN = 256  # samples, for a typical rate
 
 # What may be wrong with one file; anything else is wrong with the request.
 FILE_ERRORS = (UnreadableVideo, DecodeError, DecoderRefused)
@@ -96,6 +101,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
         columns = COLUMNS + COLUMNS_OF_COPIES if manifest.shards else COLUMNS
         self.columns = {name: manifest[name][samples] for name in columns}
         self.packets = map_packets(manifest.packets_file)
+        self.times_tables = map_packets(manifest.times_file)
         self.shards = manifest.shards
         self.labels = targets(manifest["label"][samples], manifest.classes, several=manifest.several_labels)
         self.choice = choice
@@ -141,7 +147,14 @@ class ClipDataset(Dataset[dict[str, Any]]):
 
     def clip_fps(self, index: int) -> float:
         """Frames per second at which a clip of this sample plays as fast as its video."""
-        return self.choice.clip_fps or float(self.columns["fps"][self.row(index)]) / self.choice.stride_frames
+        row = self.row(index)
+        return self.choice.played_fps(self.times(row), **self.seconds(row))
+
+    @cached_property
+    def typical_clip_fps(self) -> float:
+        """The median over samples, of many over some that are evenly spread."""
+        count = len(self.labels)
+        return float(np.median([self.clip_fps(i) for i in range(0, count, -(-count // RATES_SEEN))]))
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
         """`video` uint8 [K*V,T,H,W,C], `label` (-1: none; of data with several labels float32 [classes], 1 or 0),
@@ -175,13 +188,15 @@ class ClipDataset(Dataset[dict[str, Any]]):
 
     def frames(self, row: int, *, rng: np.random.Generator) -> np.ndarray:
         """Which frames a sample is read with, int64 [K,T]."""
-        return self.choice.frames(
-            num_frames=int(self.columns["num_frames"][row]),
-            fps=float(self.columns["fps"][row]),
-            start_seconds=float(self.columns["start_seconds"][row]),
-            end_seconds=float(self.columns["end_seconds"][row]),
-            rng=rng,
-        )
+        return self.choice.frames(self.times(row), **self.seconds(row), rng=rng)
+
+    def times(self, row: int) -> FrameTimes:
+        """When the frames of a sample's video are shown."""
+        return frame_times({name: self.columns[name][row] for name in COLUMNS_OF_TIMES}, self.times_tables)
+
+    def seconds(self, row: int) -> dict[str, float]:
+        """Where a sample starts and ends in its video; nan: with it."""
+        return {name: float(self.columns[name][row]) for name in ("start_seconds", "end_seconds")}
 
     def largest_sample_bytes(self) -> int:
         """What the pixels of a sample take at most; 0 where there is no telling: whole videos, no samples."""
@@ -265,19 +280,21 @@ class ClipDataset(Dataset[dict[str, Any]]):
 
     def _probe(self, index: int) -> Probe:
         value = {name: column[index] for name, column in self.columns.items()}
-        start = int(value["packets_byte"])
+        start, times = int(value["packets_byte"]), self.times(index)
         return Probe(
-            num_frames=int(value["num_frames"]),
-            fps=float(value["fps"]),
+            num_frames=times.num_frames,
+            fps=times.fps,
             width=int(value["width"]),
             height=int(value["height"]),
-            duration_seconds=float(value["duration_seconds"]),
+            duration_seconds=times.num_frames / times.fps,
             codec=value["codec"],
             container=value["container"],
             rotation_degrees=int(value["rotation_degrees"]),
             decord_safe=not value["decoder_reason"],
             decord_unsafe_reason=value["decoder_reason"],
             key_frames=int(value["key_frames"]),
+            first_seconds=times.first_seconds,
+            frame_seconds=b"" if times.table is None else times.table.data,
             packets=self.packets[start : start + int(value["packets_size"])].data,
         )
 

@@ -25,8 +25,7 @@ def read_clips(
     """
     with open_video(path, decoder=decoder) as reader:
         frames_KT = choice.frames(
-            num_frames=reader.num_frames,
-            fps=reader.fps,
+            reader.times,
             start_seconds=np.nan,
             end_seconds=np.nan,
             rng=np.random.default_rng(0),  # a test's clips are evenly spaced: nothing is drawn

@@ -22,7 +22,7 @@ from videxp.files import replacing
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,9 @@ class Facts:
     mtime_ns: int = 0
     content_hash: str = ""  # blake2b of the whole file
     num_frames: int = 0
-    fps: float = nan
+    fps: float = nan  # frames over the time that they are shown
+    variable_rate: int = 0  # 1: `fps` is an average, and time goes by a table
+    first_seconds: float = 0.0  # when the first frame is shown, after picture or sound have begun
     width: int = 0
     height: int = 0
     duration_seconds: float = nan
@@ -61,6 +63,7 @@ class Facts:
     decoder_reason: str = ""  # why not decord
     packets_byte: int = 0  # where its table of packets lies in the file of all of them
     packets_size: int = 0  # bytes; 0: none, the container has to be opened
+    times_byte: int = -1  # where the times of its frames lie there; -1: the rate is constant
     shard: str = ""  # of a cache: the file in which a copy lies
     shard_byte: int = 0  # where in it
     shard_size: int = 0  # of the whole shard, bytes
@@ -143,6 +146,9 @@ class Manifest:
     columns: dict[str, Any] = field(repr=False)
     frame_template: str = ""  # for folders of images, such as img_{:05d}.jpg
     packets_file: Path | None = None  # the tables of packets of all files, one after another
+    times_file: Path | None = (
+        None  # where the times of frames are, of files with a variable rate: the same, or a cache's source's
+    )
     shards: str = ""  # the folder, or URL, of a cache's shards, where samples are read from one
     several_labels: bool = False  # some sample has more than one, or none of the classes
     cache: str = ""  # how its copies were made: `medium, crf 21, stride 4`
@@ -162,7 +168,7 @@ class Manifest:
         values = [vars(row) | vars(facts) for row, facts in ordered]
         columns = {column: _column([v[column] for v in values], kind) for column, kind in COLUMNS.items()}
         several = _several(columns["label"], classes)
-        return cls(name, root, classes, columns, frame_template, packets_file, several_labels=several)
+        return cls(name, root, classes, columns, frame_template, packets_file, packets_file, several_labels=several)
 
     def __len__(self) -> int:
         return len(self.columns["path"])
@@ -262,13 +268,15 @@ class Manifest:
             raise BadRequest(
                 f"{path} is no manifest of this version ({error}): delete it, then prepare again"
             ) from None
+        packets_file = path.parent / about["packets_file"] if about["packets_file"] else None
         return cls(
             name=about["name"],
             root=about["root"],
             classes=about["classes"],
             columns=columns,
             frame_template=about["frame_template"],
-            packets_file=path.parent / about["packets_file"] if about["packets_file"] else None,
+            packets_file=packets_file,
+            times_file=packets_file,
             several_labels=_several(columns["label"], about["classes"]),
         )
 

@@ -19,7 +19,7 @@ import numpy as np
 from videxp.data.labels import parted, shown
 from videxp.data.layouts import Layout, check_rows
 from videxp.data.manifest import COLUMNS, Facts, Manifest, Row
-from videxp.data.packets_file import map_packets, packets_writer, remove_other_packets
+from videxp.data.packets_file import Tables, frame_times, map_packets, packets_writer, remove_other_packets
 from videxp.data.processes import in_processes
 from videxp.errors import BadRequest
 
@@ -73,8 +73,9 @@ def prepare(
             name=name,
             processes=processes,
         )
+        tables = map_packets(packets_file)
         manifest = Manifest.from_rows(
-            ((row, facts_of_pair(row, facts)) for row in rows),
+            ((row, facts_of_pair(row, facts, tables)) for row in rows),
             name=name,
             root=str(root),
             classes=classes,
@@ -127,18 +128,17 @@ def check_unreadable(manifest: Manifest, *, max_unreadable: int, path: Path) -> 
 
 @dataclass(frozen=True)
 class Known:
-    """What an earlier preparation found: facts by path, and the tables of packets that they point into."""
+    """What an earlier preparation found: facts by path, and the tables that they point into."""
 
     facts: dict[str, Facts]
     packets_file: Path | None
 
     @cached_property
-    def tables(self) -> np.ndarray:
+    def _mapped(self) -> np.ndarray:
         return map_packets(self.packets_file)
 
-    def table(self, path: str) -> bytes:
-        facts = self.facts[path]
-        return self.tables[facts.packets_byte : facts.packets_byte + facts.packets_size].tobytes()
+    def tables(self, path: str) -> Tables:
+        return Tables.read(self.facts[path], self._mapped)
 
 
 def read_facts(
@@ -151,7 +151,7 @@ def read_facts(
     name: str,
     processes: int | None = None,
 ) -> tuple[dict[str, Facts], Path | None]:
-    """The facts of each path, from `known` where the file has not changed since; and the file of packets' tables."""
+    """The facts of each path, from `known` where the file has not changed since; and the file of tables."""
     same = [path for path in paths if path in known.facts and unchanged(root / path, known.facts[path], layout=layout)]
     if len(same) == len(paths) == len(known.facts):
         return known.facts, known.packets_file
@@ -160,11 +160,11 @@ def read_facts(
     facts = {}
     with packets_writer(packets_stem) as writer:
         for path in same:
-            facts[path] = writer.add(known.facts[path], known.table(path))
-        for path, (found, table) in (
+            facts[path] = writer.add(known.facts[path], known.tables(path))
+        for path, (found, tables) in (
             in_processes(read, new, description=f"Reading {name}", processes=processes) if new else ()
         ):
-            facts[path] = writer.add(found, table)
+            facts[path] = writer.add(found, tables)
     return facts, writer.file
 
 
@@ -191,30 +191,32 @@ def unchanged(file: Path, facts: Facts, *, layout: Layout) -> bool:
         return False
 
 
-def read_file(path: str, *, root: Path, layout: Layout) -> tuple[Facts, bytes]:
-    """Open one file: what is in it, and its table of packets; never raises for what is wrong with the file."""
+def read_file(path: str, *, root: Path, layout: Layout) -> tuple[Facts, Tables]:
+    """Open one file: what is in it, and its tables; never raises for what is wrong with the file."""
     from videxp.video import UnreadableVideo, probe  # PyAV: a quarter of a second, and only needed here
     from videxp.video.container import plain_path
 
     file = root / path
     try:
         if facts := layout.facts(file):
-            return facts, b""
+            return facts, Tables()
         size_bytes, mtime_ns = layout.size_and_time(file)
         plain_path(file)  # a pipe or /dev/zero would be read for ever
         seen = Facts(size_bytes=size_bytes, mtime_ns=mtime_ns, content_hash=content_hash(file))
     except OSError as error:
-        return Facts(error=error.strerror or type(error).__name__), b""
+        return Facts(error=error.strerror or type(error).__name__), Tables()
     except UnreadableVideo as error:
-        return Facts(error=error.cause), b""
+        return Facts(error=error.cause), Tables()
     try:
         found = probe(file)
     except UnreadableVideo as error:
-        return replace(seen, error=error.cause), b""
+        return replace(seen, error=error.cause), Tables()
     facts = replace(
         seen,
         num_frames=found.num_frames,
         fps=found.fps,
+        variable_rate=int(found.times.is_variable),
+        first_seconds=found.first_seconds,
         width=found.width,
         height=found.height,
         duration_seconds=found.duration_seconds,
@@ -225,10 +227,10 @@ def read_file(path: str, *, root: Path, layout: Layout) -> tuple[Facts, bytes]:
         decoder_reason=found.decord_unsafe_reason,
         key_frames=found.key_frames,
     )
-    return facts, bytes(found.packets)
+    return facts, Tables(bytes(found.packets), bytes(found.frame_seconds))
 
 
-def facts_of_part(row: Row, facts: Facts) -> Facts:
+def facts_of_part(row: Row, facts: Facts, tables: np.ndarray) -> Facts:
     """The facts, or an error where no frame lies between the row's start and end."""
     from videxp.video.sampling import frame_range
 
@@ -236,15 +238,15 @@ def facts_of_part(row: Row, facts: Facts) -> Facts:
     if facts.error or (start is None and end is None):
         return facts
     try:
-        frame_range(facts.num_frames, fps=facts.fps, start_seconds=start, end_seconds=end)
+        frame_range(frame_times(vars(facts), tables), start_seconds=start, end_seconds=end)
     except ValueError as error:
         return replace(facts, error=str(error))
     return facts
 
 
-def facts_of_pair(row: Row, facts: Mapping[str, Facts]) -> Facts:
+def facts_of_pair(row: Row, facts: Mapping[str, Facts], tables: np.ndarray) -> Facts:
     """The facts of a sample, its input's among them; an error where the two are not of the same frames."""
-    own = facts_of_part(row, facts[row.path])
+    own = facts_of_part(row, facts[row.path], tables)
     if not row.input or own.error:
         return own
     given = facts[row.input]

@@ -139,7 +139,7 @@ class Generation(Adversarial):
         return gmacs_of_call(maker, latent, label=label)
 
     def on_fit_start(self) -> None:
-        self.frames_per_second.fill_(datamodule_of(self.trainer).dataset("train").clip_fps(0))
+        self.frames_per_second.fill_(datamodule_of(self.trainer).dataset("train").typical_clip_fps)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
@@ -292,7 +292,7 @@ class Generation(Adversarial):
         statistics = FeatureStatistics(clips=protocol.num_clips, keep=KEPT)
         data = datamodule_of(self.trainer)
         rank, ranks = self.trainer.global_rank, self.trainer.world_size
-        every = max(1, round(self.clip_fps / data.dataset(split).clip_fps(0)))  # of the frames that it draws
+        every = max(1, round(self.clip_fps / data.dataset(split).typical_clip_fps))  # of the frames that it draws
         frames = (protocol.num_frames - 1) * every + 1
         self.require_length(frames, fps=self.clip_fps)
         numbers = torch.arange(rank, protocol.num_clips, ranks)
@@ -318,7 +318,7 @@ class Generation(Adversarial):
         if not self.example_clips:
             return []
         videos = datamodule.dataset(split)
-        fps = videos.clip_fps(0)
+        fps = videos.typical_clip_fps
         clips = self.generate(range(self.example_clips), seed=self.seed)
         paths = save_clip_grid(clips, folder / "generated.mp4", fps=fps)
         paths.append(save_clip_strips(clips[:8], folder / "generated_frames.png"))

@@ -64,7 +64,7 @@ def open_video(
         return TorchcodecReader(path, probe=probe, index=index, allow_unsafe=allow_unsafe)
     if index.num_frames != probe.num_frames:
         raise UnreadableVideo(path, f"it holds {index.num_frames} frames, its probe says {probe.num_frames}: re-scan")
-    return PyavReader(path, index=index, fps=probe.fps, size=(probe.height, probe.width))
+    return PyavReader(path, index=index, times=probe.times, size=(probe.height, probe.width))
 
 
 def open_copy(path: str | PathLike[str], *, probe: Probe, start_byte: int) -> VideoReader:
@@ -73,18 +73,18 @@ def open_copy(path: str | PathLike[str], *, probe: Probe, start_byte: int) -> Vi
     Raises `DecodeError` where the file is not what it was."""
     size = (probe.height, probe.width)
     if not probe.packets:
-        return RawReader(path, start_byte=start_byte, num_frames=probe.num_frames, fps=probe.fps, size=size)
+        return RawReader(path, start_byte=start_byte, times=probe.times, size=size)
     table = PacketTable.from_bytes(probe.packets)
-    return PacketReader(path, table=table, fps=probe.fps, size=size, start_byte=start_byte, closed=True)
+    return PacketReader(path, table=table, times=probe.times, size=size, start_byte=start_byte, closed=True)
 
 
 def _packet_reader(path: Path, probe: Probe) -> PacketReader:
-    fps, size = probe.fps, (probe.height, probe.width)
+    times, size = probe.times, (probe.height, probe.width)
     table = PacketTable.from_bytes(probe.packets)
     if table.num_frames != probe.num_frames:
         raise UnreadableVideo(path, f"its packets hold {table.num_frames} frames, its probe says {probe.num_frames}")
 
     def fallback() -> PyavReader:
-        return PyavReader(path, index=build_index(path), fps=fps, size=size)
+        return PyavReader(path, index=build_index(path), times=times, size=size)
 
-    return PacketReader(path, table=table, fps=fps, size=size, fallback=fallback)
+    return PacketReader(path, table=table, times=times, size=size, fallback=fallback)

@@ -56,7 +56,7 @@ class DecordReader(Reader):
             if probe.decord_safe:  # so it could once
                 raise UnreadableVideo(path, f"decord cannot open it: {message}") from None
             raise DecoderRefused(path, "decord", f"cannot open it: {message}") from None
-        super().__init__(path, num_frames=len(self._decoder), fps=probe.fps, size=(probe.height, probe.width))
+        super().__init__(path, times=probe.times.counted_as(len(self._decoder)), size=(probe.height, probe.width))
         if self.num_frames != probe.num_frames and not allow_unsafe:
             reason = f"it counts {self.num_frames} frames of {probe.num_frames}"
             self._decoder = None

@@ -13,6 +13,7 @@ from videxp.errors import BadRequest
 from videxp.video.errors import DecodeError, UnreadableVideo
 from videxp.video.frame_names import frame_files
 from videxp.video.reader import Reader
+from videxp.video.timing import FrameTimes
 
 
 class FrameFolderReader(Reader):
@@ -28,7 +29,7 @@ class FrameFolderReader(Reader):
                 width, height = picture.size
         except OSError as error:
             raise UnreadableVideo(self._files[0], error) from None
-        super().__init__(folder, num_frames=len(self._files), fps=float(fps), size=(height, width))
+        super().__init__(folder, times=FrameTimes(len(self._files), float(fps)), size=(height, width))
 
     def _pictures(self, numbers: list[int]) -> Iterator[tuple[int, np.ndarray]]:
         height, width = self.size

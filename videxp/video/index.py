@@ -20,12 +20,16 @@ from av.video.stream import VideoStream
 from videxp.video.bitstream import PacketFacts, nal_length_bytes, packet_facts
 from videxp.video.container import missing_bytes, open_container, plain_path
 from videxp.video.errors import UnreadableVideo, one_line
+from videxp.video.timing import repair_ticks
 
 BLOCK_HEADER_BYTES = 64  # a packet in Matroska lies behind one; the demuxer tells where that starts
 INDICES_KEPT = 4096  # some 3 kB each for 10 s of video
 CODEC_OF_DECODER = {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9"}
 # Demuxers whose time stamps and key flags come from the container's own index, not from guesses about the stream.
 TIMED_CONTAINERS = frozenset({"mov", "matroska", "flv", "avi"})
+TOLD_DURATIONS = frozenset({"mov", "matroska"})  # how long the last frame is shown is in the file, not guessed
+# Where frames out of order have no times of their own, or the demuxer guesses them.
+UNTIMED = frozenset({"avi", "h261", "h263", "h264", "hevc", "m4v", "mpegvideo", "vc1"})
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,11 @@ class FrameIndex:
     entries: tuple[Entry, ...] = ()  # ascending in pts
     keys_exact: bool = False  # decoding may start at every packet that the container marks as key
     stream_index: int = 0  # of the video stream in the container
+    shown: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    """int64 [N], never descending: when each frame is shown. `pts` of a timed index; of a counted one repaired; empty
+    where its frames had been counted before."""
+    last_ticks: int = 0
+    """How long the last frame is shown; 0: the container does not say."""
 
 
 @dataclass
@@ -56,6 +65,7 @@ class Packets:
 
     pts: list[int | None] = field(default_factory=list)
     dts: list[int | None] = field(default_factory=list)
+    duration: list[int] = field(default_factory=list)  # 0: not known
     key: list[bool] = field(default_factory=list)
     discard: list[bool] = field(default_factory=list)
     facts: list[PacketFacts] = field(default_factory=list)
@@ -94,6 +104,7 @@ def _demux(container: InputContainer, stream: VideoStream, packets: Packets, fil
             continue
         packets.pts.append(packet.pts)
         packets.dts.append(packet.dts)
+        packets.duration.append(packet.duration or 0)
         packets.key.append(packet.is_keyframe)
         packets.discard.append(packet.is_discard)
         packets.corrupt |= packet.is_corrupt
@@ -150,9 +161,10 @@ def index_from_packets(
         raise UnreadableVideo(path, packets.error or "its video stream holds no frames")
     time_base = stream.time_base or Fraction(1, 1000)
     if reason := why_counted(container.format.name, packets):
-        if num_frames is None:
-            num_frames = count_frames(path)
-        return FrameIndex(num_frames, time_base, counted=reason, stream_index=stream.index)
+        if num_frames is not None:
+            return FrameIndex(num_frames, time_base, counted=reason, stream_index=stream.index)
+        ticks = _counted_ticks(container.format.name, stream, decode_through(path), time_base=time_base)
+        return FrameIndex(len(ticks), time_base, counted=reason, stream_index=stream.index, shown=ticks)
     shown = [i for i, facts in enumerate(packets.facts) if facts.frames and not packets.discard[i]]
     if not shown:
         raise UnreadableVideo(path, "its edit list leaves no frame to show")
@@ -167,7 +179,27 @@ def index_from_packets(
         entries=_entries(packets),
         keys_exact=all(facts.entry for facts, key in zip(packets.facts, packets.key) if key),
         stream_index=stream.index,
+        shown=pts[order],
+        last_ticks=packets.duration[shown[order[-1]]]
+        if container.format.name.split(",", 1)[0] in TOLD_DURATIONS
+        else 0,
     )
+
+
+def _counted_ticks(container: str, stream: VideoStream, stamps: list[int | None], *, time_base: Fraction) -> np.ndarray:
+    """int64 [N], never descending: when frames that had to be counted are shown. `stamps`: what decoding them told.
+
+    AVI has a place in time for each packet, not for each frame; sorted, they are those of the frames. What a raw stream
+    tells is the demuxer's guess.
+    """
+    rate = stream.average_rate or stream.guessed_rate or stream.base_rate or Fraction(25)
+    step = max(1, round(1 / rate / time_base))
+    if container in UNTIMED:
+        known = sorted(stamp for stamp in stamps if stamp is not None)
+        if container == "avi" and len(known) == len(stamps):
+            return np.array(known, np.int64)
+        stamps = [None] * len(stamps)
+    return repair_ticks(stamps, step=step, time_base=time_base)
 
 
 def _entries(packets: Packets) -> tuple[Entry, ...]:
@@ -206,25 +238,27 @@ def why_counted(container: str, packets: Packets) -> str:
     return ""
 
 
-def count_frames(path: str | PathLike[str], *, expected_pts: np.ndarray | None = None) -> int:
-    """Decodes the stream from end to end, in one thread, and returns the number of frames.
+def decode_through(path: str | PathLike[str], *, expected_pts: np.ndarray | None = None) -> list[int | None]:
+    """Decodes the stream from end to end, in one thread, and returns the time stamp of each frame, as shown.
 
     Raises `UnreadableVideo` where it does not decode, where a frame is patched up, where it differs from a timed index.
     """
     container, stream = open_container(path)
-    count = 0
+    stamps: list[int | None] = []
     with container:
         try:
             for frame in container.decode(stream):
+                count = len(stamps)
                 if frame.is_corrupt:
                     raise UnreadableVideo(path, f"damaged: frame {count} cannot be decoded whole")
                 if expected_pts is not None and (count >= len(expected_pts) or frame.pts != expected_pts[count]):
                     raise UnreadableVideo(path, f"damaged: frame {count} is missing, or comes out of order")
-                count += 1
+                stamps.append(frame.pts)
         except av.error.FFmpegError as error:
-            raise UnreadableVideo(path, f"damaged: decoding stops after {count} frames ({error.strerror})") from None
-    if count == 0:
+            cause = f"damaged: decoding stops after {len(stamps)} frames ({error.strerror})"
+            raise UnreadableVideo(path, cause) from None
+    if not stamps:
         raise UnreadableVideo(path, "no frame of it can be decoded")
-    if expected_pts is not None and count != len(expected_pts):
-        raise UnreadableVideo(path, f"damaged: {count} of its {len(expected_pts)} frames can be decoded")
-    return count
+    if expected_pts is not None and len(stamps) != len(expected_pts):
+        raise UnreadableVideo(path, f"damaged: {len(stamps)} of its {len(expected_pts)} frames can be decoded")
+    return stamps

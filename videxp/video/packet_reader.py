@@ -24,6 +24,7 @@ from videxp.video.display import rgb_picture, turned
 from videxp.video.errors import DecodeError
 from videxp.video.packets import DISPOSABLE, PacketTable
 from videxp.video.reader import Reader
+from videxp.video.timing import FrameTimes
 
 DECODERS_KEPT = 2  # of each thread: the files of a set mostly need one; each holds some twenty frames
 WORTH_ANOTHER_READ = 1 << 20  # bytes between two packets: less than what an object store sends while it is asked anew
@@ -42,7 +43,7 @@ class PacketReader(Reader):
         path: str | PathLike[str],
         *,
         table: PacketTable,
-        fps: float,
+        times: FrameTimes,
         size: tuple[int, int],
         start_byte: int = 0,
         closed: bool = False,
@@ -52,7 +53,7 @@ class PacketReader(Reader):
         closed: no picture needs what lies before the last entry point, so that a decoder goes on from one to another.
 
         Raises OSError if the file is gone."""
-        super().__init__(path, num_frames=table.num_frames, fps=fps, size=size)
+        super().__init__(path, times=times, size=size)
         self._table, self._start_byte, self._closed, self._fallback = table, start_byte, closed, fallback
         self._file: ByteFile | None = open_bytes(path)
         self._reformatter = VideoReformatter()

@@ -1,10 +1,10 @@
 """What a video file is, found without torch: frames, times, size as displayed, and whether decord reads it rightly."""
 
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from os import PathLike
 from typing import Literal
 
+import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
@@ -16,11 +16,12 @@ from videxp.video.index import (
     FrameIndex,
     Packets,
     check_whole,
-    count_frames,
+    decode_through,
     index_from_packets,
     read_packets,
 )
 from videxp.video.packets import packet_table
+from videxp.video.timing import FrameTimes, frame_times
 
 __all__ = ["Probe", "UnreadableVideo", "Verify", "probe", "scan", "verified"]
 
@@ -39,7 +40,7 @@ class Probe:
     num_frames: int
     """Frames presented, as `ffmpeg -i FILE -map 0:v:0 -fps_mode passthrough` decodes them."""
     fps: float
-    """Average frames per second."""
+    """Frames per second; at a variable rate the average."""
     width: int
     """Pixels as displayed: after rotation. Pixels that are not square are left as they are."""
     height: int
@@ -57,6 +58,15 @@ class Probe:
     """Every frame was decoded once, and none was damaged."""
     packets: bytes | memoryview = field(default=b"", repr=False)
     """A `PacketTable`, from which frames are read without opening the container; empty where that is not possible."""
+    first_seconds: float = 0.0
+    """When the first frame is shown, after the start of the file: after that of its sound, for one."""
+    frame_seconds: bytes | memoryview = field(default=b"", repr=False)
+    """At a variable rate when each frame is shown, and when the last one ends: float64 [num_frames + 1]."""
+
+    @property
+    def times(self) -> FrameTimes:
+        table = np.frombuffer(self.frame_seconds, np.float64) if self.frame_seconds else None
+        return FrameTimes(self.num_frames, self.fps, self.first_seconds, table)
 
 
 def probe(path: str | PathLike[str], *, verify: Verify = "frames") -> Probe:
@@ -75,7 +85,7 @@ def probe(path: str | PathLike[str], *, verify: Verify = "frames") -> Probe:
 def verified(path: str | PathLike[str], found: Probe, index: FrameIndex) -> Probe:
     """The same probe, after every frame has been decoded; raises `UnreadableVideo` if one is damaged."""
     if not found.verified:
-        count_frames(path, expected_pts=index.pts)
+        decode_through(path, expected_pts=index.pts)
     return replace(found, verified=True)
 
 
@@ -87,15 +97,15 @@ def scan(path: str | PathLike[str]) -> tuple[Probe, FrameIndex]:
         packets = read_packets(path, container, stream)
         index = index_from_packets(path, container, stream, packets)
         display = stream_display(path)
-        fps = average_fps(stream, index)
+        times = stream_times(container, stream, index)
         reason = why_decord_unsafe(container, stream, packets, index, display)
         table = packet_table(container, stream, packets, index, display)
         return Probe(
             num_frames=index.num_frames,
-            fps=fps,
+            fps=times.fps,
             width=display.width,
             height=display.height,
-            duration_seconds=index.num_frames / fps,
+            duration_seconds=index.num_frames / times.fps,
             codec=codec_name(stream),
             container=container.format.name,
             rotation_degrees=display.rotation_degrees,
@@ -104,6 +114,8 @@ def scan(path: str | PathLike[str]) -> tuple[Probe, FrameIndex]:
             key_frames=len(index.entries),
             verified=bool(index.counted),
             packets=table.to_bytes() if table else b"",
+            first_seconds=times.first_seconds,
+            frame_seconds=b"" if times.table is None else times.table.tobytes(),
         ), index
 
 
@@ -113,17 +125,18 @@ def codec_name(stream: VideoStream) -> str:
     return CODEC_OF_DECODER.get(name, name)
 
 
-def average_fps(stream: VideoStream, index: FrameIndex) -> float:
-    """Frames per second. The container's rate where the time stamps agree within 1 %, else what they say.
-
-    Matroska rounds times to 1 ms: 30 frames of 29.97 fps would measure 30.0; its header has 29.97.
-    """
-    stated = stream.average_rate or stream.guessed_rate or stream.base_rate
-    if len(index.pts) < 2:
-        return float(stated or 25)
-    span_seconds = Fraction(int(index.pts[-1] - index.pts[0])) * index.time_base
-    measured = float((index.num_frames - 1) / span_seconds)
-    return float(stated) if stated and abs(float(stated) - measured) <= 0.01 * measured else measured
+def stream_times(container: InputContainer, stream: VideoStream, index: FrameIndex) -> FrameTimes:
+    """When its frames are shown, counted from where the file's picture or sound starts, whichever is first."""
+    first = float(index.shown[0] * index.time_base)
+    tracks = [(track.start_time, track.time_base) for track in container.streams.audio]
+    sound = [float(start * time_base) for start, time_base in tracks if start is not None and time_base is not None]
+    return frame_times(
+        index.shown,
+        time_base=index.time_base,
+        last_ticks=index.last_ticks,
+        stated_fps=[float(rate) for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate) if rate],
+        zero_seconds=min([first, *sound]),
+    )
 
 
 def why_decord_unsafe(

@@ -20,6 +20,7 @@ from videxp.video.display import display_matrix, rgb_picture, turn_of, turned
 from videxp.video.errors import DecodeError, one_line
 from videxp.video.index import FrameIndex
 from videxp.video.reader import Reader
+from videxp.video.timing import FrameTimes
 
 
 class _Inexact(Exception):
@@ -29,8 +30,10 @@ class _Inexact(Exception):
 class PyavReader(Reader):
     """Reads any file that FFmpeg reads, as `ffmpeg -i FILE -map 0:v:0 -fps_mode passthrough` decodes it."""
 
-    def __init__(self, path: str | PathLike[str], *, index: FrameIndex, fps: float, size: tuple[int, int]) -> None:
-        super().__init__(path, num_frames=index.num_frames, fps=fps, size=size)
+    def __init__(
+        self, path: str | PathLike[str], *, index: FrameIndex, times: FrameTimes, size: tuple[int, int]
+    ) -> None:
+        super().__init__(path, times=times, size=size)
         self._container: InputContainer | None = None
         self._index = index
         self._seekable = True

@@ -13,6 +13,7 @@ import numpy as np
 from videxp.video.byte_file import is_remote, open_bytes
 from videxp.video.errors import DecodeError
 from videxp.video.reader import Reader
+from videxp.video.timing import FrameTimes
 
 
 class RawReader(Reader):
@@ -20,10 +21,8 @@ class RawReader(Reader):
 
     Raises OSError if the file is gone, DecodeError if it is too short."""
 
-    def __init__(
-        self, path: str | PathLike[str], *, start_byte: int, num_frames: int, fps: float, size: tuple[int, int]
-    ) -> None:
-        super().__init__(path, num_frames=num_frames, fps=fps, size=size)
+    def __init__(self, path: str | PathLike[str], *, start_byte: int, times: FrameTimes, size: tuple[int, int]) -> None:
+        super().__init__(path, times=times, size=size)
         self._start_byte = start_byte
         self._video = None if is_remote(path) else self._mapped(path, start_byte)
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from videxp.video.errors import DecodeError
+from videxp.video.timing import FrameTimes
 
 
 class VideoReader(Protocol):
@@ -22,8 +23,12 @@ class VideoReader(Protocol):
         """Frames presented."""
 
     @property
+    def times(self) -> FrameTimes:
+        """When each frame is shown."""
+
+    @property
     def fps(self) -> float:
-        """Average frames per second."""
+        """Frames per second; at a variable rate the average."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -55,18 +60,22 @@ class VideoReader(Protocol):
 class Reader:
     """What the readers share. A subclass gives `_pictures` (and `close`)."""
 
-    def __init__(self, path: str | os.PathLike[str], *, num_frames: int, fps: float, size: tuple[int, int]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, times: FrameTimes, size: tuple[int, int]) -> None:
         self.path = str(path)
-        self._num_frames, self._fps, self._size = num_frames, fps, size
+        self._times, self._size = times, size
         self._process_id = os.getpid()
 
     @property
     def num_frames(self) -> int:
-        return self._num_frames
+        return self._times.num_frames
+
+    @property
+    def times(self) -> FrameTimes:
+        return self._times
 
     @property
     def fps(self) -> float:
-        return self._fps
+        return self._times.fps
 
     @property
     def size(self) -> tuple[int, int]:

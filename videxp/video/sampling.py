@@ -3,36 +3,38 @@
 All return int64 frame indices, [T] or [K,T] (K clips of T frames), inside the bounds given by `start_frame` and
 `end_frame` (`end_frame` is the first frame outside; None: the video's end). `frame_range` turns a manifest row's
 `start_seconds` and `end_seconds` into such bounds. Short videos: "loop" starts again at the first frame, "clamp" holds
-the last one. Time goes by timestamps, frame i being shown from i / fps: a stride rounded to whole frames drifts at
-29.97 fps.
+the last one. Time goes by when each frame is shown (`FrameTimes`): a stride rounded to whole frames drifts at 29.97
+fps, and an average rate says nothing of a variable one. Frames are spread evenly where nothing is said of time.
 """
 
 import math
+from math import inf
 from typing import Literal
 
 import numpy as np
 
-Short = Literal["loop", "clamp"]
+from videxp.video.timing import FRAME_EPSILON, SECONDS_EPSILON, FrameTimes
 
-# A position of 4.999999999 that should be 5 must not become frame 4: frame times are known to no better than this.
-FRAME_EPSILON = 1e-6
+Short = Literal["loop", "clamp"]
 
 
 def frame_range(
-    total_frames: int, *, fps: float, start_seconds: float | None = None, end_seconds: float | None = None
+    times: FrameTimes, *, start_seconds: float | None = None, end_seconds: float | None = None
 ) -> tuple[int, int]:
     """(first frame, frame after the last) of the frames that start in [start_seconds, end_seconds).
 
     10 fps, 1.0 s to 2.0 s -> (10, 20); at 29.97 fps -> (30, 60): frame 30 starts at 1.001 s, frame 60 at 2.002 s.
-    Raises `ValueError` if no frame starts in there.
+    At a variable rate, where none starts in there, the one that is on display all the while.
+    Raises `ValueError` if there is no frame.
     """
-    _positive(total_frames=total_frames, fps=fps)
-    start = 0 if start_seconds is None else max(0, math.ceil(start_seconds * fps - FRAME_EPSILON))
-    end = total_frames if end_seconds is None else min(total_frames, math.ceil(end_seconds * fps - FRAME_EPSILON))
+    _check(times)
+    start = 0 if start_seconds is None else times.first_from(start_seconds)
+    end = times.num_frames if end_seconds is None else times.first_from(end_seconds)
+    if times.table is not None and start_seconds is not None and start == end > 0:
+        until = min(times.table[-1], inf if end_seconds is None else end_seconds)
+        start -= int(start_seconds < until - SECONDS_EPSILON)
     if start >= end:
-        raise ValueError(
-            f"no frame starts between {start_seconds} s and {end_seconds} s: {total_frames} frames at {fps:g} fps"
-        )
+        raise ValueError(f"no frame starts between {start_seconds} s and {end_seconds} s: {times}")
     return start, end
 
 
@@ -59,10 +61,9 @@ def random_clip(
 
 
 def clip_at_fps(
-    total_frames: int,
+    times: FrameTimes,
     *,
     num_frames: int,
-    source_fps: float,
     target_fps: float,
     start_seconds: float = 0.0,
     short: Short = "loop",
@@ -74,18 +75,33 @@ def clip_at_fps(
     source 30, target 10 -> [0 3 6 9]; source 29.97, target 10 -> 0, 2.997, 5.994 -> [0 2 5 8], not [0 3 6 9]
     source 10, target 20 -> [0 0 1 1]
     """
-    _positive(num_frames=num_frames, source_fps=source_fps, target_fps=target_fps)
+    _positive(num_frames=num_frames, target_fps=target_fps)
     if start_seconds < 0:
         raise ValueError(f"start_seconds must be >= 0, not {start_seconds}")
-    start, end = _bounds(total_frames, start_frame, end_frame)
-    return start + _fitted(_on_display(num_frames, source_fps, target_fps, start_seconds), end - start, short)
+    part, start = _part(times, start_frame, end_frame)
+    return start + _on_display(part, start_seconds + np.arange(num_frames) / target_fps, short)
+
+
+def whole_at_fps(
+    times: FrameTimes, *, target_fps: float, start_frame: int = 0, end_frame: int | None = None
+) -> np.ndarray:
+    """[T]: the frames on display every 1 / target_fps seconds, from the first to the end.
+
+    source 30, 10 frames, target 10 -> [0 3 6 9]
+    """
+    _positive(target_fps=target_fps)
+    part, start = _part(times, start_frame, end_frame)
+    if part.table is None:
+        positions = np.arange(start, start + part.num_frames - FRAME_EPSILON, part.fps / target_fps)
+        return np.floor(positions + FRAME_EPSILON).astype(np.int64)
+    seconds = np.arange(0, part.since_first(part.num_frames) - SECONDS_EPSILON, 1 / target_fps)
+    return start + _on_display(part, seconds, "clamp")
 
 
 def random_clip_at_fps(
-    total_frames: int,
+    times: FrameTimes,
     *,
     num_frames: int,
-    source_fps: float,
     target_fps: float,
     rng: np.random.Generator,
     short: Short = "loop",
@@ -94,13 +110,12 @@ def random_clip_at_fps(
 ) -> np.ndarray:
     """[T]: `clip_at_fps` from a random time, uniform over all at which the clip fits.
 
-    total_frames=300, num_frames=16, source 29.97, target 7.5: 2 s of the 10; steps of 3 or 4 frames, 3.996 on average
+    300 frames at 29.97 fps, num_frames=16, target 7.5: 2 s of the 10; steps of 3 or 4 frames, 3.996 on average
     """
-    _positive(num_frames=num_frames, source_fps=source_fps, target_fps=target_fps)
-    start, end = _bounds(total_frames, start_frame, end_frame)
-    latest_seconds = _latest_start(end - start, num_frames, source_fps, target_fps)
-    positions = _on_display(num_frames, source_fps, target_fps, float(rng.uniform(0.0, latest_seconds)))
-    return start + _fitted(positions, end - start, short)
+    _positive(num_frames=num_frames, target_fps=target_fps)
+    part, start = _part(times, start_frame, end_frame)
+    start_seconds = float(rng.uniform(0.0, _latest_start(part, num_frames, target_fps)))
+    return start + _on_display(part, start_seconds + np.arange(num_frames) / target_fps, short)
 
 
 def uniform_segments(
@@ -148,11 +163,10 @@ def evenly_spaced_clips(
 
 
 def evenly_spaced_clips_at_fps(
-    total_frames: int,
+    times: FrameTimes,
     *,
     num_clips: int,
     num_frames: int,
-    source_fps: float,
     target_fps: float,
     short: Short = "loop",
     start_frame: int = 0,
@@ -160,29 +174,28 @@ def evenly_spaced_clips_at_fps(
 ) -> np.ndarray:
     """[K,T]: the same by time.
 
-    total_frames=30 at 10 fps, num_clips=2, num_frames=2, target 5 fps -> starts 0 s and 2.7 s: [[0 2] [27 29]]
+    30 frames at 10 fps, num_clips=2, num_frames=2, target 5 fps -> starts 0 s and 2.7 s: [[0 2] [27 29]]
     """
-    _positive(num_clips=num_clips, num_frames=num_frames, source_fps=source_fps, target_fps=target_fps)
-    start, end = _bounds(total_frames, start_frame, end_frame)
-    latest_seconds = _latest_start(end - start, num_frames, source_fps, target_fps)
-    positions_KT = np.stack(
-        [
-            _on_display(num_frames, source_fps, target_fps, float(seconds))
-            for seconds in _spread(num_clips, latest_seconds)
-        ]
-    )
-    return start + _fitted(positions_KT, end - start, short)
+    _positive(num_clips=num_clips, num_frames=num_frames, target_fps=target_fps)
+    part, start = _part(times, start_frame, end_frame)
+    starts_K = _spread(num_clips, _latest_start(part, num_frames, target_fps))
+    return start + _on_display(part, starts_K[:, None] + np.arange(num_frames) / target_fps, short)
 
 
-def _on_display(num_frames: int, source_fps: float, target_fps: float, start_seconds: float) -> np.ndarray:
-    """[T]: the frame on display at each of the clip's times, as though the video had no end."""
-    seconds = start_seconds + np.arange(num_frames) / target_fps
-    return np.floor(seconds * source_fps + FRAME_EPSILON).astype(np.int64)
+def _on_display(times: FrameTimes, seconds: np.ndarray, short: Short) -> np.ndarray:
+    """int64, shaped as `seconds` (after the first frame is shown): the frame on display at each."""
+    if times.table is None:
+        positions = np.floor(seconds * times.fps + FRAME_EPSILON).astype(np.int64)
+        return _fitted(positions, times.num_frames, short)
+    due = seconds + SECONDS_EPSILON
+    if short == "loop":
+        due = due % times.since_first(times.num_frames)
+    return np.searchsorted(times.table[:-1] - times.table[0], due, side="right") - 1
 
 
-def _latest_start(total_frames: int, num_frames: int, source_fps: float, target_fps: float) -> float:
+def _latest_start(times: FrameTimes, num_frames: int, target_fps: float) -> float:
     """The latest time (s) from which the clip's last frame is the video's last: 10 frames, 10 fps, 1 frame -> 0.9 s."""
-    return max(0.0, (total_frames - 1) / source_fps - (num_frames - 1) / target_fps)
+    return max(0.0, times.since_first(times.num_frames - 1) - (num_frames - 1) / target_fps)
 
 
 def _spread(count: int, latest: float) -> np.ndarray:
@@ -196,6 +209,17 @@ def _fitted(positions: np.ndarray, total_frames: int, short: Short) -> np.ndarra
     if short == "clamp":
         return np.minimum(positions, total_frames - 1)
     raise ValueError(f"short must be 'loop' or 'clamp', not {short!r}")
+
+
+def _part(times: FrameTimes, start_frame: int, end_frame: int | None) -> tuple[FrameTimes, int]:
+    """(the times of the frames inside the bounds, the first of them)."""
+    _check(times)
+    start, end = _bounds(times.num_frames, start_frame, end_frame)
+    return times.part(start, end), start
+
+
+def _check(times: FrameTimes) -> None:
+    _positive(total_frames=times.num_frames, fps=times.fps)
 
 
 def _bounds(total_frames: int, start_frame: int, end_frame: int | None) -> tuple[int, int]:

@@ -26,8 +26,6 @@ from videxp.video.frame_folder import FrameFolderReader, frame_files
 from videxp.video.probing import scan, verified
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
-# Where frames out of order have no times of their own, or the demuxer guesses them.
-UNTIMED = frozenset({"avi", "h261", "h263", "h264", "hevc", "m4v", "mpegvideo", "vc1"})
 CLOCKS_THAT_START_ANYWHERE = frozenset({"mpegts", "mpeg"})
 
 
@@ -71,7 +69,7 @@ class VideoFile:
             quarter_turned = found.rotation_degrees % 180 == 90
             ratio = stream.sample_aspect_ratio or Fraction(1)
             self.pixel_ratio = 1 / ratio if quarter_turned else ratio  # width : height of one pixel, as displayed
-            self._untimed = bool(index.counted) and container.format.name in UNTIMED
+            self._shown = index.shown
             self.start_seconds = Fraction(0)
             if container.format.name in CLOCKS_THAT_START_ANYWHERE:
                 self.start_seconds = Fraction(container.start_time or 0, av.time_base)
@@ -83,12 +81,12 @@ class VideoFile:
         reformatter = VideoReformatter()
         start = round(self.start_seconds / self.time_base)
         step = max(1, round(1 / self.rate / self.time_base))
-        pts, number = -step, 0
+        pts, number = -(2**62), 0
         with container:
             try:
                 for number, frame in enumerate(container.decode(stream)):
-                    stamp = None if self._untimed or frame.pts is None else frame.pts - start
-                    pts = pts + step if stamp is None or (number > 0 and stamp <= pts) else stamp
+                    due = int(self._shown[number]) - start
+                    pts = due if due > pts else pts + step  # writers want no two frames at the same time
                     yield Picture(self._upright(number, frame, reformatter), pts=pts, duration=frame.duration or 0)
             except av.error.FFmpegError as error:
                 raise DecodeError(self.path, [number], f"damaged: {one_line(error.strerror or error)}") from None

@@ -41,7 +41,7 @@ class TorchcodecReader(Reader):
             if "Could not load libtorchcodec" in str(error):  # some versions load it on first use
                 raise _no_ffmpeg() from None
             raise DecoderRefused(path, "torchcodec", f"cannot open it: {_message(error)}") from None
-        super().__init__(path, num_frames=len(self._decoder), fps=probe.fps, size=(probe.height, probe.width))
+        super().__init__(path, times=probe.times.counted_as(len(self._decoder)), size=(probe.height, probe.width))
         self._pts_seconds = index.pts * float(index.time_base)
         self._tolerance_seconds = HALF_A_TICK * float(index.time_base) + 1e-6
         if self.num_frames != probe.num_frames and not allow_unsafe:
