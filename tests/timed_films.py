@@ -15,25 +15,24 @@ def timed_film(
     seconds: Sequence[float],
     *,
     sound_from: float | None = None,
-    last_seconds: float | None = None,
-    tick: Fraction = TICK,
+    until: float | None = None,
     b_frames: int = 0,
-    options: dict[str, str] | None = None,
 ) -> Path:
-    """A frame at each of `seconds`, and 0.5 s of sound from `sound_from` on; lossless, so that pictures tell frames."""
+    """A frame at each of `seconds`, the last one until `until`; 0.5 s of sound from `sound_from` on. Lossless."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w", options=options or {}) as output:
+    with av.open(str(path), "w") as output:
         picture = output.add_stream("libx264", rate=30, options={"qp": "0", "preset": "ultrafast", "bf": str(b_frames)})
         picture.width, picture.height, picture.pix_fmt = 64, 48, "yuv420p"
-        picture.codec_context.thread_count, picture.codec_context.time_base = 1, tick
+        picture.codec_context.thread_count, picture.codec_context.time_base = 1, TICK
         sound = None if sound_from is None else output.add_stream("mp2", rate=48000)
-        ends = [*seconds[1:], (last_seconds or 2 * seconds[-1] - seconds[-2]) if len(seconds) > 1 else seconds[0] + 0.1]
         packets = []
-        for number, (shown, end) in enumerate(zip(seconds, ends)):
+        for number, shown in enumerate(seconds):
             frame = av.VideoFrame.from_ndarray(numbered_picture(number), "rgb24")
-            frame.pts, frame.time_base, frame.duration = round(shown / tick), tick, round((end - shown) / tick)
+            frame.pts, frame.time_base = round(shown / TICK), TICK
             packets += picture.encode(frame)
         packets += picture.encode(None)
+        if until is not None:
+            max(packets, key=lambda packet: packet.pts).duration = round((until - seconds[-1]) / TICK)
         if sound is not None:
             packets += _half_a_second(sound, sound_from)
         for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
@@ -82,7 +81,8 @@ def seconds_by_pyav(path: Path) -> list[float]:
     """When each frame is shown, by decoding the file from end to end: 0 is where its first picture or sound starts."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        shown = [float(frame.pts * frame.time_base) for frame in container.decode(stream)]
+        kind = "dts" if container.format.name == "avi" else "pts"  # AVI has a place for each packet
+        shown = [float(getattr(frame, kind) * frame.time_base) for frame in container.decode(stream)]
     with av.open(str(path)) as container:
         sound = [float(next(container.decode(track)).time or 0) for track in container.streams.audio]
     return [seconds - min([*shown[:1], *sound]) for seconds in shown]

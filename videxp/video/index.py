@@ -28,8 +28,7 @@ CODEC_OF_DECODER = {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9"}
 # Demuxers whose time stamps and key flags come from the container's own index, not from guesses about the stream.
 TIMED_CONTAINERS = frozenset({"mov", "matroska", "flv", "avi"})
 TOLD_DURATIONS = frozenset({"mov", "matroska"})  # how long the last frame is shown is in the file, not guessed
-# Where frames out of order have no times of their own, or the demuxer guesses them.
-UNTIMED = frozenset({"avi", "h261", "h263", "h264", "hevc", "m4v", "mpegvideo", "vc1"})
+RAW_STREAMS = frozenset({"h261", "h263", "h264", "hevc", "m4v", "mpegvideo", "vc1"})  # the demuxer guesses their times
 
 
 @dataclass(frozen=True)
@@ -179,25 +178,28 @@ def index_from_packets(
         entries=_entries(packets),
         keys_exact=all(facts.entry for facts, key in zip(packets.facts, packets.key) if key),
         stream_index=stream.index,
-        shown=pts[order],
-        last_ticks=packets.duration[shown[order[-1]]]
-        if container.format.name.split(",", 1)[0] in TOLD_DURATIONS
-        else 0,
+        shown=_decoding_ticks(packets, shown) if container.format.name == "avi" else pts[order],
+        last_ticks=packets.duration[shown[order[-1]]] if _family(container.format.name) in TOLD_DURATIONS else 0,
     )
 
 
-def _counted_ticks(container: str, stream: VideoStream, stamps: list[int | None], *, time_base: Fraction) -> np.ndarray:
-    """int64 [N], never descending: when frames that had to be counted are shown. `stamps`: what decoding them told.
+def _decoding_ticks(packets: Packets, shown: list[int]) -> np.ndarray:
+    """int64 [N]: of an AVI without frames out of order, whose other times are guesses."""
+    return np.sort(
+        np.array([packets.dts[i] if packets.dts[i] is not None else packets.pts[i] for i in shown], np.int64)
+    )
 
-    AVI has a place in time for each packet, not for each frame; sorted, they are those of the frames. What a raw stream
-    tells is the demuxer's guess.
-    """
+
+def _family(container: str) -> str:
+    """`mov` of mov,mp4,m4a,3gp,3g2,mj2."""
+    return container.split(",", 1)[0]
+
+
+def _counted_ticks(container: str, stream: VideoStream, stamps: list[int | None], *, time_base: Fraction) -> np.ndarray:
+    """int64 [N], never descending: when frames that had to be counted are shown. `stamps`: what decoding them told."""
     rate = stream.average_rate or stream.guessed_rate or stream.base_rate or Fraction(25)
     step = max(1, round(1 / rate / time_base))
-    if container in UNTIMED:
-        known = sorted(stamp for stamp in stamps if stamp is not None)
-        if container == "avi" and len(known) == len(stamps):
-            return np.array(known, np.int64)
+    if container in RAW_STREAMS:
         stamps = [None] * len(stamps)
     return repair_ticks(stamps, step=step, time_base=time_base)
 
@@ -214,7 +216,7 @@ def _entries(packets: Packets) -> tuple[Entry, ...]:
 def why_counted(container: str, packets: Packets) -> str:
     """Why the packets' time stamps don't tell the frames; "" if they do."""
     facts = packets.facts
-    if container.split(",", 1)[0] not in TIMED_CONTAINERS:
+    if _family(container) not in TIMED_CONTAINERS:
         return f"time stamps of {container} are not exact"
     if packets.error:
         return packets.error
@@ -253,7 +255,8 @@ def decode_through(path: str | PathLike[str], *, expected_pts: np.ndarray | None
                     raise UnreadableVideo(path, f"damaged: frame {count} cannot be decoded whole")
                 if expected_pts is not None and (count >= len(expected_pts) or frame.pts != expected_pts[count]):
                     raise UnreadableVideo(path, f"damaged: frame {count} is missing, or comes out of order")
-                stamps.append(frame.pts)
+                # AVI has the times at which packets are to be decoded, and what FFmpeg makes of them is uneven.
+                stamps.append(frame.dts if container.format.name == "avi" else frame.pts)
         except av.error.FFmpegError as error:
             cause = f"damaged: decoding stops after {len(stamps)} frames ({error.strerror})"
             raise UnreadableVideo(path, cause) from None
