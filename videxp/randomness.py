@@ -27,6 +27,7 @@ class Stream(IntEnum):
     OPERATIONS = 9  # RandAugment: which, and which way
     ERASE = 10  # random erasing
     RANK = 11  # what seeds torch's generators (dropout, drop path) of the processes after the first
+    HALVES = 12  # which of the real clips are compared with the others
 
 
 def generator(seed: int, *, stream: Stream, epoch: int = 0, index: int = 0) -> np.random.Generator:

@@ -1,16 +1,19 @@
 """Files that can no longer be read: left out up to a limit, never replaced, for any number of workers, for good."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
+from torchmetrics.classification import MulticlassAccuracy
 
 from tests.films import Put, module
 from tests.runs.small_tasks import Mean, trainer
 from videxp.data import FolderPerClass, VideoDataModule
+from videxp.data.left_out import lost_classes
 from videxp.errors import BadRequest, VidexpError
+from videxp.runs import Checkpoint
 
 pytestmark = pytest.mark.usefixtures("quiet_lightning")
 
@@ -155,9 +158,70 @@ def test_an_empty_split_and_fewer_samples_than_processes_are_refused_before_trai
     for i in range(5):
         put(f"val/run/{i}.mp4", of="broken.mp4")
     data = prepared(tmp_path, max_unreadable=5)
-    with pytest.raises(BadRequest, match="no readable val samples") as caught:
+    told = r"none of its 5 val videos can be read: val/run/0.mp4: truncated.* and 2 more\n.*limit_val_batches=0$"
+    with pytest.raises(BadRequest, match=told):
         trainer(tmp_path).fit(Mean(), data)
-    assert len(str(caught.value).splitlines()) == 1
+    trainer(tmp_path, limit_val_batches=0, limit_test_batches=0).fit(Mean(), data)  # the remedies: val is test here
+
+
+class Accuracy(Mean):
+    """Judged by torchmetrics, of which a metric that has seen nothing is 0."""
+
+    metric_names: ClassVar[dict[str, str]] = {"accuracy": "max"}
+
+    def evaluation_metrics(self, split: Any) -> dict[str, Tensor]:
+        return {"accuracy": MulticlassAccuracy(2, average="micro").compute()}
+
+
+@pytest.mark.filterwarnings("ignore:The ``compute`` method of metric")
+def test_an_evaluation_of_nothing_gives_no_figure_and_no_best_checkpoint(root: Path, tmp_path: Path) -> None:
+    assert MulticlassAccuracy(2, average="micro").compute() == 0  # the stock way
+    data, task, saved = prepared(tmp_path, max_unreadable=5), Accuracy(), Checkpoint(monitor="val/accuracy")
+    task.monitor, saved.folder = "val/accuracy", tmp_path / "checkpoints"
+    for file in root.glob("val/run/*"):
+        file.unlink()
+    loop = trainer(tmp_path, saved)
+    with pytest.raises(VidexpError, match=r"none of its 5 val videos can be read: val/run/0.mp4: the file has changed"):
+        loop.fit(task, data)
+    assert "val/accuracy" not in loop.callback_metrics and not list(tmp_path.glob("checkpoints/*"))
+
+
+def test_a_metric_that_these_samples_do_not_define_stops_what_is_chosen_by_it(root: Path, tmp_path: Path) -> None:
+    task = Mean()
+    task.monitor = "val/mAP"
+    said = "val/mAP cannot be measured .*they do not define it\nMend .* or go by another metric: task.monitor=val/error"
+    with pytest.raises(VidexpError, match=said):
+        trainer(tmp_path).fit(task, prepared(tmp_path))
+
+
+def test_a_part_of_the_validation_is_counted_as_one(root: Path, put: Put, tmp_path: Path) -> None:
+    for i in range(5):
+        put(f"val/walk/{i}.mp4")
+    data, task = prepared(tmp_path, eval_batch_size=2), Mean()
+    loop = trainer(tmp_path, limit_val_batches=2)
+    loop.validate(task, data, verbose=False)
+    assert task.evaluated["val"] == [1, 3, 6, 8] and data.seen["val"] == (4, 10)  # two of each class
+    assert data.part_text("val").startswith("4 of 10 val videos, spread evenly")
+    few = trainer(tmp_path, limit_val_batches=0.1)
+    with pytest.raises(BadRequest, match=r"limit_val_batches=0.1 of 5 batches is none: .*=1, or 0.2 or more$"):
+        few.validate(task, data, verbose=False)
+
+
+def test_a_class_of_which_no_training_video_is_left_is_named(root: Path, put: Put, tmp_path: Path) -> None:
+    for i in range(1, 12, 2):
+        put(f"train/walk/{i:02d}.mp4", of="broken.mp4")
+    data = prepared(tmp_path, max_unreadable=7)
+    (told,) = lost_classes(data.manifest, data.missing)
+    assert told.startswith("class walk is trained without an example: none of its 6 train videos can be read: ")
+    assert "train/walk/01.mp4: truncated" in told and "and 3 more; mend them" in told
+    data.quarantine.causes |= {f"val/run/{i}.mp4": "gone" for i in range(5)}
+    assert [text.partition(":")[0] for text in lost_classes(data.manifest, data.missing)] == [
+        *("class walk is trained without an example", "class run counts nothing in val"),
+        "class run counts nothing in test",  # which is val here
+    ]
+    put("train/walk/01.mp4")
+    again = prepared(tmp_path, max_unreadable=7)
+    assert again.missing and not list(lost_classes(again.manifest, again.missing))
 
 
 def test_clips_of_two_sizes_in_a_batch_are_named(root: Path, put: Put, tmp_path: Path) -> None:

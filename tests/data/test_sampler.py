@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,9 @@ from videxp.data.sampler import (
     EvaluationBatches,
     balanced_order,
     epoch_order,
+    limited,
     local_order,
+    spread_part,
 )
 from videxp.errors import BadRequest
 
@@ -106,6 +110,42 @@ def test_evaluation_sees_each_sample_once_over_all_ranks(num_samples: int, world
 def test_evaluation_is_in_order_on_one_device() -> None:
     assert list(EvaluationBatches(5, batch_size=2)) == [[(0, 0), (0, 1)], [(0, 2), (0, 3)], [(0, 4)]]
     assert np.all([e == 0 for batch in EvaluationBatches(5, batch_size=2) for e, _ in batch])
+
+
+SORTED = np.repeat([0, 1, 2, 3], [40, 20, 10, 10])  # classes of 80 samples, one after another
+
+
+def within_limit(world_size: int, **options: Any) -> list[int]:
+    """What a trainer that stops at the limit evaluates on all ranks together, in their order."""
+    ranks = [
+        EvaluationBatches(80, rank=r, world_size=world_size, label_of=SORTED, **options) for r in range(world_size)
+    ]
+    (batches,) = {limited(len(rank), options["limit"]) for rank in ranks}
+    assert {index for rank in ranks for batch in rank for _, index in batch} == set(range(80))
+    return [index for rank in ranks for batch in list(rank)[:batches] for _, index in batch]
+
+
+@pytest.mark.parametrize(("limit", "count"), [(2, 16), (0.25, 16), (3, 24), (0.19, 8), (1, 8), (0.1, 8)])
+def test_a_part_has_its_share_of_each_class_and_is_the_same_for_any_number_of_ranks(limit: float, count: int) -> None:
+    first = SORTED[:count]
+    assert set(first) == {0}  # negative control: the stock way evaluates one class
+    part = within_limit(1, batch_size=8, limit=limit)
+    assert part == sorted(part) and len(set(part)) == count
+    shares = np.bincount(SORTED[part], minlength=4)
+    assert np.abs(shares - count * np.array([40, 20, 10, 10]) / 80).max() < 1
+    assert np.diff([index for index in part if index < 40]).max() <= -(-80 // count)  # nor one end of a class
+    for world_size in (2, 3, 4):
+        assert sorted(within_limit(world_size, batch_size=8, limit=limit)) == part
+
+
+def test_a_part_of_a_data_set_that_is_mixed_and_the_whole_of_one() -> None:
+    mixed = np.arange(80) % 4
+    assert np.bincount(mixed[spread_part(80, 20, label_of=mixed)]).tolist() == [5, 5, 5, 5]
+    assert set(mixed[spread_part(80, 20)]) == {2}  # negative control: every fourth one
+    assert spread_part(80, 20, label_of=None).tolist() == list(range(2, 80, 4))
+    assert spread_part(5, 9).tolist() == [0, 1, 2, 3, 4] and spread_part(5, 0).tolist() == []
+    whole = within_limit(1, batch_size=8, limit=1.0)
+    assert whole == list(range(80)) == within_limit(1, batch_size=8, limit=99)
 
 
 def test_local_shards_stay_with_their_rank_in_every_epoch_and_come_a_few_at_a_time() -> None:

@@ -13,7 +13,7 @@ DONE = Path("spoiled.txt")
 class Spoil(Callback):
     """Once, on rank 0, before the first batch: makes files unreadable that keep their size.
 
-    batches: batch number of the first epoch -> how many of its samples, from its first; -1: the first test file.
+    batches: batch number of the first epoch -> how many of its samples, from its first; -1: the first file of the test.
     """
 
     def __init__(self, *, batches: dict[int, int]) -> None:
@@ -24,7 +24,7 @@ class Spoil(Callback):
             return
         data: Any = trainer.datamodule
         order = epoch_order(len(data.dataset("train")), seed=data.seed, epoch=0)
-        files = [data.dataset("test").path(0)] if -1 in self.batches else []
+        files = [data.dataset("test").path(int(data.evaluated("test")[0]))] if -1 in self.batches else []
         for batch, count in self.batches.items():
             first = batch * data.batch_size
             files += [data.dataset("train").path(int(i)) for i in order[first : first + max(count, 0)]]

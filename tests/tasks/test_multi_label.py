@@ -65,6 +65,14 @@ def test_a_test_of_two_videos_of_two_views_counted_by_hand(monkeypatch: pytest.M
     ]
 
 
+def test_without_any_positive_there_is_no_map_rather_than_nan():
+    one = task().eval()
+    one.trainer = SimpleNamespace(datamodule=SimpleNamespace(test_clips=1, test_transform=SimpleNamespace(crops=1)))
+    label = torch.zeros(2, 3)
+    one.evaluation_step({"video": torch.rand(2, 4, 3, 24, 24), "label": label, "index": torch.arange(2)}, "val")
+    assert set(one.evaluation_metrics("val")) == {"loss"}
+
+
 def test_training_mixes_smooths_and_learns_from_a_teacher():
     one = task(label_smoothing=0.1, teacher="runs/big", teacher_weight=0.3, temperature=2.0).eval()
     torch.manual_seed(1)

@@ -49,6 +49,23 @@ def test_the_loss_is_the_weighted_sum_and_several_terms_are_logged_by_name():
     assert float(log["train/l1"]) == pytest.approx(float((Bicubic()(clips["video"]) - clips["target"]).abs().mean()))
 
 
+def test_a_score_of_pairs_of_frames_is_absent_where_clips_have_one_frame():
+    def drift(output: Tensor, target: Tensor) -> Tensor:
+        return (output[:, 1:] - target[:, 1:]).abs().mean((2, 3, 4))
+
+    judge = nn.Module()
+    judge.forward = drift  # type: ignore[method-assign]
+    task, clips = restoration(Bicubic(), test_metrics={"drift": judge}), batch(3)
+    still = {name: value[:, :1] if value.ndim > 2 else value for name, value in clips.items()}
+    task.evaluation_step(still, "test")
+    assert set(task.evaluation_metrics("test")) == {"psnr", "ssim", "psnr_gain", "loss"}
+    assert [row["drift"] for row in task.rows] == [None] * 3
+    task.evaluation_step(still, "test")
+    task.evaluation_step(clips, "test")
+    expected = drift(Bicubic()(clips["video"]).mul(255).round() / 255, clips["target"]).mean()
+    assert float(task.evaluation_metrics("test")["drift"]) == pytest.approx(float(expected))
+
+
 def test_scores_are_means_over_clips_and_bicubic_gains_nothing_over_itself():
     task, clips = restoration(Bicubic(), channel="rgb", border=2), batch(3)
     task.evaluation_step({name: value[:2] for name, value in clips.items()}, "test")

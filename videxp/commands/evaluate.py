@@ -39,7 +39,6 @@ def main(arguments: list[str]) -> int:
     from videxp.console import Console
     from videxp.data.testing_protocols import views_in
     from videxp.experiment import build_experiment, set_weights
-    from videxp.runs.left_out import missing_files
     from videxp.runs.progress import ProgressBar
     from videxp.runs.weights import read_checkpoint, weights_hash
 
@@ -78,7 +77,7 @@ def main(arguments: list[str]) -> int:
         "weights": weights_hash(state),
         "split": options.split,
         "data": {"name": datamodule.name, "fingerprint": fingerprint, "clips": clips, "of": samples},
-        "quarantined": missing_files(datamodule),
+        "quarantined": datamodule.missing,
         "overrides": config.redacted_overrides(options.overrides),
         "world_size": trainer.world_size,
         "read_otherwise": read_otherwise or [],

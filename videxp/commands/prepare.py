@@ -35,6 +35,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_intermixed_args(arguments)
     check_options(options)
 
+    from videxp.data.left_out import lost_classes
     from videxp.data.preparation import manifest_path, prepare
 
     cfg = config.compose_dataset(options.dataset, options.overrides)
@@ -52,6 +53,8 @@ def main(arguments: list[str]) -> int:
     }
     if options.cache:
         facts |= make_copies(manifest, options, stride=cfg.dataset.stride_frames)
+    if lost := list(lost_classes(manifest, manifest.unreadable)):
+        facts["lost"] = lost
     if options.json:
         print(json.dumps(facts))
         return 0

@@ -114,6 +114,7 @@ def announce(
     request: Request,
 ) -> None:
     """What is run, and where; and the same facts into provenance.json and the loggers."""
+    from videxp.data.left_out import lost_classes
     from videxp.models.summary import count_parameters
     from videxp.models.weights import loaded_weights
     from videxp.runs.folder import write_json
@@ -132,6 +133,8 @@ def announce(
     device = f"{trainer.num_devices * trainer.num_nodes} x {_device_name(trainer)}, {trainer.precision}"
     rows = [
         ("data", f"{data.name}: {counts}; {data.description}"),
+        *(("lost", text) for text in lost_classes(data.manifest, data.missing)),
+        *(("part", text) for split in ("val", "test") if (text := data.part_text(split))),
         ("model", f"{type(task.network).__name__}: {sizes} parameters, {work:,.2f} GMACs per clip{partly}"),
         *(("weights", str(loaded)) for loaded in loaded_weights(task.network)),
         ("device", f"{device}, {data.workers} workers"),
@@ -188,7 +191,10 @@ def report_result(
     for name, value in test_metrics.items():
         table.add_row(name, f"{value:.4f}")
     console.print()
-    console.print(f"[italic]test ({seconds:.0f} s in all)[/]", soft_wrap=True)  # as a table's title it would wrap
+    data = experiment.datamodule
+    videos, of = data.seen.get("test", (0, data.coverage("test")[1]))
+    on = f"{data.name}, {videos:,} of {of:,} videos"
+    console.print(f"[italic]test ({seconds:.0f} s in all): {on}[/]", soft_wrap=True)  # as a table's title it would wrap
     console.print(table)
     if experiment.task.evaluation_protocol:
         console.print(f"[dim]{experiment.task.evaluation_protocol}[/]", soft_wrap=True)

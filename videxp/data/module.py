@@ -8,10 +8,12 @@
 Legend: B samples, K clips of a sample, N = B*K clips, T frames, H, W pixels, C = 3 channels (RGB).
 """
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -19,6 +21,7 @@ from videxp.data.cache import from_cache
 from videxp.data.clips import ClipChoice, Sampling
 from videxp.data.dataset import ClipDataset, Samples, collate
 from videxp.data.layouts import Layout
+from videxp.data.left_out import nothing_left
 from videxp.data.loader import ClipLoader
 from videxp.data.manifest import SPLITS, Manifest, Split
 from videxp.data.position import Position
@@ -29,7 +32,7 @@ from videxp.data.quarantine import Batch, Failure, agreed, is_empty, kept
 from videxp.data.sampler import EpochBatches, EvaluationBatches
 from videxp.data.sizes import check_one_length, check_sizes, crop_height_width
 from videxp.data.views import Cutter, Fit
-from videxp.errors import BadRequest
+from videxp.errors import BadRequest, VidexpError
 from videxp.limits import Ge, Gt
 from videxp.video import Decoder, is_remote
 
@@ -159,6 +162,8 @@ class VideoDataModule(PreparedDataModule):
             raise BadRequest(f"dataset.shuffle={shuffle} without shards: set dataset.cache")
         self.shuffle = shuffle
         self.seed = seed
+        self.seen: dict[Split, tuple[int, int]] = {}
+        """Of the last evaluation of a split: (samples that it counted over all ranks, samples that the split has)."""
         self._datasets: dict[Split, ClipDataset] = {}
         self._position = Position()
 
@@ -186,12 +191,37 @@ class VideoDataModule(PreparedDataModule):
             self._require_samples(split)
 
     def _require_samples(self, split: Split) -> None:
-        """Raises BadRequest for a split without any, and for one of which a rank would get none."""
-        count, (_, world_size) = len(self.dataset(split)), self._ranks()
-        if not count:
-            raise BadRequest(f"Data set {self.name} has no readable {split} samples: see {self.manifest_path}")
+        """Raises BadRequest for a split of which nothing can be read, and for one of which a rank would get none."""
+        limit, (_, world_size) = 1.0 if split == "train" else self._limit(split), self._ranks()
+        if limit == 0:
+            return  # nobody asks for it
+        if not (count := len(self.dataset(split))):
+            raise BadRequest(nothing_left(self.manifest, split, self.missing))
         if count < world_size:  # a rank without any would not meet the others
             raise BadRequest(f"{count} {split} samples for {world_size} processes: use fewer, hardware=cpu")
+        if split != "train" and not len(self.evaluated(split)):
+            batches = len(self._evaluation_batches(split))
+            key, least = f"trainer.limit_{split}_batches", math.ceil(1000 / batches) / 1000
+            raise BadRequest(f"{key}={limit} of {batches} batches is none: {key}=1, or {least:g} or more")
+
+    def part_text(self, split: Split) -> str:
+        """`64 of 840 val videos, spread evenly: trainer.limit_val_batches=2`; "" where all are evaluated, or none."""
+        part, total = len(self.evaluated(split)), len(self.dataset(split))
+        if part in (0, total):
+            return ""
+        how = f"spread evenly over classes and data: trainer.limit_{split}_batches={self._limit(split)}"
+        return f"{part:,} of {total:,} {split} videos, {how}"
+
+    def settle(self, split: Split, *, seen: int) -> None:
+        """At the end of an evaluation, on all ranks: its files that failed are left out from now on.
+
+        seen: samples that this rank evaluated. Raises VidexpError, naming files, where no rank has seen any.
+        """
+        self.quarantine.settle()
+        (seen,) = self.quarantine.ranks.summed([seen])
+        self.seen[split] = (seen, self.coverage(split)[1])
+        if not seen:
+            raise VidexpError(nothing_left(self.manifest, split, self.missing))
 
     def use(self, manifest: Manifest) -> None:
         """And clips from their copies where there is a cache."""
@@ -282,10 +312,30 @@ class VideoDataModule(PreparedDataModule):
 
     def _evaluation_loader(self, split: Split) -> ClipLoader:
         self._require_samples(split)
+        return self._loader(split, self._evaluation_batches(split))
+
+    def _evaluation_batches(self, split: Split) -> EvaluationBatches:
         rank, world_size = self._ranks()
-        num_samples = len(self.dataset(split))
-        batches = EvaluationBatches(num_samples, batch_size=self.eval_batch_size, rank=rank, world_size=world_size)
-        return self._loader(split, batches)
+        labels = self.dataset(split).labels
+        return EvaluationBatches(
+            len(labels),
+            batch_size=self.eval_batch_size,
+            rank=rank,
+            world_size=world_size,
+            limit=self._limit(split),
+            label_of=labels if labels.ndim == 1 else None,
+        )
+
+    def _limit(self, split: Split) -> float:
+        """How much of a split the trainer evaluates: a number of batches (int), or a share of them (float)."""
+        if self.trainer is None:
+            return 1.0
+        return self.trainer.limit_val_batches if split == "val" else self.trainer.limit_test_batches
+
+    def evaluated(self, split: Split) -> np.ndarray:
+        """Samples of the split that an evaluation meets, sorted, int64: all, or the trainer's `limit_val_batches` and
+        `limit_test_batches` of them, spread evenly; the same for any number of devices."""
+        return self._evaluation_batches(split).part
 
     def _loader(self, split: Split, batches: EpochBatches | EvaluationBatches) -> ClipLoader:
         workers = self.workers
@@ -367,8 +417,9 @@ class VideoDataModule(PreparedDataModule):
     # ---- resuming -----------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        batches = len(self._epoch_batches())
-        if self.trainer is not None:
+        # Nothing consumed: a baseline that is tested alone, of data that may hold nothing to train on.
+        batches = len(self._epoch_batches()) if self._position.consumed else 1
+        if self._position.consumed and self.trainer is not None:
             batches = int(min(batches, self.trainer.num_training_batches))  # limit_train_batches
         return {**self._position.state(batches=batches), **self._order(), "quarantined": dict(self.quarantine.causes)}
 

@@ -64,8 +64,13 @@ class PreparedDataModule(LightningDataModule):
     def coverage(self, split: Split) -> tuple[int, int]:
         """(samples of a split that can be read, samples that it has)."""
         paths = [path for path, of in zip(self.manifest["path"], self.manifest["split"]) if of == split]
-        missing = {*self.manifest.unreadable, *self.quarantine.causes}
+        missing = self.missing
         return sum(path not in missing for path in paths), len(paths)
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """Path -> cause of each file that is left out: found so when preparing, and since."""
+        return {**self.manifest.unreadable, **self.quarantine.causes}
 
     def prepare(self) -> None:
         """Read what is new under root. Needs no trainer; under DDP one process does it before the others start."""

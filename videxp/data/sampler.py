@@ -140,22 +140,57 @@ class EpochBatches(Sampler[Batch]):
 
 
 class EvaluationBatches(Sampler[Batch]):
-    """Evaluation: every sample exactly once over all ranks, in order. No padding: a rank may get fewer than another."""
+    """Evaluation: every sample exactly once over all ranks, in order. No padding: a rank may get fewer than another.
 
-    def __init__(self, num_samples: int, *, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
+    limit: of the trainer, which stops there: so many batches (int) or this share of them (float). The first batches are
+    then the `spread_part`, in order, and the rest follows. `label_of`: int64 [num_samples], as of `spread_part`.
+    `len` is the same on all ranks, so that a share of it is, too; a rank may have nothing of the last batch.
+    """
+
+    def __init__(
+        self,
+        num_samples: int,
+        *,
+        batch_size: int,
+        rank: int = 0,
+        world_size: int = 1,
+        limit: float = 1.0,
+        label_of: np.ndarray | None = None,
+    ) -> None:
         batch_size = max(batch_size, world_size)
+        self.num_batches = -(-num_samples // batch_size)
+        self.part = spread_part(num_samples, batch_size * limited(self.num_batches, limit), label_of=label_of)
+        """Samples that are met within the limit, int64 [n], sorted."""
+        order = np.concatenate([self.part, np.setdiff1d(np.arange(num_samples), self.part)])
         self.shares: list[list[int]] = []
         for first in range(0, num_samples, batch_size):
-            batch = np.arange(first, min(first + batch_size, num_samples))
+            batch = order[first : first + batch_size]
             if len(share := np.array_split(batch, world_size)[rank]):
                 self.shares.append(share.tolist())
         self.share = max(map(len, self.shares), default=0)
 
     def __len__(self) -> int:
-        return len(self.shares)
+        return self.num_batches
 
     def __iter__(self) -> Iterator[Batch]:
         return iter([[(0, index) for index in share] for share in self.shares])
+
+
+def limited(batches: int, limit: float) -> int:
+    """How many of the batches a trainer takes: `limit` of them (int), or this share (float), rounded down."""
+    return min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+
+
+def spread_part(num_samples: int, count: int, *, label_of: np.ndarray | None = None) -> np.ndarray:
+    """`count` of the samples (all, if there are no more), sorted, int64: each class has its share, give or take one,
+    spread evenly over its samples. The first ones of a data set would be of few classes.
+
+    label_of: int64 [num_samples], the class of each; None: all are of one.
+    """
+    if count >= num_samples:
+        return np.arange(num_samples)
+    by_class = np.arange(num_samples) if label_of is None else np.argsort(label_of, kind="stable")
+    return np.sort(by_class[(2 * np.arange(count) + 1) * num_samples // (2 * count)])
 
 
 def normalized(epoch: int, consumed: int, *, batches: int) -> tuple[int, int]:

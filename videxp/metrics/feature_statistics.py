@@ -18,6 +18,7 @@ from videxp.files import replacing
 from videxp.metrics.features import FeatureNetwork
 from videxp.metrics.frechet import Moments
 from videxp.metrics.protocols import GenerationProtocol
+from videxp.randomness import Stream, generator
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +104,16 @@ def evenly_spread(index_N: Tensor, *, total: int, count: int) -> Tensor:
     i * count // total = k.
     """
     return index_N * count % total < count
+
+
+def in_first_half(place_N: Tensor, *, count: int) -> Tensor:
+    """Which of the places 0 ... count - 1 are in the first of two halves, drawn at random, always the same: bool [N].
+
+    Of an odd count the first half has one more. Halves by position would be of different classes in sorted data, and
+    those by parity are one subject against another where clips come in pairs.
+    """
+    order = generator(0, stream=Stream.HALVES).permutation(count)
+    return torch.from_numpy(order % 2 == 0)[place_N]
 
 
 def chosen_clips(batches: Iterable[Tensor], *, total: int, protocol: GenerationProtocol) -> Iterator[Tensor]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from videxp.errors import BadRequest
 from videxp.metrics.feature_sets import kernel_distance, mean_pairwise_distance, precision_and_recall
-from videxp.metrics.feature_statistics import FeatureStatistics, chosen_clips, merged
+from videxp.metrics.feature_statistics import FeatureStatistics, chosen_clips, in_first_half, merged
 from videxp.metrics.features import FeatureNetwork
 from videxp.metrics.frechet import frechet_distance
 from videxp.metrics.protocols import Figure, GenerationProtocol
@@ -67,23 +67,37 @@ def reference_figures(
     uniform noise against all of them.
 
     real_batches: [N,T,C,H,W], uint8 or float in [0,1], `total` clips in all, of which `chosen_clips` are taken. The
-    halves are those of even and of odd index, so they share sorted data evenly. Half as many clips on each side make
-    the distance larger than two whole sets would have: it is an upper bound of what perfection scores.
+    halves are drawn at random (`in_first_half`). Half as many clips on each side make the distance larger than two
+    whole sets would have: it is an upper bound of what perfection scores. Halves of fewer than two clips have none.
     """
     half_a, half_b, noise = (FeatureStatistics(clips=protocol.num_clips, keep=0) for _ in range(3))
     for video in chosen_clips(real_batches, total=total, protocol=protocol):
         index_N = torch.arange(noise.clips_seen, noise.clips_seen + len(video))
         features = network(video).unflatten(0, (len(video), -1))  # [N, rows of a clip, D]
-        for half, chosen_N in ((half_a, index_N % 2 == 0), (half_b, index_N % 2 == 1)):
+        first_N = in_first_half(index_N, count=min(total, protocol.num_clips))
+        for half, chosen_N in ((half_a, first_N), (half_b, ~first_N)):
             if chosen_N.any():
                 half.update(features[chosen_N].flatten(0, 1), index_N[chosen_N])
         noise.update(network(noise_like(video, index_N, seed=seed)), index_N)
-    of_halves = replace(protocol, num_clips=half_a.clips_seen)
-    of_all = replace(protocol, num_clips=noise.clips_seen)
-    return {
-        "halves": frechet_figure(half_b, half_a, protocol=of_halves, network=network),
-        "noise": frechet_figure(merged([half_a, half_b]), noise, protocol=of_all, network=network),
-    }
+    return reference_figures_of(half_a, half_b, noise, protocol=protocol, network=network)
+
+
+def reference_figures_of(
+    half_a: FeatureStatistics,
+    half_b: FeatureStatistics,
+    noise: FeatureStatistics,
+    *,
+    protocol: GenerationProtocol,
+    network: FeatureNetwork,
+) -> dict[str, Figure]:
+    """The same of statistics that were gathered before."""
+    small, large = sorted((half_a, half_b), key=lambda half: half.clips_seen)
+    of_halves, of_all = (replace(protocol, num_clips=part.clips_seen) for part in (large, noise))
+    figures = {}
+    if small.clips_seen > 1:
+        figures["halves"] = frechet_figure(small, large, protocol=of_halves, network=network)
+    figures["noise"] = frechet_figure(merged([half_a, half_b]), noise, protocol=of_all, network=network)
+    return figures
 
 
 def noise_like(video_NTCHW: Tensor, index_N: Tensor, *, seed: int) -> Tensor:

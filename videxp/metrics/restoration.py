@@ -184,14 +184,18 @@ class ClipMean(Metric):
         super().__init__()
         self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("clips", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+        self.clips_counted = 0
 
     def update(self, value_BT: Tensor) -> None:
-        """value_BT: one value for each frame (or pair of frames) of whole clips."""
+        """value_BT: one value for each frame (or pair of frames) of whole clips; a clip without any does not count."""
+        if not value_BT.shape[1]:
+            return
         self.total += value_BT.to(self.total.dtype).mean(1).sum()
         self.clips += len(value_BT)
 
     def compute(self) -> Tensor:
-        """A scalar; NaN if no clip was seen."""
+        """A scalar; NaN if no clip was seen. Leaves `clips_counted`, of all ranks."""
+        self.clips_counted = int(self.clips)
         return self.total / self.clips
 
 
@@ -199,15 +203,17 @@ def clip_rows(scores: dict[str, Tensor], index_B: Tensor) -> list[dict[str, Any]
     """One row for each clip of a batch: `index`, `frames`, the clip's mean of each score, and `identical_frames`,
     those that were counted as `PSNR_CAP_DB`.
 
-    scores: name -> float [B,T] (or [B,T-1]), with `psnr` among them, as from `frame_scores`.
+    scores: name -> float [B,T] (or [B,T-1]), with `psnr` among them, as from `frame_scores`. Without a value (a pair of
+    frames in a clip of one), there is no score.
     """
-    means = {name: value.mean(1).tolist() for name, value in scores.items()}
+    none = [None] * len(index_B)
+    means = {name: value.mean(1).tolist() if value.shape[1] else none for name, value in scores.items()}
     identical = (scores["psnr"] >= PSNR_CAP_DB).sum(1).tolist()
     return [
         {
             "index": index,
             "frames": scores["psnr"].shape[1],
-            **{name: float(f"{values[i]:.8g}") for name, values in means.items()},
+            **{name: None if (mean := values[i]) is None else float(f"{mean:.8g}") for name, values in means.items()},
             "identical_frames": identical[i],
         }
         for i, index in enumerate(index_B.tolist())

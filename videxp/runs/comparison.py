@@ -1,7 +1,7 @@
 """Runs beside one another: what differed between them, and what came out. Plain values in, plain values out.
 
 A row is one run as a flat dict: `run`, `state`, its config keys, `val/loss` (last), `val/loss.best`, `seconds`,
-`clips_per_second`, `latency_ms`, `trouble`.
+`tested`, `clips_per_second`, `latency_ms`, `trouble`.
 """
 
 import math
@@ -34,7 +34,7 @@ class Column:
     """One column of the table."""
 
     key: str
-    kind: Literal["run", "state", "config", "last", "best", "cost", "trouble"]
+    kind: Literal["run", "state", "config", "tested", "last", "best", "cost", "trouble"]
     better: str | None = None
     """ "max" or "min" for metrics whose task says so."""
     copies: tuple[str, ...] = ()
@@ -51,6 +51,7 @@ def row(run: Run) -> Row:
         **run.config,
         **{name: run.last(name) for name in run.metrics},
         **{f"{name}{BEST}": run.best(name) for name in run.metrics if run.better(name) is not None},
+        "tested": run.tested,
         "seconds": run.seconds,
         "clips_per_second": run.clips_per_second,
         "latency_ms": run.latency_ms,
@@ -78,6 +79,8 @@ def table_columns(runs: list[Run], *, metrics: list[str] | None = None) -> list[
     names.sort(key=lambda name: (chosen.index(name) if name in chosen else len(chosen), _split_order(name), name))
     columns = [Column("run", "run"), Column("state", "state")]
     columns += differing_columns([run.config for run in runs if run.config])
+    on = {run.tested for run in runs if run.tested}
+    columns.append(Column("tested", "tested", shown=len(on) > 1 or any(is_part(text) for text in on)))
     for name in names:
         better = next((way for run in runs if (way := run.better(name))), None)
         columns.append(Column(name, "last", better, shown=name in chosen))
@@ -87,6 +90,12 @@ def table_columns(runs: list[Run], *, metrics: list[str] | None = None) -> list[
     costs = [Column("seconds", "cost", "min"), Column("clips_per_second", "cost", "max")]
     costs += [Column("latency_ms", "cost", "min", shown=False)] if any(run.latency_ms for run in runs) else []
     return [*columns, *costs, Column("trouble", "trouble", shown=any(run.trouble for run in runs))]
+
+
+def is_part(tested: str) -> bool:
+    """Whether `name: 64 of 840 videos, 1a2b3c4d` is about a part of the data."""
+    found = re.search(r": (\d+) of (\d+) videos, ", tested)
+    return found is not None and found[1] != found[2]
 
 
 def file_columns(columns: list[Column]) -> list[Column]:

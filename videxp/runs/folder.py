@@ -17,8 +17,9 @@ from videxp.outputs import own_files, require_place
 from videxp.secret_values import scrubbed
 
 State = Literal["running", "finished", "failed", "interrupted"]
-# What status.json keeps besides: path -> cause of files left out; batches whose step was left out.
-NOTES = ("quarantined", "skipped_steps")
+# What status.json keeps besides: path -> cause of files left out; batches whose step was left out; split -> what its
+# newest figures were computed on.
+NOTES = ("quarantined", "skipped_steps", "evaluated")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import numpy as np
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from videxp.data import VideoDataModule
-from videxp.data.manifest import Manifest
+from videxp.data.left_out import lost_classes
+from videxp.data.manifest import Manifest, Split
 from videxp.data.prepared import datamodule_of
 from videxp.errors import BadRequest
 from videxp.files import replacing
@@ -25,17 +26,20 @@ SAME = ("split", "path", "label", "start_seconds", "end_seconds", "size_bytes", 
 log = logging.getLogger("videxp")
 
 
-def missing_files(data: VideoDataModule) -> dict[str, str]:
-    """Path -> cause: what was found when preparing, and since."""
-    return {**data.manifest.unreadable, **data.quarantine.causes}
+def evaluated_facts(data: VideoDataModule, split: Split) -> dict[str, Any]:
+    """What the newest figures of a split were computed on."""
+    videos, of = data.seen[split]
+    return {"name": data.name, "root": str(data.root), "fingerprint": data.fingerprint, "videos": videos, "of": of}
 
 
 class LeftOut(Callback):
-    """Says on the terminal when a file is left out, and keeps all of them in status.json."""
+    """Says on the terminal when a file is left out, and keeps all of them in status.json, and how many videos were
+    evaluated."""
 
     def __init__(self, run: RunFolder) -> None:
         self.run = run
         self.told: dict[str, str] = {}
+        self.lost_classes: set[str] = set()
 
     def _tell(self, trainer: Trainer, *, aloud: bool = True) -> None:
         data = datamodule_of(trainer)
@@ -44,33 +48,45 @@ class LeftOut(Callback):
         new = {path: cause for path, cause in data.quarantine.causes.items() if path not in self.told}
         self.told = dict(data.quarantine.causes)
         if trainer.is_global_zero:
-            self.run.note(quarantined=missing_files(data))
+            self.run.note(quarantined=data.missing)
             for path, cause in new.items() if aloud else ():
                 text = f"{path} is left out from now on: {cause}"
-                count = f"{len(missing_files(data))} of at most {data.max_unreadable} files"
+                count = f"{len(data.missing)} of at most {data.max_unreadable} files"
                 print(f"videxp: {text} ({count})", flush=True)
                 log.warning(text)
+            for text in lost_classes(data.manifest, data.missing) if aloud else ():
+                if (about := text.partition(":")[0]) not in self.lost_classes:
+                    self.lost_classes.add(about)
+                    print(f"videxp: {text}", flush=True)
+                    log.warning(text)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         data = datamodule_of(trainer)
         self._tell(trainer, aloud=False)  # what a checkpoint brought
         if trainer.is_global_zero and isinstance(data, VideoDataModule):
-            self.run.note(quarantined=missing_files(data))
+            self.run.note(quarantined=data.missing)
+            self.lost_classes = {text.partition(":")[0] for text in lost_classes(data.manifest, data.missing)}
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         self._tell(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._tell(trainer)
+        self._end_evaluation(trainer)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._end_evaluation(trainer)
+
+    def _end_evaluation(self, trainer: Trainer) -> None:
         self._tell(trainer)
+        data = datamodule_of(trainer)
+        if trainer.is_global_zero and isinstance(data, VideoDataModule):
+            self.run.note(evaluated={split: evaluated_facts(data, split) for split in data.seen})
 
 
 def left_out_lines(trainer: Trainer, data: VideoDataModule) -> list[tuple[str, str]]:
     """For the end of a run: how many samples of the test there were, and what was left out and why."""
     lines = []
-    if missing := missing_files(data):
+    if missing := data.missing:
         read, all_samples = data.coverage("test")
         lines.append(("read", f"{read:,} of {all_samples:,} test samples; {len(missing)} files are left out:"))
         lines += [("", f"{path}: {cause}") for path, cause in list(missing.items())[:MAX_NAMED]]

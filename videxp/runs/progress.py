@@ -9,6 +9,8 @@ from pytorch_lightning import Callback, Trainer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from videxp.console import Console
+from videxp.data import VideoDataModule
+from videxp.data.prepared import datamodule_of
 from videxp.runs.loops import callbacks_of
 from videxp.runs.step_metrics import StepMetrics
 from videxp.tasks import VideoTask
@@ -110,4 +112,7 @@ def _metrics_text(trainer: Trainer, task: VideoTask) -> str:
     for name in (f"val/{name}" for name in task.headline or task.metric_names):
         if name in trainer.callback_metrics:
             values[name] = float(trainer.callback_metrics[name])
-    return "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+    text = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+    data = datamodule_of(trainer)
+    seen, of = data.seen.get("val", (0, 0)) if isinstance(data, VideoDataModule) else (0, 0)
+    return f"{text}  ({seen:,} of {of:,} val videos)" if seen < of else text

@@ -48,6 +48,8 @@ class Run:
     columns: dict[str, list[float]] = field(repr=False)
     logged: dict[str, list[int]] = field(repr=False)
     """Metric -> the rows in which it was logged (a logged NaN is a value)."""
+    tested: str = ""
+    """What the figures of the test were computed on: `ucf101: 64 of 840 videos, 1a2b3c4d`; "" where that is unknown."""
 
     @property
     def path(self) -> Path:
@@ -169,6 +171,7 @@ def read_run(path: Path) -> Run:
         trouble="; ".join(filter(None, [status_trouble, config_trouble, cause, metrics_trouble])),
         seconds=_wall_time(folder, status),
         config=config,
+        tested=_tested(status),
         columns=columns,
         logged=logged,
     )
@@ -185,6 +188,14 @@ def _read_status(folder: RunFolder) -> tuple[dict[str, Any], str]:
         return ({"state": "queued"}, "") if planned else ({}, "no status.json")
     except (OSError, ValueError) as error:
         return {}, f"status.json cannot be read: {_line(error)}"
+
+
+def _tested(status: dict[str, Any]) -> str:
+    try:
+        facts = status["evaluated"]["test"]
+        return f"{facts['name']}: {facts['videos']} of {facts['of']} videos, {facts['fingerprint'][:8]}"
+    except (KeyError, TypeError):
+        return ""
 
 
 def _read_config(path: Path) -> tuple[dict[str, Any], str]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from videxp.data.module import VideoDataModule
 from videxp.data.prepared import datamodule_of
 from videxp.data.quarantine import is_empty
+from videxp.errors import VidexpError
 from videxp.models.summary import gmacs
 from videxp.tasks.blame import naming_samples
 from videxp.tasks.schedules import Schedule
@@ -80,6 +81,9 @@ class VideoTask(LightningModule):
     headline: ClassVar[tuple[str, ...]] = ()
     """The names of `metric_names` that a progress bar has room for; none given: all."""
 
+    undefined: ClassVar[str] = "they do not define it"
+    """Why a metric may be absent from an evaluation."""
+
     network_parameter: ClassVar[str] = ""
     """What tells the task's kind of network from others: a parameter that the constructors of all have."""
 
@@ -119,6 +123,7 @@ class VideoTask(LightningModule):
         self.decay_norms_and_biases = decay_norms_and_biases
         self.batches_seen = 0
         self.clips_seen = 0
+        self.samples_seen = 0  # in the evaluation under way, by this process
         self.classes_tested: list[dict[str, Any]] = []
         """Of the last evaluation, over all processes, a row for each class: `class`, `videos`, and how well it went."""
         self.is_left_out = True  # no batch since the last optimizer step had anything in it
@@ -224,16 +229,20 @@ class VideoTask(LightningModule):
         raise NotImplementedError
 
     def evaluation_metrics(self, split: Split) -> dict[str, Tensor]:
-        """Compute and reset the metrics of `split`: one scalar for each of `metric_names`."""
+        """Compute and reset the metrics of `split`: one scalar for each of `metric_names`, but for those that these
+        samples do not define: a mean over nothing is absent."""
         raise NotImplementedError
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        with naming_samples(self, batch, split="val"):
-            self.evaluation_step(batch, "val")
+        self._evaluate(batch, "val")
 
     def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        with naming_samples(self, batch, split="test"):
-            self.evaluation_step(batch, "test")
+        self._evaluate(batch, "test")
+
+    def _evaluate(self, batch: dict[str, Tensor], split: Split) -> None:
+        with naming_samples(self, batch, split=split):
+            self.evaluation_step(batch, split)
+        self.samples_seen += len(batch["index"]) if "index" in batch else 1
 
     def on_validation_epoch_end(self) -> None:
         self._finish_evaluation("val")
@@ -243,20 +252,30 @@ class VideoTask(LightningModule):
 
     def _finish_evaluation(self, split: Split) -> None:
         data = datamodule_of(self.trainer)
+        part = {}
         if isinstance(data, VideoDataModule):
-            data.quarantine.settle()
+            data.settle(split, seen=self.samples_seen)
+            seen, of = data.seen[split]
+            part = {f"{split}/videos": float(seen)} if seen < of else {}  # beside the figures of a part of the split
         values = {f"{split}/{name}": value for name, value in self.evaluation_metrics(split).items()}
+        if split == "val" and self.monitor.startswith("val/") and self.monitor not in values:
+            raise VidexpError(
+                f"{self.monitor} cannot be measured on the validation samples, and so no best checkpoint be chosen: "
+                f"{self.undefined}\nMend the validation split, or go by another metric: "
+                f"{' or '.join(f'task.monitor={name}' for name in values)}"
+            )
         self.log_dict(values, logger=False, rank_zero_only=False)  # for callbacks that monitor
-        self.record({name: float(value) for name, value in values.items()})
+        self.record({name: float(value) for name, value in values.items()} | part)
 
     def on_validation_epoch_start(self) -> None:
-        self._share_buffers()  # here, because an EMA has put its average (and its buffers) in place by now
+        self._begin_evaluation()  # here, because an EMA has put its average (and its buffers) in place by now
 
     def on_test_start(self) -> None:
-        self._share_buffers()
+        self._begin_evaluation()
 
-    def _share_buffers(self) -> None:
+    def _begin_evaluation(self) -> None:
         """All ranks evaluate with rank 0's buffers (BatchNorm statistics), as the checkpoint holds them."""
+        self.samples_seen = 0
         if self.trainer.world_size > 1:
             for buffer in self.buffers():
                 torch.distributed.broadcast(buffer, src=0)

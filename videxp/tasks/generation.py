@@ -111,6 +111,7 @@ class Generation(Adversarial):
         self.frames_per_second: Tensor
         self._features: list[FeatureNetwork] = []  # in a list: its weights are not this task's
         self._real: dict[Split, RealStatistics] = {}
+        self._evaluated: dict[Split, Tensor] = {}  # samples whose clips are compared, sorted
         self._figures: list[Figure] = []
 
     @property
@@ -237,26 +238,25 @@ class Generation(Adversarial):
         if split in self._real and self._real[split].whole:
             return
         data = datamodule_of(self.trainer)
-        samples = len(data.dataset(split))
-        clips = samples * (data.test_clips if split == "test" else 1)
+        samples, part = len(data.dataset(split)), data.evaluated(split)
+        self._evaluated[split] = torch.from_numpy(part)
         transform = data.test_transform if split == "test" else data.eval_transform
         depends_on = f"{data.fingerprint} {split} {samples} {data.dataset(split).choice} {transform} {data.size}"
-        limit = self.trainer.limit_test_batches if split == "test" else self.trainer.limit_val_batches
         folder = Path(data.cache_dir).expanduser() / "features"
         self._real[split] = RealStatistics(
-            folder if limit == 1.0 else None,
+            folder if len(part) == samples else None,
             data=depends_on,
-            clips=clips,
+            clips=len(part) * (data.test_clips if split == "test" else 1),
             protocol=self.protocols[split],
             network=self.features,
-            seed=self.seed,
         )
 
     def evaluation_step(self, batch: dict[str, Tensor], split: Split) -> None:
         real = self._real[split]
         if not real.whole:
             per_sample = len(batch["video"]) // len(batch["index"])
-            number_N = (batch["index"][:, None] * per_sample + torch.arange(per_sample)).flatten()
+            place_B = torch.searchsorted(self._evaluated[split], batch["index"])
+            number_N = (place_B[:, None] * per_sample + torch.arange(per_sample)).flatten()
             real.update(to_unit(batch["video"]), number_N)
 
     def evaluation_metrics(self, split: Split) -> dict[str, Tensor]:

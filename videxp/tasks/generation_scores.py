@@ -3,14 +3,20 @@
 Shapes: N clips, T frames, C = 3 channels, H, W; K classes.
 """
 
-from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
 
-from videxp.metrics.feature_statistics import FeatureStatistics, StatisticsFile, evenly_spread, merged
+from videxp.errors import VidexpError
+from videxp.metrics.feature_statistics import (
+    FeatureStatistics,
+    StatisticsFile,
+    evenly_spread,
+    in_first_half,
+    merged,
+)
 from videxp.metrics.features import FeatureNetwork
-from videxp.metrics.generation import frechet_figure, noise_like
+from videxp.metrics.generation import noise_like, reference_figures_of
 from videxp.metrics.inception_score import Given, InceptionScore
 from videxp.metrics.protocols import Figure, GenerationProtocol
 
@@ -18,24 +24,19 @@ KEPT = 2048  # features, for figures that need pairs
 
 
 class RealStatistics:
-    """What generated clips are compared with: two halves of the real ones (even and odd numbers), and noise.
+    """What generated clips are compared with: two random halves of the real ones, and noise.
 
     folder: where they are kept for other runs; None keeps them here alone (of a split cut short for a try).
+    clips: how many real ones come, numbered from 0; `protocol.num_clips` of them, evenly spread, are looked at.
     """
 
-    PARTS = ("even", "odd", "noise")
+    PARTS = ("first half", "second half", "noise")
 
     def __init__(
-        self,
-        folder: Path | None,
-        *,
-        data: str,
-        clips: int,
-        protocol: GenerationProtocol,
-        network: FeatureNetwork,
-        seed: int,
+        self, folder: Path | None, *, data: str, clips: int, protocol: GenerationProtocol, network: FeatureNetwork
     ) -> None:
-        self.total, self.protocol, self.network, self.seed = clips, protocol, network, seed
+        self.total, self.protocol, self.network = clips, protocol, network
+        self.wanted = min(clips, protocol.num_clips)
         self.files = [
             StatisticsFile(folder, f"{data} keep={KEPT} {part}", protocol, network) for part in self.PARTS if folder
         ]
@@ -43,44 +44,45 @@ class RealStatistics:
         self.parts = [part for part in found if part is not None]
         self.whole = len(self.parts) == len(self.PARTS)
         if not self.whole:
-            count = min(clips, protocol.num_clips)
-            self.parts = [FeatureStatistics(clips=clips, keep=keep) for keep in (KEPT, KEPT, 0)]
-            self.wanted = count
+            self.parts = [FeatureStatistics(clips=self.wanted, keep=keep) for keep in (KEPT, KEPT, 0)]
 
     @property
     def all(self) -> FeatureStatistics:
         return merged(self.parts[:2])
 
     def update(self, video_NTCHW: Tensor, number_N: Tensor) -> None:
-        """Real clips in [0,1] and their numbers in the split."""
+        """Real clips in [0,1] and their numbers."""
         wanted_N = evenly_spread(number_N, total=self.total, count=self.wanted)
         if not wanted_N.any():
             return
-        number_N = number_N[wanted_N]
+        place_N = number_N[wanted_N] * self.wanted // self.total  # among those that are looked at
         video = self.protocol.prepared(video_NTCHW[wanted_N.to(video_NTCHW.device)])
         features = self.network(video).unflatten(0, (len(video), -1))
-        for part, chosen_N in zip(self.parts, (number_N % 2 == 0, number_N % 2 == 1)):
+        first_N = in_first_half(place_N, count=self.wanted)
+        for part, chosen_N in zip(self.parts, (first_N, ~first_N)):
             if chosen_N.any():
-                part.update(features[chosen_N.to(features.device)].flatten(0, 1), number_N[chosen_N])
-        self.parts[2].update(self.network(noise_like(video, number_N, seed=self.seed)), number_N)
+                part.update(features[chosen_N.to(features.device)].flatten(0, 1), place_N[chosen_N])
+        self.parts[2].update(self.network(noise_like(video, place_N, seed=0)), place_N)  # of the data, not of a run
 
     def finish(self) -> None:
-        """On all ranks, when each has given its own clips."""
+        """On all ranks, when each has given its own clips. Raises VidexpError for fewer than two."""
         if not self.whole:
             self.parts = [part.over_ranks() for part in self.parts]
-            for file, part in zip(self.files, self.parts):
-                file.write(part)
+            seen = self.parts[2].clips_seen
+            if seen < 2:
+                raise VidexpError(
+                    f"{seen} real clip to compare generated ones with: a distance between sets needs two or more\n"
+                    "Add some to the split, or give it more (dataset.layout.val_fraction, dataset.layout.test_fraction)"
+                )
+            if seen == self.wanted:  # none is left out
+                for file, part in zip(self.files, self.parts):
+                    file.write(part)
             self.whole = True
 
     def references(self, protocol: GenerationProtocol, network: FeatureNetwork) -> dict[str, Figure]:
         """`halves`: what perfection scores, at most; `noise`: what says nothing."""
-        even, odd, noise = self.parts
-        large, small = sorted((even, odd), key=lambda part: -part.clips_seen)
-        half, whole = (replace(protocol, num_clips=part.clips_seen) for part in (large, noise))
-        return {
-            "halves": frechet_figure(small, large, protocol=half, network=network),
-            "noise": frechet_figure(self.all, noise, protocol=whole, network=network),
-        }
+        first, second, noise = self.parts
+        return reference_figures_of(first, second, noise, protocol=protocol, network=network)
 
 
 class ClassifierScore:

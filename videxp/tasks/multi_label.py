@@ -27,6 +27,7 @@ class MultiLabelClassification(Classification):
     headline: ClassVar[tuple[str, ...]] = ("mAP", "loss")
     activation: ClassVar[Literal["softmax", "sigmoid"]] = "sigmoid"
     takes_several_labels: ClassVar[bool] = True
+    undefined: ClassVar[str] = "none of them has any of the classes among its labels"
 
     def make_metrics(self) -> dict[str, Metric]:
         return {"mAP": MeanAveragePrecision(len(self.classes))}
@@ -64,6 +65,8 @@ class MultiLabelClassification(Classification):
 
     def tested_classes(self, metrics: MetricCollection, values: dict[str, Tensor]) -> list[dict[str, Any]]:
         ranked: Any = metrics["mAP"]
+        if not ranked.positives_K.any():
+            del values["mAP"]
         return class_table(self.classes, ranked.positives_K, score="average_precision", score_K=ranked.by_class_K)
 
     def described(self, target: Tensor, probabilities_K: Tensor) -> dict[str, Any]:

@@ -191,6 +191,9 @@ class Restoration(VideoTask):
     def evaluation_metrics(self, split: Split) -> dict[str, Tensor]:
         metrics = cast(MetricCollection, self.metrics[split])
         values = metrics.compute()
+        for name, metric in metrics.items():
+            if isinstance(metric, ClipMean) and not metric.clips_counted:
+                del values[name]
         metrics.reset()
         return values
 
