@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from os.path import isdir
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -151,7 +152,7 @@ def _has_counts(lines: Sequence[str], frames: Path) -> bool:
     """Is a number before the label the frames' number? Not where a folder's name ends with it."""
     parts = [line.rsplit(maxsplit=2) for line in lines]
     numbered = [part for part in parts if len(part) == 3 and part[1].isdecimal()]
-    return 2 * len(numbered) > len(lines) and not any((frames / f"{part[0]} {part[1]}").is_dir() for part in numbered)
+    return 2 * len(numbered) > len(lines) and not any(isdir(frames / f"{part[0]} {part[1]}") for part in numbered)
 
 
 def _folder_and_label(line: str, has_counts: bool, place: str) -> tuple[str, str]:

@@ -210,7 +210,11 @@ class ManifestFile(Layout):
                 kinds.setdefault((as_text(item, self.label_column, line.place), type(item).__name__), line)
         self._require_parted(places)
         self._require_number(places)
-        check_spellings({name: place for label, place in reversed(places.items()) for name in parted(label)})
+        names: dict[str, str] = {}
+        for label, place in places.items():
+            for name in parted(label):
+                names.setdefault(name, place)
+        check_spellings(names)
         texts: dict[str, _Line] = {}
         for (text, _), line in kinds.items():
             if (other := texts.setdefault(text, line)) is not line:

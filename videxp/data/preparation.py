@@ -59,11 +59,7 @@ def prepare(
         layout.make(root)
         if problems := layout.missing(root):
             raise BadRequest(f"Data set {name}: " + "\n".join(problems[:3]))
-        rows = list(layout.rows(root))
-        with lists_named(layout):
-            check_rows(rows, name=name, trains=layout.trains)
-            classes = layout.classes(root, (label for row in rows for label in parted(row.label)))
-            check_labels(rows, classes, name=name)
+        rows, classes = list_samples(layout, root, name=name)
         facts, packets_file = read_facts(
             sorted({path for row in rows for path in (row.path, row.input) if path}),
             layout,
@@ -88,15 +84,21 @@ def prepare(
     return manifest
 
 
-@contextmanager
-def lists_named(layout: Layout) -> Iterator[None]:
-    """What is wrong with samples is said with the files that list them."""
+def list_samples(layout: Layout, root: Path, *, name: str) -> tuple[list[Row], list[str]]:
+    """The samples and the classes as the layout lists them, before any file is opened.
+
+    Raises BadRequest where they cannot be understood or contradict one another, with the files that list them.
+    """
+    rows = list(layout.rows(root))
     try:
-        yield
+        check_rows(rows, name=name, trains=layout.trains)
+        classes = layout.classes(root, (label for row in rows for label in parted(row.label)))
+        check_labels(rows, classes, name=name)
     except BadRequest as error:
         if not layout.list_files:
             raise
         raise BadRequest(f"{error}\nThe samples are listed in {', '.join(layout.list_files)}") from None
+    return rows, classes
 
 
 def check_labels(rows: Sequence[Row], classes: Sequence[str], *, name: str) -> None:

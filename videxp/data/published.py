@@ -39,6 +39,7 @@ from videxp.limits import Interval
 
 KINETICS_COLUMNS = ("label", "youtube_id", "time_start", "time_end")
 Validation = Literal["from_train", "test"]
+_UCF101_PATH = re.compile(r"[^/]+/v_(\w+_g\d+)_c\d+\.\w+")
 
 
 class UCF101(Layout):
@@ -73,7 +74,7 @@ class UCF101(Layout):
     def rows(self, root: Path) -> list[Row]:
         numbers = {name: number for number, name in enumerate(self.classes(root, ()), start=1)}
         rows = self._list(root, "trainlist", "train", numbers) + self._list(root, "testlist", "test", numbers)
-        source = source_of(r"v_(\w+_g\d+)_c\d+")
+        source = source_of(_UCF101_PATH.pattern)
         return with_validation(rows, validation=self.validation, fraction=self.val_fraction, source=source)
 
     def _list(self, root: Path, name: str, split: Split, numbers: dict[str, int]) -> list[Row]:
@@ -83,6 +84,8 @@ class UCF101(Layout):
             place = f"{file}, line {numbered[0]}"
             path, *number = numbered[1].split()  # trainlist: "ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi 1"
             check_path(path, folder=root / self.videos, place=place)
+            if not _UCF101_PATH.fullmatch(path):
+                raise BadRequest(f"{place}: {cut(path)} is not like 'YoYo/v_YoYo_g08_c01.avi'")
             label = checked_label(path.split("/")[0], set(numbers), place)
             if number not in ([], [str(numbers[label])]):
                 raise BadRequest(f"{place}: {cut(numbered[1])}: {label} is number {numbers[label]} in classInd.txt")
@@ -196,7 +199,7 @@ class Kinetics(Layout):
     def rows(self, root: Path) -> list[Row]:
         rows = self._list(root, self.train_csv, self.train_videos, "train")
         rows += self._list(root, self.val_csv, self.val_videos, "test")
-        source = source_of(r"([^/]{11})_\d{6}_\d{6}\.\w+$")
+        source = source_of(r"([^/]{11})_\d{6,}_\d{6,}\.\w+$")
         return with_validation(rows, validation=self.validation, fraction=self.val_fraction, source=source)
 
     def _list(self, root: Path, file: str, folder: str, split: Split) -> list[Row]:
@@ -208,6 +211,8 @@ class Kinetics(Layout):
             label, clip, *times = (_required(record, column, place) for column in KINETICS_COLUMNS)
             start, end = (as_seconds(text, column, place) for text, column in zip(times, KINETICS_COLUMNS[2:]))
             check_times(start, end, place=place)
+            if len(clip) != 11 or "/" in clip:
+                raise BadRequest(f"{place}: youtube_id={cut(clip)} is not 11 characters")
             stem = f"{clip}_{int(start):06d}_{int(end):06d}"
             path = check_path(there.get(stem, f"{stem}.mp4"), folder=root / folder, place=place)
             return Row(path=f"{folder}/{path}", label=label.strip('" '), split=split)

@@ -1,5 +1,6 @@
 """Published sets of footage without labels: REDS and Vimeo-90K. Paths are those of the official archives."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,11 @@ from videxp.data.footage import footage, image_folders, listed_clips
 from videxp.data.frame_folders import ImageSequences
 from videxp.data.layouts import absent, completed_splits, same_rows, source_of
 from videxp.data.manifest import Row, Split
+from videxp.data.tables import cut
 from videxp.errors import BadRequest
 from videxp.limits import Gt, Interval
 
+_SEPTUPLET = re.compile(r"(\d+)/\d+")
 REDS4 = ("000", "011", "015", "020")
 
 
@@ -81,6 +84,8 @@ class Vimeo90k(ImageSequences):
     def rows(self, root: Path) -> list[Row]:
         def of(file: str, split: Split) -> list[Row]:
             lines = listed_clips(root / file, root / self.targets)
+            if other := next((line for line in lines if not _SEPTUPLET.fullmatch(line)), None):
+                raise BadRequest(f"{root / file}: {cut(other)} is not like '00001/0266'")
             return [footage(line, split, targets=self.targets, inputs=self.inputs) for line in lines]
 
         return completed_splits(
@@ -89,6 +94,6 @@ class Vimeo90k(ImageSequences):
             of(self.test_list, "test"),
             val_fraction=self.val_fraction,
             test_fraction=self.val_fraction,
-            group=source_of(r"(\d+)/\d+$"),
+            group=source_of(_SEPTUPLET.pattern + "$"),
             seed=0,
         )

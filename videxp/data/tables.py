@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from math import inf, isfinite, nan
+from os.path import exists
 from pathlib import Path
 from shlex import quote
 from typing import Any, TypeVar
@@ -250,7 +251,7 @@ def check_path(text: str, *, folder: Path, place: str) -> str:
     """A path as a list gives it. Raises BadRequest for one that no file can have, or that Windows wrote."""
     if len(text.encode("utf-8", "surrogateescape")) > LONGEST_PATH or any(len(p) > 255 for p in text.split("/")):
         raise BadRequest(f"{place}: {cut(text)} is too long for a path ({len(text)} characters)")
-    if "\\" in text and not (folder / text).exists():
+    if "\\" in text and not exists(folder / text):
         raise BadRequest(f"{place}: {cut(text)} does not exist: paths are written with /, not \\")
     return text
 
