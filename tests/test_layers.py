@@ -20,6 +20,7 @@ TIERS = [
         "signatures",
         "own_packages",
         "printable",
+        "yaml_files",
         "console",
         "secret_values",
         "tensor_files",

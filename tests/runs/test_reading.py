@@ -48,7 +48,7 @@ def test_a_row_that_a_kill_cut_off_is_left_out(tmp_path: Path):
         ("config.yaml", "a: [1, 2", "config.yaml cannot be read"),
         ("config.yaml", "- 1\n", "config.yaml holds no mapping"),
         ("config.yaml", None, "no config.yaml"),
-        ("config.yaml", "a: &a {b: *a}\n", "YAML aliases"),
+        ("config.yaml", "a: &a {b: *a}\n", "stands for nothing before it"),
     ],
 )
 def test_a_damaged_folder_is_told_as_broken_with_the_file(tmp_path: Path, name: str, content: str | None, words: str):

@@ -15,6 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import Container, DictConfig, ListConfig, OmegaConf, flag_override
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
+from videxp.config.growth import growth_problems
 from videxp.config.hydra_errors import judge
 from videxp.config.overriding import check_overrides, key_of, value_of
 from videxp.config.places import folders, group_options, own_folder, recipes, replaced
@@ -236,6 +237,7 @@ def _compose_once(
         with hydra.initialize_config_dir(str(own_folder("conf")), job_name="videxp", version_base=VERSION_BASE):
             cfg = hydra.compose("config", overrides=overrides, return_hydra_config=True)
         HydraConfig.instance().set_config(cfg)
+        refuse(growth_problems(cfg))
         run_dir, sweep_dir = str(cfg.hydra.run.dir), str(cfg.hydra.sweep.dir)
         choices = {group: str(option) for group, option in cfg.hydra.runtime.choices.items()}
         with flag_override(cfg, ["struct", "readonly"], False):

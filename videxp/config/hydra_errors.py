@@ -12,6 +12,7 @@ from yaml import YAMLError
 from videxp.config.overriding import key_of, value_of
 from videxp.config.places import folders, group_options, groups, recipes
 from videxp.config.problems import NOTHING, Problem, listing, suggestion
+from videxp.yaml_files import read_yaml_text
 
 
 @dataclass
@@ -91,7 +92,7 @@ def _unreadable_file(recipe: str) -> Problem | None:
     paths += [path for folder in folders("conf") for path in sorted(Path(folder).rglob("*.yaml"))]
     for path in paths:
         try:
-            OmegaConf.load(path)
+            OmegaConf.create(read_yaml_text(path))
         except (YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError) as error:
             key = getattr(error, "full_key", None)
             at = f" at {key}" if key else ""

@@ -11,12 +11,14 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from videxp.config.checking import check_config, check_targets
+from videxp.config.growth import growth_problems
 from videxp.config.overriding import apply_overrides
 from videxp.config.problems import refuse
 from videxp.config.redaction import redacted, redacted_overrides
 from videxp.config.testing import settle_protocol
 from videxp.errors import BadRequest
 from videxp.files import write_text
+from videxp.yaml_files import read_yaml_text
 
 
 def save_resolved(cfg: DictConfig, path: Path | str) -> None:
@@ -39,14 +41,15 @@ def load_resolved(path: Path | str, *, overrides: list[str] | None = None) -> Di
     YAML mapping, if a target may not be built, or with all that is wrong with the overrides.
     """
     try:
-        cfg = OmegaConf.load(path)
+        cfg = OmegaConf.create(read_yaml_text(path) or "{}")
     except FileNotFoundError as error:
         raise BadRequest(f"{path}: no such file; a run folder holds config.yaml") from error
-    except (YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError) as error:
+    except (YAMLError, OmegaConfBaseException, OSError, ValueError) as error:
         raise BadRequest(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(cfg, DictConfig):
         raise BadRequest(f"{path}: holds a list, not a config")
     OmegaConf.set_struct(cfg, True)
+    refuse(growth_problems(cfg))
     refuse(check_targets(cfg))
     if overrides:
         problems = apply_overrides(cfg, overrides)

@@ -12,8 +12,11 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
+from yaml import YAMLError
 
 from videxp.config.places import folders
+from videxp.errors import BadRequest
+from videxp.yaml_files import Growth, read_yaml_text
 
 GROUP = "experiments"
 
@@ -36,7 +39,7 @@ class RecipeSource(ConfigSource):
         path = self._inside(self._normalize_file_name(config_path))
         if path is None or not path.is_file():
             raise ConfigLoadError(f"Config not found: {config_path}")
-        text = path.read_text(encoding="utf-8")
+        text = read_yaml_text(path)
         return ConfigResult(
             provider=self.provider,
             path=self.full_path(),
@@ -89,5 +92,12 @@ def mount(folder: Path | None) -> None:
     """Make Hydra see all recipes from now on, those of `folder` first."""
     global _extra_folder
     _extra_folder = folder
+    for path in [path for place in folders("conf")[:-1] for path in sorted(place.rglob("*.yaml"))]:
+        try:
+            read_yaml_text(path)
+        except Growth as error:
+            raise BadRequest(f"{path}: {error}") from error
+        except (YAMLError, OSError, UnicodeDecodeError):
+            continue  # said, with the line, where the recipe asks for it
     for plugin in (RecipeSource, VidexpSearchPath):
         Plugins.instance().register(plugin)

@@ -20,6 +20,7 @@ import yaml
 from videxp import signatures
 from videxp.errors import BadRequest
 from videxp.runs.folder import RunFolder, seconds_since
+from videxp.yaml_files import read_yaml
 
 AXES = ("step", "epoch", "clips_seen")
 THROUGHPUT = "throughput/"
@@ -27,8 +28,6 @@ THROUGHPUT = "throughput/"
 SPEED, LATENCY = f"{THROUGHPUT}clips_per_second", f"{THROUGHPUT}latency_ms"
 # Folders of a run, which hold no other run.
 INSIDE = {"checkpoints", "samples", "wandb"}
-# libyaml's parser is ten times as quick, where PyYAML was built with it.
-SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
@@ -201,10 +200,7 @@ def _tested(status: dict[str, Any]) -> str:
 def _read_config(path: Path) -> tuple[dict[str, Any], str]:
     """The file is only looked at, so no `_target_` in it needs to be allowed."""
     try:
-        text = path.read_text(encoding="utf-8")
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, SAFE_LOADER)):
-            raise ValueError("it has YAML aliases, which can grow without end and which videxp never writes")
-        config = yaml.load(text, SAFE_LOADER)
+        config = read_yaml(path)
     except FileNotFoundError:
         return {}, "no config.yaml"
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:

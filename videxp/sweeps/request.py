@@ -18,6 +18,7 @@ from videxp.sweeps.controller import Policy
 from videxp.sweeps.launching import Launcher
 from videxp.sweeps.planning import refuse_secrets
 from videxp.sweeps.search import Objective, Plan, Trial
+from videxp.yaml_files import read_yaml
 
 MAX_TRIED = 20
 """Values that are composed and checked beforehand."""
@@ -223,7 +224,7 @@ def read_plan(folder: Path) -> Plan:
 def read_file(folder: Path) -> dict[str, Any]:
     """sweep.yaml as it stands. Raises BadRequest where there is none."""
     try:
-        asked = yaml.safe_load((folder / FILE).read_text(encoding="utf-8"))
+        asked = read_yaml(folder / FILE)
         return {key: asked[key] for key in ("recipe", "overrides", "space", "metrics", "search")}
     except FileNotFoundError as error:
         raise BadRequest(f"{folder} is no sweep: it has no {FILE} (sweeps are made by videxp sweep)") from error
