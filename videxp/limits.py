@@ -5,13 +5,16 @@ The check of a config reads both from the source text, without importing the mod
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast
 
 from annotated_types import Ge, Gt, Interval, Le, Lt, MultipleOf
 
-__all__ = ["Accepts", "Ge", "Gt", "Interval", "Le", "Lt", "MultipleOf", "accepts"]
+__all__ = ["Accepts", "Ge", "Gt", "Interval", "Le", "Lt", "MultipleOf", "Seed", "accepts"]
 
 T = TypeVar("T", bound=Callable)
+
+Seed = Annotated[int, Interval(ge=0, le=4294967295)]
+"""What numpy's and Lightning's generators take: 32 bits."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def read_yaml_text(path: Path | str) -> str:
 
     Raises OSError, UnicodeDecodeError (it must be UTF-8), YAMLError where it is no YAML, Growth where it would grow.
     """
-    with Path(path).open(encoding="utf-8") as file:
+    with Path(path).open(encoding="utf-8-sig") as file:
         text = file.read(MAX_CHARACTERS + 1)
     refuse_growth(text)
     return text

@@ -236,7 +236,9 @@ def test_a_bad_recipe_is_refused_in_one_line(case: str, folder, write: Write, ca
 def test_a_recipe_without_the_package_line_is_told_so(folder, write: Write, call, listing):
     write("experiments/mine.yaml", "defaults:\n  - classification/moving_digits\n\noptimizer:\n  lr: 1\n")
     lines = refused(call, "check", "mine", folder=folder, listing=listing)
-    assert "experiments: unknown key; a recipe's first line must be `# @package _global_`" in lines[0]
+    assert lines == [
+        "videxp: experiments/mine.yaml: a recipe's first line must be `# @package _global_`, and is `defaults:`"
+    ]
 
 
 def test_a_recipe_that_chooses_no_model_is_told_what_there_is(folder, write: Write, call, listing):

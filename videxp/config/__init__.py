@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from videxp.config.composing import Composed as Composed
     from videxp.config.composing import compose as compose
     from videxp.config.composing import compose_dataset as compose_dataset
-    from videxp.config.composing import run_hydra_flag as run_hydra_flag
     from videxp.config.elsewhere import load_for_evaluation as load_for_evaluation
     from videxp.config.fitting import accepts_parameter as accepts_parameter
     from videxp.config.fitting import require_labels as require_labels
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from videxp.config.saving import save_resolved as save_resolved
     from videxp.config.saving import with_secrets as with_secrets
     from videxp.config.schema import Hardware as Hardware
+    from videxp.config.showing import run_hydra_flag as run_hydra_flag
 
 __getattr__, __all__ = lazy_exports(
     __name__,
@@ -67,7 +67,7 @@ __getattr__, __all__ = lazy_exports(
         "refuse": "videxp.config.problems",
         "replaced": "videxp.config.places",
         "require_labels": "videxp.config.fitting",
-        "run_hydra_flag": "videxp.config.composing",
+        "run_hydra_flag": "videxp.config.showing",
         "save_overrides": "videxp.config.saving",
         "save_resolved": "videxp.config.saving",
         "suggestion": "videxp.config.problems",

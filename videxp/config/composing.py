@@ -1,8 +1,6 @@
 """Recipe + overrides -> one resolved config, through Hydra's public API; its errors become one line each."""
 
-import logging
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,29 +10,25 @@ from typing import Any, cast
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import ConfigCompositionException
 from omegaconf import Container, DictConfig, ListConfig, OmegaConf, flag_override
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from videxp.config.growth import growth_problems
-from videxp.config.hydra_errors import judge
-from videxp.config.overriding import check_overrides, key_of, value_of
-from videxp.config.places import folders, group_options, own_folder, recipes, replaced
+from videxp.config.hydra_errors import NO_SUCH_ITEM, judge
+from videxp.config.hydra_keys import PLACES, VERSION_BASE, node_problems, place_problem
+from videxp.config.overriding import check_overrides, key_of, quote, value_of
+from videxp.config.places import COLLECTIONS, folders, group_options, own_folder, recipes, replaced
 from videxp.config.problems import NOTHING, Problem, listing, nearest, refuse, suggestion
+from videxp.config.recipe_text import recipe_problems
 from videxp.config.sources import mount, recipe_file
 from videxp.config.testing import settle_protocol
 from videxp.errors import BadRequest
 from videxp.secret_values import remember_if_secret
 
-VERSION_BASE = "1.3"
-FLAGS_WITH_A_VALUE = {"--cfg", "-c", "--package", "-p", "--info", "-i"}
-COMPLETION_FLAGS = {"--shell-completion", "-sc"}
-# Without one of these, or with one of those, hydra.main would run a job, and with it a recipe's hydra.callbacks and
-# hydra.job_logging: code that no gate has seen.
-SHOWING_FLAGS = {"--cfg", "-c", "--info", "-i", "--help", "-h", "--hydra-help", *COMPLETION_FLAGS}
-RUNNING_FLAGS = {"--run", "-r", "--multirun", "-m"}
-KNOWN_FLAGS = {*SHOWING_FLAGS, *RUNNING_FLAGS, "--package", "-p", "--resolve", "--version"}
 AROUND = ("sweep", "launcher")
-COLLECTIONS = ("callbacks", "logger")
+# Where people put a recipe so that its name alone does not find it.
+WRONG_PLACES = (".", "conf", "conf/experiments", "conf/experiment", "experiment", "configs", "recipes")
 # Six hexadecimal digits, the same for the whole process: the end of the run folder's name.
 RUN_ID = os.urandom(3).hex()
 
@@ -67,13 +61,14 @@ def compose(recipe: str, overrides: list[str]) -> Composed:
     Raises BadRequest naming every override that does not compose and, since the rest composes without them, all
     that `check` finds in the rest.
     """
-    name = _mount_recipe(recipe)
+    name = mount_recipe(recipe)
+    refuse(recipe_problems(name))
     problems, usable = check_overrides(overrides)
     composed: Composed | None = None
     forced: list[str] = []
     while composed is None:
         try:
-            chosen = [f"experiments={name}", *usable, *(_force(text) for text in forced)]
+            chosen = [choice_of(name), *usable, *(_force(text) for text in forced)]
             composed = _compose_once(chosen, resolution_problems=problems, recipe=recipe_file(name))
         except Exception as error:  # Hydra raises about ten kinds; `judge` raises again what is not about a config
             verdict = judge(error, recipe=recipe, overrides=[*usable, *forced])
@@ -85,9 +80,10 @@ def compose(recipe: str, overrides: list[str]) -> Composed:
     if problems or forced:
         from videxp.config.checking import check
 
+        problems = [_with_length(problem, composed.cfg) for problem in problems]
         known = {problem.key for problem in problems}
         found = [problem for problem in check(composed) if problem.key not in known]
-        problems += [_not_there(text) for text in forced if not any(_covers(p.key, key_of(text)) for p in found)]
+        problems += [not_there(text) for text in forced if not any(_covers(p.key, key_of(text)) for p in found)]
         mine = [Problem(name, NOTHING, "takes the place of videxp's own file of that name") for name in replaced()]
         refuse(problems + found + mine)
     composed.recipe, composed.overrides = name, list(overrides)
@@ -133,6 +129,11 @@ def compose_dataset(name: str, overrides: list[str], *, shared: dict[str, Any] |
     return composed.cfg
 
 
+def choice_of(recipe: str) -> str:
+    """The override that chooses a recipe, whatever its file is called."""
+    return f"experiments={quote(recipe)}"
+
+
 def _force(text: str) -> str:
     return "++" + text.lstrip("+")
 
@@ -141,11 +142,17 @@ def _covers(outer: str, key: str) -> bool:
     return key == outer or key.startswith(outer + ".")
 
 
-def _not_there(text: str) -> Problem:
+def not_there(text: str) -> Problem:
     """An override of something right that the config does not spell out."""
-    if near := nearest(key_of(text), ["hydra.run.dir", "hydra.sweep.dir", "hydra.job.name"]):
-        return Problem(key_of(text), value_of(text), f"unknown key; did you mean {near[0]}?")
     return Problem(key_of(text), value_of(text), f"not in the config yet; write +{text} to add it")
+
+
+def _with_length(problem: Problem, cfg: DictConfig) -> Problem:
+    """Which items a list has, where one was asked for that it has not: `mean.7` of three."""
+    parent = problem.key.rpartition(".")[0]
+    if problem.message != NO_SUCH_ITEM or not isinstance(found := OmegaConf.select(cfg, parent), ListConfig):
+        return problem
+    return Problem(problem.key, problem.value, f"the list has {len(found)}, {parent}.0 to {parent}.{len(found) - 1}")
 
 
 def _unknown(text: str, *, keys: list[str]) -> Problem:
@@ -165,46 +172,7 @@ def _keys(cfg: DictConfig, prefix: str = "") -> list[str]:
     return found
 
 
-def run_hydra_flag(recipe: str, argv: list[str]) -> int:
-    """Hand `--cfg job`, `--info`, `--hydra-help`, `-sc ...` to `hydra.main` itself. Nothing is ever run."""
-    name = _mount_recipe(recipe)
-
-    def nothing(cfg: DictConfig) -> None:
-        del cfg
-
-    before, handlers, level = sys.argv, list(logging.root.handlers), logging.root.level
-    overrides, flags = _flags_apart(argv)
-    if unknown := [flag for flag in flags if flag.startswith("-") and flag.partition("=")[0] not in KNOWN_FLAGS]:
-        remedy = "values are given as key=value, and flags are Hydra's: --cfg job, --info"
-        raise BadRequest(f"{unknown[0]}: unknown flag; {remedy}")
-    running = [flag for flag in flags if flag in RUNNING_FLAGS]
-    if running or not SHOWING_FLAGS & set(flags):
-        raise BadRequest(
-            f"{(running or flags)[0]}: shows nothing; of Hydra's flags, {', '.join(sorted(SHOWING_FLAGS))} do"
-        )
-    sys.argv = [before[0], f"experiments={name}", *overrides, *flags]
-    try:
-        hydra.main(version_base=VERSION_BASE, config_path=str(own_folder("conf")), config_name="config")(nothing)()
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    finally:
-        sys.argv, logging.root.handlers[:] = before, handlers  # --info leaves a handler behind
-        logging.root.setLevel(level)
-        _forget_hydra()
-    return 0
-
-
-def _flags_apart(argv: list[str]) -> tuple[list[str], list[str]]:
-    """Hydra's parser takes overrides in one piece only: `a=1 --cfg job b=2` -> (["a=1", "b=2"], ["--cfg", "job"])."""
-    flags: list[str] = []
-    overrides: list[str] = []
-    for argument in argv:
-        is_value = bool(flags) and flags[-1] in FLAGS_WITH_A_VALUE and "=" not in argument
-        (flags if argument.startswith("-") or is_value else overrides).append(argument)
-    return overrides, flags
-
-
-def _mount_recipe(recipe: str) -> str:
+def mount_recipe(recipe: str) -> str:
     """The recipe's name in Hydra's group `experiments`; a file from elsewhere has its folder mounted first."""
     _register_resolvers()
     known = [choice.name for choice in recipes()]
@@ -213,13 +181,25 @@ def _mount_recipe(recipe: str) -> str:
         return recipe
     path = Path(recipe)
     if path.suffix != ".yaml" or not path.is_file():
-        remedy = suggestion(recipe, known) if path.suffix != ".yaml" else "no such file"
-        raise BadRequest(f"{recipe}: unknown recipe; {remedy} (videxp list recipes)")
+        raise BadRequest(f"{recipe}: unknown recipe; {_recipe_remedy(path, known)} (videxp list recipes)")
     for folder in folders("experiments"):
         if path.resolve().is_relative_to(folder.resolve()):
             return path.resolve().relative_to(folder.resolve()).with_suffix("").as_posix()
     mount(path.resolve().parent)
     return path.stem
+
+
+def _recipe_remedy(path: Path, known: list[str]) -> str:
+    """Where the recipe may be that was meant."""
+    if path.is_file():
+        return f"a recipe's file ends in .yaml: rename it to {path.with_suffix('.yaml')}"
+    name = path.with_suffix("") if path.suffix in (".yaml", ".yml") else path
+    if (plain := name.as_posix().removeprefix("experiments/")) in known:
+        return f"write {plain}"
+    files = [Path(place, f"{name}.{ending}") for place in WRONG_PLACES for ending in ("yaml", "yml")]
+    if there := next((file for file in files if file.is_file()), None):
+        return f"there is {there}: give that path, or move it into experiments/"
+    return "no such file" if path.suffix == ".yaml" else suggestion(str(path), known)
 
 
 def _register_resolvers() -> None:
@@ -234,14 +214,14 @@ def _compose_once(
     recipe: Path | None = None,
 ) -> Composed:
     try:
-        with hydra.initialize_config_dir(str(own_folder("conf")), job_name="videxp", version_base=VERSION_BASE):
-            cfg = hydra.compose("config", overrides=overrides, return_hydra_config=True)
+        cfg = compose_by_hydra(overrides)
         HydraConfig.instance().set_config(cfg)
         refuse(growth_problems(cfg))
-        run_dir, sweep_dir = str(cfg.hydra.run.dir), str(cfg.hydra.sweep.dir)
+        resolution_problems += node_problems(cfg.hydra)
+        run_dir, sweep_dir = (_place(cfg, key, problems=resolution_problems) for key in PLACES)
         choices = {group: str(option) for group, option in cfg.hydra.runtime.choices.items()}
         with flag_override(cfg, ["struct", "readonly"], False):
-            own = OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
+            own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
             own.update(shared or {})
             resolution_problems += settle_protocol(own, overrides, recipe=recipe)
             written = {str(node._get_full_key(key)): _text(node, key) for node, key in _interpolations(own)}
@@ -250,7 +230,7 @@ def _compose_once(
             for key in COLLECTIONS:
                 own.setdefault(key, {})  # `logger=[]` leaves nothing behind
     finally:
-        _forget_hydra()
+        forget_hydra()
     OmegaConf.set_struct(own, True)
     choices = {group: option for group, option in choices.items() if not group.startswith("hydra/")}
     return Composed(
@@ -265,7 +245,27 @@ def _compose_once(
     )
 
 
-def _forget_hydra() -> None:
+def compose_by_hydra(overrides: list[str]) -> DictConfig:
+    """As Hydra composes it, its own node included; nothing is resolved."""
+    try:
+        with hydra.initialize_config_dir(str(own_folder("conf")), job_name="videxp", version_base=VERSION_BASE):
+            return hydra.compose("config", overrides=overrides, return_hydra_config=True)
+    except (ValueError, TypeError, AttributeError, LookupError, AssertionError, RecursionError) as error:
+        raise ConfigCompositionException(str(error)) from error  # what Hydra has no words for
+
+
+def _place(cfg: DictConfig, key: str, *, problems: list[Problem]) -> str:
+    """The folder that `hydra.run.dir` or `hydra.sweep.dir` names."""
+    try:
+        value = OmegaConf.select(cfg, key)
+        problems += [wrong] if (wrong := place_problem(key, value)) else []
+        return str(value)
+    except OmegaConfBaseException as error:
+        problems.append(Problem(key, NOTHING, f"cannot be resolved: {str(error).splitlines()[0]}"))
+        return ""
+
+
+def forget_hydra() -> None:
     # Lightning's DDP launcher changes the children's command line when HydraConfig is set.
     HydraConfig.instance().cfg = None
     GlobalHydra.instance().clear()

@@ -9,9 +9,12 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from videxp.config.hydra_keys import refusal
 from videxp.config.overriding import key_of, value_of
 from videxp.config.places import folders, group_options, groups, recipes
 from videxp.config.problems import NOTHING, Problem, listing, suggestion
+from videxp.config.recipe_text import read_nodes, show_path
+from videxp.config.sources import recipe_file
 from videxp.yaml_files import read_yaml_text
 
 
@@ -55,17 +58,24 @@ def judge(error: Exception, *, recipe: str, overrides: list[str]) -> Verdict:
             return Verdict([Problem(key, NOTHING, f"{reason} (in {_recipe_file(recipe)})")])
     if broken := _unreadable_file(recipe):
         return Verdict([broken])
-    key_match = re.search(r"full_key: (\S+)", text)
-    guilty = [override for override in overrides if key_match and key_of(override) == key_match[1]]
-    return Verdict(
-        [Problem(guilty[0] if guilty else _recipe_file(recipe), NOTHING, text.splitlines()[0])], dropped=guilty
-    )
+    key = match[1] if (match := re.search(r"full_key: (\S+)", text)) else ""
+    guilty = [override for override in overrides if key_of(override) == key]
+    lines = [line.strip() for line in str(chain[-1]).splitlines()]  # the innermost knows most
+    reason = next((line for line in lines if line and not re.search(_FRAME, line)), text.splitlines()[0])
+    if guilty:
+        return Verdict([Problem(key, value_of(guilty[0]), reason)], dropped=guilty)
+    return Verdict([Problem(_recipe_file(recipe), NOTHING, f"{key}: {reason}" if key else reason)])
 
+
+NO_SUCH_ITEM = "there is no such item in the list"
+# Lines of Hydra's and OmegaConf's messages that say where, and not what.
+_FRAME = r"raised while composing|^(full_key|object_type|reference_type)"
 
 # What Hydra says of one override -> what we say; "" means that the check of the composed config knows better.
 _OVERRIDE_ERRORS = [
     (r"Could not append to config\. An item is already at '([^']+)'", "exists already; write it without the +"),
     (r"Could not delete[^']*'([^'=]+)", "nothing to delete there"),
+    (r"Error merging override \+{0,2}([^=\s]+)=.*\n.*list index out of range", NO_SUCH_ITEM),
     (r"Error merging override \+{0,2}([^=\s]+)", "does not fit what is there: it cannot be both a value and a mapping"),
     (r"Could not override '([^']+)'", ""),
     (r"Key '[^']+' is not in struct\s+full_key: (\S+)", ""),
@@ -74,12 +84,14 @@ _OVERRIDE_ERRORS = [
 
 def _missing_file(path: str, text: str, *, recipe: str, overrides: list[str]) -> Verdict:
     group, _, name = path.partition("/")
+    if group == "hydra":
+        return Verdict([refusal(path.rpartition("/")[0])])
     guilty = [override for override in overrides if key_of(override).split("@")[0] == group]
     names, kind = _names(group), "recipe" if group == "experiments" else group
     message = f"unknown {kind}; {suggestion(name, names)} ({listing(group)})"
     if not guilty:
-        inside = re.search(r"In '([^']+)'", text)
-        message += f" (in {inside[1] if inside else _recipe_file(recipe)}.yaml)".replace(".yaml.yaml", ".yaml")
+        inside = re.search(r"In '(?!config')([^']+)'", text)
+        message += f" (in {_file_of(inside[1]) if inside else _recipe_file(recipe)})"
     # Keys of an unknown model cannot be judged against the model that the recipe has instead.
     depending = [override for override in overrides if guilty and key_of(override).startswith(f"{group}.")]
     return Verdict([Problem(group, name or path, message)], dropped=guilty + depending)
@@ -91,6 +103,8 @@ def _unreadable_file(recipe: str) -> Problem | None:
     paths += [choice.path for choice in recipes() if choice.name == recipe]
     paths += [path for folder in folders("conf") for path in sorted(Path(folder).rglob("*.yaml"))]
     for path in paths:
+        if (problem := read_nodes(path)[2]) is not None:
+            return problem
         try:
             OmegaConf.create(read_yaml_text(path))
         except (YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError) as error:
@@ -106,6 +120,12 @@ def _chain(error: BaseException | None) -> "list[BaseException]":
 
 def _names(group: str) -> list[str]:
     return [choice.name for choice in (recipes() if group == "experiments" else group_options(group))]
+
+
+def _file_of(config: str) -> str:
+    """The file of one of Hydra's configs: `model/tiny` -> `conf/model/tiny.yaml`; a recipe's may lie anywhere."""
+    path = recipe_file(config.removeprefix("experiments/")) if config.startswith("experiments/") else None
+    return show_path(path) if path is not None else f"conf/{config}.yaml"
 
 
 def _recipe_file(recipe: str) -> str:

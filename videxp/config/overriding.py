@@ -1,5 +1,7 @@
 """Command-line overrides: what is wrong with each by itself, and how one is applied to a config that is read back."""
 
+import re
+import shlex
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -8,7 +10,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from videxp.config.places import group_options, groups
+from videxp.config.hydra_keys import PLACES, is_hydras, key_problem, place_problem
+from videxp.config.places import COLLECTIONS, group_options, groups
 from videxp.config.problems import NOTHING, Problem, listing, suggestion
 
 
@@ -39,36 +42,83 @@ def check_overrides(overrides: list[str]) -> tuple[list[Problem], list[str]]:
         except HydraException:
             problems.append(Problem(text, NOTHING, _syntax_remedy(text)))
             continue
-        deletes = override.type == OverrideType.DEL
-        if not key:
-            problems.append(Problem(text, NOTHING, _syntax_remedy(text)))
-        elif key == "experiments":
-            problems.append(Problem(key, value_of(text), "the recipe is the command's first argument"))
-        elif override.is_sweep_override():
-            message = f"several values; write {key}=[...] for a list, or videxp sweep for one run of each"
-            problems.append(Problem(key, value_of(text), message))
-        elif not deletes and text.rstrip().endswith("=") and override.value() == "":
-            problems.append(Problem(f"{key}=", NOTHING, f"no value; write {key}=VALUE, {key}=null or {key}=''"))
-        elif (
-            not deletes and key not in groups() and value_of(text).strip() == "None"
-        ):  # as Python and W&B's agent write it
-            problems.append(Problem(key, "None", f"a word, not nothing; write {key}=null"))
-        elif not deletes and key in groups() and not isinstance(override.value(), str | list | dict):
-            message = f"choose one by its name ({listing(key)})"
-            problems.append(Problem(key, value_of(text), message))
-        elif (key, deletes) in first:
-            message = f"given twice ({first[key, deletes]} before); keep one of them"
+        once = (key, override.type == OverrideType.DEL)
+        if wrong := _override_problem(override, text):
+            problems.append(wrong)
+        elif once in first:
+            message = f"given twice ({first[once]} before); keep one of them"
             problems.append(Problem(key, value_of(text), message))
         else:
-            first[key, deletes] = text
+            first[once] = text
             usable.append(text)
     return problems, usable
+
+
+def _override_problem(override: Override, text: str) -> Problem | None:
+    key, deletes = key_of(text), override.type == OverrideType.DEL
+    if not key:
+        return Problem(text, NOTHING, _syntax_remedy(text))
+    if is_hydras(key) and (wrong := _hydras_problem(override, text)):
+        return wrong
+    if key == "experiments":
+        return Problem(key, value_of(text), "the recipe is the command's first argument")
+    if "@" in key:
+        message = f"packages are chosen in files alone; write {key.partition('@')[0]}=NAME"
+        return Problem(key, value_of(text), message)
+    if override.is_sweep_override():
+        message = f"several values; write {key}=[...] for a list, or videxp sweep for one run of each"
+        return Problem(key, value_of(text), message)
+    if deletes:
+        least = "[checkpoint]" if key == "callbacks" else "[]"
+        message = f"is a choice of several; write {key}={least}"
+        return Problem(f"~{key}", NOTHING, message) if key in COLLECTIONS else None
+    return _value_problem(key, override.value(), text)
+
+
+def _value_problem(key: str, value: Any, text: str) -> Problem | None:
+    if text.rstrip().endswith("=") and value == "":
+        return Problem(f"{key}=", NOTHING, f"no value; write {key}=VALUE, {key}=null or {key}=''")
+    if key not in groups():
+        is_pythons = value_of(text).strip() == "None"  # as Python and W&B's agent write it
+        return Problem(key, "None", f"a word, not nothing; write {key}=null") if is_pythons else None
+    message = _choice_problem(key, value)
+    return Problem(key, value_of(text), message) if message else None
+
+
+def _hydras_problem(override: Override, text: str) -> Problem | None:
+    key, deletes, adds = key_of(text), override.type == OverrideType.DEL, override.type == OverrideType.ADD
+    wrong = key_problem(key, value_of(text), deletes=deletes, adds=adds)
+    return wrong or (
+        place_problem(key, override.value()) if key in PLACES and not override.is_sweep_override() else None
+    )
+
+
+def _choice_problem(group: str, value: Any) -> str:
+    """What is wrong with what is chosen from a group; "" if nothing is. A mapping gives values, and chooses nothing."""
+    if group in COLLECTIONS and isinstance(value, list) and len(set(map(str, value))) < len(value):
+        return "names one of them twice"
+    if group in COLLECTIONS or not isinstance(value, list):
+        return "" if isinstance(value, str | list | dict) else f"choose one by its name ({listing(group)})"
+    return f"takes one; write {group}={value[0]}" if value else f"choose one by its name ({listing(group)})"
 
 
 def _syntax_remedy(text: str) -> str:
     if "=" not in text and not text.startswith("~"):
         return "is no override; write KEY=VALUE"
-    return "cannot be read as KEY=VALUE; quote a value that holds , = { [ ( or blanks: \"KEY='VALUE'\""
+    key, _, value = text.partition("=")
+    quoted = f"{key}={quote(value)}"
+    try:
+        parse(quoted)
+    except HydraException:
+        return "cannot be read as KEY=VALUE; a key is words and numbers between points, optimizer.lr"
+    typed = shlex.quote(quoted) if set(quoted) & set('$`"!\\') else f'"{quoted}"'
+    return f"cannot be read as KEY=VALUE; quote a value that is no plain word: {typed}"
+
+
+def quote(text: str) -> str:
+    """A text as Hydra's grammar takes it, whatever its characters: `it's` -> `'it\\'s'`."""
+    halved = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), text)
+    return f"'{halved}'"
 
 
 def apply_overrides(cfg: DictConfig, overrides: list[str]) -> list[Problem]:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+COLLECTIONS = ("callbacks", "logger")
+"""Groups of which a recipe may choose several."""
 PACKAGE = Path(__file__).resolve().parents[1]
 
 

@@ -6,7 +6,7 @@ The check reads these classes as text, as it reads the signature of anything a c
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from videxp.limits import Ge, Gt
+from videxp.limits import Ge, Gt, Seed
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Sweep:
     """One for each metric; null: as the task says."""
     pruner: Literal["median", "hyperband"] | None = None
     """Ends trials early whose metric falls behind."""
-    seed: Annotated[int, Ge(0)] = 0
+    seed: Seed = 0
     """Of the sampler; the runs' own is `seed`."""
     retries: Annotated[int, Ge(0)] = 0
     """How often a failed trial is gone on with at once."""
@@ -83,7 +83,7 @@ class Root:
     optimizer: dict[str, Any]
     trainer: dict[str, Any]
     hardware: dict[str, Any]
-    seed: Annotated[int, Ge(0)] = 0
+    seed: Seed = 0
     run: dict[str, Any] = field(default_factory=dict)
     sweep: dict[str, Any] = field(default_factory=dict)
     launcher: dict[str, Any] | None = None

@@ -4,6 +4,8 @@ Mounting shows Hydra the folder's recipes and nothing beside it. A repository's 
 offer every folder in it as a config group.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hydra.core.config_search_path import ConfigSearchPath
@@ -22,6 +24,7 @@ GROUP = "experiments"
 
 # The folder of a recipe that was given as a path to a file; it comes first. Set by `mounted`.
 _extra_folder: Path | None = None
+_own_files = True
 
 
 class RecipeSource(ConfigSource):
@@ -76,10 +79,21 @@ class VidexpSearchPath(SearchPathPlugin):
     """The current folder's conf/ before videxp's own, and every folder of recipes."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        for folder in folders("conf")[:-1]:
+        for folder in folders("conf")[:-1] if _own_files else []:
             search_path.prepend("current-folder", f"file://{folder}")
         for folder in ([_extra_folder] if _extra_folder else []) + folders("experiments"):
             search_path.append("recipes", f"recipes://{folder}")
+
+
+@contextmanager
+def without_own_files() -> Iterator[None]:
+    """Meanwhile the current folder's conf/ is not found."""
+    global _own_files
+    _own_files = False
+    try:
+        yield
+    finally:
+        _own_files = True
 
 
 def recipe_file(name: str) -> Path | None:
