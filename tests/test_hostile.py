@@ -233,8 +233,13 @@ hydra:
 
 def test_a_recipe_with_code_in_hydras_own_part_runs_nothing(place: Path, capsys: pytest.CaptureFixture[str]):
     Path("hostile.yaml").write_text(HOSTILE_RECIPE)
-    assert answer(capsys, "check", "hostile.yaml")[0] == 0
-    assert answer(capsys, "train", "hostile.yaml", "--cfg", "job")[0] == 0
+    said = "videxp: hydra.callbacks: has no effect; callbacks=[checkpoint,nonfinite,ema] chooses a run's"
+    for command in (
+        ["check", "hostile.yaml"],
+        *(["train", "hostile.yaml", *flag] for flag in (["--cfg", "job"], ["-h"])),
+    ):
+        status, lines = answer(capsys, *command)
+        assert status == 2 and lines[0].startswith(said)
     for flags in (["--run"], ["--package", "x"], ["--resolve"]):
         status, lines = answer(capsys, "train", "hostile.yaml", *flags)
         assert (status, len(lines)) == (2, 1), lines

@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import clean_environment, videxp
 from tests.shrink import tiny
+from videxp.config.overriding import check_overrides
 from videxp.config.redaction import redacted, redacted_keys, redacted_overrides
 from videxp.secret_values import known_secrets, looks_random, scrubbed
 
@@ -100,6 +101,11 @@ def leaks(folder: Path, keys: dict[str, str]) -> dict[str, list[str]]:
     return {way: names for way, names in found.items() if names}
 
 
+def test_a_key_in_env_set_is_refused_and_not_shown(keys: dict[str, str]):
+    (problem,), _ = check_overrides([f"+hydra.job.env_set={{ANYTHING:{keys['env_set']}}}"])
+    assert "set environment variables before videxp" in str(problem) and keys["env_set"] not in str(problem)
+
+
 @pytest.mark.slow
 def test_no_key_of_six_is_in_any_byte_of_the_run_folder(tmp_path: Path, keys: dict[str, str]):
     environment = plant(tmp_path, keys)
@@ -109,7 +115,6 @@ def test_no_key_of_six_is_in_any_byte_of_the_run_folder(tmp_path: Path, keys: di
         "+model.endpoint='${oc.env:PLANTED}'",
         "run.notes='${oc.env:PLANTED}'",
         f"run.tags=[{keys['environment']}]",  # the shell put $WANDB_API_KEY there
-        f"+hydra.job.env_set={{ANYTHING:{keys['env_set']}}}",
         "trainer=quick",
         "hydra.run.dir=runs/a",
     ]
@@ -230,8 +235,8 @@ def test_a_long_text_of_any_form_is_looked_through_in_linear_time(piece: str):
     assert scrubbed(text, []).replace("<redacted>", "")[:2] in ("", text[:2])
 
 
-def test_overrides_lose_secrets_under_keys_in_braces_and_in_env_set():
-    typed = ["model.api_key=abcdefgh1", "hydra.job.env_set.X=abcdefgh2", "+a={b: {token: abcdefgh3}, c: 1}", "d=4"]
+def test_overrides_lose_secrets_under_keys_and_in_braces():
+    typed = ["model.api_key=abcdefgh1", "+b.token=abcdefgh2", "+a={b: {token: abcdefgh3}, c: 1}", "d=4"]
     shown = " ".join(redacted_overrides(typed))
     assert not any(f"abcdefgh{i}" in shown for i in (1, 2, 3))
     assert "c: 1" in shown and "d=4" in shown

@@ -51,7 +51,7 @@ def key_problem(key: str, value: Any, *, deletes: bool = False, adds: bool = Fal
         return Problem(f"{'~' if deletes else '+'}{key}", NOTHING, message)
     if key in PLACES:
         return None
-    if near := nearest(key, PLACES, cutoff=0.8):
+    if key not in INSTEAD and (near := nearest(key, PLACES, cutoff=0.8)):
         return Problem(key, value, f"unknown key; did you mean {near[0]}?")
     return refusal(key)
 

@@ -14,8 +14,6 @@ SECRET_KEY = re.compile(
     r"|(access|auth|api|hf|github|bearer)_?token)$|^token$",
     re.I,
 )
-# Hydra's way to set variables of the environment: keys, more often than not.
-ENVIRONMENT_KEY = "hydra.job.env_set"
 
 
 def redacted(value: Any) -> Any:
@@ -33,12 +31,12 @@ def _redacted(value: Any, secrets: list[str]) -> Any:
 
 
 def redacted_overrides(overrides: list[str]) -> list[str]:
-    """`logger.wandb.api_key=abc` -> `logger.wandb.api_key=<redacted>`; also inside `{...}`, and all of env_set."""
+    """`logger.wandb.api_key=abc` -> `logger.wandb.api_key=<redacted>`; also inside `{...}`."""
     shown = []
     for text in overrides:
         key, equals, value = text.partition("=")
         name = key.lstrip("+~")
-        if equals and (name.startswith(ENVIRONMENT_KEY) or _is_secret(name.split(".")[-1], value)):
+        if equals and _is_secret(name.split(".")[-1], value):
             for secret in _texts_in(_value(text)):
                 remember(secret)
             shown.append(f"{key}={REDACTED}")
