@@ -24,7 +24,7 @@ DECORD_WRONG = (
     "h264_closed.avi", "h264_edit_list_start.mp4", "mpeg4_b_frames.mp4", "wmv2.wmv", "h264_mirrored.mp4",
 )  # fmt: skip
 DECORD_SAFE = (
-    "h264_closed.mp4", "h264_closed.mov", "h264_closed.mkv", "h264_10_bit.mp4", "h264_444.mp4", "h264_odd_size.mp4",
+    "h264_closed.mp4", "h264_closed.mov", "h264_closed.mkv", "h264_444.mp4", "h264_odd_size.mp4",
     "h264_fragmented.mp4", "h264_vfr.mkv", "h264_vfr.mp4", "h264_gop_250.mp4", "h264_gop_1.mp4", "h264_2997_fps.mp4",
     "h264_1_frame.mp4", "h264_rotated_90.mp4", "h264_rotated_180.mp4", "h264_with_audio.mp4", "vp8.webm", "vp9.webm",
     "mjpeg.mov",

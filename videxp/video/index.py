@@ -5,7 +5,7 @@ is found by seeking, and its time stamp proves that it is the one. *Counted*: th
 packed pictures, transport streams, undecodable first pictures), so frames are counted by decoding from the start.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
 from os import PathLike
@@ -15,11 +15,14 @@ from zlib import crc32
 import av
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.stream import VideoStream
 
 from videxp.video.bitstream import PacketFacts, nal_length_bytes, packet_facts
 from videxp.video.container import missing_bytes, open_container, plain_path
+from videxp.video.display import SteadyDisplay
 from videxp.video.errors import UnreadableVideo, one_line
+from videxp.video.headers import HeadersInForce
 from videxp.video.timing import repair_ticks
 
 BLOCK_HEADER_BYTES = 64  # a packet in Matroska lies behind one; the demuxer tells where that starts
@@ -72,6 +75,7 @@ class Packets:
     size: list[int] = field(default_factory=list)
     checksum: list[int] = field(default_factory=list)
     corrupt: bool = False
+    headers_change: bool = False
     error: str = ""
 
 
@@ -96,6 +100,7 @@ def read_packets(path: str | PathLike[str], container: InputContainer, stream: V
 def _demux(container: InputContainer, stream: VideoStream, packets: Packets, file: BinaryIO) -> None:
     codec = CODEC_OF_DECODER.get(stream.codec_context.name, stream.codec_context.name)
     length_bytes = nal_length_bytes(codec, stream.codec_context.extradata)
+    headers = HeadersInForce(codec, stream.codec_context.extradata)
     for packet in container.demux(stream):
         if packet.size == 0:  # the end's empty packet; AVI's "same picture again" has dts
             if packet.dts is not None:
@@ -108,10 +113,22 @@ def _demux(container: InputContainer, stream: VideoStream, packets: Packets, fil
         packets.discard.append(packet.is_discard)
         packets.corrupt |= packet.is_corrupt
         data = bytes(packet)
-        packets.facts.append(packet_facts(codec, data, is_key=packet.is_keyframe, nal_length_bytes=length_bytes))
+        facts = packet_facts(codec, data, is_key=packet.is_keyframe, nal_length_bytes=length_bytes)
+        lays_down, all_known = headers.read(data, is_entry=facts.entry)
+        if (lays_down and facts.disposable) or (facts.entry and not all_known):
+            facts = replace(facts, entry=all_known and facts.entry, clean=all_known and facts.clean, disposable=False)
+        packets.headers_change |= _has_headers_beside(packet, is_first=not packets.facts)
+        packets.facts.append(facts)
         packets.byte.append(_place_in_file(file, packet.pos, data))
         packets.size.append(len(data))
         packets.checksum.append(crc32(data))
+    packets.headers_change |= headers.change
+
+
+def _has_headers_beside(packet: Packet, *, is_first: bool) -> bool:
+    """Whether the demuxer hands the decoder something new along with a packet; a palette comes with the first."""
+    new = packet.has_sidedata("new_extradata") or packet.has_sidedata("param_change")
+    return new or (packet.has_sidedata("palette") and not is_first)
 
 
 def _place_in_file(file: BinaryIO, byte: int | None, data: bytes) -> int:
@@ -222,6 +239,8 @@ def why_counted(container: str, packets: Packets) -> str:
         return packets.error
     if packets.corrupt:
         return "packets marked as damaged"
+    if packets.headers_change:
+        return "its headers change on the way, as where recordings were joined"
     if any(pts is None for pts in packets.pts):
         return "packets without a time stamp"
     if any(fact.frames is None for fact in facts):
@@ -243,16 +262,20 @@ def why_counted(container: str, packets: Packets) -> str:
 def decode_through(path: str | PathLike[str], *, expected_pts: np.ndarray | None = None) -> list[int | None]:
     """Decodes the stream from end to end, in one thread, and returns the time stamp of each frame, as shown.
 
-    Raises `UnreadableVideo` where it does not decode, where a frame is patched up, where it differs from a timed index.
+    Raises `UnreadableVideo` where it does not decode, where a frame is patched up or cannot be shown as the first is,
+    where it differs from a timed index.
     """
     container, stream = open_container(path)
     stamps: list[int | None] = []
+    steady = SteadyDisplay()
     with container:
         try:
             for frame in container.decode(stream):
                 count = len(stamps)
                 if frame.is_corrupt:
                     raise UnreadableVideo(path, f"damaged: frame {count} cannot be decoded whole")
+                if reason := steady.why_not(frame):
+                    raise UnreadableVideo(path, f"frame {count} {reason}")
                 if expected_pts is not None and (count >= len(expected_pts) or frame.pts != expected_pts[count]):
                     raise UnreadableVideo(path, f"damaged: frame {count} is missing, or comes out of order")
                 # AVI has the times at which packets are to be decoded, and what FFmpeg makes of them is uneven.

@@ -1,15 +1,11 @@
-"""Frames straight from a file's packets, by a table made beforehand: no container is opened, no decoder made anew.
+"""Frames straight from a file's packets, by a table made beforehand: no container is opened.
 
 Shapes: T frames, H, W as displayed, C = 3.
 """
 
 import bisect
-import os
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from os import PathLike
-from typing import Any
 from zlib import crc32
 
 import av
@@ -26,9 +22,7 @@ from videxp.video.packets import DISPOSABLE, PacketTable
 from videxp.video.reader import Reader
 from videxp.video.timing import FrameTimes
 
-DECODERS_KEPT = 2  # of each thread: the files of a set mostly need one; each holds some twenty frames
 WORTH_ANOTHER_READ = 1 << 20  # bytes between two packets: less than what an object store sends while it is asked anew
-_kept = threading.local()
 
 
 class PacketReader(Reader):
@@ -108,7 +102,7 @@ class PacketReader(Reader):
     def _decoded(self, packets: np.ndarray, wanted: set[int]) -> Iterator[tuple[int, VideoFrame]]:
         """The wanted frames, as long as all that comes out is whole."""
         table = self._table
-        decoder = _decoder(table)
+        decoder = new_decoder(table)
         left = len(wanted)
         numbers, checksums = table.number[packets].tolist(), table.checksum[packets].tolist()
         for payload, number, checksum in zip(self._payloads(packets), numbers, checksums):
@@ -158,21 +152,8 @@ class PacketReader(Reader):
         return data
 
 
-def _decoder(table: PacketTable) -> VideoCodecContext:
-    """One that this thread has used for a stream of the same kind before, at its beginning again."""
-    if getattr(_kept, "process", None) != os.getpid():  # a child's are its own
-        _kept.process, _kept.decoders = os.getpid(), OrderedDict()
-    decoders: OrderedDict[Any, VideoCodecContext] = _kept.decoders
-    key = (table.decoder, table.extradata, table.matrix, table.color_range)
-    decoder = decoders.pop(key, None) or _new_decoder(table)
-    decoders[key] = decoder
-    if len(decoders) > DECODERS_KEPT:
-        decoders.popitem(last=False)
-    decoder.flush_buffers()
-    return decoder
-
-
-def _new_decoder(table: PacketTable) -> VideoCodecContext:
+def new_decoder(table: PacketTable) -> VideoCodecContext:
+    """Made for one run of packets (0.1 ms): one that was used before remembers parameter sets and tables of others."""
     decoder = av.CodecContext.create(table.decoder, "r")
     assert isinstance(decoder, VideoCodecContext)
     decoder.extradata = table.extradata or None

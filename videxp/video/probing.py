@@ -28,6 +28,7 @@ __all__ = ["Probe", "UnreadableVideo", "Verify", "probe", "scan", "verified"]
 Verify = Literal["packets", "frames"]
 DECORD_CONTAINERS = frozenset({"mov", "matroska"})
 DECORD_CODECS = frozenset({"h264", "vp8", "vp9", "mjpeg"})
+DECORD_FORMATS = frozenset({"yuv420p", "yuvj420p", "yuv444p", "yuvj444p"})  # of others it converts colours less exactly
 
 # decord 0.6 takes the padding of such rows for a fourth channel and fails; found by trying all widths from 1 to 329.
 DECORD_WIDTHS_IT_MISTAKES = frozenset({1, 2, 3, 4, 6, 8, 12, 16, 24, 48, 72})
@@ -149,6 +150,8 @@ def why_decord_unsafe(
         return f"container {name}"
     if codec not in DECORD_CODECS:
         return f"codec {codec}"
+    if stream.pix_fmt not in DECORD_FORMATS:
+        return f"pixel format {stream.pix_fmt}"
     if len(container.streams.video) != 1:
         return f"{len(container.streams.video)} video streams"
     if index.counted:

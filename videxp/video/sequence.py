@@ -16,7 +16,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from videxp.video.color import UNBIASED, color_of
+from videxp.video.color import color_of
 from videxp.video.container import open_container
 from videxp.video.descriptions import not_in_pictures, other_streams
 from videxp.video.display import display_matrix, rgb_picture, turn_of, turned
@@ -95,7 +95,8 @@ class VideoFile:
         turn, degrees = turn_of(display_matrix(frame))
         if turn is None:
             raise DecodeError(self.path, [number], f"it is to be shown turned by {degrees} degrees")
-        picture_HWC = turned(rgb_picture(frame, reformatter, interpolation=UNBIASED), turn)
+        # The fast way rounds down: a video would get darker by a grey level each time it is restored.
+        picture_HWC = turned(rgb_picture(frame, reformatter, accurate=True), turn)
         if picture_HWC.shape[:2] != self.size:
             raise DecodeError(self.path, [number], f"it has size {picture_HWC.shape[:2]}, the first {self.size}")
         return np.ascontiguousarray(picture_HWC)
