@@ -10,6 +10,9 @@ from videxp.errors import BadRequest
 from videxp.outputs import require_own_folder
 
 if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from videxp.data.description import Description
     from videxp.data.manifest import Manifest
 
 SUMMARY = "DATASET [overrides]       scan a data set, list unreadable files, write its manifest"
@@ -55,13 +58,26 @@ def main(arguments: list[str]) -> int:
         facts |= make_copies(manifest, options, stride=cfg.dataset.stride_frames)
     if lost := list(lost_classes(manifest, manifest.unreadable)):
         facts["lost"] = lost
+    videos = describe(manifest, cfg)
     if options.json:
-        print(json.dumps(facts))
+        print(json.dumps({**facts, **dict(videos.lines()), "notes": videos.notes()}))
         return 0
     facts["classes"] = facts["classes"] or "no labels"
     for name, value in facts.items():
         print(f"{name:<12}{_text(value)}")
+    for name, text in videos.rows(columns=80 - 12):
+        print(f"{name:<12}{text}")
     return 0
+
+
+def describe(manifest: "Manifest", cfg: "DictConfig") -> "Description":
+    """What the videos are like, and what follows from it for clips as the config wants them."""
+    from videxp.data.clips import ClipChoice
+    from videxp.data.description import Description
+
+    data = cfg.dataset
+    choice = ClipChoice(data.num_frames, data.stride_frames, data.clip_fps, data.sampling, data.short)
+    return Description(manifest, choice, test_clips=data.test_clips)
 
 
 def check_options(options: argparse.Namespace) -> None:

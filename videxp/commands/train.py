@@ -114,6 +114,8 @@ def announce(
     request: Request,
 ) -> None:
     """What is run, and where; and the same facts into provenance.json and the loggers."""
+    from rich.markup import escape
+
     from videxp.data.left_out import lost_classes
     from videxp.models.summary import count_parameters
     from videxp.models.weights import loaded_weights
@@ -135,6 +137,7 @@ def announce(
         ("data", f"{data.name}: {counts}; {data.description}"),
         *(("lost", text) for text in lost_classes(data.manifest, data.missing)),
         *(("part", text) for split in ("val", "test") if (text := data.part_text(split))),
+        *((name, escape(text)) for name, text in data.videos.rows(columns=80 - 10)),
         ("model", f"{type(task.network).__name__}: {sizes} parameters, {work:,.2f} GMACs per clip{partly}"),
         *(("weights", str(loaded)) for loaded in loaded_weights(task.network)),
         ("device", f"{device}, {data.workers} workers"),

@@ -52,6 +52,10 @@ class ClipChoice:
             return self._clips(times, start, end, rng=rng)
         return np.concatenate([self._clips(times, start, end, rng=rng) for _ in range(self.random_clips)])
 
+    def part(self, times: FrameTimes, *, start_seconds: float, end_seconds: float) -> FrameTimes:
+        """The times of what lies between two of them (nan: the video's start, its end)."""
+        return times.part(*self._bounds(times, start_seconds, end_seconds))
+
     @staticmethod
     def _bounds(times: FrameTimes, start_seconds: float, end_seconds: float) -> tuple[int, int]:
         return frame_range(
@@ -62,8 +66,7 @@ class ClipChoice:
 
     def played_fps(self, times: FrameTimes, *, start_seconds: float, end_seconds: float) -> float:
         """Frames per second at which a clip plays as fast, on average, as what it is from of the video."""
-        start, end = self._bounds(times, start_seconds, end_seconds)
-        part = times.part(start, end)
+        part = self.part(times, start_seconds=start_seconds, end_seconds=end_seconds)
         if self.sampling == "segments" and self.num_frames != "all":
             return self.num_frames / part.since_first(part.num_frames)
         return self.clip_fps or part.fps / self.stride_frames

@@ -151,6 +151,7 @@ class Manifest:
     )
     shards: str = ""  # the folder, or URL, of a cache's shards, where samples are read from one
     several_labels: bool = False  # some sample has more than one, or none of the classes
+    pixels: tuple[tuple[float, ...], tuple[float, ...]] | None = None  # mean and deviation of RGB in [0,1], of some
     cache: str = ""  # how its copies were made: `medium, crf 21, stride 4`
 
     @classmethod
@@ -244,6 +245,7 @@ class Manifest:
             "frame_template": self.frame_template,
             "packets_file": self.packets_file.name if self.packets_file else "",
             "several_labels": self.several_labels,
+            "pixels": self.pixels,
             "classes": self.classes,
         }
         lines = [f"# videxp manifest {json.dumps(about)}", "\t".join(COLUMNS)]
@@ -277,6 +279,7 @@ class Manifest:
             frame_template=about["frame_template"],
             packets_file=packets_file,
             times_file=packets_file,
+            pixels=None if about["pixels"] is None else (tuple(about["pixels"][0]), tuple(about["pixels"][1])),
             several_labels=_several(columns["label"], about["classes"]),
         )
 

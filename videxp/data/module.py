@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from videxp.data.cache import from_cache
 from videxp.data.clips import ClipChoice, Sampling
 from videxp.data.dataset import ClipDataset, Samples, collate
+from videxp.data.description import Description
 from videxp.data.layouts import Layout
 from videxp.data.left_out import nothing_left
 from videxp.data.loader import ClipLoader
@@ -177,6 +178,11 @@ class VideoDataModule(PreparedDataModule):
             return f"{labels}; {self.num_frames} x {self.size} x {self.size}"
         height, width = self.crop_size
         return f"{labels}; {self.num_frames} x {height} x {width}" + (f", x{self.scale}" if self.scale > 1 else "")
+
+    @property
+    def videos(self) -> Description:
+        """What the training videos are like, and what follows from it."""
+        return Description(self.manifest, self.choice, test_clips=self.test_clips)
 
     # ---- preparing ----------------------------------------------------------------------------------------------
 
