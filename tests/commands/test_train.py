@@ -33,7 +33,15 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 def test_the_terminal_says_what_is_run_where_and_what_to_do_next(finished: Finished):
     _, done = finished
-    for text in ("40 train, 20 val, 31 test", "M parameters", "GMACs", "1 x CPU", "runs/finished", "epoch 2/2"):
+    for text in (
+        "40 train, 20 val, 31 test",
+        "training videos of each class",
+        "M parameters",
+        "GMACs",
+        "1 x CPU",
+        "runs/finished",
+        "epoch 2/2",
+    ):
         assert text in done.stdout
     for text in (
         "test/accuracy",
