@@ -228,9 +228,12 @@ def fit_and_test(
 ) -> dict[str, float]:
     """Train, on from `checkpoint` if given, then test the best weights; returns the test metrics."""
     from videxp.experiment import load_weights
+    from videxp.runs.loops import validate_no_more_before_training
 
     trainer, task, datamodule = experiment.trainer, experiment.task, experiment.datamodule
     if trains := any(parameter.requires_grad for parameter in task.network.parameters()):
+        if checkpoint is not None:
+            validate_no_more_before_training(trainer)
         trainer.fit(task, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
         trainer.strategy.barrier()
         load_weights(task, run.checkpoint())

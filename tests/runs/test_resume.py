@@ -156,5 +156,5 @@ UNTRAINED = {"super_resolution/bicubic"}
 @pytest.mark.parametrize("recipe", [recipe for recipe in RECIPES if recipe not in {*TWINS, *UNTRAINED, *PAPERS}])
 def test_every_recipe_shrunk_killed_and_resumed_is_as_left_alone(recipe: str, hospital: Hospital):
     overrides = ["callbacks.checkpoint.every_n_steps=2", "trainer.max_epochs=1"]
-    kills = [Kill("batch", nth=3)]
+    kills = [Kill("batch", nth=3), Kill("test")]  # the second: from the checkpoint of an epoch's end
     assert hospital.killed(recipe, overrides, kills, recipe=recipe, name=f"{recipe}-killed") == []

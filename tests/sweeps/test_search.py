@@ -1,5 +1,7 @@
 """The search by itself: what is given out, what is kept, and what is drawn again after a kill."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,42 @@ def test_a_search_that_was_killed_draws_what_it_would_have(tmp_path: Path, sampl
     assert len(whole) == 12 == len({tuple(values.items()) for values in whole})
     assert all(1e-4 <= float(values["optimizer.lr"]) <= 1e-1 for values in whole)
     assert all(1 <= int(values["+model.width"]) <= 64 for values in whole)
+
+
+def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Of each file beneath: its bytes and when it was written."""
+    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("storage", ["sqlite", "journal"])
+def test_looking_at_a_study_writes_nothing(tmp_path: Path, storage: str):
+    """Optuna's way, `create_study(load_if_exists=True)`, appends to the journal."""
+    wanted = plan([LR], sampler="random", storage=storage)
+    assert Search(tmp_path, wanted, writes=False).trials() == [] and contents(tmp_path) == {}
+    search = Search(tmp_path, wanted)
+    search.finished(search.next(), [0.5])
+    before = contents(tmp_path)
+    tmp_path.chmod(0o555)
+    seen = Search(tmp_path, wanted, writes=False).trials()
+    tmp_path.chmod(0o755)
+    assert [(trial.name, trial.state, trial.scores) for trial in seen] == [("0000", "finished", [0.5])]
+    assert contents(tmp_path) == before
+
+
+def test_a_transaction_that_a_kill_cut_off_is_undone_in_what_is_seen_and_stays_in_the_file(tmp_path: Path):
+    wanted = plan([LR], sampler="random")
+    search = Search(tmp_path, wanted)
+    search.finished(search.next(), [0.5])
+    killed = (
+        "import os, sqlite3; c = sqlite3.connect('study.db', isolation_level=None); c.execute('PRAGMA cache_size=1');"
+        "c.execute('BEGIN'); c.execute('DELETE FROM trial_values'); c.execute('CREATE TABLE x(y)');"
+        "c.executemany('INSERT INTO x VALUES (?)', [('a' * 4000,)] * 100); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", killed], cwd=tmp_path, check=True)
+    assert (tmp_path / "study.db-journal").stat().st_size > 0
+    before = contents(tmp_path)
+    assert Search(tmp_path, wanted, writes=False).trials()[0].scores == [0.5]
+    assert contents(tmp_path) == before
 
 
 def test_the_stock_sampler_repeats_itself_after_a_kill(tmp_path: Path):

@@ -88,7 +88,7 @@ def status(folder: Path, *, as_json: bool) -> int:
     from videxp.sweeps.watching import line
 
     plan = read_plan(folder)
-    search = Search(folder, plan)
+    search = Search(folder, plan, writes=False)
     lines = [line(folder, trial) for trial in search.trials()]
     if as_json:
         print(json.dumps(_account(lines, folder, plan), default=str))

@@ -55,6 +55,14 @@ def validation_follows(trainer: Trainer) -> bool:
     return trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher)
 
 
+def validate_no_more_before_training(trainer: Trainer) -> None:
+    """Of a run that goes on: it was done, and its row written, when the run began.
+
+    Lightning's sanity check is repeated where the checkpoint is of an epoch's end.
+    """
+    trainer.num_sanity_val_steps = 0
+
+
 def accumulating(trainer: Trainer) -> bool:
     """Whether gradients are held that no optimizer step has used yet; a checkpoint does not hold them."""
     return trainer.fit_loop._should_accumulate()

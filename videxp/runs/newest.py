@@ -46,8 +46,8 @@ def _read(path: Path) -> Start | None:
             if (damaged := archive.testzip()) is not None:  # reads all of it: torch.load does not look at checksums
                 raise RuntimeError(f"{damaged} is damaged")
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        if content["accumulating"]:
-            return None
+        if content["accumulating"] or content["seen"]["batches"] == 0:
+            return None  # no moment to go on from, or of a run that trains nothing
         return Start(path, content["seen"]["batches"], content["rows"])
     except (OSError, RuntimeError, KeyError, zipfile.BadZipFile, UnpicklingError) as error:
         log.warning(f"{path} cannot be used to go on: {' '.join(str(error).split())[:200]}")

@@ -5,17 +5,22 @@ attribute, because Optuna never changes one that has ended; the newest attempt s
 """
 
 import math
+import shutil
+import sqlite3
+import tempfile
 import warnings
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 from videxp.config.sweeping import Axis
 
 State = Literal["queued", "running", "finished", "pruned", "failed"]
-STUDY = "sweep"
+STUDY, DATABASE, JOURNAL = "sweep", "study.db", "study.journal"
 MIN_FOR_IMPORTANCE = 4
 
 
@@ -74,15 +79,23 @@ class Trial:
 
 
 class Search:
-    """A study beneath `folder`; made where there is none. One process writes it, others may look at it."""
+    """A study beneath `folder`; made where there is none. One process writes it, others may look at it.
 
-    def __init__(self, folder: Path, plan: Plan) -> None:
+    writes: False leaves every file as it is, also in a folder that cannot be written: then there may be no study.
+    """
+
+    def __init__(self, folder: Path, plan: Plan, *, writes: bool = True) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         warnings.filterwarnings("ignore", module=r"optuna\b.*")
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
         self.plan = plan
+        self._study: Any = None
+        if not writes:
+            if (storage := _storage_to_read(folder, plan.storage)) is not None:
+                self._study = optuna.load_study(storage=storage, study_name=STUDY)
+            return
         self._study = optuna.create_study(
             storage=_storage(folder, plan.storage),
             study_name=STUDY,
@@ -96,7 +109,7 @@ class Search:
     def trials(self) -> list[Trial]:
         """All runs that the study knows, by name."""
         newest: dict[str, Trial] = {}
-        for frozen in self._study.get_trials(deepcopy=False):
+        for frozen in self._study.get_trials(deepcopy=False) if self._study is not None else []:
             if "run" in frozen.user_attrs:
                 newest[frozen.user_attrs["run"]] = self._trial(frozen)
         return [newest[name] for name in sorted(newest, key=int)]
@@ -240,8 +253,43 @@ def _storage(folder: Path, kind: str) -> Any:
     if kind == "journal":
         from optuna.storages.journal import JournalFileBackend
 
-        return optuna.storages.JournalStorage(JournalFileBackend(str(folder / "study.journal")))
-    return optuna.storages.RDBStorage(f"sqlite:///{folder / 'study.db'}")
+        return optuna.storages.JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
+    return optuna.storages.RDBStorage(f"sqlite:///{folder / DATABASE}")
+
+
+def _storage_to_read(folder: Path, kind: str) -> Any:
+    """The same, of which nothing is written, not even a lock; None where no study was begun.
+
+    Of a database a copy in memory is read: SQLite makes it consistent while another process writes, and finishes what
+    a kill left halfway.
+    """
+    import optuna
+
+    if not (folder / (JOURNAL if kind == "journal" else DATABASE)).is_file():
+        return None
+    if kind == "journal":  # of which reading takes no lock
+        return _storage(folder, kind)
+    copy = _copy_in_memory(folder / DATABASE)
+    return optuna.storages.RDBStorage("sqlite://", engine_kwargs={"creator": lambda: copy}, skip_table_creation=True)
+
+
+def _copy_in_memory(database: Path) -> sqlite3.Connection:
+    try:
+        return _backup(database)
+    except sqlite3.OperationalError:  # a kill left half a transaction, which is undone in a copy
+        with tempfile.TemporaryDirectory() as folder:
+            for part in database.parent.glob(f"{database.name}*"):
+                shutil.copyfile(part, Path(folder, part.name))
+            with closing(sqlite3.connect(Path(folder, database.name))) as whole:
+                whole.execute("SELECT count(*) FROM sqlite_master")  # undoes it
+            return _backup(Path(folder, database.name))
+
+
+def _backup(database: Path) -> sqlite3.Connection:
+    copy = sqlite3.connect(":memory:", check_same_thread=False)
+    with closing(sqlite3.connect(f"file:{quote(str(database.resolve()))}?mode=ro", uri=True)) as original:
+        original.backup(copy)
+    return copy
 
 
 def _sampler(plan: Plan, *, number: int) -> Any:
