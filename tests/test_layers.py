@@ -33,7 +33,7 @@ TIERS = [
     {"tasks"},
     {"config", "runs", "deploy"},
     {"sweeps"},
-    {"experiment", "training", "benchmark", "commands", "cli"},
+    {"inputs", "experiment", "training", "benchmark", "commands", "cli"},
 ]
 TIER_OF = {name: number for number, tier in enumerate(TIERS) for name in tier}
 DOORS = {  # a library that only one part may import

@@ -37,6 +37,11 @@ def read_tensors(source: str) -> dict[str, Tensor]:
         raise BadRequest(f"weights={source}: {_wrong_with(source, error)}") from error
 
 
+def cached_file(url: str) -> Path:
+    """Where `torch.hub` keeps what it fetched from there."""
+    return Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(url).path).name)
+
+
 def _read(source: str) -> Any:
     if source.endswith(".safetensors") and not is_url(source):
         from safetensors.torch import load_file
@@ -53,7 +58,7 @@ def _wrong_with(source: str, error: Exception) -> str:
     """What is wrong, and the remedy, in place of the page that torch says."""
     path, again = Path(source), "download or copy it again"
     if is_url(source):
-        path = Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(source).path).name)
+        path = cached_file(source)
         again = f"delete {path}, so that it is fetched anew"
     if isinstance(error, OSError | HTTPException) or not path.is_file():  # urllib's errors are of the former
         done, remedy = ("fetched", "Give the path of a file") if is_url(source) else ("read", "Give another file")

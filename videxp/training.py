@@ -92,7 +92,7 @@ def _carry_out(
     quiet_libraries()
     datamodule = _prepared_data(cfg, run, new=not request.resuming)
     if request.resuming:
-        request = _go_on(run, request, console)
+        request = _go_on(run, request, console, datamodule)
     ranks, environment = ranks_to_start(cfg, root=run.path)
     if ranks < 2:
         _train_and_test(cfg, run, console, datamodule, request=request, signals=signals)
@@ -120,12 +120,20 @@ def _prepared_data(cfg: "DictConfig", run: "RunFolder", *, new: bool) -> "VideoD
     return datamodule
 
 
-def _go_on(run: "RunFolder", request: Request, console: "Console") -> Request:
-    """Choose the checkpoint, and put the run folder into the state that it had then."""
+def _go_on(run: "RunFolder", request: Request, console: "Console", datamodule: "VideoDataModule") -> Request:
+    """Choose the checkpoint, and put the run folder into the state that it had then.
+
+    Raises BadRequest where the data are not what they were; files may have gone, where so many may be missing.
+    """
+    from videxp.inputs import refuse_other_data
+    from videxp.runs.left_out import recall_data
     from videxp.runs.metrics_file import keep_rows
     from videxp.runs.newest import newest_checkpoint, restore_last
 
     start = newest_checkpoint(run)
+    if start is not None:
+        recall_data(datamodule, run)
+        refuse_other_data(run, datamodule.manifest)
     if is_rank_zero():
         run.sweep()
         start = start and restore_last(run, start)

@@ -194,5 +194,11 @@ def test_a_checkpoint_between_two_optimizer_steps_is_none_to_go_on_from(run: Run
     assert start is not None and start.step == 8
 
 
+def test_the_checkpoint_of_a_run_that_trains_nothing_is_none_to_go_on_from(run: RunFolder):
+    torch.save(content(0), run.best)
+    run.last.unlink()
+    assert newest_checkpoint(run) is None
+
+
 def test_no_checkpoint_is_no_start(tmp_path: Path):
     assert newest_checkpoint(RunFolder(tmp_path)) is None

@@ -19,6 +19,8 @@ from videxp.errors import BadRequest, VidexpError
 from videxp.files import replacing, write_csv
 
 if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
     from videxp.experiment import Experiment
     from videxp.runs.folder import RunFolder
 
@@ -33,7 +35,7 @@ def main(arguments: list[str]) -> int:
     from videxp.runs.folder import open_run
 
     run = open_run(options.run)
-    cfg, read_otherwise = config.load_for_evaluation(run.config, options.overrides)
+    cfg, read_otherwise, not_as_trained = read_config(run, options.overrides)
 
     from videxp.commands.train import quiet_libraries
     from videxp.console import Console
@@ -78,6 +80,7 @@ def main(arguments: list[str]) -> int:
         "split": options.split,
         "data": {"name": datamodule.name, "fingerprint": fingerprint, "clips": clips, "of": samples},
         "quarantined": datamodule.missing,
+        "not_as_trained": not_as_trained,
         "overrides": config.redacted_overrides(options.overrides),
         "world_size": trainer.world_size,
         "read_otherwise": read_otherwise or [],
@@ -121,6 +124,15 @@ def written(
     if result["worst"] and experiment.task.save_worst(result["worst"], experiment.datamodule, worst):
         files.append(worst)
     return files
+
+
+def read_config(run: "RunFolder", overrides: list[str]) -> tuple["DictConfig", list[str] | None, list[str]]:
+    """As `config.load_for_evaluation`, and what is not as it was when the run was trained, which is said in a line."""
+    from videxp.inputs import say_changed_inputs
+
+    cfg, read_otherwise = config.load_for_evaluation(run.config, overrides)
+    changed = say_changed_inputs(run, cfg, file=config.load_resolved(run.config))
+    return cfg, read_otherwise, [f"{one.name}: {one.text}" for one in changed]
 
 
 def parsed(arguments: list[str]) -> argparse.Namespace:

@@ -22,6 +22,7 @@ def main(arguments: list[str]) -> int:
 
     from safetensors.torch import load_file, save_file
 
+    from videxp.inputs import say_changed_inputs
     from videxp.runs.folder import open_run
     from videxp.runs.weights import read_checkpoint, weights_hash
 
@@ -29,6 +30,7 @@ def main(arguments: list[str]) -> int:
     output = options.output or run.path / "weights.safetensors"
     require_output_file(output, overwrite=options.overwrite)
     cfg = config.load_resolved(run.config)
+    say_changed_inputs(run, cfg)
     checkpoint = run.checkpoint()
     state = read_checkpoint(checkpoint)["state_dict"]
     # The network alone, under the names that `model.weights=FILE` looks for; clones, since views cannot be saved.

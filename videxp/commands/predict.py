@@ -35,6 +35,10 @@ def main(arguments: list[str]) -> int:
     cfg = config.load_resolved(run.config)
     predictor, options = read_request(cfg, path, rest)
 
+    from videxp.inputs import say_changed_inputs
+
+    say_changed_inputs(run, cfg)
+
     from videxp.commands.train import quiet_libraries
     from videxp.experiment import load_task
 

@@ -1,6 +1,7 @@
 """videxp reproduce: run again from what a run recorded; say bit-identical, or what differs first and what could be why.
 
-Exit status: 0 bit-identical, 1 not, 2 bad request. Data and code are compared before anything is trained.
+Exit status: 0 bit-identical, 1 not, 2 bad request. Data, code, variables and files that the config names are compared
+before anything is trained. What is given as key=value is named among what could explain a difference.
 """
 
 import argparse
@@ -23,16 +24,19 @@ if TYPE_CHECKING:
 
 SUMMARY = "RUN [overrides]           run it again; bit-identical, or the first difference and its cause"
 RUN_DIR = "hydra.run.dir="
+OTHER = {"config": "config.yaml was edited since the run", "variable": "other values in the environment"}
+"""How a refusal calls a kind of difference; else `other data`, `other code`."""
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="videxp reproduce", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="a finished run's folder")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="hydra.run.dir=FOLDER, hardware=cpu, ...")
-    parser.add_argument("--anyway", action="store_true", help="go on though data or code differ")
+    parser.add_argument("--anyway", action="store_true", help="go on though data, code or other inputs differ")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_intermixed_args(arguments)
 
+    from videxp.inputs import changed_inputs
     from videxp.runs.folder import RunFolder, open_run, write_json
     from videxp.runs.provenance import read_provenance
 
@@ -42,13 +46,15 @@ def main(arguments: list[str]) -> int:
     before = read_provenance(run)
     overrides = [text for text in options.overrides if not text.startswith(RUN_DIR)]
     chosen = [text.removeprefix(RUN_DIR) for text in options.overrides if text.startswith(RUN_DIR)]
-    cfg, edited = recorded_config(run, before, overrides)
+    recorded = config.load_resolved(run.config)
+    cfg = config_to_train(run, before, overrides)
     again = RunFolder(Path(chosen[-1]) if chosen else free_folder(run.path))
     out = sys.stderr if options.json else sys.stdout  # with --json, stdout is the answer alone
     with contextlib.redirect_stdout(out):
-        found = edited + _data_and_code(cfg, run, before)
+        found = [*_changed_data(cfg, run, before), *changed_inputs(before, cfg, file=recorded, exactly=True)]
         if found and not options.anyway:
-            raise VidexpError(_refusal(run, found, options.run))
+            raise VidexpError(_refusal(run, found, options))
+        found = [*given_differences(recorded, cfg, overrides), *found]
         for difference in found:
             print(f"differs: {difference}")
         status = _train_again(cfg, again, before["recipe"], options)
@@ -63,25 +69,26 @@ def main(arguments: list[str]) -> int:
     return 0 if result["identical"] else 1
 
 
-def recorded_config(
-    run: "RunFolder", before: dict[str, Any], overrides: list[str]
-) -> tuple["DictConfig", list["Difference"]]:
-    """config.yaml with the recorded number of threads, which changes results; and whether it was edited since."""
-    from videxp.runs.differences import Difference
-
-    recorded = config.load_resolved(run.config)
-    digest = config.config_hash(recorded)
-    edited = []
-    if digest != before["config_hash"]:
-        edited.append(
-            Difference("config", "config.yaml", f"edited since the run ({before['config_hash']} -> {digest})")
-        )
+def config_to_train(run: "RunFolder", before: dict[str, Any], overrides: list[str]) -> "DictConfig":
+    """config.yaml with the overrides and the recorded number of threads, which changes results."""
     cfg = config.load_resolved(run.config, overrides=overrides)
     if hidden := config.redacted_keys(config.plain(cfg)):
         raise BadRequest(f"{run.config}: {hidden[0]} was a secret and is not in it: give it, {hidden[0]}=VALUE")
     if cfg.hardware.num_threads is None and before["world_size"] == 1:
         cfg.hardware.num_threads = before["torch_threads"]
-    return cfg, edited
+    return cfg
+
+
+def given_differences(recorded: "DictConfig", cfg: "DictConfig", overrides: list[str]) -> list["Difference"]:
+    """What the overrides of this command changed."""
+    from videxp.runs.differences import Difference, config_differences
+
+    if not overrides:
+        return []
+    found = config_differences(config.flat(recorded), config.flat(cfg))
+    return [
+        Difference("config", one.name, f"{one.text} (given)") for one in found if one.name != "hardware.num_threads"
+    ]
 
 
 def free_folder(path: Path) -> Path:
@@ -92,29 +99,23 @@ def free_folder(path: Path) -> Path:
     return folder
 
 
-def _data_and_code(cfg: "DictConfig", run: "RunFolder", before: dict[str, Any]) -> list["Difference"]:
-    from videxp.runs.code_state import source_hashes
-    from videxp.runs.differences import code_differences, data_differences
+def _changed_data(cfg: "DictConfig", run: "RunFolder", before: dict[str, Any]) -> list["Difference"]:
+    from videxp.runs.differences import data_differences
     from videxp.runs.provenance import data_facts, read_samples, samples
 
     datamodule = config.build(cfg.dataset)
     datamodule.prepare()
     manifest = datamodule.manifest
-    packages = sorted({name.split("/")[0].removesuffix(".py") for name in before["sources"]})
-    return [
-        *data_differences(before["data"], data_facts(manifest), old=read_samples(run.data), new=samples(manifest)),
-        *code_differences(before["sources"], source_hashes(packages)),
-    ]
+    return data_differences(before["data"], data_facts(manifest), old=read_samples(run.data), new=samples(manifest))
 
 
-def _refusal(run: "RunFolder", found: list["Difference"], typed: str) -> str:
-    from videxp.runs.differences import summary
+def _refusal(run: "RunFolder", found: list["Difference"], options: argparse.Namespace) -> str:
+    from videxp.inputs import in_short
 
     kinds = list(dict.fromkeys(difference.kind for difference in found))
-    parts = [f"other {kind}: {summary([d for d in found if d.kind == kind])}" for kind in kinds]
-    lines = [f"{run.path}: {parts[0]}", *parts[1:]]
-    command = shlex.join(["videxp", "reproduce", typed, "--anyway"])
-    return "\n".join([*lines[:2], f"Go on all the same: {command}"])
+    parts = [f"{OTHER.get(kind, f'other {kind}')}: {in_short([d for d in found if d.kind == kind])}" for kind in kinds]
+    command = shlex.join(["videxp", "reproduce", options.run, *options.overrides, "--anyway"])
+    return f"{run.path}: {parts[0]}\n{'; '.join(parts[1:])}\nGo on all the same: {command}".replace("\n\n", "\n")
 
 
 def _train_again(cfg: "DictConfig", again: "RunFolder", recipe: str, options: argparse.Namespace) -> int:

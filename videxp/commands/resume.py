@@ -35,6 +35,7 @@ def resume(run: "RunFolder", *, wanted: "DictConfig | None" = None) -> int:
 
     Raises BadRequest if the run's config is not `wanted`, or if a process is training there.
     """
+    from videxp.inputs import refuse_changed_inputs
     from videxp.training import Request, carry_out
 
     cfg = config.load_resolved(run.config)
@@ -43,6 +44,7 @@ def resume(run: "RunFolder", *, wanted: "DictConfig | None" = None) -> int:
     if _state(run) == "finished":
         print(f"{run.path} is finished already: videxp evaluate {run.path}")
         return 0
+    refuse_changed_inputs(run, cfg)
     record = run.record()
     typed = str(record.get("command", ""))
     command = typed if record.get("state") == "queued" else shlex.join(["videxp", "resume", str(run.path)])

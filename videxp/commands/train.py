@@ -117,6 +117,7 @@ def announce(
     from rich.markup import escape
 
     from videxp.data.left_out import lost_classes
+    from videxp.inputs import present_inputs
     from videxp.models.summary import count_parameters
     from videxp.models.weights import loaded_weights
     from videxp.runs.folder import write_json
@@ -150,6 +151,7 @@ def announce(
         command=request.command,
         recipe=request.recipe,
         config_hash=config.config_hash(cfg),
+        inputs=present_inputs(cfg),
         seed=cfg.seed,
         world_size=trainer.world_size,
         decoder=data.decoder,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from videxp.config.composing import compose as compose
     from videxp.config.composing import compose_dataset as compose_dataset
     from videxp.config.elsewhere import load_for_evaluation as load_for_evaluation
+    from videxp.config.environment import environment_values as environment_values
     from videxp.config.fitting import accepts_parameter as accepts_parameter
     from videxp.config.fitting import require_labels as require_labels
     from videxp.config.places import Choice as Choice
@@ -55,6 +56,7 @@ __getattr__, __all__ = lazy_exports(
         "compose": "videxp.config.composing",
         "compose_dataset": "videxp.config.composing",
         "config_hash": "videxp.config.saving",
+        "environment_values": "videxp.config.environment",
         "flat": "videxp.config.saving",
         "group_options": "videxp.config.places",
         "load_for_evaluation": "videxp.config.elsewhere",

@@ -1,19 +1,18 @@
 """Recipe + overrides -> one resolved config, through Hydra's public API; its errors become one line each."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException
-from omegaconf import Container, DictConfig, ListConfig, OmegaConf, flag_override
-from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
+from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
+from omegaconf.errors import OmegaConfBaseException
 
+from videxp.config.environment import interpolation_text, interpolations, resolve_except_environment
 from videxp.config.growth import growth_problems
 from videxp.config.hydra_errors import NO_SUCH_ITEM, judge
 from videxp.config.hydra_keys import PLACES, VERSION_BASE, node_problems, place_problem
@@ -24,7 +23,6 @@ from videxp.config.recipe_text import recipe_problems
 from videxp.config.sources import mount, recipe_file
 from videxp.config.testing import settle_protocol
 from videxp.errors import BadRequest
-from videxp.secret_values import remember_if_secret
 
 AROUND = ("sweep", "launcher")
 # Where people put a recipe so that its name alone does not find it.
@@ -224,7 +222,7 @@ def _compose_once(
             own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
             own.update(shared or {})
             resolution_problems += settle_protocol(own, overrides, recipe=recipe)
-            written = {str(node._get_full_key(key)): _text(node, key) for node, key in _interpolations(own)}
+            written = {str(node._get_full_key(key)): interpolation_text(node, key) for node, key in interpolations(own)}
             resolution_problems += resolve_except_environment(own)
             around = OmegaConf.create({key: own.pop(key) for key in AROUND if key in own})
             for key in COLLECTIONS:
@@ -269,60 +267,3 @@ def forget_hydra() -> None:
     # Lightning's DDP launcher changes the children's command line when HydraConfig is set.
     HydraConfig.instance().cfg = None
     GlobalHydra.instance().clear()
-
-
-def resolve_except_environment(cfg: DictConfig) -> list[Problem]:
-    """Resolve every interpolation in place but those that read `${oc.env:...}`, directly or through others."""
-    problems: list[Problem] = []
-    with _environment_watched() as touched:
-        for parent, key in list(_interpolations(cfg)):
-            node = parent._get_node(key)
-            touched.clear()
-            try:
-                value = parent[key]
-            except OmegaConfBaseException as error:
-                full_key = parent._get_full_key(key)
-                message = f"cannot be resolved: {str(error).splitlines()[0]}"
-                if not isinstance(error, InterpolationToMissingValueError):  # the missing value itself is reported
-                    problems.append(Problem(full_key, cast(Any, node)._value(), message))
-                parent[key] = "???"
-                continue
-            if not touched:
-                parent[key] = value
-    return problems
-
-
-def _interpolations(node: Container) -> Iterator[tuple[Any, Any]]:
-    if node._is_none() or node._is_missing() or node._is_interpolation():
-        return
-    keys: Any = list(node.keys()) if isinstance(node, DictConfig) else range(len(cast(ListConfig, node)))
-    for key in keys:
-        child = cast(Any, node)._get_node(key)
-        if child._is_interpolation():
-            yield node, key
-        elif isinstance(child, Container):
-            yield from _interpolations(child)
-
-
-def _text(node: Container, key: Any) -> str:
-    return str(cast(Any, node)._get_node(key)._value())
-
-
-@contextmanager
-def _environment_watched() -> Iterator[list[str]]:
-    """The names of environment variables that interpolations read meanwhile."""
-    from omegaconf.resolvers import oc
-
-    touched: list[str] = []
-
-    def watching(key: str, *default: Any) -> Any:
-        touched.append(key)
-        value = oc.env(key, *default)
-        remember_if_secret(key, value)  # it will be built with it, and may be logged by what is built
-        return value
-
-    OmegaConf.register_new_resolver("oc.env", watching, replace=True)
-    try:
-        yield touched
-    finally:
-        OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)

@@ -114,6 +114,8 @@ def source_hashes(packages: Iterable[str]) -> dict[str, str]:
 
 
 def _files_of(name: str) -> list[tuple[str, Path]]:
+    if not name.isidentifier():  # of a record that anyone wrote; a dotted one would import its parent
+        return []
     try:
         # A name that lies in the current folder is found, though `videxp` does not search there by itself.
         spec = find_spec(name) or PathFinder.find_spec(name, [str(Path.cwd())])

@@ -4,12 +4,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from videxp.data.labels import shown
+from videxp.data.labels import parted, shown
 from videxp.runs.provenance import Sample
 from videxp.runs.reading import THROUGHPUT
 
-Kind = Literal["data", "config", "code", "package", "threads", "environment"]
+Kind = Literal["data", "config", "variable", "file", "code", "package", "threads", "environment"]
 MAX_NAMED = 5
+MAX_CHARACTERS = 60
+"""Of a value in a message."""
+ABSENT = "absent"
 
 # Facts whose change can change a result: (key of provenance.json, kind, how it is called).
 FACTS: list[tuple[str, Kind, str]] = [
@@ -58,11 +61,59 @@ def data_differences(
     before: dict[str, Any], after: dict[str, Any], *, old: list[Sample], new: list[Sample]
 ) -> list[Difference]:
     """Of two `data` entries of provenance.json; the files' names where both lists are known."""
-    if before["fingerprint"] == after["fingerprint"]:
-        return []
-    shown = _arrow(before["fingerprint"][:12], after["fingerprint"][:12])
-    names = _named(_sample_changes(old, new)) if old else "which file changed was not recorded"
-    return [Difference("data", "fingerprint", f"{shown}; {names}")]
+    found = []
+    if before.get("classes_hash", "") != after.get("classes_hash", ""):
+        found.append(Difference("data", "classes", _class_changes(before, after, old, new)))
+    if before["fingerprint"] != after["fingerprint"]:
+        shown = _arrow(before["fingerprint"][:12], after["fingerprint"][:12])
+        names = _named(_sample_changes(old, new)) if old else "which file changed was not recorded"
+        found.append(Difference("data", "fingerprint", f"{shown}; {_counts(old, new)}{names}"))
+    return found
+
+
+def _counts(old: list[Sample], new: list[Sample]) -> str:
+    """`18 -> 20 files: `, where their number changed."""
+    numbers = [len({sample.path for sample in samples}) for samples in (old, new)]
+    return f"{_arrow(*numbers)} files: " if old and numbers[0] != numbers[1] else ""
+
+
+def _class_changes(before: dict[str, Any], after: dict[str, Any], old: list[Sample], new: list[Sample]) -> str:
+    known, now = ({name for one in samples for name in parted(one.label)} for samples in (old, new))
+    names = [f"{name} added" for name in sorted(now - known)] + [f"{name} removed" for name in sorted(known - now)]
+    if before["classes"] != after["classes"]:
+        return f"{_arrow(before['classes'], after['classes'])}: {_named(names)}"
+    return _named(names) or "numbered otherwise"
+
+
+def config_differences(before: dict[str, Any], after: dict[str, Any]) -> list[Difference]:
+    """Of two flat configs."""
+    keys = [key for key in {**before, **after} if before.get(key, ABSENT) != after.get(key, ABSENT)]
+    values = [(_shown(before.get(key, ABSENT)), _shown(after.get(key, ABSENT))) for key in keys]
+    return [Difference("config", key, _arrow(*pair)) for key, pair in zip(keys, values)]
+
+
+def _shown(value: Any) -> str:
+    """As in YAML, in a word."""
+    text = (
+        {None: "null", True: "true", False: "false"}[value]
+        if value is None or value is True or value is False
+        else str(value)
+    )
+    return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}..."
+
+
+def outside_differences(before: dict[str, Any], after: dict[str, Any]) -> list[Difference]:
+    """Of two `inputs`: variables and files that both have. What one lacks stands in its config, or is missed there."""
+    keys_of: dict[str, list[str]] = {}
+    for key, was in before["variables"].items():
+        now = after["variables"].get(key, was)
+        if was["hash"] != now["hash"]:
+            keys_of.setdefault(", ".join(now["names"]), []).append(key)
+    found = [Difference("variable", names, f"has another value ({_named(keys)})") for names, keys in keys_of.items()]
+    for key, was in before["files"].items():
+        if was["sha256"] != after["files"].get(key, was)["sha256"]:
+            found.append(Difference("file", key, f"{was['path']} has other content"))
+    return found
 
 
 def code_differences(before: dict[str, str], after: dict[str, str]) -> list[Difference]:

@@ -5,6 +5,7 @@ content's hash, so that it can be told later which one changed.
 """
 
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -22,14 +23,22 @@ from videxp.runs.code_state import code_state, own_packages, source_hashes
 from videxp.runs.environment import environment
 from videxp.runs.folder import RunFolder, State, write_json
 
-FORMAT = 2
+FORMAT = 3
 COLUMNS = ("split", "path", "label", "start_seconds", "end_seconds", "content")
 
 
 def provenance(
-    *, command: str, recipe: str, config_hash: str, seed: int, world_size: int, decoder: str, manifest: Manifest
+    *,
+    command: str,
+    recipe: str,
+    config_hash: str,
+    inputs: dict[str, Any],
+    seed: int,
+    world_size: int,
+    decoder: str,
+    manifest: Manifest,
 ) -> dict[str, Any]:
-    """Everything that is known when training starts."""
+    """Everything that is known when training starts. inputs: of `record_inputs`."""
     return {
         "format": FORMAT,
         "started": _now(),
@@ -37,6 +46,7 @@ def provenance(
         "folder": os.getcwd(),
         "recipe": recipe,
         "config_hash": config_hash,
+        "inputs": inputs,
         "seed": seed,
         "random_scheme": RANDOM_SCHEME,
         "world_size": world_size,
@@ -59,6 +69,7 @@ def data_facts(manifest: Manifest) -> dict[str, Any]:
         "cache": manifest.cache,  # how the copies that clips are read from were made; "": the files themselves
         "clips": manifest.counts,
         "classes": len(manifest.classes),
+        "classes_hash": hashlib.sha256(json.dumps(manifest.classes).encode()).hexdigest()[:16],  # in their order
         "decoder_by_probe": {name: decoders.count(name) for name in sorted(set(decoders))},
         "quarantined": manifest.unreadable,
     }
@@ -82,7 +93,7 @@ def read_provenance(run: RunFolder) -> dict[str, Any]:
     """Raises BadRequest where it is missing or damaged."""
     try:
         record = json.loads(run.provenance.read_text(encoding="utf-8"))
-        if not isinstance(record, dict) or not isinstance(record.get("sources"), dict):
+        if not isinstance(record, dict) or record.get("format") != FORMAT:
             raise ValueError("it does not hold what this version records")
     except FileNotFoundError:
         raise BadRequest(

@@ -1,0 +1,104 @@
+"""What a config takes from the environment: `${oc.env:NAME}`, by itself or inside other interpolations."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+from omegaconf import Container, DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
+
+from videxp.config.problems import Problem
+from videxp.errors import BadRequest
+from videxp.secret_values import remember_if_secret
+
+
+def resolve_except_environment(cfg: DictConfig) -> list[Problem]:
+    """Resolve every interpolation in place but those that read `${oc.env:...}`, directly or through others."""
+    problems: list[Problem] = []
+    with _environment_watched() as touched:
+        for parent, key in list(interpolations(cfg)):
+            node = parent._get_node(key)
+            touched.clear()
+            try:
+                value = parent[key]
+            except OmegaConfBaseException as error:
+                full_key = parent._get_full_key(key)
+                message = f"cannot be resolved: {str(error).splitlines()[0]}"
+                if not isinstance(error, InterpolationToMissingValueError):  # the missing value itself is reported
+                    problems.append(Problem(full_key, cast(Any, node)._value(), message))
+                parent[key] = "???"
+                continue
+            if not touched:
+                parent[key] = value
+    return problems
+
+
+def environment_values(cfg: DictConfig, *, leave_out: tuple[str, ...] = ()) -> dict[str, tuple[list[str], Any]]:
+    """Full key -> (variables that it reads, its value now), of a config whose other interpolations are resolved.
+
+    leave_out: beginnings of keys, `("logger.", "run.")`. Raises BadRequest where a variable that is read is not set, or
+    what it holds cannot be read as the config wants.
+    """
+    found: dict[str, tuple[list[str], Any]] = {}
+    with _environment_watched() as touched:
+        for parent, key in interpolations(cfg):
+            full_key = str(parent._get_full_key(key))
+            if full_key.startswith(leave_out):
+                continue
+            touched.clear()
+            try:
+                value = parent[key]
+            except OmegaConfBaseException as error:
+                raise BadRequest(_unresolved(full_key, interpolation_text(parent, key), touched, error)) from error
+            plain = OmegaConf.to_container(value, resolve=True) if isinstance(value, Container) else value
+            if touched:
+                found[full_key] = list(dict.fromkeys(touched)), plain
+    return found
+
+
+def _unresolved(key: str, text: str, variables: list[str], error: Exception) -> str:
+    cause = " ".join(str(error).split("full_key:")[0].split())
+    if not variables:
+        return f"{key}: {text} cannot be resolved: {cause}"
+    name = variables[-1]
+    if "not found" in cause:
+        return f"{name} is not set in the environment, and {key} is {text}: set {name} as it was for the run"
+    return f"{key}: {text} cannot be resolved; {name} is not as it was for the run"
+
+
+def interpolations(node: Container) -> Iterator[tuple[Any, Any]]:
+    """(parent, key) of each."""
+    if node._is_none() or node._is_missing() or node._is_interpolation():
+        return
+    keys: Any = list(node.keys()) if isinstance(node, DictConfig) else range(len(cast(ListConfig, node)))
+    for key in keys:
+        child = cast(Any, node)._get_node(key)
+        if child._is_interpolation():
+            yield node, key
+        elif isinstance(child, Container):
+            yield from interpolations(child)
+
+
+def interpolation_text(node: Container, key: Any) -> str:
+    """As it is written: `${oc.env:NAME}`."""
+    return str(cast(Any, node)._get_node(key)._value())
+
+
+@contextmanager
+def _environment_watched() -> Iterator[list[str]]:
+    """The names of environment variables that interpolations read meanwhile."""
+    from omegaconf.resolvers import oc
+
+    touched: list[str] = []
+
+    def watching(key: str, *default: Any) -> Any:
+        touched.append(key)
+        value = oc.env(key, *default)
+        remember_if_secret(key, value)  # it will be built with it, and may be logged by what is built
+        return value
+
+    OmegaConf.register_new_resolver("oc.env", watching, replace=True)
+    try:
+        yield touched
+    finally:
+        OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)

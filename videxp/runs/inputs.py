@@ -1,0 +1,137 @@
+"""What a run's result depends on beside code and data: its config, variables of the environment, files that it names.
+
+Kept as `inputs` in provenance.json, by value or by hash, and compared by every command that goes on with a run or
+judges it. Of a variable only a hash is kept, slow to try values on: it may be a secret.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from videxp.weight_files import is_url
+
+OF_A_MACHINE = ("hardware.", "logger.", "run.")
+"""What changes no result, by the beginnings of its keys."""
+MAX_PATH_CHARACTERS = 4096
+CHUNK_BYTES = 1 << 20
+
+
+def record_inputs(
+    config: Mapping[str, Any],
+    environment: Mapping[str, tuple[list[str], Any]],
+    *,
+    known: Mapping[str, dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """What provenance.json keeps: `{"config": ..., "variables": ..., "files": ...}`.
+
+    config: flat, as config.yaml has it, without secrets. environment: key -> (variables that it reads, its value).
+    known: `files` as recorded; one with the same size and date is not read again, one of another size not at all.
+    """
+    values = {**dict(_leaves(config)), **dict(_leaves({key: value for key, (_, value) in environment.items()}))}
+    root = str(values.get("dataset.root") or ".")
+    written = dict(_leaves(config))
+    paths = dict(_named_files(values, root=root))
+    variables = {
+        key: {"names": names, "hash": _slow_hash(key, value)}
+        for key, (names, value) in environment.items()
+        if not _is_place(value)
+    }
+    return {
+        "config": as_json(config),
+        "variables": variables,
+        "files": {
+            key: _facts(path, text=str(written.get(key, key)), known=(known or {}).get(key))
+            for key, path in paths.items()
+        },
+    }
+
+
+def as_json(config: Mapping[str, Any]) -> dict[str, Any]:
+    """As it is when it is read back."""
+    return json.loads(json.dumps(dict(config)))
+
+
+def _leaves(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """`{"task.files": ["a", "b"]}` -> ("task.files[0]", "a"), ("task.files[1]", "b")."""
+    if isinstance(node, Mapping):
+        for name, value in node.items():
+            yield from _leaves(value, f"{key}.{name}" if key else str(name))
+    elif isinstance(node, list):
+        for number, value in enumerate(node):
+            yield from _leaves(value, f"{key}[{number}]")
+    else:
+        yield key, node
+
+
+def _named_files(values: Mapping[str, Any], *, root: str) -> Iterator[tuple[str, Path]]:
+    """Of each value that is a file's path, its file; of one that is a run folder's, the checkpoint that is used."""
+    for key, value in values.items():
+        if not isinstance(value, str) or key.startswith(OF_A_MACHINE) or key.endswith("_target_"):
+            continue
+        places = [value, str(Path(root, value))] if key.startswith("dataset.") and value else [value]
+        if (path := next(filter(None, map(_file_at, places)), None)) is not None:
+            yield key, path
+
+
+def _file_at(text: str) -> Path | None:
+    if not text or len(text) > MAX_PATH_CHARACTERS or "\0" in text:
+        return None
+    if is_url(text):
+        return _cached(text)
+    path = Path(text).expanduser()
+    try:
+        if path.is_file():
+            return path
+        if (path / "config.yaml").is_file():
+            return next(
+                (file for name in ("best", "last") if (file := path / f"checkpoints/{name}.ckpt").is_file()), None
+            )
+    except OSError:  # a name that is too long, a folder that may not be read
+        pass
+    return None
+
+
+def _cached(url: str) -> Path | None:
+    from videxp.tensor_files import cached_file  # torch
+
+    path = cached_file(url)
+    return path if path.is_file() else None
+
+
+def _is_place(value: Any) -> bool:
+    """Where something lies changes no result: what lies there does."""
+    try:
+        return isinstance(value, str) and bool(value) and "\0" not in value and Path(value).expanduser().exists()
+    except OSError:
+        return False
+
+
+def _facts(path: Path, *, text: str, known: dict[str, Any] | None) -> dict[str, Any]:
+    """text: the path as config.yaml has it."""
+    status = path.stat()
+    facts = {"path": text, "size_bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
+    if known is not None and known["size_bytes"] != status.st_size:
+        return {**facts, "sha256": None}
+    if known is not None and known["mtime_ns"] == status.st_mtime_ns:
+        return {**facts, "sha256": known["sha256"]}
+    return {**facts, "sha256": _sha256(path)}
+
+
+def _sha256(path: Path) -> str | None:
+    """None for what cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                digest.update(chunk)
+    except OSError:
+        return None
+    return digest.hexdigest()
+
+
+def _slow_hash(key: str, value: Any) -> str:
+    """The same for the same value of a key in all runs, so that runs can be compared; some 30 ms each."""
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.scrypt(text.encode(), salt=f"videxp {key}".encode(), n=1 << 14, r=8, p=1, dklen=16).hex()
