@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from videxp import signatures
+from videxp.config.environment import why_unresolved
 from videxp.config.fitting import check_fit
 from videxp.config.problems import NOTHING, SPECIAL_KEYS, Problem, listing, nearest, suggestion
 from videxp.config.redaction import redacted
@@ -92,7 +93,7 @@ def check_config(cfg: DictConfig) -> list[Problem]:
     try:
         plain = redacted(OmegaConf.to_container(cfg, resolve=True))
     except OmegaConfBaseException as error:
-        return [Problem(str(error.full_key or "config"), NOTHING, f"cannot be resolved: {str(error).splitlines()[0]}")]
+        return [Problem(str(error.full_key or "config"), NOTHING, why_unresolved(error))]
     problems = [*_check_root(plain), *(p for key in ("hardware", "run") for p in _check_fields(plain, key))]
     for group in ("dataset", "model", "task", "optimizer", "scheduler", "trainer"):
         problems += _check_group(plain, group)

@@ -1,5 +1,6 @@
 """What a config takes from the environment: `${oc.env:NAME}`, by itself or inside other interpolations."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -23,7 +24,7 @@ def resolve_except_environment(cfg: DictConfig) -> list[Problem]:
                 value = parent[key]
             except OmegaConfBaseException as error:
                 full_key = parent._get_full_key(key)
-                message = f"cannot be resolved: {str(error).splitlines()[0]}"
+                message = why_unresolved(error)
                 if not isinstance(error, InterpolationToMissingValueError):  # the missing value itself is reported
                     problems.append(Problem(full_key, cast(Any, node)._value(), message))
                 parent[key] = "???"
@@ -49,21 +50,19 @@ def environment_values(cfg: DictConfig, *, leave_out: tuple[str, ...] = ()) -> d
             try:
                 value = parent[key]
             except OmegaConfBaseException as error:
-                raise BadRequest(_unresolved(full_key, interpolation_text(parent, key), touched, error)) from error
+                raise BadRequest(f"{full_key}={interpolation_text(parent, key)}: {why_unresolved(error)}") from error
             plain = OmegaConf.to_container(value, resolve=True) if isinstance(value, Container) else value
             if touched:
                 found[full_key] = list(dict.fromkeys(touched)), plain
     return found
 
 
-def _unresolved(key: str, text: str, variables: list[str], error: Exception) -> str:
-    cause = " ".join(str(error).split("full_key:")[0].split())
-    if not variables:
-        return f"{key}: {text} cannot be resolved: {cause}"
-    name = variables[-1]
-    if "not found" in cause:
-        return f"{name} is not set in the environment, and {key} is {text}: set {name} as it was for the run"
-    return f"{key}: {text} cannot be resolved; {name} is not as it was for the run"
+def why_unresolved(error: OmegaConfBaseException) -> str:
+    """And the remedy, in one line."""
+    cause = str(error).splitlines()[0]
+    if named := re.search(r"Environment variable '([^']*)' not found", cause):
+        return f"{named[1]} is not set in the environment: {named[1]}=VALUE before the command sets it"
+    return f"cannot be resolved: {cause}"
 
 
 def interpolations(node: Container) -> Iterator[tuple[Any, Any]]:

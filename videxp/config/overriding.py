@@ -126,16 +126,16 @@ def apply_overrides(cfg: DictConfig, overrides: list[str]) -> list[Problem]:
     problems, usable = check_overrides(overrides)
     for text in sorted(usable, key=lambda text: key_of(text) != "hardware"):  # the choice first, then its values
         override, key = parse(text), key_of(text)
-        there = OmegaConf.select(cfg, key, default=NOTHING, throw_on_missing=False) is not NOTHING
+        before = _value_at(cfg, key)
         if override.type == OverrideType.DEL:
             parent, _, last = key.rpartition(".")
             with open_dict(cfg):
                 (OmegaConf.select(cfg, parent) if parent else cfg).pop(last, None)
         elif key == "hardware":
             problems += _choose_hardware(cfg, override.value())
-        elif isinstance(OmegaConf.select(cfg, key, default=None), DictConfig) and isinstance(override.value(), str):
+        elif isinstance(before, DictConfig) and isinstance(override.value(), str):
             problems.append(Problem(key, override.value(), f"a run's parts are fixed; change values, {key}.NAME=VALUE"))
-        elif override.type == OverrideType.ADD and there:
+        elif override.type == OverrideType.ADD and before is not NOTHING:
             problems.append(Problem(key, value_of(text), "exists already; write it without the +"))
         else:
             try:
@@ -144,6 +144,14 @@ def apply_overrides(cfg: DictConfig, overrides: list[str]) -> list[Problem]:
             except OmegaConfBaseException as error:
                 problems.append(Problem(key, value_of(text), str(error).splitlines()[0]))
     return problems
+
+
+def _value_at(cfg: DictConfig, key: str) -> Any:
+    """NOTHING where the key is not there; None for what reads a variable that is not set."""
+    try:
+        return OmegaConf.select(cfg, key, default=NOTHING, throw_on_missing=False)
+    except OmegaConfBaseException:
+        return None
 
 
 def _choose_hardware(cfg: DictConfig, name: Any) -> list[Problem]:
