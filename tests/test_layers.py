@@ -45,7 +45,7 @@ DOORS = {  # a library that only one part may import
     "optuna": {"sweeps"},
     "submitit": {"sweeps"},
     "ray": {"sweeps"},
-    "omegaconf": {"config", "sweeps", "experiment", "training", "benchmark", "commands"},
+    "omegaconf": {"config", "sweeps", "inputs", "experiment", "training", "benchmark", "commands"},
 }
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem != "__init__")
 

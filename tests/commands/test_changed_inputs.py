@@ -99,11 +99,12 @@ def test_evaluate_predict_and_export_say_in_one_line_what_is_not_as_it_was(ask: 
     assert len(json.loads((desk / "copy/evaluation.json").read_text())["not_as_trained"]) == 4
 
 
-def test_a_variable_that_is_missing_is_named_and_an_override_takes_its_place(ask: Callable[..., Run]):
+def test_a_variable_that_is_missing_is_named_and_an_override_takes_its_place(ask: Callable[..., Run], desk: Path):
+    video = str(next(desk.glob("data/moving_digits/*/test/*/*.mp4")))
     for command in (
         ["evaluate"],
         ["evaluate", "dataset.eval_batch_size=4"],
-        ["predict", "x.mp4"],
+        ["predict", video],
         ["export", "--format", "safetensors"],
         ["reproduce"],
     ):
