@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import clean_environment
-from tests.runs.made import make_run
+from tests.runs.made import CONFIG as RUN_CONFIG
+from tests.runs.made import changed, make_run
 from tests.shrink import tiny
 
 RECIPE = "classification/moving_digits"
@@ -17,7 +18,10 @@ LIBRARIES = (
 )
 PROGRAM = """import sys
 from videxp import cli
-status = cli.main(sys.argv[2:])
+try:
+    status = cli.main(sys.argv[2:])
+except SystemExit as stop:  # argparse's, of --help
+    status = stop.code
 print(status, *(name for name in sys.argv[1].split() if name in sys.modules), file=sys.stderr)"""
 CONFIG = {"hydra", "omegaconf", "yaml"}
 CHECK = {*CONFIG, "numpy"}
@@ -84,6 +88,12 @@ def test_runs_are_compared_and_records_checked_without_torch(tmp_path: Path):
     for name in ("a", "b"):
         make_run(tmp_path / name)
     assert imported("compare", "a", "b", cwd=tmp_path) <= {"yaml", "rich"}
+
+
+@pytest.mark.parametrize("task", ["Classification", "Restoration", "Generation"])
+def test_the_help_of_predict_for_a_run_does_not_wait_for_torch(task: str, tmp_path: Path):
+    make_run(tmp_path / "run", config=changed(RUN_CONFIG, task___target_=f"videxp.tasks.{task}"))
+    assert imported("predict", "run", "--help", cwd=tmp_path) <= CHECK
 
 
 @pytest.mark.slow

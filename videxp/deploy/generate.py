@@ -6,15 +6,15 @@ can make it longer.
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from videxp.data.module import VideoDataModule
 from videxp.deploy.restore_files import usable_device
 from videxp.errors import BadRequest
 from videxp.outputs import refuse_inputs_and_runs, require_place
-from videxp.tasks.comparisons import to_uint8
-from videxp.tasks.generated import save_clip_grid
-from videxp.tasks.generation import Generation
-from videxp.video import write_video
+
+if TYPE_CHECKING:  # torch: `--help` does not wait for it
+    from videxp.data.module import VideoDataModule
+    from videxp.tasks.generation import Generation
 
 AT_ONCE = 8  # clips in memory
 IN_GRID = 16
@@ -48,8 +48,12 @@ def check(options: argparse.Namespace) -> None:
     require_place(folder / GRID)
 
 
-def predict(task: Generation, datamodule: VideoDataModule, options: argparse.Namespace) -> int:
+def predict(task: "Generation", datamodule: "VideoDataModule", options: argparse.Namespace) -> int:
     """Writes the clips; a request that cannot be met leaves nothing behind."""
+    from videxp.tasks.comparisons import to_uint8
+    from videxp.tasks.generated import save_clip_grid
+    from videxp.video import write_video
+
     folder: Path = options.output
     label = _class_number(task, options.label)
     fps = options.fps or task.clip_fps
@@ -70,7 +74,7 @@ def predict(task: Generation, datamodule: VideoDataModule, options: argparse.Nam
     return 0
 
 
-def _class_number(task: Generation, name: str | None) -> int | None:
+def _class_number(task: "Generation", name: str | None) -> int | None:
     if name is None:
         return None
     if task.num_classes is None:

@@ -5,7 +5,6 @@ import glob
 from pathlib import Path
 
 from videxp.errors import BadRequest
-from videxp.video.sequence import PICTURE_SUFFIXES
 
 VIDEO_SUFFIXES = {".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".gif"}
 
@@ -36,6 +35,8 @@ def _matches(text: str) -> list[Path]:
 
 
 def _beneath(folder: Path) -> list[Path]:
+    from videxp.video.sequence import PICTURE_SUFFIXES  # torch: `--help` does not wait for it
+
     # Hidden ones may be outputs that were never finished.
     found = (path for path in folder.rglob("*") if not any(p.startswith(".") for p in path.relative_to(folder).parts))
     files = sorted(found)

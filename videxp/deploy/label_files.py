@@ -4,16 +4,16 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from videxp.data.module import VideoDataModule
 from videxp.deploy.inputs import add_inputs, expand
-from videxp.deploy.labels import label_video
 from videxp.errors import BadRequest, VidexpError
 from videxp.files import write_text
 from videxp.outputs import identities, require_output_file
-from videxp.tasks.classification import Classification
-from videxp.tasks.multi_label import THRESHOLD, MultiLabelClassification
+
+if TYPE_CHECKING:  # torch: `--help` does not wait for it
+    from videxp.data.module import VideoDataModule
+    from videxp.tasks.classification import Classification
 
 MAX_NAMED = 3  # files on the terminal; all are in the output
 
@@ -35,7 +35,7 @@ def check(options: argparse.Namespace) -> None:
         require_output_file(options.output, overwrite=options.overwrite, inputs=identities(options.inputs))
 
 
-def predict(task: Classification, datamodule: VideoDataModule, options: argparse.Namespace) -> int:
+def predict(task: "Classification", datamodule: "VideoDataModule", options: argparse.Namespace) -> int:
     """Labels each file; one that cannot be read becomes an `error` among the results, and the exit status 1."""
     threshold = _threshold(task, options.threshold)
     results = [_labelled_or_error(task, datamodule, path, threshold=threshold) for path in options.inputs]
@@ -51,8 +51,10 @@ def predict(task: Classification, datamodule: VideoDataModule, options: argparse
     return 1 if failed else 0
 
 
-def _threshold(task: Classification, asked: float | None) -> float:
+def _threshold(task: "Classification", asked: float | None) -> float:
     """Raises BadRequest where it means nothing."""
+    from videxp.tasks.multi_label import THRESHOLD, MultiLabelClassification
+
     if asked is None:
         return THRESHOLD
     if not isinstance(task, MultiLabelClassification):
@@ -63,9 +65,11 @@ def _threshold(task: Classification, asked: float | None) -> float:
 
 
 def _labelled_or_error(
-    task: Classification, datamodule: VideoDataModule, path: Path, *, threshold: float
+    task: "Classification", datamodule: "VideoDataModule", path: Path, *, threshold: float
 ) -> dict[str, Any]:
     """One unreadable file among thousands must not cost the others."""
+    from videxp.deploy.labels import label_video
+
     try:
         return label_video(task, datamodule, path, threshold=threshold)
     except VidexpError as error:

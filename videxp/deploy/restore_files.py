@@ -8,15 +8,15 @@ import argparse
 import sys
 import time
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from videxp.deploy.inputs import add_inputs, expand
-from videxp.deploy.restore import refuse_to_lose, restore_video
 from videxp.errors import BadRequest, VidexpError
 from videxp.outputs import identities
-from videxp.video.remaking import TIMED_SUFFIXES, require_timed
+from videxp.video.timed_files import TIMED_SUFFIXES, require_timed
+
+if TYPE_CHECKING:  # `--help` does not wait for it
+    import torch
 
 NUMBERS = {
     "--window": "frames that the network sees at once",
@@ -48,6 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def check(options: argparse.Namespace) -> None:
     """Finds the inputs, and whether all outputs can be written; raises BadRequest."""
+    from videxp.deploy.restore import refuse_to_lose
+
     options.inputs = expand(options.inputs)
     inputs = identities(options.inputs)
     for source, destination in destinations(options.inputs, options.output):
@@ -58,6 +60,8 @@ def check(options: argparse.Namespace) -> None:
 
 def predict(task: Any, datamodule: Any, options: argparse.Namespace) -> int:
     """Restores one input after the other; one that fails costs a line and the exit status 1, not the others."""
+    from videxp.deploy.restore import restore_video
+
     pairs = destinations(options.inputs, options.output)
     device = usable_device(options.device)
     start = time.perf_counter()
@@ -90,8 +94,10 @@ def predict(task: Any, datamodule: Any, options: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def usable_device(name: str) -> torch.device:
+def usable_device(name: str) -> "torch.device":
     """`auto`: a GPU if there is one. Raises `BadRequest` for what is not there."""
+    import torch
+
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -26,10 +26,9 @@ from videxp.video.descriptions import copy_description, copy_track_description, 
 from videxp.video.encoder import default_pixel_format, encoder_options, muxer_options
 from videxp.video.errors import one_line
 from videxp.video.sequence import Picture, VideoFile
+from videxp.video.timed_files import require_timed
 
 KEYFRAME_INTERVAL = 120  # some 4 s: to be watched rather than sampled at random
-TIMED_SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".webm"})
-"""Files that keep the time of each frame; AVI, for one, has only a rate."""
 
 Write = Callable[[Picture], None]
 
@@ -114,13 +113,6 @@ def _writer(
         raise VidexpError(f"{path}: cannot be written: {one_line(error.strerror or error)}") from None
     finally:
         audio.close()
-
-
-def require_timed(path: Path) -> None:
-    """Raises `BadRequest` for a container that does not keep the times of frames."""
-    if path.suffix.lower() not in TIMED_SUFFIXES:
-        known = ", ".join(sorted(TIMED_SUFFIXES))
-        raise BadRequest(f"{path}: {path.suffix or 'no suffix'} does not keep the times of frames: one of {known}")
 
 
 def _configure(stream: VideoStream, *, like: VideoFile, size: tuple[int, int], pixel_format: str) -> None:
