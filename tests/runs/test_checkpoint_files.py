@@ -2,11 +2,13 @@
 
 import os
 import random
+import re
 import resource
 import signal
 import subprocess
 import tempfile
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,9 +17,11 @@ import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from tests import forked
+from videxp.errors import BadRequest
 from videxp.runs.checkpoint import AtomicCheckpointIO
 from videxp.runs.folder import RunFolder
 from videxp.runs.newest import newest_checkpoint, restore_last
+from videxp.runs.weights import read_checkpoint
 
 SHM = Path("/dev/shm")
 
@@ -202,3 +206,44 @@ def test_the_checkpoint_of_a_run_that_trains_nothing_is_none_to_go_on_from(run: 
 
 def test_no_checkpoint_is_no_start(tmp_path: Path):
     assert newest_checkpoint(RunFolder(tmp_path)) is None
+
+
+# ---- using one -------------------------------------------------------------------------------------------------------
+
+
+def flip_bits_of_a_tensor(path: Path) -> None:
+    """As a bad disk or copy does: the file keeps its form, its numbers are others."""
+    with zipfile.ZipFile(path) as archive:
+        entry = max((one for one in archive.infolist() if "/data/" in one.filename), key=lambda one: one.file_size)
+    content = bytearray(path.read_bytes())
+    middle = entry.header_offset + 128 + entry.file_size // 2
+    content[middle] ^= 0x40
+    path.write_bytes(content)
+
+
+def test_a_checkpoint_with_a_wrong_checksum_is_not_used_and_the_remedy_works(run: RunFolder):
+    for path in (run.best, run.last):
+        torch.save(content(1), path)
+    flip_bits_of_a_tensor(run.best)
+    torch.load(run.best, weights_only=True)  # the usual way: without a word
+    with pytest.raises(
+        BadRequest, match=r"best.ckpt: refused: a damaged checkpoint: the checksum of .* is wrong"
+    ) as caught:
+        read_checkpoint(run.best)
+    remedy = re.search(r"(mv .*) takes it in its place", str(caught.value))
+    assert remedy is not None
+    subprocess.run(remedy[1], shell=True, check=True)
+    assert read_checkpoint(run.best)["seen"] == {"batches": 1}
+    run.best.write_bytes(run.best.read_bytes()[:-100])
+    with pytest.raises(BadRequest, match="refused: no checkpoint, or a damaged one"):
+        read_checkpoint(run.best)
+
+
+def test_weights_that_are_nan_are_not_used_and_masks_of_minus_infinity_are(run: RunFolder):
+    masked = content(1, state_dict={"mask": torch.tensor([0.0, -torch.inf]), "steps": torch.tensor(3)})
+    torch.save(masked, run.best)
+    assert read_checkpoint(run.best)["state_dict"].keys() == {"mask", "steps"}
+    for number in (torch.nan, torch.inf):
+        torch.save(content(1, state_dict={"a": torch.zeros(2), "head.weight": torch.tensor([1.0, number])}), run.best)
+        with pytest.raises(BadRequest, match=r"head\.weight is NaN or infinite"):
+            read_checkpoint(run.best)

@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
@@ -11,6 +10,7 @@ import torch
 
 from videxp.files import replacing
 from videxp.runs.folder import RunFolder
+from videxp.runs.weights import refuse_damage
 
 log = logging.getLogger("videxp")
 
@@ -42,13 +42,11 @@ def restore_last(run: RunFolder, start: Start) -> Start:
 
 def _read(path: Path) -> Start | None:
     try:
-        with zipfile.ZipFile(path) as archive:
-            if (damaged := archive.testzip()) is not None:  # reads all of it: torch.load does not look at checksums
-                raise RuntimeError(f"{damaged} is damaged")
+        refuse_damage(path)
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         if content["accumulating"] or content["seen"]["batches"] == 0:
             return None  # no moment to go on from, or of a run that trains nothing
         return Start(path, content["seen"]["batches"], content["rows"])
-    except (OSError, RuntimeError, KeyError, zipfile.BadZipFile, UnpicklingError) as error:
+    except (OSError, RuntimeError, KeyError, UnpicklingError) as error:
         log.warning(f"{path} cannot be used to go on: {' '.join(str(error).split())[:200]}")
         return None
