@@ -1,6 +1,7 @@
 """Files that are either the old one or the new one, never half of one; and file names as text."""
 
 import csv
+import json
 import os
 import re
 import tempfile
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+MAX_READ_BYTES = 1 << 28  # of a file that is read whole
 MAX_NAME_BYTES = 255  # of ext4, XFS, APFS and others
 
 ODD_BYTE = re.compile(r"(\\*)([\udc80-\udcff]|udc[89a-f][0-9a-f])")
@@ -62,6 +64,26 @@ def write_text(path: Path, text: str) -> None:
     `\udcXX`, which in JSON and YAML is read back as that byte."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def read_text(path: Path) -> str:
+    """Raises OSError where there is no such file, or one that would never end (a pipe) or fill the memory; ValueError
+    where it is not UTF-8."""
+    if not path.is_file() and path.exists():
+        raise OSError("no regular file")
+    with path.open("rb") as file:
+        content = file.read(MAX_READ_BYTES + 1)
+    if len(content) > MAX_READ_BYTES:
+        raise OSError(f"it has more than {MAX_READ_BYTES >> 20} MiB")
+    return content.decode("utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Raises OSError as `read_text` does, ValueError for what is no JSON."""
+    try:
+        return json.loads(read_text(path))
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
 
 
 def write_csv(file: TextIO, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:

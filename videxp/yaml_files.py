@@ -12,7 +12,7 @@ import yaml
 MAX_CHARACTERS = 4 << 20
 MAX_NODES = 200_000  # with aliases written out; the config of a recipe has some 400
 MAX_DEPTH = 64
-MAX_NUMBER_CHARACTERS = 400
+MAX_NUMBER_CHARACTERS = 300  # more digits are more than a float can be
 # libyaml's parser is ten times as quick, where PyYAML was built with it.
 SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from videxp.errors import BadRequest
-from videxp.files import sweep, write_text
+from videxp.files import read_json, sweep, write_text
 from videxp.outputs import own_files, require_place
 from videxp.secret_values import scrubbed
 
@@ -101,7 +101,7 @@ class RunFolder:
     def record(self) -> dict[str, Any]:
         """What provenance.json says; nothing where there is none or none that can be read."""
         try:
-            return json.loads(self.provenance.read_text(encoding="utf-8"))
+            return read_json(self.provenance)
         except (OSError, ValueError):
             return {}
 
@@ -182,7 +182,7 @@ class RunFolder:
         }
 
     def status(self) -> dict[str, Any]:
-        return json.loads(self.state.read_text())
+        return read_json(self.state)
 
     def checkpoint(self) -> Path:
         """The best checkpoint, or the last one where no metric was monitored."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from videxp import __version__
+from videxp.files import read_json
 from videxp.runs.comparison import BEST, Column, Row, best_rows, cell_text, common_config, short_names
 from videxp.runs.reading import AXES, Run
 
@@ -182,7 +183,7 @@ def _classes(run: Run) -> dict[str, Any]:
         if not path.exists() and (others := [file for file in run.path.glob("evaluation_*.json") if _of_views(file)]):
             path = max(others, key=lambda file: file.stat().st_mtime)
             protocol = f" {_of_views(path)}"
-        rows = json.loads(path.read_text(encoding="utf-8"))["classes"]
+        rows = read_json(path)["classes"]
         score = next((name for row in rows for name in row if name not in ("class", "videos")), "")
         classes = [
             {"name": str(row["class"]), "videos": int(row["videos"]), "value": _score(row[score])} for row in rows

@@ -5,7 +5,6 @@ Nothing here raises for a damaged run: what cannot be read is said in `Run.troub
 
 import csv
 import glob
-import json
 import math
 import os
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from videxp import signatures
+from videxp import files, signatures
 from videxp.errors import BadRequest
 from videxp.runs.folder import RunFolder, seconds_since
 from videxp.yaml_files import read_yaml
@@ -145,10 +144,10 @@ def find_runs(inputs: list[str]) -> tuple[list[Path], list[str]]:
 
 def _runs_beneath(folder: str) -> list[Path]:
     found = []
-    for path, folders, files in os.walk(folder):
-        if "status.json" in files or {"config.yaml", "overrides.yaml"} <= set(files):
+    for path, folders, names in os.walk(folder):
+        if "status.json" in names or {"config.yaml", "overrides.yaml"} <= set(names):
             found.append(Path(path))
-            folders[:] = [name for name in folders if name not in INSIDE]
+            folders[:] = [inner for inner in folders if inner not in INSIDE]
         folders.sort()
     return found
 
@@ -159,6 +158,14 @@ def _runs_beneath(folder: str) -> list[Path]:
 def read_run(path: Path) -> Run:
     """Read a run folder, as much of it as can be read."""
     folder = RunFolder(path)
+    try:
+        return _read_run(folder)
+    except Exception as error:  # a file of the right form that says what no file of ours says
+        trouble = f"it cannot be read: {type(error).__name__}: {_line(error)}"
+        return Run(folder, state="broken", trouble=trouble, seconds=None, config={}, tested="", columns={}, logged={})
+
+
+def _read_run(folder: RunFolder) -> Run:
     status, status_trouble = _read_status(folder)
     config, config_trouble = _read_config(folder.config)
     columns, logged, metrics_trouble = _read_metrics(folder.metrics)
@@ -200,6 +207,8 @@ def _tested(status: dict[str, Any]) -> str:
 def _read_config(path: Path) -> tuple[dict[str, Any], str]:
     """The file is only looked at, so no `_target_` in it needs to be allowed."""
     try:
+        if path.exists() and not path.is_file():
+            raise OSError("no regular file")
         config = read_yaml(path)
     except FileNotFoundError:
         return {}, "no config.yaml"
@@ -222,7 +231,7 @@ def flat(node: dict[Any, Any], prefix: str = "") -> dict[str, Any]:
 def _read_metrics(path: Path) -> tuple[dict[str, list[float]], dict[str, list[int]], str]:
     """(columns, rows in which each metric was logged, what is wrong); a last line that was cut off is left out."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        lines = files.read_text(path).splitlines(keepends=True)
     except FileNotFoundError:
         return {}, {}, ""  # nothing was logged yet
     except (OSError, ValueError) as error:
@@ -254,7 +263,7 @@ def _wall_time(folder: RunFolder, status: dict[str, Any]) -> float | None:
             touched = [path.stat().st_mtime for path in (folder.metrics, folder.log) if path.exists()]
             newest = datetime.fromtimestamp(max(touched), timezone.utc) if touched else None
             seconds += seconds_since(status, newest)
-        return round(seconds, 1)
+        return round(seconds, 1) if math.isfinite(seconds) else None
     except (KeyError, TypeError, ValueError):
         return None
 
@@ -262,7 +271,7 @@ def _wall_time(folder: RunFolder, status: dict[str, Any]) -> float | None:
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON file of a run; empty where it is missing or damaged."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = files.read_json(path)
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
