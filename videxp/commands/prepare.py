@@ -39,6 +39,7 @@ def main(arguments: list[str]) -> int:
     check_options(options)
 
     from videxp.data.left_out import lost_classes
+    from videxp.data.notes import wrapped
     from videxp.data.preparation import manifest_path, prepare
 
     cfg = config.compose_dataset(options.dataset, options.overrides)
@@ -51,6 +52,7 @@ def main(arguments: list[str]) -> int:
         "clips": manifest.counts,
         "classes": len(manifest.classes),
         "unreadable": [f"{path}: {cause}" for path, cause in manifest.unreadable.items()],
+        "listing": [f"{about}: {text}" for about, text in manifest.notes],
         "fingerprint": manifest.fingerprint,
         "manifest": str(manifest_path(layout, **place)),
     }
@@ -63,10 +65,13 @@ def main(arguments: list[str]) -> int:
         print(json.dumps({**facts, **dict(videos.lines()), "notes": videos.notes()}))
         return 0
     facts["classes"] = facts["classes"] or "no labels"
+    del facts["listing"]
     for name, value in facts.items():
         print(f"{name:<12}{_text(value)}")
     for name, text in videos.rows(columns=80 - 12):
         print(f"{name:<12}{text}")
+    for about, text in manifest.notes:
+        print(f"{about:<12}{wrapped(text, indent=12)}")
     return 0
 
 

@@ -105,6 +105,8 @@ def _train(composed: "config.Composed", *, command: str = "") -> int:
 
 # ---- what the terminal shows -------------------------------------------------------------------------------------
 
+NAME_COLUMNS = 8  # for "data", "weights", "ignored"
+
 
 def announce(
     cfg: "DictConfig",
@@ -117,6 +119,7 @@ def announce(
     from rich.markup import escape
 
     from videxp.data.left_out import lost_classes
+    from videxp.data.notes import wrapped
     from videxp.inputs import present_inputs
     from videxp.models.summary import count_parameters
     from videxp.models.weights import loaded_weights
@@ -139,14 +142,14 @@ def announce(
         *(("lost", text) for text in lost_classes(data.manifest, data.missing)),
         *(("part", text) for split in ("val", "test") if (text := data.part_text(split))),
         *((name, escape(text)) for name, text in data.videos.rows(columns=80 - 10)),
+        *((about, escape(wrapped(text, indent=2 + NAME_COLUMNS))) for about, text in data.manifest.notes),
         ("model", f"{type(task.network).__name__}: {sizes} parameters, {work:,.2f} GMACs per clip{partly}"),
         *(("weights", str(loaded)) for loaded in loaded_weights(task.network)),
         ("device", f"{device}, {data.workers} workers"),
         ("run", str(run.path)),
     ]
-    width = max(len(name) for name, _ in rows) + 1
     for name, text in rows:
-        console.print(f"  [dim]{name:<{width}}[/]{text}", soft_wrap=True)
+        console.print(f"  [dim]{name:<{NAME_COLUMNS}}[/]{text}", soft_wrap=True)
     record = provenance(
         command=request.command,
         recipe=request.recipe,

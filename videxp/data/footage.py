@@ -4,25 +4,20 @@ Clips alone (their degraded counterparts are made while training) or pairs: `inp
 clip lies. Both have the same frames, and the clip is a whole number of times as large; preparing checks it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
 from videxp.data.frame_folders import ImageSequences
-from videxp.data.layouts import (
-    VIDEO_EXTENSIONS,
-    Layout,
-    absent,
-    completed_splits,
-    files_under,
-    source_of,
-)
+from videxp.data.layouts import Layout, absent, completed_splits, source_of
 from videxp.data.manifest import SPLITS, Row, Split
+from videxp.data.notes import UNHEARD, Notes
+from videxp.data.split_folders import split_folders
 from videxp.data.tables import check_path, read_each, read_list
+from videxp.data.walk import below, find_image_folders, find_videos, list_folder
 from videxp.errors import BadRequest
 from videxp.limits import Gt, Interval
-from videxp.video.frame_names import is_image
 
 
 @dataclass(kw_only=True)
@@ -31,10 +26,10 @@ class Footage(Layout):
 
     targets: str = "."
     inputs: str | None = None
-    splits: Literal["auto", "test"] = "auto"
-    train_folder: str = "train"
-    val_folder: str = "val"
-    test_folder: str = "test"
+    splits: Literal["auto", "made", "test"] = "auto"
+    train_folder: str | None = None
+    val_folder: str | None = None
+    test_folder: str | None = None
     train_list: str | None = None
     val_list: str | None = None
     test_list: str | None = None
@@ -51,8 +46,8 @@ class Footage(Layout):
             )
         counterpart(self.inputs or "", "a/b.mp4")
 
-    def clips(self, folder: Path) -> Iterable[str]:
-        """Paths of the clips under a folder, relative to it, in order."""
+    def clips(self, root: Path, folder: str, notes: Notes = UNHEARD) -> Iterator[str]:
+        """Paths, relative to root, of the clips in root/folder and beneath it."""
         raise NotImplementedError
 
     @property
@@ -62,48 +57,68 @@ class Footage(Layout):
     def missing(self, root: Path) -> list[str]:
         if problems := super().missing(root):
             return problems
-        names = [self.targets, *self.list_files]
+        names = [self.targets, *(file for file in self._lists.values() if file is not None)]
         if self.inputs is not None and "{" not in self.inputs:
             names.append(self.inputs)
         if problems := absent(root, *names):
             return problems
-        return [] if any(self.clips(root / self.targets)) else [f"{root / self.targets} holds no clips"]
+        try:
+            if not any(self._lists.values()) and self.splits != "test":
+                self._split_folders(root, UNHEARD)
+        except BadRequest as error:
+            return [str(error)]
+        return [] if any(self.clips(root, self.targets)) else [f"{root / self.targets} holds no clips"]
 
     @property
     def list_files(self) -> list[str]:
         return [file for file in self._lists.values() if file is not None]
 
-    def rows(self, root: Path) -> list[Row]:
+    def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
         if self.splits == "test":
-            return self._rows(self.clips(root / self.targets), "test")
-        found = {split: self._split(root, split) for split in SPLITS}
+            return self._rows(self.clips(root, self.targets, notes), "test")
+        if any(self._lists.values()):
+            found = {split: self._listed(root, split) for split in SPLITS}
+        elif folders := self._split_folders(root, notes):
+            for entry in list_folder(root, self.targets, notes)[1]:
+                notes.pass_over("files beside the split folders", below(self.targets, entry.name))
+            found = {
+                split: self._rows(self.clips(root, below(self.targets, folder), notes), split)
+                for split, folder in folders.items()
+            }
+        else:
+            found = {"train": self._rows(self.clips(root, self.targets, notes), "train")}
         return completed_splits(
-            found["train"],
-            found["val"],
-            found["test"],
+            found.get("train", []),
+            found.get("val", []),
+            found.get("test", []),
             val_fraction=self.val_fraction,
             test_fraction=self.test_fraction,
             group=source_of(self.group_pattern),
             seed=self.split_seed,
+            notes=notes,
+            own="folders train, val and test, or lists",
         )
 
-    def _split(self, root: Path, split: Split) -> list[Row]:
-        if any(self._lists.values()):
-            file = self._lists[split]
-            return self._rows(listed_clips(root / file, root / self.targets), split) if file else []
-        top = root / self.targets
-        if not (top / self.train_folder).is_dir():
-            return self._rows(self.clips(top), split) if split == "train" else []
-        folder = {"train": self.train_folder, "val": self.val_folder, "test": self.test_folder}[split]
-        found = self.clips(top / folder) if (top / folder).is_dir() else ()
-        return self._rows((PurePosixPath(folder, path).as_posix() for path in found), split)
+    def _split_folders(self, root: Path, notes: Notes) -> dict[Split, str]:
+        if self.splits == "made":
+            return {}
+        given: dict[Split, str | None] = {"train": self.train_folder, "val": self.val_folder, "test": self.test_folder}
+        return split_folders(root, self.targets, given, holds=lambda folder: any(self.clips(root, folder)), notes=notes)
+
+    def _listed(self, root: Path, split: Split) -> list[Row]:
+        file = self._lists[split]
+        clips = listed_clips(root / file, root / self.targets) if file else []
+        return self._rows((below(self.targets, clip) for clip in clips), split)
 
     @property
     def _lists(self) -> dict[Split, str | None]:
         return {"train": self.train_list, "val": self.val_list, "test": self.test_list}
 
     def _rows(self, paths: Iterable[str], split: Split) -> list[Row]:
-        return [footage(path, split, targets=self.targets, inputs=self.inputs) for path in paths]
+        """paths: relative to root."""
+        targets = PurePosixPath(self.targets)
+        inner = (PurePosixPath(path).relative_to(targets).as_posix() for path in paths)
+        return [footage(path, split, targets=self.targets, inputs=self.inputs) for path in inner]
 
 
 @dataclass(kw_only=True)
@@ -111,17 +126,18 @@ class VideoFolder(Footage):
     """root/<targets>/<split>/**/*.mp4, or root/<targets>/**/*.mp4. No labels.
 
     Which clip belongs to which split: by train_list, val_list, test_list (text files under root; a path relative to
-    `targets` in each line) where any is given; else by split folders; else, and for splits that get no clip,
-    test_fraction and val_fraction of the clips by hash, the same on every machine (val but no test: val is test).
-    splits="test": every clip is a test clip. group_pattern: see FolderPerClass.
+    `targets` in each line) where any is given; else by split folders, by their usual names or as named; else, and for
+    splits that get no clip, test_fraction and val_fraction of the clips by hash, the same on every machine (val but no
+    test: val is test). splits="test": every clip is a test clip; "made": no folder is a split. group_pattern,
+    extensions: see FolderPerClass.
     inputs: the folder, or a pattern with {path}, {parent}, {name}, {stem}, of the degraded counterparts:
     targets=GT, inputs=BIx4: GT/a/b.mp4 and BIx4/a/b.mp4; inputs=BIx4/{parent}/{stem}.avi: BIx4/a/b.avi.
     """
 
-    extensions: Sequence[str] = VIDEO_EXTENSIONS
+    extensions: Sequence[str] | None = None
 
-    def clips(self, folder: Path) -> Iterable[str]:
-        return files_under(folder, self.extensions)
+    def clips(self, root: Path, folder: str, notes: Notes = UNHEARD) -> Iterator[str]:
+        return find_videos(root, folder, notes, extensions=self.extensions)
 
 
 @dataclass(kw_only=True)
@@ -135,8 +151,8 @@ class FrameSequences(ImageSequences, Footage):
     template: str = "*"
     fps: Annotated[float, Gt(0)] = 25.0
 
-    def clips(self, folder: Path) -> Iterable[str]:
-        return image_folders(folder)
+    def clips(self, root: Path, folder: str, notes: Notes = UNHEARD) -> Iterator[str]:
+        return find_image_folders(root, folder, notes)
 
 
 # ---- shared -----------------------------------------------------------------------------------------------------
@@ -163,12 +179,3 @@ def counterpart(inputs: str, path: str) -> str:
         known = ", ".join(f"{{{name}}}" for name in fields)
         raise BadRequest(f"dataset.layout.inputs={inputs!r}: {error} is no field: there are {known}") from None
     return PurePosixPath(found).as_posix()
-
-
-def image_folders(top: Path) -> Iterable[str]:
-    """Folders under `top` that hold images, relative to it, with `/`, in order; links to folders are followed."""
-    for folder in sorted(p for p in top.iterdir() if p.is_dir() and not p.name.startswith(".")):
-        if any(is_image(file) for file in folder.iterdir()):
-            yield folder.name
-        else:
-            yield from (f"{folder.name}/{inner}" for inner in image_folders(folder))

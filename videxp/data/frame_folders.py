@@ -2,16 +2,20 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from os.path import isdir
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
 from videxp.data.class_numbers import Listed, numbered_classes, read_class_names, resolve_labels
-from videxp.data.layouts import Layout, absent, hold_out, same_rows, source_of
+from videxp.data.layouts import Layout, absent, completed_splits, source_of
 from videxp.data.manifest import SPLITS, Facts, Row, Split, sorted_classes
+from videxp.data.notes import UNHEARD, Notes
+from videxp.data.split_folders import split_folders
 from videxp.data.tables import check_path, cut, read_each, read_list
+from videxp.data.walk import below, find_image_folders, holds_image_folders
 from videxp.errors import BadRequest
 from videxp.limits import Gt, Interval
 from videxp.video.errors import UnreadableVideo
@@ -66,8 +70,10 @@ class FrameFolders(ImageSequences):
     With train_list: text files as TSN and TSM have them, a line per clip: "folder num_frames label", or "folder label"
     (frames are counted anyway), the same in all lists. Folders are relative to `frames`, a folder under root.
     class_file, first_label: for lists with numbers as labels, see VideoLists.
-    Without lists: root/<frames>/<split>/<class>/<clip>/.
+    Without lists: root/<frames>/<split>/<class>/**/<clip>/, or root/<frames>/<class>/**/<clip>/; folders of splits as
+    `FolderPerClass` finds them.
     No val list or folder: val_fraction of train; val but no test: test is val; no test: val_fraction of train, too.
+    group_pattern: see FolderPerClass.
     fps: frames per second of the images, which no image tells.
     """
 
@@ -83,6 +89,11 @@ class FrameFolders(ImageSequences):
         class_file: str | None = None,
         first_label: Literal[0, 1] | None = None,
         val_fraction: Annotated[float, Interval(gt=0, lt=1)] = 0.1,
+        splits: Literal["auto", "made"] = "auto",
+        train_folder: str | None = None,
+        val_folder: str | None = None,
+        test_folder: str | None = None,
+        group_pattern: str | None = None,
     ) -> None:
         self.template = template
         self.fps = fps
@@ -91,29 +102,42 @@ class FrameFolders(ImageSequences):
         self.class_file = class_file
         self.first_label = first_label
         self.val_fraction = val_fraction
+        self.splits = splits
+        self.folders: dict[Split, str | None] = {"train": train_folder, "val": val_folder, "test": test_folder}
+        self.group_pattern = group_pattern
 
     def missing(self, root: Path) -> list[str]:
         if problems := super().missing(root):
             return problems
-        if self.lists["train"] is None:
-            top = root / self.frames / "train"
-            return [] if top.is_dir() else [f"{top} does not exist: put it there, or set dataset.layout.train_list"]
-        return absent(root, self.frames, *self.list_files, *([self.class_file] if self.class_file else []))
+        problems = absent(root, self.frames, *self.list_files, *([self.class_file] if self.class_file else []))
+        if problems or self.lists["train"] is not None:
+            return problems
+        try:
+            top = below(self.frames, self._split_folders(root, UNHEARD).get("train", ""))
+            if any(PurePosixPath(clip).parent != PurePosixPath(top) for clip in find_image_folders(root, top)):
+                return []
+        except BadRequest as error:
+            return [str(error)]
+        return [f"{root / top} holds no folders of images in one folder per class: or set dataset.layout.train_list"]
 
     @property
     def list_files(self) -> list[str]:
         return [file for file in self.lists.values() if file is not None]
 
-    def rows(self, root: Path) -> list[Row]:
-        everything = self._listed(root) if self.lists["train"] else self._found(root)
+    def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
+        everything = self._listed(root) if self.lists["train"] else self._found(root, notes)
         rows = {split: [row for row in everything if row.split == split] for split in SPLITS}
-        if rows["val"] and not rows["test"]:
-            everything += same_rows(rows["val"], split="test")
-            rows["test"] = rows["val"]
-        for split in ("test", "val"):
-            if not rows[split]:
-                everything = hold_out(everything, into=split, fraction=self.val_fraction, group=source_of(None))
-        return everything
+        return completed_splits(
+            rows["train"],
+            rows["val"],
+            rows["test"],
+            val_fraction=self.val_fraction,
+            test_fraction=self.val_fraction,
+            group=source_of(self.group_pattern),
+            seed=0,
+            notes=notes,
+            own="folders train, val and test, or lists",
+        )
 
     def classes(self, root: Path, labels: Iterable[str]) -> list[str]:
         if self.lists["train"] is None:
@@ -121,12 +145,25 @@ class FrameFolders(ImageSequences):
         names = read_class_names(root, self.class_file)
         return names or numbered_classes(list(labels), first_label=self.first_label)
 
-    def _found(self, root: Path) -> list[Row]:
-        return [
-            Row(path=folder.relative_to(root).as_posix(), label=folder.parent.name, split=split)
-            for split in SPLITS
-            for folder in sorted((root / self.frames / split).glob("[!.]*/[!.]*/"))
-        ]
+    def _split_folders(self, root: Path, notes: Notes) -> dict[Split, str]:
+        if self.splits == "made":
+            return {}
+        holds = partial(holds_image_folders, root)
+        return split_folders(root, self.frames, self.folders, holds=holds, notes=notes)
+
+    def _found(self, root: Path, notes: Notes) -> list[Row]:
+        folders: dict[Split, str] = self._split_folders(root, notes) or {"train": ""}
+        return [row for split, folder in folders.items() for row in self._labelled(root, folder, split, notes)]
+
+    def _labelled(self, root: Path, folder: str, split: Split, notes: Notes) -> Iterator[Row]:
+        """The folders of images in root/<frames>/<folder>, labelled by the first folder on the way."""
+        top = PurePosixPath(self.frames, folder)
+        for path in find_image_folders(root, top.as_posix(), notes):
+            label, *inner = PurePosixPath(path).relative_to(top).parts
+            if inner:
+                yield Row(path=path, label=label, split=split)
+            else:
+                notes.pass_over("folders of images outside of class folders", path)
 
     def _listed(self, root: Path) -> list[Row]:
         lines = [

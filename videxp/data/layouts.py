@@ -3,21 +3,24 @@
 A layout only lists: it opens no video. Paths in rows are relative to the root, with `/`.
 """
 
-import os
 import re
+import shlex
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from hashlib import blake2b
-from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from videxp.data.labels import parted, shown
-from videxp.data.manifest import Facts, Row, Split, sorted_classes
+from videxp.data.manifest import SPLITS, Facts, Row, Split, sorted_classes
+from videxp.data.notes import UNHEARD, Notes, examples
+from videxp.data.recordings import tell_torn_recordings
+from videxp.data.split_folders import split_called, split_folders
+from videxp.data.walk import below, chooser, find_videos, list_folder
 from videxp.errors import BadRequest
 from videxp.limits import Interval
-
-VIDEO_EXTENSIONS = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".flv", ".ts", ".wmv", ".3gp")
 
 
 class Layout:
@@ -30,8 +33,11 @@ class Layout:
     def make(self, root: Path) -> None:
         """Make the files under root that are not there yet; most data sets cannot."""
 
-    def rows(self, root: Path) -> Iterable[Row]:
-        """All samples, in any order. Raises BadRequest where a list cannot be understood."""
+    def rows(self, root: Path, notes: Notes = UNHEARD) -> Iterable[Row]:
+        """All samples, in any order; `notes` takes what was guessed and passed over on the way.
+
+        Raises BadRequest where a list cannot be understood.
+        """
         raise NotImplementedError
 
     def classes(self, root: Path, labels: Iterable[str]) -> list[str]:
@@ -68,31 +74,35 @@ class Layout:
 
 
 class FolderPerClass(Layout):
-    """root/<split>/<class>/**/*.mp4 or, without split folders, root/<class>/**/*.mp4. The folder is the label.
+    """root/<split>/<class>/**/*.mp4, root/<class>/<split>/**/*.mp4 or root/<class>/**/*.mp4. The folder is the label.
 
+    Split folders are found by their usual names in any case (train, training; val, valid, validation, dev, eval; test,
+    testing); train_folder, val_folder and test_folder name others. splits="made": all folders are classes.
     Splits that have no folder are made, the same on every machine, from hashes of file names:
     no split folders: test_fraction and val_fraction of the files; no val folder: val_fraction of train;
     a val folder but no test folder: val is test, as is usual for Kinetics.
     `group_pattern` is a regular expression whose first group names the source of a file (speaker, film); files of one
-    source stay in one split.
+    source stay in one split. extensions: endings of files to take; None: all that are videos.
     """
 
     def __init__(
         self,
         *,
-        train_folder: str = "train",
-        val_folder: str = "val",
-        test_folder: str = "test",
-        extensions: Sequence[str] = VIDEO_EXTENSIONS,
+        splits: Literal["auto", "made"] = "auto",
+        train_folder: str | None = None,
+        val_folder: str | None = None,
+        test_folder: str | None = None,
+        extensions: Sequence[str] | None = None,
         val_fraction: Annotated[float, Interval(gt=0, lt=1)] = 0.1,
         test_fraction: Annotated[float, Interval(gt=0, lt=1)] = 0.2,
         group_pattern: str | None = None,
         split_seed: int = 0,
     ) -> None:
+        self.splits = splits
         self.train_folder = train_folder
         self.val_folder = val_folder
         self.test_folder = test_folder
-        self.extensions = list(extensions)
+        self.extensions = None if extensions is None else list(extensions)
         self.val_fraction = val_fraction
         self.test_fraction = test_fraction
         self.group_pattern = group_pattern
@@ -101,47 +111,88 @@ class FolderPerClass(Layout):
     def missing(self, root: Path) -> list[str]:
         if problems := super().missing(root):
             return problems
-        top = root / self.train_folder if (root / self.train_folder).is_dir() else root
-        if next(labelled_files(top, self.extensions), None):
-            return []
-        return [f"{top} holds no videos ({', '.join(self.extensions[:3])}, ...) in one folder per class"]
+        try:
+            folders = self._split_folders(root, UNHEARD)
+            top = folders.get("train", "")
+            if any(self._holds(root, below(top, entry.name)) for entry in list_folder(root, top)[0]):
+                return []
+        except BadRequest as error:
+            return [str(error)]
+        return [f"{root / top} holds no videos in one folder per class"]
 
-    def rows(self, root: Path) -> list[Row]:
-        group = source_of(self.group_pattern)
-        folders = {"train": self.train_folder, "val": self.val_folder, "test": self.test_folder}
-        if not (root / self.train_folder).is_dir():
-            folders = {"train": ""}
-        found = {split: self._folder(root, folder, split) for split, folder in folders.items()}
+    def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
+        folders = self._split_folders(root, notes)
+        if folders:
+            found = {split: list(self._labelled(root, folder, split, notes)) for split, folder in folders.items()}
+        else:
+            found = self._split_inside(root, list(self._labelled(root, "", "train", notes)), notes)
         return completed_splits(
-            found["train"],
+            found.get("train", []),
             found.get("val", []),
             found.get("test", []),
             val_fraction=self.val_fraction,
             test_fraction=self.test_fraction,
-            group=group,
+            group=source_of(self.group_pattern),
             seed=self.split_seed,
+            notes=notes,
+            own="folders train, val and test",
         )
 
-    def _folder(self, root: Path, folder: str, split: Any) -> list[Row]:
-        found = labelled_files(root / folder, self.extensions)
-        return [Row(path=str(PurePosixPath(folder, path)), label=label, split=split) for path, label in found]
+    @property
+    def _given(self) -> dict[Split, str | None]:
+        return {"train": self.train_folder, "val": self.val_folder, "test": self.test_folder}
 
+    def _holds(self, root: Path, folder: str) -> bool:
+        return any(find_videos(root, folder, extensions=self.extensions))
 
-def labelled_files(top: Path, extensions: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """(path relative to top, name of the folder in top) of each file that is not hidden and not directly in top."""
-    for folder in sorted(p for p in top.glob("*") if p.is_dir() and not p.name.startswith(".")):
-        for path in files_under(folder, extensions):
-            yield f"{folder.name}/{path}", folder.name
+    def _split_folders(self, root: Path, notes: Notes) -> dict[Split, str]:
+        if self.splits == "made":
+            return {}
+        return split_folders(root, "", self._given, holds=partial(self._holds, root), notes=notes)
 
+    def _labelled(self, root: Path, top: str, split: Split, notes: Notes) -> Iterator[Row]:
+        """The videos in the folders of root/top, labelled by these."""
+        folders, files = list_folder(root, top, notes)
+        is_video = chooser(self.extensions)
+        for entry in files:
+            reason = "loose videos outside of class folders" if is_video(entry.path) else "files that are no videos"
+            notes.pass_over(reason, below(top, entry.name))
+        for folder in folders:
+            place = below(top, folder.name)
+            paths = list(find_videos(root, place, notes, extensions=self.extensions))
+            if not paths:
+                notes.pass_over("folders without videos", place)
+            for path in paths:
+                if path != below(place, path.rpartition("/")[2]):
+                    notes.pass_over("videos in folders inside of a class, labelled by the class", path, about="classes")
+                yield Row(path=path, label=folder.name, split=split)
 
-def files_under(folder: Path, extensions: Sequence[str]) -> Iterator[str]:
-    """Paths relative to the folder, with `/`, in order; links to folders are followed."""
-    endings = tuple(extension.lower() for extension in extensions)
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if name.lower().endswith(endings) and not name.startswith("."):
-                yield (Path(parent) / name).relative_to(folder).as_posix()
+    def _split_inside(self, root: Path, rows: list[Row], notes: Notes) -> dict[Split, list[Row]]:
+        """By the folders inside of each class, where all of them are called as splits; else all are for training.
+
+        Raises BadRequest where some are and others are not, and where root holds a single folder, and that the classes
+        or splits.
+        """
+        inside: dict[Row, str] = {row: inner[0] if (inner := row.path.split("/")[1:-1]) else "" for row in rows}
+        if self.splits == "made":
+            return {"train": rows}
+        if len({row.label for row in rows}) == 1 and len(set(inside.values())) > 1 and "" not in inside.values():
+            within = sorted(set(inside.values()))
+            raise BadRequest(
+                f"{root} holds but the folder {rows[0].label}, and that {examples(within)}: is it the data set? "
+                f"{shlex.quote(f'dataset.root={root / rows[0].label}')}; one class: dataset.layout.splits=made"
+            )
+        splits = {row: split_called(name) for row, name in inside.items()}
+        called = [row for row in rows if splits[row]]
+        if not called:
+            return {"train": rows}
+        if other := next((row for row in rows if not splits[row]), None):
+            raise BadRequest(
+                f"{root}: some videos lie in folders called as splits inside of their class, such as {called[0].path}, "
+                f"others do not, such as {other.path}: move them, or have the splits made, dataset.layout.splits=made"
+            )
+        notes.tell("splits", f"by the folders inside of each class: {', '.join(sorted(set(inside.values())))}")
+        return {split: [replace(row, split=split) for row in rows if splits[row] == split] for split in SPLITS}
 
 
 def absent(root: Path, *names: str) -> list[str]:
@@ -168,15 +219,45 @@ def completed_splits(
     test_fraction: float,
     group: Callable[[Row], str],
     seed: int,
+    own: str,
+    notes: Notes = UNHEARD,
 ) -> list[Row]:
-    """All rows, with the splits that are empty made: val but no test: test is val; else shares of train, by hash."""
+    """All rows, with the splits that are empty made: val but no test: test is val; else shares of train, by hash.
+
+    own: what says splits of one's own, for the note: "folders train, val and test".
+    """
     if val and not test:
+        notes.tell("splits", f"test is val, {len(val):,} samples: there is no test split (your own: {own})")
         return [*train, *val, *same_rows(val, split="test")]
+    kept = train
     if not test:
-        train = hold_out(train, into="test", fraction=test_fraction, group=group, seed=seed)
+        kept = hold_out(kept, into="test", fraction=test_fraction, group=group, seed=seed)
     if not val:
-        train = hold_out(train, into="val", fraction=val_fraction, group=group, seed=seed)
-    return [*train, *val, *test]
+        kept = hold_out(kept, into="val", fraction=val_fraction, group=group, seed=seed)
+    tell_made_splits(train, kept, group=group, seed=seed, own=own, notes=notes)
+    return [*kept, *val, *test]
+
+
+def tell_made_splits(
+    before: Sequence[Row],
+    after: Sequence[Row],
+    *,
+    group: Callable[[Row], str],
+    seed: int,
+    own: str,
+    notes: Notes = UNHEARD,
+) -> None:
+    """The same rows before and after `hold_out`. own: see `completed_splits`."""
+    rows = [new for old, new in zip(before, after, strict=True) if old.split == "train"]
+    counts = {split: sum(row.split == split for row in rows) for split in ("val", "test")}
+    made = " and ".join(f"{split} ({count:,})" for split, count in counts.items() if count)
+    if not made:
+        return
+    notes.tell(
+        "splits", f"made: {made} of {len(rows):,} samples, by hash of their names with seed {seed} (your own: {own})"
+    )
+    if all(group(row) == row.path for row in rows):
+        tell_torn_recordings(rows, notes)
 
 
 def source_of(pattern: str | None) -> Callable[[Row], str]:

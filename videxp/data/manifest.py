@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from videxp.data.labels import SEVERAL
+from videxp.data.notes import Note
 from videxp.errors import BadRequest
 from videxp.files import replacing
 
@@ -152,6 +153,7 @@ class Manifest:
     shards: str = ""  # the folder, or URL, of a cache's shards, where samples are read from one
     several_labels: bool = False  # some sample has more than one, or none of the classes
     pixels: tuple[tuple[float, ...], tuple[float, ...]] | None = None  # mean and deviation of RGB in [0,1], of some
+    notes: Sequence[Note] = ()  # what was guessed and passed over when it was prepared
     cache: str = ""  # how its copies were made: `medium, crf 21, stride 4`
 
     @classmethod
@@ -164,12 +166,23 @@ class Manifest:
         classes: list[str],
         frame_template: str = "",
         packets_file: Path | None = None,
+        notes: Sequence[Note] = (),
     ) -> "Manifest":
         ordered = sorted(rows, key=lambda pair: _order(pair[0]))
         values = [vars(row) | vars(facts) for row, facts in ordered]
         columns = {column: _column([v[column] for v in values], kind) for column, kind in COLUMNS.items()}
         several = _several(columns["label"], classes)
-        return cls(name, root, classes, columns, frame_template, packets_file, packets_file, several_labels=several)
+        return cls(
+            name,
+            root,
+            classes,
+            columns,
+            frame_template,
+            packets_file,
+            packets_file,
+            several_labels=several,
+            notes=notes,
+        )
 
     def __len__(self) -> int:
         return len(self.columns["path"])
@@ -246,6 +259,7 @@ class Manifest:
             "packets_file": self.packets_file.name if self.packets_file else "",
             "several_labels": self.several_labels,
             "pixels": self.pixels,
+            "notes": self.notes,
             "classes": self.classes,
         }
         lines = [f"# videxp manifest {json.dumps(about)}", "\t".join(COLUMNS)]
@@ -281,6 +295,7 @@ class Manifest:
             times_file=packets_file,
             pixels=None if about["pixels"] is None else (tuple(about["pixels"][0]), tuple(about["pixels"][1])),
             several_labels=_several(columns["label"], about["classes"]),
+            notes=[(kind, text) for kind, text in about["notes"]],
         )
 
 

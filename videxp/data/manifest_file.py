@@ -11,11 +11,13 @@ from typing import Annotated, Any
 
 from videxp.data.class_numbers import check_spellings
 from videxp.data.labels import SEVERAL, joined, parted, shown
-from videxp.data.layouts import VIDEO_EXTENSIONS, Layout, hold_out
+from videxp.data.layouts import Layout, hold_out, source_of, tell_made_splits
 from videxp.data.manifest import SPLITS, Row, Split
+from videxp.data.notes import UNHEARD, Notes
 from videxp.data.tables import Record, as_seconds, as_text, check_path, check_times, read_each, read_table, refuse
 from videxp.errors import BadRequest
 from videxp.limits import Interval
+from videxp.video.file_kinds import VIDEO_ENDINGS, ending_of
 
 MAX_SHOWN = 5
 SEPARATORS = ",;|"  # that people put between labels
@@ -45,7 +47,8 @@ class ManifestFile(Layout):
     A split `val` that gets no lines is taken from train (val_fraction).
 
     where: only lines whose columns have one of these values, such as {label: [walk, sit]}.
-    group_column: samples with the same value (a speaker, a film) stay in one split where splits are made.
+    group_column: samples with the same value (a speaker, a film) stay in one split where splits are made; or
+    group_pattern: those whose paths have the same first group of this regular expression.
     label_separator: stands between the labels of a sample that has several (`run|wave`; in JSONL also a list). None:
     labels are names as they stand.
     several_labels: may a sample have several labels, or none? None: where one has several, another may have none.
@@ -68,6 +71,7 @@ class ManifestFile(Layout):
         start_column: str = "start_seconds",
         end_column: str = "end_seconds",
         group_column: str | None = None,
+        group_pattern: str | None = None,
         train_values: Sequence[str | int] = ("train", "training"),
         val_values: Sequence[str | int] = ("val", "valid", "validation", "validate"),
         test_values: Sequence[str | int] = ("test", "testing"),
@@ -87,6 +91,7 @@ class ManifestFile(Layout):
         self.start_column = start_column
         self.end_column = end_column
         self.group_column = group_column
+        self.group_pattern = group_pattern
         self.values = {
             "train": [str(value) for value in train_values],
             "val": [str(value) for value in val_values],
@@ -114,7 +119,7 @@ class ManifestFile(Layout):
     def list_files(self) -> list[str]:
         return [file for _, file in self._sources()]
 
-    def rows(self, root: Path) -> list[Row]:
+    def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
         lines = [line for split, file in self._sources() for line in self._lines(root / file, split)]
         split_known = self._is_split_known(lines)
         samples = [sample for of in read_each(lines, lambda line: self._samples(line, root)) for sample in of]
@@ -122,11 +127,13 @@ class ManifestFile(Layout):
         self._check_folder([row.path for row, _, _ in samples], root)
         rows = [row for row, _, _ in samples]
         groups = {row.path: group for row, group, _ in samples}
+        given = rows
         rest: dict[str, Any] = {"group": lambda row: groups[row.path], "seed": self.split_seed}
         if not split_known:
             rows = hold_out(rows, into="test", fraction=self.test_fraction, **rest)
         if not any(row.split == "val" for row in rows):
             rows = hold_out(rows, into="val", fraction=self.val_fraction, **rest)
+        tell_made_splits(given, rows, **rest, own=f"a column {self.split_column}, or a file each", notes=notes)
         return rows
 
     def _sources(self) -> list[tuple[Split | None, str]]:
@@ -158,7 +165,8 @@ class ManifestFile(Layout):
         """The rows of a line, one for each split that it belongs to, with its group."""
         group = _cell(line, self.group_column, "group_column") if self.group_column else ""
         rows = [self._row(line, split, root=root) for split in ([line.split] if line.split else self._splits(line))]
-        return [(row, group or row.path, line) for row in rows]
+        by_pattern = source_of(self.group_pattern)
+        return [(row, group or by_pattern(row), line) for row in rows]
 
     def _splits(self, line: _Line) -> list[Split]:
         """The splits that a line belongs to by its value; train where there is no such column."""
@@ -272,7 +280,7 @@ def _cell(line: _Line, column: str, key: str) -> str:
         raise BadRequest(f"{line.place}: the column {column!r} is empty")
     names = [name for name in line.record if name]
     found = f"{line.place}: no column {column!r} among {', '.join(names)[:200]}"
-    if any(name.lower().endswith(VIDEO_EXTENSIONS) for name in names):
+    if any(ending_of(name) in VIDEO_ENDINGS for name in names):
         raise BadRequest(f"{found}: the first line must name the columns, such as path,label")
     if not key.endswith("_column"):
         raise BadRequest(found)

@@ -19,6 +19,7 @@ import numpy as np
 
 from videxp.data.layouts import Layout
 from videxp.data.manifest import Row, Split
+from videxp.data.notes import UNHEARD, Notes
 from videxp.data.processes import in_processes
 from videxp.files import write_text
 from videxp.limits import Ge, Gt, MultipleOf
@@ -87,7 +88,7 @@ class MovingDigits(Layout):
     def missing(self, root: Path) -> list[str]:
         return []  # whatever is missing will be made
 
-    def rows(self, root: Path) -> list[Row]:
+    def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
         counts: dict[Split, int] = {"train": self.train_videos, "val": self.val_videos, "test": self.test_videos}
         return [
             Row(path=f"{self.folder}/{split}/{label}/{number:05d}.mp4", label=label, split=split)

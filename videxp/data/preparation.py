@@ -20,6 +20,7 @@ import numpy as np
 from videxp.data.labels import parted, shown
 from videxp.data.layouts import Layout, check_rows
 from videxp.data.manifest import COLUMNS, Facts, Manifest, Row
+from videxp.data.notes import UNHEARD, Notes
 from videxp.data.packets_file import Tables, frame_times, map_packets, packets_writer, remove_other_packets
 from videxp.data.processes import in_processes
 from videxp.errors import BadRequest
@@ -61,7 +62,8 @@ def prepare(
         layout.make(root)
         if problems := layout.missing(root):
             raise BadRequest(f"Data set {name}: " + "\n".join(problems[:3]))
-        rows, classes = list_samples(layout, root, name=name)
+        notes = Notes()
+        rows, classes = list_samples(layout, root, name=name, notes=notes)
         known = known_facts(path)
         facts, packets_file = read_facts(
             sorted({path for row in rows for path in (row.path, row.input) if path}),
@@ -80,6 +82,7 @@ def prepare(
             classes=classes,
             frame_template=layout.frame_template,
             packets_file=packets_file,
+            notes=notes.lines,
         )
         manifest = replace(manifest, pixels=known.pixels.get(manifest.fingerprint) or measure_pixels(manifest))
         manifest.write(path)
@@ -88,12 +91,12 @@ def prepare(
     return manifest
 
 
-def list_samples(layout: Layout, root: Path, *, name: str) -> tuple[list[Row], list[str]]:
+def list_samples(layout: Layout, root: Path, *, name: str, notes: Notes = UNHEARD) -> tuple[list[Row], list[str]]:
     """The samples and the classes as the layout lists them, before any file is opened.
 
     Raises BadRequest where they cannot be understood or contradict one another, with the files that list them.
     """
-    rows = list(layout.rows(root))
+    rows = list(layout.rows(root, notes))
     try:
         check_rows(rows, name=name, trains=layout.trains)
         classes = layout.classes(root, (label for row in rows for label in parted(row.label)))

@@ -12,16 +12,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from videxp.data.layouts import (
-    VIDEO_EXTENSIONS,
-    Layout,
-    absent,
-    files_under,
-    hold_out,
-    same_rows,
-    source_of,
-)
+from videxp.data.layouts import Layout, absent, hold_out, same_rows, source_of
 from videxp.data.manifest import Row, Split
+from videxp.data.notes import UNHEARD, Notes
 from videxp.data.tables import (
     Record,
     as_seconds,
@@ -34,6 +27,7 @@ from videxp.data.tables import (
     read_list,
     read_table,
 )
+from videxp.data.walk import find_videos
 from videxp.errors import BadRequest
 from videxp.limits import Interval
 
@@ -71,11 +65,12 @@ class UCF101(Layout):
     def list_files(self) -> list[str]:
         return [f"{self.splits}/{name}{self.fold:02d}.txt" for name in ("trainlist", "testlist")]
 
-    def rows(self, root: Path) -> list[Row]:
+    def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
         numbers = {name: number for number, name in enumerate(self.classes(root, ()), start=1)}
         rows = self._list(root, "trainlist", "train", numbers) + self._list(root, "testlist", "test", numbers)
         source = source_of(_UCF101_PATH.pattern)
-        return with_validation(rows, validation=self.validation, fraction=self.val_fraction, source=source)
+        tell_unlisted(rows, find_videos(root, self.videos, notes), notes)
+        return with_validation(rows, validation=self.validation, fraction=self.val_fraction, source=source, notes=notes)
 
     def _list(self, root: Path, name: str, split: Split, numbers: dict[str, int]) -> list[Row]:
         file = root / self.splits / f"{name}{self.fold:02d}.txt"
@@ -138,7 +133,7 @@ class HMDB51(Layout):
     def list_files(self) -> list[str]:
         return [f"{self.splits}/*_test_split{self.fold}.txt"]
 
-    def rows(self, root: Path) -> list[Row]:
+    def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
         suffix = f"_test_split{self.fold}.txt"
         files = sorted((root / self.splits).glob(f"*{suffix}"))
         lines = [(file.name.removesuffix(suffix), file, *line) for file in files for line in read_list(file)]
@@ -148,7 +143,8 @@ class HMDB51(Layout):
         def film(row: Row) -> str:
             return Path(row.path).name.split(f"_{row.label}_")[0] + "/" + row.label
 
-        return with_validation(rows, validation=self.validation, fraction=self.val_fraction, source=film)
+        tell_unlisted(rows, find_videos(root, self.videos, notes), notes)
+        return with_validation(rows, validation=self.validation, fraction=self.val_fraction, source=film, notes=notes)
 
     def _row(self, root: Path, label: str, file: Path, number: int, line: str) -> Row | None:
         """None for a file that is not used."""
@@ -177,7 +173,7 @@ class Kinetics(Layout):
         val_csv: str = "annotations/val.csv",
         train_videos: str = "train",
         val_videos: str = "val",
-        extensions: Sequence[str] = VIDEO_EXTENSIONS,
+        extensions: Sequence[str] | None = None,
         validation: Validation = "test",
         val_fraction: Annotated[float, Interval(gt=0, lt=1)] = 0.05,
     ) -> None:
@@ -185,7 +181,7 @@ class Kinetics(Layout):
         self.val_csv = val_csv
         self.train_videos = train_videos
         self.val_videos = val_videos
-        self.extensions = list(extensions)
+        self.extensions = None if extensions is None else list(extensions)
         self.validation = validation
         self.val_fraction = val_fraction
 
@@ -196,14 +192,17 @@ class Kinetics(Layout):
     def list_files(self) -> list[str]:
         return [self.train_csv, self.val_csv]
 
-    def rows(self, root: Path) -> list[Row]:
-        rows = self._list(root, self.train_csv, self.train_videos, "train")
-        rows += self._list(root, self.val_csv, self.val_videos, "test")
+    def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
+        rows = self._list(root, self.train_csv, self.train_videos, "train", notes)
+        rows += self._list(root, self.val_csv, self.val_videos, "test", notes)
         source = source_of(r"([^/]{11})_\d{6,}_\d{6,}\.\w+$")
-        return with_validation(rows, validation=self.validation, fraction=self.val_fraction, source=source)
+        return with_validation(rows, validation=self.validation, fraction=self.val_fraction, source=source, notes=notes)
 
-    def _list(self, root: Path, file: str, folder: str, split: Split) -> list[Row]:
-        there = {Path(path).stem: path for path in files_under(root / folder, self.extensions)}
+    def _list(self, root: Path, file: str, folder: str, split: Split, notes: Notes) -> list[Row]:
+        there: dict[str, str] = {}
+        for path in find_videos(root, folder, notes, extensions=self.extensions):
+            if there.setdefault(Path(path).stem, path) != path:
+                notes.pass_over("videos of the same name as another", path)
 
         def row(numbered: tuple[int, Record]) -> Row:
             number, record = numbered
@@ -214,10 +213,12 @@ class Kinetics(Layout):
             if len(clip) != 11 or "/" in clip:
                 raise BadRequest(f"{place}: youtube_id={cut(clip)} is not 11 characters")
             stem = f"{clip}_{int(start):06d}_{int(end):06d}"
-            path = check_path(there.get(stem, f"{stem}.mp4"), folder=root / folder, place=place)
-            return Row(path=f"{folder}/{path}", label=label.strip('" '), split=split)
+            path = check_path(there.get(stem, f"{folder}/{stem}.mp4"), folder=root, place=place)
+            return Row(path=path, label=label.strip('" '), split=split)
 
-        return read_each(read_table(root / file), row)
+        rows = read_each(read_table(root / file), row)
+        tell_unlisted(rows, there.values(), notes)
+        return rows
 
 
 class SomethingSomethingV2(Layout):
@@ -252,11 +253,15 @@ class SomethingSomethingV2(Layout):
     def list_files(self) -> list[str]:
         return [self.train_json, self.validation_json, *([self.test_answers] if self.test == "test" else [])]
 
-    def rows(self, root: Path) -> list[Row]:
+    def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
         known = set(self.classes(root, ()))
         val = self._list(root, self.validation_json, "val", known)
         test = same_rows(val, split="test") if self.test == "validation" else self._answers(root, known)
-        return [*self._list(root, self.train_json, "train", known), *val, *test]
+        if self.test == "validation":
+            notes.tell("splits", f"test is val, {len(val):,} samples (another: dataset.layout.test=test)")
+        rows = [*self._list(root, self.train_json, "train", known), *val, *test]
+        tell_unlisted(rows, find_videos(root, self.videos, notes), notes)
+        return rows
 
     def classes(self, root: Path, labels: Iterable[str]) -> list[str]:
         file = root / self.labels_json
@@ -295,12 +300,25 @@ class SomethingSomethingV2(Layout):
 
 
 def with_validation(
-    rows: list[Row], *, validation: Validation, fraction: float, source: Callable[[Row], str]
+    rows: list[Row], *, validation: Validation, fraction: float, source: Callable[[Row], str], notes: Notes
 ) -> list[Row]:
     """Rows of train and test with a val split added."""
     if validation == "test":
-        return [*rows, *same_rows((row for row in rows if row.split == "test"), split="val")]
-    return hold_out(rows, into="val", fraction=fraction, group=source)
+        val = same_rows((row for row in rows if row.split == "test"), split="val")
+        notes.tell("splits", f"val is test, {len(val):,} samples (another: dataset.layout.validation=from_train)")
+        return [*rows, *val]
+    held = hold_out(rows, into="val", fraction=fraction, group=source)
+    count = sum(row.split == "val" for row in held)
+    notes.tell("splits", f"made: val ({count:,}), whole sources of train (test as val: dataset.layout.validation=test)")
+    return held
+
+
+def tell_unlisted(rows: Iterable[Row], videos: Iterable[str], notes: Notes) -> None:
+    """Videos (paths under root) that no list names."""
+    listed = {row.path for row in rows}
+    for path in videos:
+        if path not in listed:
+            notes.pass_over("videos that no list names", path)
 
 
 def without_brackets(template: str) -> str:

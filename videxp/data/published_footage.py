@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from videxp.data.footage import footage, image_folders, listed_clips
+from videxp.data.footage import footage, listed_clips
 from videxp.data.frame_folders import ImageSequences
 from videxp.data.layouts import absent, completed_splits, same_rows, source_of
 from videxp.data.manifest import Row, Split
+from videxp.data.notes import UNHEARD, Notes
 from videxp.data.tables import cut
+from videxp.data.walk import find_image_folders
 from videxp.errors import BadRequest
 from videxp.limits import Gt, Interval
 
@@ -44,13 +46,15 @@ class Reds(ImageSequences):
         names = (self.train, self.val, self.train_inputs, self.val_inputs)
         return super().missing(root) or absent(root, *(name for name in names if name is not None))
 
-    def rows(self, root: Path) -> list[Row]:
+    def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
         def of(folder: str, inputs: str | None, split: Callable[[str], Split]) -> list[Row]:
-            return [footage(clip, split(clip), targets=folder, inputs=inputs) for clip in image_folders(root / folder)]
+            clips = [Path(path).relative_to(folder).as_posix() for path in find_image_folders(root, folder, notes)]
+            return [footage(clip, split(clip), targets=folder, inputs=inputs) for clip in clips]
 
         if self.protocol == "official":
             train = of(self.train, self.train_inputs, lambda clip: "train")
             val = of(self.val, self.val_inputs, lambda clip: "val")
+            notes.tell("splits", f"test is val, {len(val):,} samples: the official test is secret")
             return [*train, *val, *same_rows(val, split="test")]
         rows = of(self.train, self.train_inputs, lambda clip: "test" if clip in REDS4 else "train")
         rows += of(self.val, self.val_inputs, lambda clip: "train")
@@ -81,7 +85,7 @@ class Vimeo90k(ImageSequences):
     def list_files(self) -> list[str]:
         return [self.train_list, self.test_list]
 
-    def rows(self, root: Path) -> list[Row]:
+    def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
         def of(file: str, split: Split) -> list[Row]:
             lines = listed_clips(root / file, root / self.targets)
             if other := next((line for line in lines if not _SEPTUPLET.fullmatch(line)), None):
@@ -96,4 +100,6 @@ class Vimeo90k(ImageSequences):
             test_fraction=self.val_fraction,
             group=source_of(_SEPTUPLET.pattern + "$"),
             seed=0,
+            notes=notes,
+            own="lists in another layout",
         )

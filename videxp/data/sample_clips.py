@@ -22,6 +22,7 @@ import numpy as np
 
 from videxp.data.layouts import Layout
 from videxp.data.manifest import Row, Split
+from videxp.data.notes import UNHEARD, Notes
 from videxp.data.processes import in_processes
 from videxp.errors import BadRequest
 
@@ -64,7 +65,7 @@ class SampleClips(Layout):
             return []
         return [] if package_folder() is not None else [NOT_INSTALLED]
 
-    def rows(self, root: Path) -> list[Row]:
+    def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
         return [
             Row(path=f"v{VERSION}/{shot.split}/{file}", label="", split=shot.split)
             for shot in SHOTS

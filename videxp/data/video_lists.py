@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from videxp.data.class_numbers import Listed, numbered_classes, read_class_names, resolve_labels
-from videxp.data.layouts import VIDEO_EXTENSIONS, Layout, absent, completed_splits, source_of
+from videxp.data.layouts import Layout, absent, completed_splits, source_of
 from videxp.data.manifest import SPLITS, Row, Split
+from videxp.data.notes import UNHEARD, Notes
 from videxp.data.tables import check_path, cut, read_each, read_list
 from videxp.errors import BadRequest
 from videxp.limits import Interval
+from videxp.video.file_kinds import VIDEO_ENDINGS
 
 _LINE = re.compile(r"(.*\S)\s*[\s,]\s*(\S+)")  # the last space or comma parts them: paths may have some, too
-_VIDEO = re.compile(rf"(.*(?:{'|'.join(map(re.escape, VIDEO_EXTENSIONS))}))[\s,]+(.+)", re.IGNORECASE)
+_VIDEO = re.compile(rf"(.*(?:{'|'.join(map(re.escape, sorted(VIDEO_ENDINGS)))}))[\s,]+(.+)", re.IGNORECASE)
 
 
 class VideoLists(Layout):
@@ -27,7 +29,7 @@ class VideoLists(Layout):
         as the greatest label says, so that a class of which a list has no video still has its output.
     first_label: 1 where labels count from 1. None: from 0, and some label is 0.
     No test list: val is test, as all report on Kinetics and Something-Something. No val list: val_fraction of train;
-    neither: as much again is test.
+    neither: as much again is test. group_pattern: see FolderPerClass.
     """
 
     def __init__(
@@ -42,12 +44,14 @@ class VideoLists(Layout):
         class_file: str | None = None,
         first_label: Literal[0, 1] | None = None,
         val_fraction: Annotated[float, Interval(gt=0, lt=1)] = 0.1,
+        group_pattern: str | None = None,
     ) -> None:
         self.lists = {"train": train_list, "val": val_list, "test": test_list}
         self.videos = {"train": train_videos, "val": val_videos, "test": test_videos}
         self.class_file = class_file
         self.first_label = first_label
         self.val_fraction = val_fraction
+        self.group_pattern = group_pattern
 
     def missing(self, root: Path) -> list[str]:
         needed = [*self.list_files, *(self.videos[split] for split in self._splits())]
@@ -60,7 +64,7 @@ class VideoLists(Layout):
     def list_files(self) -> list[str]:
         return [file for file in self.lists.values() if file is not None]
 
-    def rows(self, root: Path) -> list[Row]:
+    def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
         listed = [line for split in self._splits() for line in self._lines(root, split)]
         labels = resolve_labels(listed, names=read_class_names(root, self.class_file), first_label=self.first_label)
         rows = [Row(path=line.path, label=label, split=line.split) for line, label in zip(listed, labels)]
@@ -71,8 +75,10 @@ class VideoLists(Layout):
             found["test"],
             val_fraction=self.val_fraction,
             test_fraction=self.val_fraction,
-            group=source_of(None),
+            group=source_of(self.group_pattern),
             seed=0,
+            notes=notes,
+            own="a list for each",
         )
 
     def classes(self, root: Path, labels: Iterable[str]) -> list[str]:

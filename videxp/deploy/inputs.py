@@ -2,11 +2,13 @@
 
 import argparse
 import glob
+import sys
 from pathlib import Path
 
+from videxp.data.notes import Notes
+from videxp.data.walk import find_image_folders, find_videos
 from videxp.errors import BadRequest
-
-VIDEO_SUFFIXES = {".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".gif"}
+from videxp.video.file_kinds import is_image
 
 
 def add_inputs(parser: argparse.ArgumentParser, *, what: str) -> None:
@@ -17,28 +19,36 @@ def add_inputs(parser: argparse.ArgumentParser, *, what: str) -> None:
 def expand(inputs: list[str]) -> list[Path]:
     """Files as they are, folders to the videos beneath them, globs to what they match.
 
-    A folder without videos, but with pictures, is a video itself, or holds folders that are.
+    A folder without videos, but with pictures, is a video itself, or holds folders that are. What of a folder is
+    passed over is said on stderr.
     """
+    notes = Notes()
     paths: list[Path] = []
     for text in inputs:
         path = Path(text)
-        found = _beneath(path) if path.is_dir() else [path] if path.is_file() else _matches(text)
+        found = _beneath(path, notes) if path.is_dir() else [path] if path.is_file() else _matches(text, notes)
         if not found:
             raise BadRequest(f"{text}: no such video file, folder with videos, or glob that matches one")
         paths += found
+    for about, note in notes.lines:
+        print(f"{about}: {note}", file=sys.stderr)
     return paths
 
 
-def _matches(text: str) -> list[Path]:
+def _matches(text: str, notes: Notes) -> list[Path]:
     matches = (Path(match) for match in sorted(glob.glob(text, recursive=True)))
-    return [path for match in matches for path in (_beneath(match) if match.is_dir() else [match])]
+    return [path for match in matches for path in (_beneath(match, notes) if match.is_dir() else [match])]
 
 
-def _beneath(folder: Path) -> list[Path]:
-    from videxp.video.sequence import PICTURE_SUFFIXES  # torch: `--help` does not wait for it
-
-    # Hidden ones may be outputs that were never finished.
-    found = (path for path in folder.rglob("*") if not any(p.startswith(".") for p in path.relative_to(folder).parts))
-    files = sorted(found)
-    videos = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES]
-    return videos or sorted({path.parent for path in files if path.suffix.lower() in PICTURE_SUFFIXES})
+def _beneath(folder: Path, notes: Notes) -> list[Path]:
+    found = Notes()
+    if videos := sorted(find_videos(folder, "", found)):
+        for clip in find_image_folders(folder, ""):
+            found.pass_over("folders of pictures beside videos: name them to have them read", clip)
+    elif any(is_image(file) for file in folder.iterdir()):
+        return [folder]
+    else:
+        found = Notes()
+        videos = sorted(find_image_folders(folder, "", found))
+    notes.add(found, under=folder)
+    return [folder / path for path in videos]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from videxp.errors import BadRequest
 from videxp.video.errors import UnreadableVideo
+from videxp.video.file_kinds import is_image
 
 FIELD = re.compile(r"\{[^{}]*\}")
-IMAGE_SUFFIXES = frozenset([".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"])
 
 
 def frame_files(folder: str | PathLike[str], *, template: str) -> list[Path]:
@@ -42,11 +42,6 @@ def frame_files(folder: str | PathLike[str], *, template: str) -> list[Path]:
         missing = next(a + 1 for a, b in pairwise(numbers) if b != a + 1)
         raise UnreadableVideo(folder, f"frame {template.format(missing)} is missing")
     return [Path(folder) / template.format(number) for number in numbers]
-
-
-def is_image(file: Path) -> bool:
-    """By its name alone; hidden files are none."""
-    return file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
 
 
 def counting_order(file: Path) -> list[tuple[int, str]]:

@@ -22,10 +22,10 @@ from videxp.video.descriptions import not_in_pictures, other_streams
 from videxp.video.display import display_matrix, rgb_picture, turn_of, turned
 from videxp.video.encoder import frame_rate
 from videxp.video.errors import DecodeError, UnreadableVideo, one_line
+from videxp.video.file_kinds import is_image
 from videxp.video.frame_folder import FrameFolderReader, frame_files
 from videxp.video.probing import scan, verified
 
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 CLOCKS_THAT_START_ANYWHERE = frozenset({"mpegts", "mpeg"})
 
 
@@ -123,7 +123,7 @@ class PictureFolder:
 
 def pictures_in(folder: Path) -> list[Path]:
     """The pictures that lie directly in a folder; hidden files are none."""
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and not p.name.startswith("."))
+    return sorted(file for file in folder.iterdir() if is_image(file))
 
 
 def name_template(folder: Path) -> str:
