@@ -91,4 +91,4 @@ def _is_iso(head: bytes, *, size_bytes: int) -> bool:
 
 def _is_transport_stream(head: bytes, first: int, step: int) -> bool:
     syncs = head[first : first + 5 * step : step]
-    return len(syncs) >= 3 and set(syncs) == {0x47}
+    return len(syncs) >= 3 and set(syncs) == {0x47} and min(head) < 9  # text has no such bytes

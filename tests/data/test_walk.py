@@ -1,0 +1,250 @@
+"""From a folder of files to samples: which files, which splits, and what is said of the rest."""
+
+import os
+import re
+import shlex
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import videxp
+from tests.films import Put
+from videxp.data import FolderPerClass, FrameFolders, FrameSequences, VideoFolder
+from videxp.data.layouts import Layout
+from videxp.data.manifest import Row
+from videxp.data.notes import Notes
+from videxp.deploy.inputs import expand
+from videxp.errors import BadRequest
+
+
+def touched(root: Path, *paths: str) -> Path:
+    """Layouts list files and open none."""
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
+    return root
+
+
+def looked_through(layout: Layout, root: Path) -> tuple[list[Row], str]:
+    """The samples, and all notes."""
+    rows = list(layout.rows(root, notes := Notes()))
+    return rows, "\n".join(f"{about}: {text}" for about, text in notes.lines)
+
+
+def splits_of(rows: list[Row]) -> Counter[str]:
+    return Counter(row.split for row in rows)
+
+
+# ---- names of splits --------------------------------------------------------------------------------------------
+
+SPELLINGS = [
+    ("train", "val", "test"),
+    ("Train", "Val", "Test"),
+    ("TRAINING", "VALIDATION", "TESTING"),
+    ("training", "valid", "test"),
+    ("train_set", "dev_set", "test_set"),
+    ("TrainData", "eval", "TestData"),
+    ("1_train", "2_val", "3_test"),
+    ("trn", "vali", "tst"),
+]
+
+
+@pytest.mark.parametrize("names", SPELLINGS)
+@pytest.mark.parametrize("layout", [FolderPerClass(), VideoFolder()], ids=["classes", "footage"])
+def test_split_folders_are_found_by_their_usual_names(names: tuple[str, ...], layout: Layout, tmp_path: Path) -> None:
+    counts = dict(zip(("train", "val", "test"), (4, 2, 3)))
+    for name, count in zip(names, counts.values()):
+        touched(tmp_path, *(f"{name}/{label}/{i}.mp4" for label in ("run", "walk") for i in range(count)))
+    rows, notes = looked_through(layout, tmp_path)
+    assert splits_of(rows) == {split: 2 * count for split, count in counts.items()}
+    assert {row.label for row in rows} in ({"run", "walk"}, {""})
+    assert notes == ""
+
+
+@pytest.mark.parametrize(
+    ("layout", "clips"),
+    [
+        (FrameSequences(), ["Training/a/im1.png", "valid/b/im1.png", "TEST/c/im1.png"]),
+        (FrameFolders(), ["Training/run/a/i1.png", "valid/run/b/i1.png", "TEST/run/c/i1.png"]),
+        (FolderPerClass(), [f"{label}/{split}/a.mp4" for label in "xy" for split in ("Training", "valid", "TEST")]),
+    ],
+)
+def test_splits_of_image_folders_and_inside_of_classes_too(layout: Layout, clips: list[str], tmp_path: Path) -> None:
+    rows, _ = looked_through(layout, touched(tmp_path, *clips))
+    assert {(row.split, row.path.split("/")[1 if row.label in "xy" and row.label else 0]) for row in rows} == {
+        ("train", "Training"),
+        ("val", "valid"),
+        ("test", "TEST"),
+    }
+
+
+def test_a_class_called_as_a_split_is_asked_about_and_both_answers_work(tmp_path: Path) -> None:
+    touched(tmp_path, *(f"{vehicle}/{i}.mp4" for vehicle in ("bus", "train", "car") for i in range(5)))
+    for layout in (FolderPerClass(), VideoFolder()):
+        with pytest.raises(BadRequest, match=r"called as splits \(train\) lie beside others .*\(bus, car\)") as caught:
+            looked_through(layout, tmp_path)
+    assert "dataset.layout.train_folder=train" in str(caught.value) and "dataset.layout.splits=made" in str(
+        caught.value
+    )
+    rows, _ = looked_through(FolderPerClass(splits="made"), tmp_path)
+    assert {row.label for row in rows} == {"bus", "train", "car"}
+    touched(tmp_path, "train/a/1.mp4", "train/a/2.mp4", "train/a/3.mp4")
+    rows, notes = looked_through(FolderPerClass(train_folder="train"), tmp_path)
+    assert {row.path for row in rows} == {f"train/a/{i}.mp4" for i in (1, 2, 3)}
+    assert "2: folders beside those that dataset.layout names, such as bus, car" in notes
+    assert "5: loose videos outside of class folders" in notes
+
+
+def test_two_folders_for_one_split_are_asked_about(tmp_path: Path) -> None:
+    touched(tmp_path, "train/a/1.mp4", "dev/a/2.mp4", "valid/a/3.mp4", "test/a/4.mp4")
+    with pytest.raises(
+        BadRequest, match=r"dev and valid both mean the val split: name one, dataset.layout.val_folder=dev"
+    ):
+        looked_through(FolderPerClass(), tmp_path)
+    rows, notes = looked_through(FolderPerClass(val_folder="dev"), tmp_path)
+    assert splits_of(rows) == {"train": 1, "val": 1, "test": 1} and "such as valid" in notes
+    with pytest.raises(BadRequest, match=r"held does not exist: dataset.layout.test_folder=held"):
+        looked_through(FolderPerClass(test_folder="held"), tmp_path)
+
+
+def test_a_root_one_folder_too_high_is_asked_about(tmp_path: Path) -> None:
+    touched(tmp_path, "ds/run/a.mp4", "ds/walk/b.mp4")
+    with pytest.raises(BadRequest, match=r"holds but the folder ds, and that run, walk: .*dataset.root=\S+/ds"):
+        looked_through(FolderPerClass(), tmp_path)
+    assert {row.label for row in FolderPerClass().rows(tmp_path / "ds")} == {"run", "walk"}
+
+
+def test_some_splits_inside_of_classes_are_asked_about(tmp_path: Path) -> None:
+    touched(tmp_path, "run/train/a.mp4", "run/test/b.mp4", "walk/c.mp4")
+    with pytest.raises(BadRequest, match=r"such as run/\w+/\w.mp4, others do not, such as walk/c.mp4"):
+        looked_through(FolderPerClass(), tmp_path)
+
+
+# ---- which files ------------------------------------------------------------------------------------------------
+
+
+def test_each_real_file_counts_once_and_links_lead_in_no_circles(tmp_path: Path) -> None:
+    root = touched(tmp_path / "root", "a/0.mp4", "a/1.mp4", "a/deep/2.mp4", "b/3.mp4")
+    os.symlink(".", root / "a/again")
+    stock = [name for _, _, names in os.walk(root, followlinks=True) for name in names]
+    assert len(stock) > 100  # the stock way
+    os.symlink("..", root / "a/deep/above")
+    os.symlink("deep", root / "a/alias")
+    os.symlink("0.mp4", root / "a/first.mp4")
+    os.symlink(root, root / "b/root")
+    rows, notes = looked_through(FolderPerClass(), root)
+    assert sorted(row.path for row in rows) == ["a/0.mp4", "a/1.mp4", "a/deep/2.mp4", "b/3.mp4"]
+    assert "3: links to a folder that they lie in" in notes
+    assert "1: links to folders that are read already, such as a/alias" in notes
+    assert "1: links to files that are listed already, such as a/first.mp4" in notes
+    assert len(looked_through(VideoFolder(), root)[0]) == 4
+
+
+def test_a_link_to_elsewhere_is_followed_and_a_broken_one_is_a_sample(tmp_path: Path) -> None:
+    touched(tmp_path / "elsewhere", "x.mp4")
+    root = touched(tmp_path / "root", "a/0.mp4", "b/1.mp4")
+    os.symlink(tmp_path / "elsewhere", root / "a/more")
+    os.symlink("gone.mp4", root / "b/broken.mp4")
+    rows, _ = looked_through(FolderPerClass(), root)
+    assert {row.path for row in rows} == {"a/0.mp4", "a/more/x.mp4", "b/1.mp4", "b/broken.mp4"}
+
+
+def test_what_is_passed_over_is_counted_and_named(put: Put, tmp_path: Path) -> None:
+    root = touched(
+        tmp_path / "root", "train/loose.mp4", "train/run/notes.txt", "train/run/a.json", "train/run/b.json",
+        "train/run/._a.mp4", "train/.DS_Store", "train/__MACOSX/run/a.mp4", "train/run/unfinished.mp4.part",
+        "readme.md", "train/run/no_video",
+    )  # fmt: skip
+    (root / "train/empty").mkdir()
+    (root / "val").mkdir()
+    for path in ("train/run/a.mp4", "train/run/deep/d.MTS", "train/walk/b", "test/run/c.m2ts"):
+        put(path, of="bar.mp4")
+    rows, notes = looked_through(FolderPerClass(), root)
+    expected = {"train/run/a.mp4", "train/run/deep/d.MTS", "train/walk/b", "test/run/c.m2ts"}
+    assert {row.path for row in rows} == expected
+    for line in (
+        "1: loose videos outside of class folders, such as train/loose.mp4",
+        "6: files that are no videos (.json 2, ",
+        "3: hidden files and folders of the system",
+        "1: folders without videos, such as train/empty",
+        "1: split folders without samples, such as val",
+        "classes: 1: videos in folders inside of a class, labelled by the class, such as train/run/deep/d.MTS",
+        "splits: made: val (1) of 3 samples, by hash of their names with seed 0",
+    ):
+        assert line in notes, (line, notes)
+
+
+def test_images_outside_of_clips_and_inside_of_them_are_named(tmp_path: Path) -> None:
+    root = touched(tmp_path, "day/cover.png", "day/a/1.png", "day/a/masks/1.png", "b/1.png", "b/film.mp4", "top.png")
+    (root / "none").mkdir()
+    rows, notes = looked_through(FrameSequences(splits="test"), root)
+    assert {row.path for row in rows} == {"b", "day"}
+    assert "2: folders inside of a clip's folder, such as day/a, day/a/masks" in notes
+    assert "1: image files outside of a clip's folder, such as top.png" in notes
+    assert "1: folders without images, such as none" in notes
+    assert "1: files that are no images, such as b/film.mp4" in notes
+
+
+def test_predict_finds_the_same_files_and_says_what_it_passes_over(
+    put: Put, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = touched(tmp_path / "root", "notes.txt", ".hidden.mp4", "frames/1.png")
+    for name in ("a.mp4", "b.3gp", "c.MTS", "d", "deep/e.m2ts"):
+        put(name, of="bar.mp4")
+    os.symlink(".", root / "again")
+    found = [path.relative_to(root).as_posix() for path in expand([str(root)])]
+    assert found == ["a.mp4", "b.3gp", "c.MTS", "d", "deep/e.m2ts"]
+    said = capsys.readouterr().err
+    assert "folders of pictures beside videos: name them to have them read, such as" in said
+    assert str(root / "frames") in said and str(root / "notes.txt") in said and str(root / ".hidden.mp4") in said
+    assert expand([str(root / "frames")]) == [root / "frames"]
+
+
+# ---- splits that are made ---------------------------------------------------------------------------------------
+
+NAMES = {
+    "cuts": [f"{c}/v_{c}_g{g:02d}_c{i:02d}.mp4" for c in "ab" for g in range(5) for i in range(4)],
+    "persons": [f"{c}/subj{who}_{c}_{i}.mp4" for c in ("run", "walk") for who in range(6) for i in range(3)],
+    "ids": [f"{c}/{who}_{t:06d}_{t + 10:06d}.mp4" for c in "ab" for who in ("xY", "Zw", "Qq") for t in (0, 10, 20)],
+    "folders": [f"{c}/{who}/{i}.mp4" for c in "ab" for who in ("ann", "bob", "cy", "di") for i in range(3)],
+    "unlabelled": [f"day{day}/{i}.mp4" for day in range(5) for i in range(4)],
+}
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_recordings_that_made_splits_tear_apart_are_told_with_the_pattern_that_mends_it(
+    kind: str, tmp_path: Path
+) -> None:
+    root = touched(tmp_path, *NAMES[kind])
+    layout = VideoFolder if kind == "unlabelled" else FolderPerClass
+    _, notes = looked_through(layout(), root)
+    typed = next(word for word in shlex.split(notes) if "group_pattern" in word)  # as a shell reads it
+    pattern = re.fullmatch(r'dataset\.layout\.group_pattern="(.*)"', typed)
+    assert pattern is not None
+    rows, mended = looked_through(layout(group_pattern=pattern[1]), root)
+    assert "made:" in mended and "group_pattern" not in mended
+    splits: dict[str, set[str]] = {}
+    for row in rows:
+        splits.setdefault(re.search(pattern[1], row.path)[1], set()).add(row.split)  # type: ignore[index]
+    assert len(splits) > 2 and all(len(of) == 1 for of in splits.values())
+    assert set(splits_of(rows)) == {"train", "val", "test"}
+
+
+@pytest.mark.parametrize("names", [[f"{c}/{c}_{i:03d}.mp4" for c in ("run", "sit") for i in range(20)],
+                                   [f"{c}/{i}.mp4" for c in ("run", "sit") for i in range(20)]])  # fmt: skip
+def test_names_that_tell_no_recordings_are_not_remarked_on(names: list[str], tmp_path: Path) -> None:
+    assert "group_pattern" not in looked_through(FolderPerClass(), touched(tmp_path, *names))[1]
+
+
+@pytest.mark.slow
+def test_prepare_shows_the_notes_and_the_remedy_can_be_typed(put: Put, tmp_path: Path) -> None:
+    for path in [f"{c}/g{g}_c{i}.mp4" for c in "ab" for g in range(3) for i in range(2)]:
+        put(path)
+    first = videxp("prepare", "folder_per_class", "dataset.root=root", cwd=tmp_path)
+    assert "\nsplits      made: val (2) and test (2) of 12 samples, by hash of their" in first.stdout
+    assert max(len(line) for line in first.stdout.splitlines() if "/" not in line) <= 80
+    typed = re.search(r"'(dataset\.layout\.group_pattern=.*)'", first.stdout)
+    assert typed is not None, first.stdout
+    mended = videxp("prepare", "folder_per_class", "dataset.root=root", typed[1], "--json", cwd=tmp_path)
+    assert '"splits: made: val (4) and test (4) of 12' in mended.stdout and "group_pattern" not in mended.stdout
