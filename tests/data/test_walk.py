@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import videxp
 from tests.films import Put
+from videxp.commands.prepare import main
 from videxp.data import FolderPerClass, FrameFolders, FrameSequences, VideoFolder
 from videxp.data.layouts import Layout
 from videxp.data.manifest import Row
@@ -165,7 +165,8 @@ def test_what_is_passed_over_is_counted_and_named(put: Put, tmp_path: Path) -> N
     assert {row.path for row in rows} == expected
     for line in (
         "1: loose videos outside of class folders, such as train/loose.mp4",
-        "6: files that are no videos (.json 2, ",
+        "5: files that are no videos (.json 2, ",
+        "1: files beside the split folders, such as readme.md",
         "3: hidden files and folders of the system",
         "1: folders without videos, such as train/empty",
         "1: split folders without samples, such as val",
@@ -238,13 +239,22 @@ def test_names_that_tell_no_recordings_are_not_remarked_on(names: list[str], tmp
 
 
 @pytest.mark.slow
-def test_prepare_shows_the_notes_and_the_remedy_can_be_typed(put: Put, tmp_path: Path) -> None:
+def test_prepare_shows_the_notes_and_the_remedy_can_be_typed(
+    put: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     for path in [f"{c}/g{g}_c{i}.mp4" for c in "ab" for g in range(3) for i in range(2)]:
         put(path)
-    first = videxp("prepare", "folder_per_class", "dataset.root=root", cwd=tmp_path)
-    assert "\nsplits      made: val (2) and test (2) of 12 samples, by hash of their" in first.stdout
-    assert max(len(line) for line in first.stdout.splitlines() if "/" not in line) <= 80
-    typed = re.search(r"'(dataset\.layout\.group_pattern=.*)'", first.stdout)
-    assert typed is not None, first.stdout
-    mended = videxp("prepare", "folder_per_class", "dataset.root=root", typed[1], "--json", cwd=tmp_path)
-    assert '"splits: made: val (4) and test (4) of 12' in mended.stdout and "group_pattern" not in mended.stdout
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VIDEXP_CACHE", str(tmp_path / "cache"))
+    asked = ["folder_per_class", "dataset.root=root"]
+    assert main(asked) == 0
+    first = capsys.readouterr().out
+    assert "\nsplits      made: val (2) and test (2) of 12 samples, by hash of their" in first
+    assert max(len(line) for line in first.splitlines() if "/" not in line) <= 80
+    assert main(asked) == 0
+    assert capsys.readouterr().out == first
+    typed = re.search(r"'(dataset\.layout\.group_pattern=.*)'", first)
+    assert typed is not None
+    assert main([*asked, typed[1], "--json"]) == 0
+    mended = capsys.readouterr().out
+    assert '"splits: made: val (4) and test (4) of 12' in mended and "group_pattern" not in mended

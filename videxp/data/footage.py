@@ -15,7 +15,7 @@ from videxp.data.manifest import SPLITS, Row, Split
 from videxp.data.notes import UNHEARD, Notes
 from videxp.data.split_folders import split_folders
 from videxp.data.tables import check_path, read_each, read_list
-from videxp.data.walk import below, find_image_folders, find_videos, list_folder
+from videxp.data.walk import below, find_image_folders, find_videos
 from videxp.errors import BadRequest
 from videxp.limits import Gt, Interval
 
@@ -79,8 +79,6 @@ class Footage(Layout):
         if any(self._lists.values()):
             found = {split: self._listed(root, split) for split in SPLITS}
         elif folders := self._split_folders(root, notes):
-            for entry in list_folder(root, self.targets, notes)[1]:
-                notes.pass_over("files beside the split folders", below(self.targets, entry.name))
             found = {
                 split: self._rows(self.clips(root, below(self.targets, folder), notes), split)
                 for split, folder in folders.items()

@@ -44,7 +44,8 @@ def split_folders(
     for key, folder in told.items():
         if not (root / top / folder).is_dir():
             raise BadRequest(f"{root / top / folder} does not exist: dataset.layout.{key}_folder={folder}")
-    names = [entry.name for entry in list_folder(root, top)[0]]
+    folders, files = list_folder(root, top)
+    names = [entry.name for entry in folders]
     by_name = {name: split_called(name) for name in names if name not in told.values()}
     full = [name for name in by_name if holds(below(top, name))]
     for name, called in by_name.items():
@@ -60,8 +61,13 @@ def split_folders(
             )
         if split not in told and spelled:
             found[split] = spelled[0]
+    if not found:
+        return {}
+    list_folder(root, top, notes)
+    for entry in files:
+        notes.pass_over("files beside the split folders", below(top, entry.name))
     others = [name for name in full if name not in found.values()]
-    if not found or not others:
+    if not others:
         return found
     if not told:
         _refuse_mixture(root / top, found, others)

@@ -31,6 +31,8 @@ def list_folder(root: Path, folder: str, notes: Notes = UNHEARD) -> tuple[list[E
     files: list[Entry] = []
     try:
         entries = sorted(os.scandir(path), key=lambda entry: (entry.is_symlink(), entry.name))
+    except FileNotFoundError:  # `Layout.missing` says so
+        return [], []
     except OSError as error:
         raise BadRequest(f"{path}: {error.strerror}: give access to it, or move it out of {root}") from None
     for entry in entries:
