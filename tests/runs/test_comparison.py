@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs.made import CONFIG, ROWS, changed, make_run
+from tests.runs.made import CONFIG, PROVENANCE, ROWS, changed, make_run
 from videxp.cli import main
 from videxp.errors import BadRequest
 from videxp.runs.comparison import (
@@ -198,3 +198,50 @@ def test_each_experiment_has_its_own_mean(tmp_path: Path, capsys: pytest.Capture
         "mean of 2 (0, 1): val/accuracy 0.8500 ± 0.0707",
         "mean of 1 (2): val/accuracy 0.5000",
     ]
+
+
+def provenance(*, rate: str = "a", weights: str = "b", data: str = "f1", model: str = "c") -> dict:
+    """As training writes it: of what comes from outside there are hashes."""
+    return {
+        **PROVENANCE,
+        "inputs": {
+            "variables": {"optimizer.lr": {"names": ["MY_LR"], "hash": rate * 32}},
+            "files": {"model.weights": {"path": "w.pt", "sha256": weights * 64}},
+        },
+        "data": {"name": "digits", "fingerprint": data, "classes_hash": "0"},
+        "sources": {"mymodels/tiny.py": model * 16, "videxp/cli.py": "d" * 16},
+    }
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"rate": "1"}, "optimizer.lr (MY_LR)"),
+        ({"weights": "1"}, "model.weights"),
+        ({"data": "f2"}, "data"),
+        ({"model": "1"}, "code.mymodels"),
+    ],
+)
+def test_runs_with_different_inputs_are_not_averaged_and_what_differs_is_told(
+    other: dict, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Their config.yaml says the same."""
+    config = changed(CONFIG, optimizer__lr="${oc.decode:${oc.env:MY_LR}}", model__weights="w.pt")
+    for seed, record in enumerate([provenance(), provenance(), provenance(**other)]):
+        make_run(tmp_path / str(seed), config={**config, "seed": seed}, provenance=record)
+    assert main(["compare", str(tmp_path), "--mean"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in lines[-3:]] == [
+        "mean of 2 (0, 1)",
+        "mean of 1 (2)",
+        "not averaged with one another, as their inputs differ",
+    ]
+    assert lines[-1].endswith(f": {told}")
+
+
+def test_other_splits_of_the_same_data_are_averaged(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for number, (fold, data) in enumerate([(1, "f1"), (2, "f2"), (3, "f3"), (3, "f3")]):
+        config = changed(CONFIG, dataset__layout__fold=fold, seed=number)
+        make_run(tmp_path / str(number), config=config, provenance=provenance(data=data))
+    assert main(["compare", str(tmp_path), "--mean"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("mean of 4 (0, 1, 2, 3)")

@@ -181,6 +181,8 @@ def _print_mean(runs: list["Run"], rows: list["Row"], columns: list["Column"]) -
     for group in groups:
         texts = ", ".join(comparison.spread([rows[i] for i in group], columns)) or "no metric that all of them have"
         print(f"mean of {len(group)} ({', '.join(names[i] for i in group)}): {texts}")
+    if len(groups) > 1 and (inputs := comparison.different_inputs(rows, groups, columns)):
+        print(f"not averaged with one another, as their inputs differ: {', '.join(inputs)}")
     if left := len(rows) - sum(map(len, groups)):
         print(f"{left} left out: not finished")
 

@@ -18,6 +18,7 @@ from typing import Any, Literal
 import yaml
 
 from videxp.errors import BadRequest
+from videxp.runs.inputs import MARK
 from videxp.runs.reading import Run
 
 Row = dict[str, Any]
@@ -26,6 +27,9 @@ IMPLIED = {"dataset.layout._target_": "dataset.name", "task.monitor": "task._tar
 """Config keys, and what mostly decides each: where it does, its own column says nothing new."""
 # What repetitions of one experiment differ in: seeds, splits, and what changes no result.
 REPEATED = re.compile(r"(.*\.)?seed|dataset\.layout\.(fold|\w*_list|\w*file)|(run|hardware|logger)\..*")
+SPLIT = re.compile(r"dataset\.layout\.(seed|fold|\w*_list|\w*file)")
+"""What chooses other samples of one data set as training, validation and test."""
+DATA = f"{MARK}data"
 CONDITION = re.compile(r"(?P<key>.+?)(?P<operator>!=|>=|<=|=|>|<)(?P<value>.*)", re.DOTALL)
 
 
@@ -49,6 +53,7 @@ def row(run: Run) -> Row:
         "run": str(run.path),
         "state": run.state,
         **run.config,
+        **run.inputs,
         **{name: run.last(name) for name in run.metrics},
         **{f"{name}{BEST}": run.best(name) for name in run.metrics if run.better(name) is not None},
         "tested": run.tested,
@@ -78,7 +83,7 @@ def table_columns(runs: list[Run], *, metrics: list[str] | None = None) -> list[
     chosen = _chosen(names, metrics) if metrics else _headline(runs, names)
     names.sort(key=lambda name: (chosen.index(name) if name in chosen else len(chosen), _split_order(name), name))
     columns = [Column("run", "run"), Column("state", "state")]
-    columns += differing_columns([run.config for run in runs if run.config])
+    columns += differing_columns([{**run.config, **run.inputs} for run in runs if run.config])
     on = {run.tested for run in runs if run.tested}
     columns.append(Column("tested", "tested", shown=len(on) > 1 or any(is_part(text) for text in on)))
     for name in names:
@@ -134,6 +139,8 @@ def _follows(configs: list[dict[str, Any]], key: str, known: list[str]) -> bool:
     """Some runs lack the key, and which class is built above it decides its value: `logger.wandb.project`; or what is
     said in `IMPLIED` does."""
     values = _values(configs, key)
+    if key.startswith(MARK):
+        return _is_said(configs, key, known)
     if key in IMPLIED and _decides(_values(configs, IMPLIED[key]), values):
         return True
     if "" not in values:
@@ -144,6 +151,22 @@ def _follows(configs: list[dict[str, Any]], key: str, known: list[str]) -> bool:
     targets = [".".join([*parts[:depth], "_target_"]) for depth in range(len(parts) - 1, 0, -1)]
     target = next((name for name in targets if name in known), key)
     return target != key and _decides(_values(configs, target), values)
+
+
+def _is_said(configs: list[dict[str, Any]], mark: str, known: list[str]) -> bool:
+    """Another column says so already: of a file or a variable its key, of the data a key of the data set."""
+    if mark == DATA:
+        marks = _values(configs, mark)
+        return any(_differs(configs, key) and _decides(_values(configs, key), marks) for key in _of_data(known))
+    return mark.startswith(f"{MARK}code.") or _differs(configs, mark.removeprefix(MARK))
+
+
+def _of_data(known: list[str]) -> list[str]:
+    return [key for key in known if key.startswith("dataset.") and not key.endswith("seed")]
+
+
+def _differs(configs: list[dict[str, Any]], key: str) -> bool:
+    return len({*_values(configs, key)}) > 1
 
 
 def _decides(one: list[str], other: list[str]) -> bool:
@@ -296,18 +319,48 @@ def best_rows(column: Column, rows: list[Row]) -> set[int]:
 
 
 def repetitions(rows: list[Row], columns: list[Column]) -> list[list[int]]:
-    """The finished rows' numbers, those of one experiment together."""
-    # A copy tells, too: `hardware.num_workers` stands as `dataset.num_workers` in the first look.
-    keys = [
-        column.key
-        for column in columns
-        if column.kind == "config" and not any(map(REPEATED.fullmatch, (column.key, *column.copies)))
-    ]
+    """The finished rows' numbers, those of one experiment together: with the same config but for what repetitions
+    differ in, variables, files, code and data; other splits of the same data are other data by right."""
+    configs = [column for column in columns if column.kind == "config"]
+    keys = [column.key for column in configs if column.key != DATA and not _is_called(column, REPEATED)]
+    splits = [column.key for column in configs if _is_called(column, SPLIT)]
     groups: dict[tuple[str, ...], list[int]] = {}
     for number, row in enumerate(rows):
         if row["state"] == "finished":
-            groups.setdefault(tuple(_same(row.get(key)) for key in keys), []).append(number)
-    return list(groups.values())
+            groups.setdefault(_values_of(row, keys), []).append(number)
+    return [part for group in groups.values() for part in _by_data(rows, group, splits)]
+
+
+def _is_called(column: Column, pattern: re.Pattern[str]) -> bool:
+    """A copy tells, too: `hardware.num_workers` stands as `dataset.num_workers` in the first look."""
+    return any(pattern.fullmatch(key.removeprefix(MARK)) for key in (column.key, *column.copies))
+
+
+def _values_of(row: Row, keys: list[str]) -> tuple[str, ...]:
+    return tuple(_same(row.get(key)) for key in keys)
+
+
+def _by_data(rows: list[Row], group: list[int], splits: list[str]) -> list[list[int]]:
+    """The group in parts where one split has different data in some of its rows."""
+    data = {(_values_of(rows[i], splits), rows[i].get(DATA)) for i in group}
+    if len(data) == len({split for split, _ in data}):
+        return [group]
+    parts: dict[Any, list[int]] = {}
+    for i in group:
+        parts.setdefault(rows[i].get(DATA), []).append(i)
+    return list(parts.values())
+
+
+def different_inputs(rows: list[Row], groups: list[list[int]], columns: list[Column]) -> list[str]:
+    """What beside its config sets one group apart from another: `["optimizer.lr (MY_LR)", "data"]`."""
+    found = []
+    for column in columns:
+        values = {str(rows[group[0]].get(column.key)) for group in groups}
+        if column.key.startswith(MARK) and len(values) > 1 and not _is_called(column, REPEATED):
+            name = column.key.removeprefix(MARK)
+            variable = max(values).rpartition(" #")[0]
+            found.append(f"{name} ({variable})" if variable else name)
+    return found
 
 
 def spread(rows: list[Row], columns: list[Column]) -> list[str]:

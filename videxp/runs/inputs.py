@@ -14,6 +14,8 @@ from videxp.weight_files import is_url
 
 OF_A_MACHINE = ("hardware.", "logger.", "run.")
 """What changes no result, by the beginnings of its keys."""
+MARK = "inputs."
+"""What the keys of `input_marks` begin with."""
 MAX_PATH_CHARACTERS = 4096
 CHUNK_BYTES = 1 << 20
 
@@ -45,6 +47,33 @@ def record_inputs(
             key: _facts(path, text=str(written.get(key, key)), known=(known or {}).get(key))
             for key, path in paths.items()
         },
+    }
+
+
+def input_marks(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """What runs are compared by beside their config: `{"inputs.optimizer.lr": "MY_LR #3f9a1c02", "inputs.data": ...}`.
+
+    Empty where it was not recorded, or is damaged.
+    """
+    try:
+        inputs, packages = provenance["inputs"], _by_package(provenance["sources"])
+        variables = {key: f"{', '.join(one['names'])} #{one['hash'][:8]}" for key, one in inputs["variables"].items()}
+        files = {key: f"#{str(one['sha256'])[:8]}" for key, one in inputs["files"].items()}
+        data = provenance["data"]
+        marks = {"data": f"#{data['fingerprint'][:8]}-{data['classes_hash'][:4]}", **variables, **files, **packages}
+    except (KeyError, TypeError, AttributeError):
+        return {}
+    return {f"{MARK}{key}": text for key, text in marks.items()}
+
+
+def _by_package(sources: Mapping[str, str]) -> dict[str, str]:
+    """`{"code.mymodels": "#3f9a1c02"}`."""
+    lines: dict[str, list[str]] = {}
+    for path, digest in sorted(sources.items()):
+        lines.setdefault(path.split("/")[0].removesuffix(".py"), []).append(f"{path} {digest}")
+    return {
+        f"code.{name}": f"#{hashlib.sha256(chr(10).join(some).encode(errors='replace')).hexdigest()[:8]}"
+        for name, some in lines.items()
     }
 
 

@@ -19,6 +19,7 @@ import yaml
 from videxp import files, signatures
 from videxp.errors import BadRequest
 from videxp.runs.folder import RunFolder, seconds_since
+from videxp.runs.inputs import input_marks
 from videxp.yaml_files import read_yaml
 
 AXES = ("step", "epoch", "clips_seen")
@@ -57,6 +58,11 @@ class Run:
     def task(self) -> dict[str, Any]:
         """The literals of the task class's body, `metric_names` and `headline` among them."""
         return task_facts(self.config)
+
+    @cached_property
+    def inputs(self) -> dict[str, str]:
+        """`input_marks` of its provenance."""
+        return input_marks(read_json(self.folder.provenance))
 
     @property
     def headline(self) -> list[str]:

@@ -7,8 +7,9 @@ from typing import Any
 
 from videxp.errors import BadRequest
 from videxp.files import write_text
-from videxp.runs.comparison import duration, number_text
+from videxp.runs.comparison import DATA, duration, number_text
 from videxp.runs.folder import write_json
+from videxp.runs.inputs import MARK
 from videxp.runs.reading import Run, read_json
 
 BEGIN, END = "<!-- records: written by videxp record -->", "<!-- end of records -->"
@@ -55,9 +56,23 @@ def refuse_unfit(runs: list[Run], *, allow_dirty: bool) -> None:
     if len(data) > 1:
         one, another, *_ = data.values()
         problems.append(f"{one.path} and {another.path} were trained on different data (their fingerprints differ)")
+    problems += _other_inputs(runs)
     if problems:
         more = [f"and {len(problems) - 2} more"] if len(problems) > 3 else []
         raise BadRequest("\n".join(problems[: 2 if more else 3] + more))
+
+
+def _other_inputs(runs: list[Run]) -> list[str]:
+    """Of each run with a variable or a file that was another for the first; code and data are looked at apart."""
+    first, *others = runs
+    problems = []
+    for run in others:
+        names = [name for name in {**first.inputs, **run.inputs} if not name.startswith((DATA, f"{MARK}code."))]
+        if other := [name for name in names if first.inputs.get(name) != run.inputs.get(name)]:
+            marks = f"{first.inputs.get(other[0])} and {run.inputs.get(other[0])}"
+            what = f"another {other[0].removeprefix(MARK)} ({marks})"
+            problems.append(f"{first.path} and {run.path} were trained with {what}: give runs of one")
+    return problems
 
 
 def uncommitted(run: Run) -> list[str]:
