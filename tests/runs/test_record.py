@@ -72,6 +72,20 @@ def test_unfit_runs_are_refused_each_in_a_line_with_the_reason(tmp_path: Path):
     assert len(str(caught.value).splitlines()) <= 3
 
 
+def test_runs_at_another_rate_from_the_environment_are_not_recorded_as_one(tmp_path: Path):
+    """Their config.yaml says the same."""
+
+    def provenance(digest: str) -> dict:
+        variables = {"optimizer.lr": {"names": ["MY_LR"], "hash": digest * 32}}
+        data = {"fingerprint": "f1", "classes_hash": "0"}
+        return {**PROVENANCE, "inputs": {"variables": variables, "files": {}}, "sources": {}, "data": data}
+
+    runs = [seed_run(tmp_path, seed, provenance=provenance(digest)) for seed, digest in enumerate("aab")]
+    refuse_unfit(runs[:2], allow_dirty=False)
+    with pytest.raises(BadRequest, match=r"another optimizer.lr \(MY_LR #a+ and MY_LR #b+\): give runs of one"):
+        refuse_unfit(runs, allow_dirty=False)
+
+
 def test_uncommitted_code_that_is_allowed_is_named_in_the_record_and_marked_in_the_table(tmp_path: Path):
     run = seed_run(tmp_path, 0, provenance=DIRTY)
     refuse_unfit([run], allow_dirty=True)

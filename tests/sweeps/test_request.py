@@ -136,3 +136,15 @@ def test_a_secret_would_be_lost_in_the_frozen_config():
     with pytest.raises(BadRequest, match=r"a\.api_key is a secret.*\$\{oc\.env:NAME\}"):
         refuse_secrets(OmegaConf.create({"a": {"api_key": "0123456789abcdef"}}))
     refuse_secrets(OmegaConf.create({"a": {"api_key": "${oc.env:KEY}"}}))
+
+
+def test_a_sweep_goes_on_with_the_variables_that_it_began_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DECAY", "0.1")
+    sweep = read_sweep(DIGITS, tiny(RATES, "optimizer.weight_decay='${oc.decode:${oc.env:DECAY}}'"))
+    save_sweep(sweep, tmp_path / "sweep")
+    assert "0.1" not in (tmp_path / "sweep/sweep.yaml").read_text()
+    assert load_sweep(tmp_path / "sweep", []).plan == sweep.plan
+    monkeypatch.setenv("DECAY", "0.2")
+    with pytest.raises(BadRequest, match=r"sweep: not as it began: DECAY has another value \(optimizer.weight_decay\)"):
+        load_sweep(tmp_path / "sweep", [])

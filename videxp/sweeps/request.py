@@ -13,6 +13,8 @@ from videxp.config.problems import NOTHING, Problem, suggestion
 from videxp.config.sweeping import Axis, space_overrides, split_axes
 from videxp.errors import BadRequest
 from videxp.files import write_text
+from videxp.runs.differences import outside_differences, summary
+from videxp.runs.inputs import OF_A_MACHINE, record_inputs
 from videxp.runs.reading import THROUGHPUT, better, task_facts
 from videxp.sweeps.controller import Policy
 from videxp.sweeps.launching import Launcher
@@ -183,8 +185,16 @@ def save_sweep(sweep: Sweep, folder: Path) -> None:
         "space": {axis.key: _axis_text(axis) for axis in sweep.axes},
         "metrics": {objective.metric: objective.direction for objective in sweep.plan.objectives},
         "search": {name: getattr(sweep.plan, name) for name in SEARCH},
+        "inputs": _from_outside(sweep),
     }
     write_text(folder / FILE, yaml.safe_dump(asked, sort_keys=False, allow_unicode=True))
+
+
+def _from_outside(sweep: Sweep) -> dict[str, Any]:
+    """Variables and files that all trials depend on, by their hashes."""
+    cfg = sweep.base.cfg
+    inputs = record_inputs(config.flat(cfg), config.environment_values(cfg, leave_out=OF_A_MACHINE))
+    return {name: inputs[name] for name in ("variables", "files")}
 
 
 def load_sweep(folder: Path, changes: list[str]) -> Sweep:
@@ -204,6 +214,9 @@ def load_sweep(folder: Path, changes: list[str]) -> Sweep:
     metrics = {objective.metric: objective.direction for objective in sweep.plan.objectives}
     if metrics != asked["metrics"]:
         raise BadRequest(f"sweep.metric: was {asked['metrics']} when the sweep began; it cannot change within one")
+    if other := outside_differences(asked["inputs"], _from_outside(sweep)):
+        remedy = "A sweep goes on as it began: put back what was there, or start another sweep"
+        raise BadRequest(f"{folder}: not as it began: {summary(other)}\n{remedy}")
     before = config.flat(config.load_resolved(folder / "base.yaml"))
     now = config.flat(sweep.base.cfg)
     if different := [key for key in {**before, **now} if before.get(key, NOTHING) != now.get(key, NOTHING)]:
@@ -225,7 +238,7 @@ def read_file(folder: Path) -> dict[str, Any]:
     """sweep.yaml as it stands. Raises BadRequest where there is none."""
     try:
         asked = read_yaml(folder / FILE)
-        return {key: asked[key] for key in ("recipe", "overrides", "space", "metrics", "search")}
+        return {key: asked[key] for key in ("recipe", "overrides", "space", "metrics", "search", "inputs")}
     except FileNotFoundError as error:
         raise BadRequest(f"{folder} is no sweep: it has no {FILE} (sweeps are made by videxp sweep)") from error
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
