@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.shrink import PAPERS, RECIPES, tiny
+from tests.shrink import FINETUNE, PAPERS, RECIPES, tiny
 from videxp import config
 
 
@@ -15,7 +15,7 @@ def composed(recipe: str, folder: Path, *overrides: str) -> config.Composed:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", [recipe for recipe in RECIPES if recipe not in PAPERS])
+@pytest.mark.parametrize("recipe", [recipe for recipe in RECIPES if recipe not in {*PAPERS, FINETUNE}])
 def test_every_recipe_composes_and_is_found_to_be_right(
     recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

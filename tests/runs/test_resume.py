@@ -9,7 +9,7 @@ import pytest
 
 from tests.runs.conftest import checkpoint, command, differences, metrics, watched
 from tests.runs.forking import KILLED, Kill, Nursery
-from tests.shrink import PAPERS, RECIPES
+from tests.shrink import FINETUNE, PAPERS, RECIPES
 
 pytestmark = pytest.mark.slow
 RECIPE = "classification/moving_digits"
@@ -153,7 +153,9 @@ TWINS = {
 UNTRAINED = {"super_resolution/bicubic"}
 
 
-@pytest.mark.parametrize("recipe", [recipe for recipe in RECIPES if recipe not in {*TWINS, *UNTRAINED, *PAPERS}])
+@pytest.mark.parametrize(
+    "recipe", [recipe for recipe in RECIPES if recipe not in {*TWINS, *UNTRAINED, *PAPERS, FINETUNE}]
+)
 def test_every_recipe_shrunk_killed_and_resumed_is_as_left_alone(recipe: str, hospital: Hospital):
     overrides = ["callbacks.checkpoint.every_n_steps=2", "trainer.max_epochs=1"]
     kills = [Kill("batch", nth=3), Kill("test")]  # the second: from the checkpoint of an epoch's end

@@ -122,7 +122,6 @@ def announce(
     from videxp.data.notes import wrapped
     from videxp.inputs import present_inputs
     from videxp.models.summary import count_parameters
-    from videxp.models.weights import loaded_weights
     from videxp.runs.folder import write_json
     from videxp.runs.left_out import save_manifest
     from videxp.runs.metrics_file import read_metrics
@@ -144,7 +143,7 @@ def announce(
         *((name, escape(text)) for name, text in data.videos.rows(columns=80 - 10)),
         *((about, escape(wrapped(text, indent=2 + NAME_COLUMNS))) for about, text in data.manifest.notes),
         ("model", f"{type(task.network).__name__}: {sizes} parameters, {work:,.2f} GMACs per clip{partly}"),
-        *(("weights", str(loaded)) for loaded in loaded_weights(task.network)),
+        *(("weights", text) for text in _weights(cfg, task, resuming=request.resuming)),
         ("device", f"{device}, {data.workers} workers"),
         ("run", str(run.path)),
     ]
@@ -179,6 +178,15 @@ def announce(
         record = {**before, "resumed": [*before.get("resumed", []), changed]}
         record |= {"wandb_id": changed["wandb_id"]} if "wandb_id" in changed else {}
     write_json(run.provenance, record)
+
+
+def _weights(cfg: "DictConfig", task: Any, *, resuming: bool) -> list[str]:
+    """What the network begins with, where its model takes public weights."""
+    from videxp.models.weights import loaded_weights
+
+    loaded = [str(loaded) for loaded in loaded_weights(task.network)]
+    begins_afresh = not loaded and not resuming and "weights" in cfg.model
+    return ["none (model.weights=null): the network begins afresh"] if begins_afresh else loaded
 
 
 def report_result(
