@@ -14,6 +14,8 @@ from videxp.data.file_clips import read_clips
 from videxp.data.shards import Making
 from videxp.deploy.restore import restore_video
 from videxp.errors import BadRequest
+from videxp.runs import RunFolder
+from videxp.runs.left_out import recall_data, save_manifest
 
 VARIABLE = [*(i / 30 for i in range(30)), *(1 + i / 5 for i in range(10))]  # 1 s at 30 fps, 2 s at 5 fps
 PARTS = {"variable.mp4": (0.5, 2.1), "late.mkv": (1.55, 2.0), "dropped.avi": (0.75, 1.6), "constant.mp4": (0.5, 1.0)}
@@ -80,6 +82,22 @@ def test_preparing_again_keeps_the_times_of_files_that_are_the_same(root: Path, 
     with pytest.raises(BadRequest, match="prepared anew meanwhile"):  # its table of times has gone
         old.use(before.manifest)
         old.dataset("train")[0, 0]
+
+
+def test_a_resumed_run_that_has_lost_a_file_keeps_the_times_of_the_others(root: Path, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    save_manifest(prepared(tmp_path, max_unreadable=1).manifest, run.manifest)
+    due = numbers_due(root)
+    (root / "late.mkv").unlink()
+    again = prepared(tmp_path, max_unreadable=1)
+    fingerprint = again.fingerprint
+    recall_data(again, run)
+    assert again.fingerprint != fingerprint  # as the run began
+    dataset = again.dataset("test")
+    for index in range(len(dataset)):
+        if (path := dataset.file(index)) != "late.mkv":
+            clip = dataset[0, index]["video"][0].numpy()
+            assert [number_of(picture) for picture in clip] == due[path]
 
 
 def test_clips_of_a_rate_are_the_same_in_a_test_and_in_a_prediction(root: Path, tmp_path: Path) -> None:

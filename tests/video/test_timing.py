@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from tests.timed_films import avi_with_empty_packets, seconds_by_pyav, timed_film
+from tests.timed_films import avi_with_empty_packets, numbered_picture, seconds_by_pyav, timed_film
 from tests.video.torture_set import run_ffmpeg
 from videxp.data.clips import ClipChoice
 from videxp.video import probe
@@ -127,6 +128,13 @@ def test_one_dropped_frame_makes_the_rate_variable(tmp_path: Path) -> None:
 def test_a_counted_file_has_the_rate_at_which_its_frames_come(tmp_path: Path) -> None:
     found = probe(avi_with_empty_packets(tmp_path / "a.avi", slots=range(0, 40, 2), fps=50))
     assert (found.num_frames, found.fps, found.duration_seconds) == (20, 25.0, 0.8)
+
+
+def test_each_picture_of_a_gif_lasts_as_long_as_it_says(tmp_path: Path) -> None:
+    pictures = [Image.fromarray(numbered_picture(number)) for number in range(4)]
+    pictures[0].save(tmp_path / "a.gif", save_all=True, append_images=pictures[1:], duration=[100, 500, 200, 1000])
+    times = probe(tmp_path / "a.gif").times
+    assert times.table is not None and times.table.round(6).tolist() == [0, 0.1, 0.6, 0.8, 1.8]
 
 
 def test_time_stamps_are_repaired() -> None:

@@ -27,7 +27,7 @@ from videxp.errors import BadRequest
 from videxp.files import replacing, write_text
 from videxp.video import filesystem, is_remote
 
-FORMAT = 1
+FORMAT = 2
 MAX_VIDEOS_PER_SHARD, SHARDS_AIMED_AT = 256, 64
 MAX_NAMED = 3
 # What a copy's frames are read by, instead of the source's.

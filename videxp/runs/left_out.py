@@ -128,15 +128,17 @@ def recall_data(data: VideoDataModule, run: RunFolder) -> None:
     then, now = _samples(before), _samples(data.manifest)
     lost = {path for _, path, *_ in then - now}
     if lost and not now - then and len({*lost, *before.unreadable}) <= data.max_unreadable:
-        data.use(_with_packets_of(data.manifest, replace(before, root=data.manifest.root)))
+        data.use(_with_tables_of(data.manifest, replace(before, root=data.manifest.root)))
 
 
-def _with_packets_of(now: Manifest, before: Manifest) -> Manifest:
-    """The tables of packets lie beside the manifest of now; lost files have none."""
+def _with_tables_of(now: Manifest, before: Manifest) -> Manifest:
+    """The tables of packets and of times lie beside the manifest of now; lost files have none."""
     row_of = {path: row for row, path in enumerate(now["path"])}
     rows = np.array([row_of.get(path, -1) for path in before["path"]])
-    columns = {name: np.where(rows < 0, 0, now[name][rows]) for name in ("packets_byte", "packets_size")}
-    return replace(before, columns={**before.columns, **columns}, packets_file=now.packets_file)
+    none = {"packets_byte": 0, "packets_size": 0, "times_byte": -1}
+    columns = {name: np.where(rows < 0, value, now[name][rows]) for name, value in none.items()}
+    columns = {**before.columns, **columns}
+    return replace(before, columns=columns, packets_file=now.packets_file, times_file=now.times_file)
 
 
 def _samples(manifest: Manifest) -> set[tuple]:

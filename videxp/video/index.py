@@ -30,7 +30,9 @@ INDICES_KEPT = 4096  # some 3 kB each for 10 s of video
 CODEC_OF_DECODER = {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9"}
 # Demuxers whose time stamps and key flags come from the container's own index, not from guesses about the stream.
 TIMED_CONTAINERS = frozenset({"mov", "matroska", "flv", "avi"})
-TOLD_DURATIONS = frozenset({"mov", "matroska"})  # how long the last frame is shown is in the file, not guessed
+TOLD_DURATIONS = frozenset(
+    {"mov", "matroska", "gif", "apng"}
+)  # how long the last frame is shown is in the file, not guessed
 RAW_STREAMS = frozenset({"h261", "h263", "h264", "hevc", "m4v", "mpegvideo", "vc1"})  # the demuxer guesses their times
 
 
@@ -55,8 +57,7 @@ class FrameIndex:
     keys_exact: bool = False  # decoding may start at every packet that the container marks as key
     stream_index: int = 0  # of the video stream in the container
     shown: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
-    """int64 [N], never descending: when each frame is shown. `pts` of a timed index; of a counted one repaired; empty
-    where its frames had been counted before."""
+    """int64 [N], never descending: when each frame is shown; empty where they were counted before."""
     last_ticks: int = 0
     """How long the last frame is shown; 0: the container does not say."""
 
@@ -180,7 +181,10 @@ def index_from_packets(
         if num_frames is not None:
             return FrameIndex(num_frames, time_base, counted=reason, stream_index=stream.index)
         ticks = _counted_ticks(container.format.name, stream, decode_through(path), time_base=time_base)
-        return FrameIndex(len(ticks), time_base, counted=reason, stream_index=stream.index, shown=ticks)
+        last = _last_ticks(container.format.name, packets)
+        return FrameIndex(
+            len(ticks), time_base, counted=reason, stream_index=stream.index, shown=ticks, last_ticks=last
+        )
     shown = [i for i, facts in enumerate(packets.facts) if facts.frames and not packets.discard[i]]
     if not shown:
         raise UnreadableVideo(path, "its edit list leaves no frame to show")
@@ -196,7 +200,7 @@ def index_from_packets(
         keys_exact=all(facts.entry for facts, key in zip(packets.facts, packets.key) if key),
         stream_index=stream.index,
         shown=_decoding_ticks(packets, shown) if container.format.name == "avi" else pts[order],
-        last_ticks=packets.duration[shown[order[-1]]] if _family(container.format.name) in TOLD_DURATIONS else 0,
+        last_ticks=_last_ticks(container.format.name, packets),
     )
 
 
@@ -205,6 +209,14 @@ def _decoding_ticks(packets: Packets, shown: list[int]) -> np.ndarray:
     return np.sort(
         np.array([packets.dts[i] if packets.dts[i] is not None else packets.pts[i] for i in shown], np.int64)
     )
+
+
+def _last_ticks(container: str, packets: Packets) -> int:
+    """How long the last frame is shown; 0: not known."""
+    if _family(container) not in TOLD_DURATIONS:
+        return 0
+    timed = [(pts, duration) for pts, duration in zip(packets.pts, packets.duration) if pts is not None]
+    return max(timed, default=(0, 0))[1]
 
 
 def _family(container: str) -> str:

@@ -190,7 +190,7 @@ def _on_display(times: FrameTimes, seconds: np.ndarray, short: Short) -> np.ndar
     due = seconds + SECONDS_EPSILON
     if short == "loop":
         due = due % times.since_first(times.num_frames)
-    return np.searchsorted(times.table[:-1] - times.table[0], due, side="right") - 1
+    return np.searchsorted(times.table[:-1], times.table[0] + due, side="right") - 1
 
 
 def _latest_start(times: FrameTimes, num_frames: int, target_fps: float) -> float:
