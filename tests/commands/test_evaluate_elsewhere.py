@@ -3,15 +3,23 @@
 import csv
 import json
 import shutil
+import struct
 from pathlib import Path
 
 import pytest
 import torch
 
 from tests.conftest import Run, videxp
+from tests.films import Put, module
 from tests.metrics.test_published_bicubic import PUBLISHED, VID4
-from videxp.commands.evaluate import named
+from videxp.commands.evaluate import chosen_samples, in_order_of_run
+from videxp.data import FolderPerClass, ManifestFile
+from videxp.errors import BadRequest
 from videxp.models.spynet import SPyNet
+from videxp.runs import RunFolder
+from videxp.runs.evaluation_files import EvaluatedData, free_paths, result_path, short_hash
+from videxp.runs.folder import write_json
+from videxp.runs.provenance import save_samples
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -31,17 +39,122 @@ def gestures(finished: tuple[Path, Run], workplace: Path) -> Path:
     return workplace / "gestures"
 
 
-def test_files_are_named_by_data_set_split_and_protocol_and_never_alike():
+def test_files_are_named_by_data_set_split_protocol_and_settings_and_never_alike():
     path = Path("run/evaluation.json")
-    names = [named(path, split, data=data).name for data in ("", "vid4", "val") for split in ("test", "val")]
+    names = [result_path(path, split, data=data).name for data in ("", "vid4", "val") for split in ("test", "val")]
     assert names == [
         *("evaluation.json", "evaluation_val.json", "evaluation_vid4.json", "evaluation_vid4_val.json"),
         *("evaluation_val_test.json", "evaluation_val_val.json"),
     ]
     words = [(data, split, p) for data in ("", "vid4", "10x3") for split in ("test", "val") for p in ("", "10x3")]
-    names = [named(path, split, data=data, protocol=protocol).name for data, split, protocol in words]
+    names = [result_path(path, split, data=data, protocol=protocol).name for data, split, protocol in words]
     assert names[:4] == [f"evaluation{text}.json" for text in ("", "_10x3", "_val", "_val_10x3")]
     assert names[5] == "evaluation_vid4_10x3.json" and len({*names}) == len(names)
+    changed = [{"dataset.size": 64}, {"dataset.size": 64, "trainer.limit_test_batches": 2}, {"a": "x" * 99}]
+    assert [result_path(path, "test", data="", changes=one).name for one in changed] == [
+        "evaluation_size=64.json",
+        "evaluation_size=64_limit_test_batches=2.json",
+        f"evaluation_settings-{short_hash(changed[2])}.json",
+    ]
+
+
+def test_another_evaluation_of_the_same_name_takes_another_file(tmp_path: Path):
+    paths = [tmp_path / "evaluation_new.json", tmp_path / "predictions_new.csv"]
+    assert free_paths(paths, {"samples": "a"}) == paths
+    write_json(paths[0], {"conditions": {"samples": "a"}})
+    assert free_paths(paths, {"samples": "a"}) == paths  # once more
+    other = free_paths(paths, {"samples": "b"})
+    assert not {*other} & {*paths} and [path.stem[-9] for path in other] == ["_", "_"]
+
+
+@pytest.fixture
+def recorded(put: Put, tmp_path: Path) -> RunFolder:
+    """A run's record of tmp_path/root."""
+    for i in range(4):
+        for split in ("train", "test"):
+            put(f"{split}/{'ab'[i % 2]}/{i}.mp4", of=f"{split}-{i}.mp4")
+    put("val/a/0.mp4")
+    data = module(tmp_path, FolderPerClass())
+    data.prepare()
+    run = RunFolder(tmp_path / "run")
+    run.path.mkdir()
+    save_samples(data.manifest, run.data)
+    return run
+
+
+@pytest.fixture(scope="module")
+def films(films: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Files of different content: bytes after the end of a film are not looked at."""
+    folder = tmp_path_factory.mktemp("different")
+    made = {}
+    for name in [*(f"{split}-{i}.mp4" for split in ("train", "test", "new") for i in range(4))]:
+        made[name] = folder / name
+        made[name].write_bytes(
+            films["bar.mp4"].read_bytes() + struct.pack(">I4s", 8 + len(name), b"free") + name.encode()
+        )
+    return {**films, **made}
+
+
+def test_what_has_become_of_the_runs_data_is_told_with_counts_and_examples(
+    recorded: RunFolder, put: Put, tmp_path: Path
+):
+    def evaluated(**changes: object) -> EvaluatedData:
+        data = module(tmp_path, FolderPerClass(), **changes)
+        data.prepare()
+        split, on = chosen_samples(data, recorded, split=None, is_elsewhere=False)
+        assert split == "test"
+        return on
+
+    same = evaluated()
+    assert not same.changes and not same.trained
+    assert same.word(name="mini", root=tmp_path / "root", own_name="mini", own_root=str(tmp_path / "root")) == ""
+    shutil.copytree(tmp_path / "root", tmp_path / "moved")
+    assert evaluated(root=str(tmp_path / "moved")) == same  # wherever they lie
+    (tmp_path / "root/test/a/0.mp4").unlink()
+    put("test/a/2.mp4", of="new-0.mp4")
+    put("test/b/5.mp4", of="new-1.mp4")
+    put("test/b/6.mp4", of="train-3.mp4")
+    on = evaluated()
+    assert (
+        str(on.changes)
+        == "1 changed (test/a/2.mp4), 1 missing (test/a/0.mp4), 2 additional (test/b/5.mp4, test/b/6.mp4)"
+    )
+    assert on.trained == ["test/b/6.mp4"] and on.fingerprint != same.fingerprint
+    own = {"name": "mini", "own_name": "mini", "own_root": str(tmp_path / "root")}
+    assert on.word(root=tmp_path / "root", **own) == f"mini-{on.fingerprint[:8]}"
+    assert on.word(root=tmp_path / "held_out", **own) == "held_out"
+
+
+def test_classes_are_told_by_name_whatever_their_order_and_number(put: Put, tmp_path: Path):
+    for name in ("b", "c"):
+        for split in ("train", "val", "test"):
+            put(f"{split}/{name}/0.mp4")
+    data = module(tmp_path, FolderPerClass())
+    data.prepare()
+    assert data.classes == ["b", "c"]
+    manifest = data.manifest.as_test("test")
+    data.use(in_order_of_run(manifest, ["c", "a", "b"]))
+    assert [(data.dataset("test").file(i), data.dataset("test").label(i)) for i in range(2)] == [
+        ("test/b/0.mp4", 2),
+        ("test/c/0.mp4", 0),
+    ]
+    with pytest.raises(BadRequest, match=r"not those of the run: it lacks a; the run does not know c$"):
+        in_order_of_run(manifest, ["a", "b"])
+
+
+def test_a_set_of_tests_alone_is_read_and_other_splits_of_it_are_refused_by_name(put: Put, tmp_path: Path):
+    lines = [put(f"clips/{i}.mp4").relative_to(tmp_path / "root").as_posix() for i in range(3)]
+    (tmp_path / "root/list.csv").write_text("path,label,split\n" + "".join(f"{line},a,test\n" for line in lines))
+    data = module(tmp_path, ManifestFile(file="list.csv"))
+    data.prepare()
+    assert data.counts == {"train": 0, "val": 0, "test": 3}
+    run = RunFolder(tmp_path / "run")
+    assert chosen_samples(data, run, split=None, is_elsewhere=True)[0] == "test"
+    with pytest.raises(BadRequest, match=r"has no val samples: --split test, or --split all$"):
+        chosen_samples(data, run, split="val", is_elsewhere=True)
+    with pytest.raises(BadRequest, match="Data set mini has no train samples"):
+        data.setup("fit")
+    assert data.manifest.as_test("all").counts["test"] == 3
 
 
 @pytest.mark.slow
@@ -63,6 +176,12 @@ def test_a_restoration_run_is_tested_on_a_folder_of_videos_and_its_own_figures_s
     found = rows(restored / "predictions_films.csv")
     assert {row["frames"] for row in found} == {"4"}
     assert result["metrics"]["test/psnr"] == pytest.approx(sum(float(row["psnr"]) for row in found) / 3, abs=1e-5)
+    assert (restored / "evaluation.json").read_bytes() == before
+    done = videxp("evaluate", str(restored), "trainer.limit_test_batches=1", "dataset.eval_batch_size=1", cwd=workplace)
+    count = json.loads(before)["data"]["of"]
+    assert done.returncode == 0 and f"1 of {count} videos" in done.stdout, done.stderr
+    part = json.loads((restored / "evaluation_limit_test_batches=1.json").read_text())
+    assert (part["data"]["clips"], part["data"]["of"]) == (1, count)
     assert (restored / "evaluation.json").read_bytes() == before
 
 

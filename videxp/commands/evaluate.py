@@ -2,13 +2,13 @@
 
 Every split is read as the test split is: the same clips of each video, the same transform. So the numbers of train, val
 and test can be compared. `dataset=NAME dataset.root=...` evaluates on another data set,
-`dataset.protocol=10x3` by another protocol.
+`dataset.protocol=10x3` by another protocol. evaluation.json holds the figures of the run's own test data, read as the
+run reads it; all others lie beside it, under names that say what they are of.
 """
 
 import argparse
 import json
 import math
-import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -21,11 +21,14 @@ from videxp.files import replacing, write_csv
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from videxp.data import Manifest, VideoDataModule
     from videxp.experiment import Experiment
+    from videxp.runs.evaluation_files import EvaluatedData
     from videxp.runs.folder import RunFolder
 
 SUMMARY = "RUN [overrides]           test a run's best checkpoint -> RUN/evaluation.json"
 SPLITS = ("train", "val", "test")
+VIEWS = ("dataset.test_clips", "dataset.test_transform.crops")  # which the protocol's name says
 WORST = 8  # videos that are kept and shown
 
 
@@ -35,7 +38,8 @@ def main(arguments: list[str]) -> int:
     from videxp.runs.folder import open_run
 
     run = open_run(options.run)
-    cfg, read_otherwise, not_as_trained = read_config(run, options.overrides)
+    cfg, changes, not_as_trained = read_config(run, options.overrides)
+    own = config.load_resolved(run.config).dataset
 
     from videxp.commands.train import quiet_libraries
     from videxp.console import Console
@@ -44,8 +48,6 @@ def main(arguments: list[str]) -> int:
     from videxp.runs.progress import ProgressBar
     from videxp.runs.weights import read_checkpoint, weights_hash
 
-    if not any("limit_test_batches" in text for text in options.overrides):
-        cfg.trainer.limit_test_batches = None  # a run cut short for a try is still evaluated on everything
     checkpoint = run.checkpoint()
     content = read_checkpoint(checkpoint)
     state = content["state_dict"]
@@ -54,7 +56,8 @@ def main(arguments: list[str]) -> int:
     datamodule.prepare()
     config.require_labels(cfg, several=datamodule.several_labels)
     fingerprint = datamodule.fingerprint
-    datamodule.use(numbered_as(datamodule.manifest.as_test(options.split), content.get("classes")))
+    split, on = chosen_samples(datamodule, run, split=options.split, is_elsewhere=own.root != cfg.dataset.root)
+    datamodule.use(in_order_of_run(datamodule.manifest.as_test(split), content.get("classes")))
     console = Console(highlight=False, markup=False, quiet=options.json)
     progress = ProgressBar(console)
     experiment = build_experiment(cfg, datamodule, root=run.path, loggers=[], callbacks=[progress], fresh=False)
@@ -68,54 +71,88 @@ def main(arguments: list[str]) -> int:
     rows = gathered(task.prediction_rows(datamodule), world_size=trainer.world_size)
     if not trainer.is_global_zero:
         return 0
-    limited = cfg.trainer.limit_test_batches is not None
-    readable, samples = datamodule.coverage("test")
+    videos, of = datamodule.seen["test"]
     if rows:  # a task need not have predictions for each sample
-        require_each_once(rows, num_samples=readable, limited=limited)
-    clips = len(rows) or readable
-    metrics = {name.replace("test/", f"{options.split}/", 1): v for name, v in trainer.callback_metrics.items()}
+        require_each_once(rows, num_samples=videos)
+    metrics = {name.replace("test/", f"{split}/", 1): v for name, v in trainer.callback_metrics.items()}
     result: dict[str, Any] = {
         "checkpoint": str(checkpoint.relative_to(run.path)),
         "weights": weights_hash(state),
-        "split": options.split,
-        "data": {"name": datamodule.name, "fingerprint": fingerprint, "clips": clips, "of": samples},
+        "split": split,
+        "data": {
+            "name": datamodule.name,
+            "root": str(datamodule.root),
+            "fingerprint": fingerprint,
+            "clips": videos,
+            "of": of,
+            "samples": on.fingerprint,
+            "changes": None if on.changes is None else on.changes.facts(),
+            "trained_on": {"count": len(on.trained), "examples": on.trained[:WORST]},
+        },
         "quarantined": datamodule.missing,
         "not_as_trained": not_as_trained,
         "overrides": config.redacted_overrides(options.overrides),
         "world_size": trainer.world_size,
-        "read_otherwise": read_otherwise or [],
+        "read_otherwise": [change_text(key, was, now) for key, (was, now) in changes.items()],
+        "conditions": {"samples": on.fingerprint, "split": split, **{key: now for key, (_, now) in changes.items()}},
         "metrics": {name: float(value) for name, value in metrics.items()},
         "protocol": task.evaluation_protocol,
-        "videos_per_second": round(clips / seconds, 2),
+        "videos_per_second": round(videos / seconds, 2),
         "classes": task.classes_tested,
         "worst": worst_rows(rows),
     }
-    data = "" if read_otherwise is None else datamodule.name
     views = views_in(cfg.dataset)
-    protocol = "" if views == views_in(config.load_resolved(run.config).dataset) else views.name
-    files = written(result, rows, experiment, run, split=options.split, data=data, protocol=protocol)
+    protocol = "" if views == views_in(own) else views.name
+    data = on.word(name=datamodule.name, root=datamodule.root, own_name=own.name, own_root=str(own.root))
+    # The name of other data stands for how it is read, too.
+    named = {} if data else {key: now for key, (_, now) in changes.items() if not (protocol and key in VIEWS)}
+    files = write_files(result, rows, experiment, run, data=data, protocol=protocol, changes=named)
     if options.json:
         print(json.dumps(result))
     else:
-        report(result, console, files=files)
+        report(result, console, on=on, own_name=own.name, files=files)
     return 0
 
 
-def written(
+def chosen_samples(
+    datamodule: "VideoDataModule", run: "RunFolder", *, split: str | None, is_elsewhere: bool
+) -> tuple[str, "EvaluatedData"]:
+    """The split, and what its samples are beside those that the run recorded.
+
+    None: test; of other data than the run's, all samples where nobody but a hash has parted them.
+    """
+    from videxp.runs.evaluation_files import evaluated_data
+    from videxp.runs.provenance import read_samples, samples
+
+    manifest = datamodule.manifest
+    split = split or ("all" if is_elsewhere and "test" in manifest.made_splits else "test")
+    if split != "all" and not manifest["split"].equal(split).any():
+        there = [name for name in SPLITS if manifest["split"].equal(name).any()]
+        raise BadRequest(f"dataset {manifest.name} has no {split} samples: --split {there[0]}, or --split all")
+    now = [sample for sample in samples(manifest) if split in (sample.split, "all")]
+    return split, evaluated_data(read_samples(run.data), now, split=split)
+
+
+def write_files(
     result: dict[str, Any],
     rows: list[dict[str, Any]],
     experiment: "Experiment",
     run: "RunFolder",
     *,
-    split: str,
     data: str,
     protocol: str,
+    changes: dict[str, Any],
 ) -> list[Path]:
     """The files that an evaluation leaves."""
+    from videxp.runs.evaluation_files import free_paths, result_path
     from videxp.runs.folder import write_json
 
-    places = (run.evaluation, run.predictions, run.samples / "worst_videos.mp4")
-    evaluation, predictions, worst = (named(path, split, data=data, protocol=protocol) for path in places)
+    places = [
+        result_path(path, result["split"], data=data, protocol=protocol, changes=changes)
+        for path in (run.evaluation, run.predictions, run.samples / "worst_videos.mp4")
+    ]
+    is_own = places[0] == run.evaluation
+    evaluation, predictions, worst = places if is_own else free_paths(places, result["conditions"])
     write_json(evaluation, result)
     files = [evaluation]
     if rows:
@@ -126,13 +163,13 @@ def written(
     return files
 
 
-def read_config(run: "RunFolder", overrides: list[str]) -> tuple["DictConfig", list[str] | None, list[str]]:
+def read_config(run: "RunFolder", overrides: list[str]) -> tuple["DictConfig", dict[str, Any], list[str]]:
     """As `config.load_for_evaluation`, and what is not as it was when the run was trained, which is said in a line."""
     from videxp.inputs import say_changed_inputs
 
-    cfg, read_otherwise = config.load_for_evaluation(run.config, overrides)
+    cfg, changes = config.load_for_evaluation(run.config, overrides)
     changed = say_changed_inputs(run, cfg, file=config.load_resolved(run.config))
-    return cfg, read_otherwise, [f"{one.name}: {one.text}" for one in changed]
+    return cfg, changes, [f"{one.name}: {one.text}" for one in changed]
 
 
 def parsed(arguments: list[str]) -> argparse.Namespace:
@@ -140,13 +177,18 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="videxp evaluate", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="a run folder")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="e.g. dataset.protocol=10x3 hardware=cpu")
-    parser.add_argument("--split", choices=SPLITS, default="test", help="which samples; default: test")
+    parser.add_argument(
+        "--split",
+        choices=(*SPLITS, "all"),
+        help="which samples; default: test, or all of other data than the run's that has no splits of its own",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser.parse_intermixed_args(arguments)
 
 
-def report(result: dict[str, Any], console: Any, *, files: list[Path]) -> None:
+def report(result: dict[str, Any], console: Any, *, on: "EvaluatedData", own_name: str, files: list[Path]) -> None:
     """What the terminal shows."""
+    from videxp.runs.evaluation_files import first_of
     from videxp.runs.evaluation_tables import classes_table, worst_table
 
     width = max([24, *map(len, result["metrics"])])
@@ -164,8 +206,14 @@ def report(result: dict[str, Any], console: Any, *, files: list[Path]) -> None:
     data = result["data"]
     if result["read_otherwise"]:
         console.print(f"read otherwise than in the run: {', '.join(result['read_otherwise'])}", soft_wrap=True)
+    if on.changes and data["name"] == own_name:
+        console.print(f"not the run's own {result['split']} data: {on.changes}", soft_wrap=True)
+    if on.trained and result["split"] not in ("train", "all"):
+        told = f"{len(on.trained)} of these videos are among those that the run was trained on"
+        console.print(f"{told}: {first_of(on.trained)}", soft_wrap=True)
     counted = f"{data['name']} {result['split']}: {data['clips']} of {data['of']} videos"
-    console.print(f"{counted}, {result['videos_per_second']:.3g} videos/s", soft_wrap=True)
+    where = f"{data['root']}, samples {data['samples'][:8]}"
+    console.print(f"{counted}, {result['videos_per_second']:.3g} videos/s; {where}", soft_wrap=True)
     console.print(", ".join(map(str, files)), soft_wrap=True)
 
 
@@ -175,40 +223,35 @@ def worst_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(lost, key=lambda row: -math.inf if math.isnan(row["loss"]) else -row["loss"])[:WORST]
 
 
-def named(path: Path, split: str, *, data: str, protocol: str = "") -> Path:
-    """evaluation.json for test, evaluation_val.json for val; evaluation_vid4.json for test of another data set;
-    evaluation_10x3.json for another protocol than the run's."""
-    is_another_word = data in SPLITS or re.fullmatch(r"\d+x\d+", data)
-    words = ([data] if data else []) + ([split] if split != "test" or is_another_word else [])
-    words += [protocol] if protocol else []
-    return path.with_stem("_".join([path.stem, *(word.replace("/", "-") for word in words)]))
+def in_order_of_run(manifest: "Manifest", known: list[str] | None) -> "Manifest":
+    """The manifest with the run's classes in the run's order, by name: a classifier's outputs are those of the data it
+    learned from. Data without a video of some class is as good.
 
-
-def numbered_as(manifest: Any, known: list[str] | None) -> Any:
-    """The manifest with the classes in the run's order: a classifier's outputs are those of the data it learned from.
-
-    Raises BadRequest where they are not the same.
+    Raises BadRequest where it has none of them, or others.
     """
+    from videxp.runs.evaluation_files import first_of
+
     if not known:
         return manifest
     lacking = [name for name in known if name not in manifest.classes]
     strange = [name for name in manifest.classes if name not in known]
-    if lacking or strange:
+    if strange or not manifest.classes:
         reasons = [f"it lacks {first_of(lacking)}"] * bool(lacking)
         reasons += [f"the run does not know {first_of(strange)}"] * bool(strange)
         raise BadRequest(f"dataset {manifest.name}: its classes are not those of the run: {'; '.join(reasons)}")
     return replace(manifest, classes=known)
 
 
-def first_of(names: list[str]) -> str:
-    """`a, b, c, d, ...`."""
-    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+def change_text(key: str, was: Any, now: Any) -> str:
+    """`size 112 (was 40)`."""
+    before, after = ("null" if value is None else str(value) for value in (was, now))
+    return f"{key.removeprefix('dataset.')} {after} (was {before})"
 
 
-def require_each_once(rows: list[dict[str, Any]], *, num_samples: int, limited: bool) -> None:
+def require_each_once(rows: list[dict[str, Any]], *, num_samples: int) -> None:
     """The guarantee, checked on what was really evaluated."""
     indices = [row["index"] for row in rows]
-    if len(set(indices)) != len(indices) or (not limited and len(indices) != num_samples):
+    if len(set(indices)) != len(indices) or len(indices) != num_samples:
         raise VidexpError(
             f"{num_samples} samples, but {len(indices)} predictions for {len(set(indices))} of them: "
             "the task's prediction_rows must have one row for each sample"

@@ -50,10 +50,6 @@ class Footage(Layout):
         """Paths, relative to root, of the clips in root/folder and beneath it."""
         raise NotImplementedError
 
-    @property
-    def trains(self) -> bool:
-        return self.splits != "test"
-
     def missing(self, root: Path) -> list[str]:
         if problems := super().missing(root):
             return problems

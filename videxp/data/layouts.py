@@ -63,11 +63,6 @@ class Layout:
         """Name of each image where a sample is a folder of images."""
         return ""
 
-    @property
-    def trains(self) -> bool:
-        """Are there samples to train on? Some data sets are for tests alone."""
-        return True
-
     def settings(self) -> dict[str, Any]:
         """What tells this layout from another: part of the name of the prepared manifest."""
         return {"layout": type(self).__qualname__, **vars(self)}
@@ -253,6 +248,7 @@ def tell_made_splits(
     made = " and ".join(f"{split} ({count:,})" for split, count in counts.items() if count)
     if not made:
         return
+    notes.made_splits |= {split for split, count in counts.items() if count and notes is not UNHEARD}
     notes.tell(
         "splits", f"made: {made} of {len(rows):,} samples, by hash of their names with seed {seed} (your own: {own})"
     )
@@ -311,10 +307,11 @@ def _chosen(names: list[str], fraction: float, *, salt: str) -> list[str]:
 # ---- what every list of samples must be -----------------------------------------------------------------------------
 
 
-def check_rows(rows: Sequence[Row], *, name: str, trains: bool = True) -> None:
-    """Raises BadRequest: no samples, a sample twice, a sample of train in val or test, a class that train lacks."""
-    if trains and not any(row.split == "train" for row in rows):
-        raise BadRequest(f"Data set {name} has no training samples ({len(rows)} samples in all): see dataset.root")
+def check_rows(rows: Sequence[Row], *, name: str) -> None:
+    """Raises BadRequest: no samples, a sample twice, a sample of train in val or test, a class that train lacks.
+
+    A data set may have nothing to train on: it is to be tested on.
+    """
     if not rows:
         raise BadRequest(f"Data set {name} has no samples: see dataset.root")
     where: dict[tuple, Row] = {}
@@ -336,7 +333,7 @@ def check_rows(rows: Sequence[Row], *, name: str, trains: bool = True) -> None:
             f"Data set {name} has {len(shared)} samples both in val and in test, such as {path}: remove them"
         )
     known = {label for row in rows if row.split == "train" for label in parted(row.label)}
-    for row in rows if trains else ():
+    for row in rows if any(row.split == "train" for row in rows) else ():
         for label in parted(row.label):
             if label not in known:
                 raise BadRequest(

@@ -154,6 +154,7 @@ class Manifest:
     several_labels: bool = False  # some sample has more than one, or none of the classes
     pixels: tuple[tuple[float, ...], tuple[float, ...]] | None = None  # mean and deviation of RGB in [0,1], of some
     notes: Sequence[Note] = ()  # what was guessed and passed over when it was prepared
+    made_splits: frozenset[str] = frozenset()  # those that nobody but a hash of the samples' names has made
     cache: str = ""  # how its copies were made: `medium, crf 21, stride 4`
 
     @classmethod
@@ -167,6 +168,7 @@ class Manifest:
         frame_template: str = "",
         packets_file: Path | None = None,
         notes: Sequence[Note] = (),
+        made_splits: frozenset[str] = frozenset(),
     ) -> "Manifest":
         ordered = sorted(rows, key=lambda pair: _order(pair[0]))
         values = [vars(row) | vars(facts) for row, facts in ordered]
@@ -182,6 +184,7 @@ class Manifest:
             packets_file,
             several_labels=several,
             notes=notes,
+            made_splits=made_splits,
         )
 
     def __len__(self) -> int:
@@ -199,10 +202,14 @@ class Manifest:
         """Positions of the readable samples of a split, int64 [n]: a sample's `index` in batches counts in this."""
         return np.flatnonzero(self["split"].equal(split) & (self["error"].lengths == 0))
 
-    def as_test(self, split: Split) -> "Manifest":
-        """The samples of one split as though they were the test's, in the same order, and no others: evaluation reads
-        every split in one way."""
-        chosen = np.flatnonzero(self["split"].equal(split))
+    def as_test(self, split: str) -> "Manifest":
+        """The samples of one split, or "all", as though they were the test's, in the same order, and no others:
+        evaluation reads every split in one way. One that is in two splits (val is test) counts once."""
+        if split == "all":
+            keys = zip(self["path"], self["start_seconds"].tolist(), self["end_seconds"].tolist())
+            chosen = np.array(sorted({str(key): row for row, key in enumerate(keys)}.values()), dtype=np.int64)
+        else:
+            chosen = np.flatnonzero(self["split"].equal(split))
         columns = {name: column[chosen] for name, column in self.columns.items()}
         return replace(self, columns={**columns, "split": Strings.pack(["test"] * len(chosen))})
 

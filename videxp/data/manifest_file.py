@@ -106,14 +106,11 @@ class ManifestFile(Layout):
     def missing(self, root: Path) -> list[str]:
         if problems := super().missing(root):
             return problems
-        problems = [
+        return [
             f"{root / file} does not exist: set dataset.layout.{f'{split}_file' if split else 'file'}"
             for split, file in self._sources()
             if not (root / file).is_file()
         ]
-        if any(self.files.values()) and not self.files["train"]:
-            problems.append("dataset.layout.train_file is missing: val_file or test_file is given")
-        return problems
 
     @property
     def list_files(self) -> list[str]:

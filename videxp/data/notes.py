@@ -22,6 +22,8 @@ class Notes:
     """Notes in the order in which they came; files passed over are one line per reason, with numbers and examples."""
 
     def __init__(self) -> None:
+        self.made_splits: set[str] = set()
+        """Those that nobody but a hash of the samples' names has made."""
         self._told: dict[Note, None] = {}
         self._counted: dict[Note, list[str]] = defaultdict(list)
 

@@ -83,6 +83,7 @@ def prepare(
             frame_template=layout.frame_template,
             packets_file=packets_file,
             notes=notes.lines,
+            made_splits=frozenset(notes.made_splits),
         )
         manifest = replace(manifest, pixels=known.pixels.get(manifest.fingerprint) or measure_pixels(manifest))
         manifest.write(path)
@@ -98,7 +99,7 @@ def list_samples(layout: Layout, root: Path, *, name: str, notes: Notes = UNHEAR
     """
     rows = list(layout.rows(root, notes))
     try:
-        check_rows(rows, name=name, trains=layout.trains)
+        check_rows(rows, name=name)
         classes = layout.classes(root, (label for row in rows for label in parted(row.label)))
         check_labels(rows, classes, name=name)
     except BadRequest as error:

@@ -35,7 +35,7 @@ class VideoLists(Layout):
     def __init__(
         self,
         *,
-        train_list: str = "train.csv",
+        train_list: str | None = "train.csv",
         val_list: str | None = "val.csv",
         test_list: str | None = None,
         train_videos: str = ".",
