@@ -1,6 +1,8 @@
 """What is printed shows every character of a name, obeys none, and holds no key."""
 
 import io
+import json
+import os
 import random
 import sys
 
@@ -8,7 +10,7 @@ import pytest
 
 from videxp import cli
 from videxp.console import Console
-from videxp.printable import clean_streams, printable
+from videxp.printable import as_json, clean_streams, printable
 
 TITLE = "\x1b]0;PWNED\x07"
 
@@ -68,3 +70,9 @@ def test_errors_are_printed_without_escape_sequences_and_keys(
     said = capsys.readouterr().err
     assert r"runs\x1b]0;PWNED\x07" in said and TITLE not in said
     assert "0f1e2d3c4b5a6978" not in said and "pa55w0rd" not in said and said.count("<redacted>") == 2
+
+
+def test_json_that_is_printed_is_json_with_the_same_names():
+    names = ["é 走", os.fsdecode(b"caf\xe9"), r"\udce9", TITLE, "\u202e", '"\\\n\t']
+    assert json.loads(printable(as_json(names, indent=1))) == names
+    assert "é 走" in as_json(names)

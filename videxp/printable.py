@@ -4,6 +4,7 @@ A terminal obeys what it is sent: a name can retitle its window, fill its clipbo
 characters that are not to be seen are written as they would be typed in Python, and secrets are blotted out.
 """
 
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,12 @@ _HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u206
 def printable(text: str) -> str:
     r"""`bad\x1b]0;title\x07.mp4` with its backslashes; text that can be seen stays as it is."""
     return _HIDDEN.sub(_escape, text)
+
+
+def as_json(value: Any, *, indent: int | None = None) -> str:
+    """JSON in which names can be read, and hidden characters stand as JSON's own escapes: printed, it stays JSON."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return _HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 @contextmanager

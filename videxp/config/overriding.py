@@ -16,8 +16,14 @@ from videxp.config.problems import NOTHING, Problem, listing, suggestion
 
 
 def parse(text: str) -> Override:
-    """Raises HydraException if it is no override."""
+    """Raises HydraException if it is no override. A config is text, so a folder's name in it has to be UTF-8."""
+    if not _is_utf8(text):
+        raise HydraException("not UTF-8")
     return OverridesParser.create().parse_override(text)
+
+
+def _is_utf8(text: str) -> bool:
+    return text == text.encode("utf-8", "ignore").decode()
 
 
 def key_of(text: str) -> str:
@@ -105,6 +111,8 @@ def _choice_problem(group: str, value: Any) -> str:
 def _syntax_remedy(text: str) -> str:
     if "=" not in text and not text.startswith("~"):
         return "is no override; write KEY=VALUE"
+    if not _is_utf8(text):
+        return "is not UTF-8, which a config has to be; link to it by another name: ln -s"
     key, _, value = text.partition("=")
     quoted = f"{key}={quote(value)}"
     try:

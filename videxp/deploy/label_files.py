@@ -1,7 +1,6 @@
 """Labels for video files, as JSON."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from videxp.deploy.inputs import add_inputs, expand
 from videxp.errors import BadRequest, VidexpError
 from videxp.files import write_text
 from videxp.outputs import identities, require_output_file
+from videxp.printable import as_json
 
 if TYPE_CHECKING:  # torch: `--help` does not wait for it
     from videxp.data.module import VideoDataModule
@@ -40,7 +40,7 @@ def predict(task: "Classification", datamodule: "VideoDataModule", options: argp
     threshold = _threshold(task, options.threshold)
     results = [_labelled_or_error(task, datamodule, path, threshold=threshold) for path in options.inputs]
     failed = [result for result in results if "error" in result]
-    text = json.dumps(results, indent=2, ensure_ascii=False)
+    text = as_json(results, indent=2)
     if options.output is None:
         print(text)
     else:

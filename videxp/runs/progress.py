@@ -1,12 +1,14 @@
-"""A progress bar per epoch in a terminal; one line per epoch where there is none (log files, Slurm)."""
+"""One line that moves, in a terminal, of training, validation and test; a plain line per epoch there and elsewhere."""
 
 import logging
 import math
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from pytorch_lightning import Callback, Trainer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.live import Live
+from rich.text import Text
 
 from videxp.console import Console
 from videxp.data import VideoDataModule
@@ -15,87 +17,209 @@ from videxp.runs.loops import callbacks_of
 from videxp.runs.step_metrics import StepMetrics
 from videxp.tasks import VideoTask
 
+BAR, SHORTEST_BAR = 12, 5  # characters
+REFRESHES_PER_SECOND = 4
+
 log = logging.getLogger("videxp")
 
 
+@dataclass
+class Stage:
+    """An epoch of training, a validation or a test, and how far it is."""
+
+    title: str
+    total: int | None
+    """Batches; None: not known."""
+    first: int
+    """The batch that it began with: not 0 where a run goes on within an epoch."""
+    started: float
+    done: int = 0
+
+    def rate(self, now: float) -> float:
+        """Batches per second, 0 before the first."""
+        return (self.done - self.first) / max(now - self.started, 1e-9)
+
+    def seconds_left(self, now: float) -> float | None:
+        rate = self.rate(now)
+        return (self.total - self.done) / rate if rate and self.total is not None else None
+
+
 class ProgressBar(Callback):
-    """Shows epoch, batches, speed, the newest training loss and the validation metrics."""
+    """Shows epoch, batches, speed, time left of the epoch and of the run, training loss and validation metrics.
 
-    def __init__(self, console: Console, *, refresh_every_n_steps: int = 10) -> None:
+    A step costs an assignment; the line is made when the terminal is painted.
+    """
+
+    def __init__(self, console: Console) -> None:
         self.console = console
-        self.refresh_every_n_steps = refresh_every_n_steps
-        self.bar: Progress | None = None
-        self.task_id: Any = None
-        self.started = 0.0
+        self.live: Live | None = None
+        self.stage: Stage | None = None
+        self.training: Stage | None = None  # while a validation within its epoch is shown
+        self.started = 0.0  # of the epoch
+        self.epoch_seconds: float | None = None  # of the last whole epoch, validation included
+        self.epochs_left = 0.0
+        self.step_metrics: list[StepMetrics] = []
+        self.validated: dict[str, float] = {}
 
-    # ---- training: one bar (or line) per epoch -------------------------------------------------------------------
+    # ---- training ------------------------------------------------------------------------------------------------
 
     def on_train_start(self, trainer: Trainer, pl_module: VideoTask) -> None:
         self.started = time.perf_counter()  # resumed within an epoch, training does not start that epoch again
+        self.step_metrics = callbacks_of(trainer, StepMetrics)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: VideoTask) -> None:
         self.started = time.perf_counter()
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: VideoTask, batch: Any, batch_idx: int) -> None:
-        if self.bar is None:
-            self._open(f"epoch {trainer.current_epoch + 1}/{_total(pl_module)}", int(trainer.num_training_batches))
+        if self.stage is None:
+            epochs, _ = pl_module.schedule_length()
+            self.epochs_left = max(0.0, epochs - trainer.current_epoch - 1)
+            title = f"epoch {trainer.current_epoch + 1}/{_total(pl_module)}"
+            self._begin(title, trainer.num_training_batches, first=batch_idx)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: VideoTask, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self.bar is not None and ((batch_idx + 1) % self.refresh_every_n_steps == 0 or trainer.is_last_batch):
-            self.bar.update(self.task_id, completed=batch_idx + 1, metrics=_metrics_text(trainer, pl_module))
+        if self.stage is not None:
+            self.stage.done = batch_idx + 1
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: VideoTask) -> None:
-        text = _metrics_text(trainer, pl_module)
-        self._close(text)
-        seconds = time.perf_counter() - self.started
-        line = f"epoch {trainer.current_epoch + 1}/{_total(pl_module)}  {seconds:5.1f} s  {text}"
+        self._close()
+        self.epoch_seconds = time.perf_counter() - self.started
+        metrics = "  ".join(self._metrics()) + _part_validated(trainer)
+        line = f"epoch {trainer.current_epoch + 1}/{_total(pl_module)}  {self.epoch_seconds:5.1f} s  {metrics}"
         if trainer.is_global_zero:
             log.info(line)
-        if not self.console.is_terminal:
-            self.console.print(line, soft_wrap=True)
+        self.console.print(line, markup=False, soft_wrap=True)
 
     def on_exception(self, trainer: Trainer, pl_module: VideoTask, exception: BaseException) -> None:
-        self._close("")
+        self._close()
 
-    # ---- test ------------------------------------------------------------------------------------------------------
+    # ---- validation and test -------------------------------------------------------------------------------------
 
-    def on_test_epoch_start(self, trainer: Trainer, pl_module: VideoTask) -> None:
-        self._open("test", int(sum(trainer.num_test_batches)))
+    def on_validation_start(self, trainer: Trainer, pl_module: VideoTask) -> None:
+        if not trainer.sanity_checking:
+            self.training, self.stage = self.stage, None
+            self._begin("validation", sum(trainer.num_val_batches))
+
+    def on_validation_batch_end(
+        self, trainer: Trainer, pl_module: VideoTask, outputs: Any, batch: Any, batch_idx: int, *args: Any
+    ) -> None:
+        if self.stage is not None:
+            self.stage.done += 1
+
+    def on_validation_end(self, trainer: Trainer, pl_module: VideoTask) -> None:
+        names = (f"val/{name}" for name in pl_module.headline or pl_module.metric_names)
+        values = trainer.callback_metrics
+        self.validated |= {name: float(values[name]) for name in names if name in values}
+        if self.training is not None and self.stage is not None:
+            self.training.started += time.perf_counter() - self.stage.started  # not a part of training's pace
+        self.stage, self.training = self.training, None
+        if self.stage is None:
+            self._close()
+
+    def on_test_start(self, trainer: Trainer, pl_module: VideoTask) -> None:
+        self._begin("test", sum(trainer.num_test_batches))
 
     def on_test_batch_end(
         self, trainer: Trainer, pl_module: VideoTask, outputs: Any, batch: Any, batch_idx: int, *args: Any
     ) -> None:
-        if self.bar is not None:
-            self.bar.update(self.task_id, completed=batch_idx + 1)
+        if self.stage is not None:
+            self.stage.done += 1
 
-    def on_test_epoch_end(self, trainer: Trainer, pl_module: VideoTask) -> None:
-        self._close("")
+    def on_test_end(self, trainer: Trainer, pl_module: VideoTask) -> None:
+        self._close()
 
-    # ---- the bar ---------------------------------------------------------------------------------------------------
+    # ---- the line ------------------------------------------------------------------------------------------------
 
-    def _open(self, title: str, batches: int) -> None:
-        if not self.console.is_terminal:
+    def _begin(self, title: str, batches: float, *, first: int = 0) -> None:
+        if not self.console.is_terminal or self.console.quiet:
             return
-        self.bar = Progress(
-            TextColumn("{task.description:<12}"),
-            BarColumn(bar_width=28),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[metrics]}"),
-            console=self.console,
-            refresh_per_second=4,
-        )
-        self.bar.start()
-        self.task_id = self.bar.add_task(title, total=batches, metrics="")
+        total = None if math.isinf(batches) else int(batches)
+        self.stage = Stage(title, total, first, time.perf_counter(), done=first)
+        if self.live is None:
+            self.live = Live(
+                console=self.console,
+                get_renderable=self._line,
+                refresh_per_second=REFRESHES_PER_SECOND,
+                transient=True,
+            )
+            self.live.start()
 
-    def _close(self, metrics: str) -> None:
-        if self.bar is not None:
-            self.bar.update(self.task_id, metrics=metrics)
-            self.bar.stop()
-            self.bar = None
+    def _close(self) -> None:
+        self.stage = self.training = None
+        if self.live is not None:
+            self.live.stop()
+            self.live = None
+
+    def _line(self) -> Text:
+        stage = self.stage
+        if stage is None:
+            return Text()
+        now = time.perf_counter()
+        left = stage.seconds_left(now)
+        line = progress_line(
+            stage,
+            width=self.console.width - 1,
+            rate=stage.rate(now),
+            left=left,
+            run_left=self._run_left(left, now),
+            metrics=self._metrics(),
+        )
+        return Text(line, no_wrap=True, overflow="crop")
+
+    def _run_left(self, left: float | None, now: float) -> float | None:
+        """Seconds to the end of training; before the first validation is over, without the time of any."""
+        stage = self.training or self.stage
+        if stage is None or stage.title == "test" or math.isinf(self.epochs_left):
+            return None
+        if self.epoch_seconds is not None:
+            return max(0.0, self.epoch_seconds - (now - self.started)) + self.epochs_left * self.epoch_seconds
+        if left is None or self.training is not None or stage.total is None:
+            return None
+        return left + self.epochs_left * stage.total / stage.rate(now)
+
+    def _metrics(self) -> list[str]:
+        """`train/loss 0.31`, `val/accuracy 0.91`: the newest values of those that matter."""
+        values = {name: value for callback in self.step_metrics for name, value in callback.latest.items()}
+        return [f"{name} {value:.4g}" for name, value in (values | self.validated).items()]
+
+
+def progress_line(
+    stage: Stage, *, width: int, rate: float, left: float | None, run_left: float | None, metrics: list[str]
+) -> str:
+    """`epoch 3/10  ━━━━━━╸      41/80  0:06 left  run 1:12:33  12.3/s  train/loss 0.31`, as much as fits into `width`.
+
+    What does not fit goes in this order: metrics, bar, rate, times.
+    """
+    words = [stage.title, f"{stage.done}" if stage.total is None else f"{stage.done}/{stage.total}"]
+    words += [] if left is None else [f"{_clock(left)} left"]
+    words += [] if run_left is None else [f"run {_clock(run_left)} left"]
+    words += [f"{rate:.3g}/s"] if rate else []
+    while len(words) > 1 and len("  ".join(words)) > width:
+        words.pop()
+    room = min(BAR, width - len("  ".join(words)) - 2)
+    if room >= SHORTEST_BAR and stage.total:
+        words.insert(1, _bar(stage.done / stage.total, room))
+    for metric in metrics:
+        if len("  ".join([*words, metric])) > width:
+            break
+        words.append(metric)
+    return "  ".join(words)[:width]
+
+
+def _bar(share: float, length: int) -> str:
+    halves = min(2 * length, int(2 * length * share))
+    return ("━" * (halves // 2) + "╸" * (halves % 2)).ljust(length)
+
+
+def _clock(seconds: float) -> str:
+    """`0:07`, `12:30`, `1:12:33`, `3 d 04 h`."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    if hours >= 24:
+        return f"{hours // 24} d {hours % 24:02d} h"
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
 
 
 def _total(task: VideoTask) -> str:
@@ -104,15 +228,8 @@ def _total(task: VideoTask) -> str:
     return "?" if math.isinf(epochs) else str(math.ceil(epochs))
 
 
-def _metrics_text(trainer: Trainer, task: VideoTask) -> str:
-    """`train/loss 0.31  val/accuracy 0.91  val/loss 0.40`: the newest values of those that matter."""
-    values: dict[str, float] = {}
-    for callback in callbacks_of(trainer, StepMetrics):
-        values |= callback.latest
-    for name in (f"val/{name}" for name in task.headline or task.metric_names):
-        if name in trainer.callback_metrics:
-            values[name] = float(trainer.callback_metrics[name])
-    text = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+def _part_validated(trainer: Trainer) -> str:
+    """`  (64 of 840 val videos)`; "" for all."""
     data = datamodule_of(trainer)
     seen, of = data.seen.get("val", (0, 0)) if isinstance(data, VideoDataModule) else (0, 0)
-    return f"{text}  ({seen:,} of {of:,} val videos)" if seen < of else text
+    return f"  ({seen:,} of {of:,} val videos)" if seen < of else ""
