@@ -7,6 +7,7 @@ import random
 import sys
 
 import pytest
+from rich.live import Live
 
 from videxp import cli
 from videxp.console import Console
@@ -76,3 +77,16 @@ def test_json_that_is_printed_is_json_with_the_same_names():
     names = ["é 走", os.fsdecode(b"caf\xe9"), r"\udce9", TITLE, "\u202e", '"\\\n\t']
     assert json.loads(printable(as_json(names, indent=1))) == names
     assert "é 走" in as_json(names)
+
+
+def test_a_line_that_moves_is_painted_by_the_terminal_and_what_is_printed_meanwhile_is_text(
+    capsys: pytest.CaptureFixture[str],
+):
+    with clean_streams():
+        console = Console(force_terminal=True, width=40, color_system=None)
+        with Live("painted", console=console, auto_refresh=False) as live:
+            live.update("painted again", refresh=True)
+            print(TITLE)
+    shown = capsys.readouterr().out
+    assert "\x1b[2K" in shown and r"\x1b[2K" not in shown  # a line is cleared, not its clearing shown
+    assert "0;PWNED" in shown and TITLE not in shown and "\x07" not in shown

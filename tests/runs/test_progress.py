@@ -1,11 +1,13 @@
 """What the terminal shows while a run goes on, and at its end."""
 
 import io
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pytorch_lightning import Callback
 from rich.console import Console
 
 from tests.films import Put, module
@@ -13,7 +15,7 @@ from tests.runs.small_tasks import Mean, trainer
 from videxp.commands.train import report_result
 from videxp.data import FolderPerClass
 from videxp.runs.folder import RunFolder
-from videxp.runs.progress import ProgressBar
+from videxp.runs.progress import ProgressBar, Stage, progress_line
 
 
 @pytest.mark.usefixtures("quiet_lightning")
@@ -38,10 +40,69 @@ def test_as_many_epochs_are_announced_as_follow(options: dict[str, Any], said: l
     assert [line[:9] for line in printed.getvalue().splitlines()] == said
 
 
+class Watch(Callback):
+    """What a terminal shows after each batch."""
+
+    def __init__(self, bar: ProgressBar) -> None:
+        self.bar, self.lines = bar, []
+
+    def look(self, *_: Any) -> None:
+        assert self.bar.live is not None
+        self.lines.append(self.bar.live.get_renderable().plain)
+
+    on_train_batch_end = on_validation_batch_end = look
+
+
+@pytest.mark.usefixtures("quiet_lightning")
+@pytest.mark.parametrize("width", [80, 60])
+def test_a_line_says_batches_pace_and_time_left_of_epoch_and_run(width: int, put: Put, tmp_path: Path):
+    for i in range(6):
+        put(f"train/{('run', 'walk')[i % 2]}/{i}.mp4")
+        put(f"val/{('run', 'walk')[i % 2]}/{i}.mp4")
+    painted = io.StringIO()
+    bar = ProgressBar(Console(file=painted, width=width, force_terminal=True, color_system=None))
+    watch = Watch(bar)
+    fitting = trainer(tmp_path, bar, watch, epochs=2, val_check_interval=2)
+    fitting.fit(Mean(), module(tmp_path, FolderPerClass(), batch_size=2))
+    training = r"epoch [12]/2  [━╸ ]+  [123]/3  left \d:\d\d, run \d:\d\d  [\d.e+]+/s.*"
+    validation = r"validation  [━╸ ]+  [123]/3  left \d:\d\d(, run \d:\d\d)?  [\d.e+]+/s.*"
+    assert all(re.fullmatch(f"{training}|{validation}", line) for line in watch.lines), watch.lines
+    assert max(map(len, watch.lines)) < width
+    assert [line.split()[0] for line in watch.lines] == 2 * ["epoch", "epoch", *3 * ["validation"], "epoch"]
+    assert bar.live is None
+    kept = [line for line in painted.getvalue().splitlines() if re.search(r"epoch \d/2 +\d+\.\d s  val/", line)]
+    assert len(kept) == 2
+
+
+def test_as_much_is_shown_as_there_is_room_for():
+    stage = Stage("epoch 12/100", 5678, 0, started=0.0, done=1234)
+    metrics = ["train/loss 0.3125", "val/accuracy 0.9127"]
+
+    def line(width: int) -> str:
+        return progress_line(stage, width=width, rate=12.34, left=360.4, run_left=100000, metrics=metrics)
+
+    assert line(120) == (
+        "epoch 12/100  ━━╸           1234/5678  left 6:00, run 1 d 03 h  12.3/s  train/loss 0.3125  val/accuracy 0.9127"
+    )
+    assert line(79) == "epoch 12/100  ━━╸           1234/5678  left 6:00, run 1 d 03 h  12.3/s"
+    assert line(59) == "epoch 12/100  1234/5678  left 6:00, run 1 d 03 h  12.3/s"
+    assert line(27) == "epoch 12/100  1234/5678"
+    assert line(8) == "epoch 12"
+
+
+def test_validation_is_no_part_of_the_pace_of_training_and_the_time_of_the_run_holds_it():
+    bar = ProgressBar(Console(file=io.StringIO(), force_terminal=True))
+    bar.stage, bar.epochs_left = Stage("epoch 1/3", 100, 50, started=0.0, done=60), 2.0
+    assert bar.stage.seconds_left(now=5.0) == 20  # begun at batch 50: 2 in a second
+    assert bar._run_left(20.0, now=5.0) == 20 + 2 * 50
+    bar.epoch_seconds, bar.started = 70.0, 0.0
+    assert bar._run_left(20.0, now=5.0) == 65 + 2 * 70
+
+
 def test_the_heading_of_narrow_figures_stands_in_a_line(tmp_path: Path):
     loop = SimpleNamespace(loggers=[], callbacks=[], world_size=1, num_nodes=1)
     whole = SimpleNamespace(causes={}, unreadable={})
-    data = SimpleNamespace(coverage=lambda split: (3, 3), quarantine=whole, manifest=whole)
+    data = SimpleNamespace(seen={}, coverage=lambda split: (3, 3), quarantine=whole, manifest=whole)
     task = SimpleNamespace(evaluation_protocol="", predict_example="VIDEO.mp4")
     experiment: Any = SimpleNamespace(trainer=loop, datamodule=data, task=task)
     printed = io.StringIO()

@@ -19,6 +19,7 @@ from videxp.tasks import VideoTask
 
 BAR, SHORTEST_BAR = 12, 5  # characters
 REFRESHES_PER_SECOND = 4
+TEST = "test"
 
 log = logging.getLogger("videxp")
 
@@ -34,10 +35,16 @@ class Stage:
     """The batch that it began with: not 0 where a run goes on within an epoch."""
     started: float
     done: int = 0
+    ended: float | None = None
+
+    def advance(self) -> None:
+        self.done += 1
+        if self.done == self.total:
+            self.ended = time.perf_counter()
 
     def rate(self, now: float) -> float:
         """Batches per second, 0 before the first."""
-        return (self.done - self.first) / max(now - self.started, 1e-9)
+        return (self.done - self.first) / max((self.ended or now) - self.started, 1e-9)
 
     def seconds_left(self, now: float) -> float | None:
         rate = self.rate(now)
@@ -81,7 +88,7 @@ class ProgressBar(Callback):
         self, trainer: Trainer, pl_module: VideoTask, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if self.stage is not None:
-            self.stage.done = batch_idx + 1
+            self.stage.advance()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: VideoTask) -> None:
         self._close()
@@ -106,7 +113,7 @@ class ProgressBar(Callback):
         self, trainer: Trainer, pl_module: VideoTask, outputs: Any, batch: Any, batch_idx: int, *args: Any
     ) -> None:
         if self.stage is not None:
-            self.stage.done += 1
+            self.stage.advance()
 
     def on_validation_end(self, trainer: Trainer, pl_module: VideoTask) -> None:
         names = (f"val/{name}" for name in pl_module.headline or pl_module.metric_names)
@@ -119,13 +126,13 @@ class ProgressBar(Callback):
             self._close()
 
     def on_test_start(self, trainer: Trainer, pl_module: VideoTask) -> None:
-        self._begin("test", sum(trainer.num_test_batches))
+        self._begin(TEST, sum(trainer.num_test_batches))
 
     def on_test_batch_end(
         self, trainer: Trainer, pl_module: VideoTask, outputs: Any, batch: Any, batch_idx: int, *args: Any
     ) -> None:
         if self.stage is not None:
-            self.stage.done += 1
+            self.stage.advance()
 
     def on_test_end(self, trainer: Trainer, pl_module: VideoTask) -> None:
         self._close()
@@ -164,14 +171,14 @@ class ProgressBar(Callback):
             rate=stage.rate(now),
             left=left,
             run_left=self._run_left(left, now),
-            metrics=self._metrics(),
+            metrics=[] if stage.title == TEST else self._metrics(),
         )
         return Text(line, no_wrap=True, overflow="crop")
 
     def _run_left(self, left: float | None, now: float) -> float | None:
         """Seconds to the end of training; before the first validation is over, without the time of any."""
         stage = self.training or self.stage
-        if stage is None or stage.title == "test" or math.isinf(self.epochs_left):
+        if stage is None or stage.title == TEST or math.isinf(self.epochs_left):
             return None
         if self.epoch_seconds is not None:
             return max(0.0, self.epoch_seconds - (now - self.started)) + self.epochs_left * self.epoch_seconds
@@ -188,13 +195,15 @@ class ProgressBar(Callback):
 def progress_line(
     stage: Stage, *, width: int, rate: float, left: float | None, run_left: float | None, metrics: list[str]
 ) -> str:
-    """`epoch 3/10  ━━━━━━╸      41/80  0:06 left  run 1:12:33  12.3/s  train/loss 0.31`, as much as fits into `width`.
+    """`epoch 3/10  ━━━━━━╸       41/80  left 0:06, run 1:12:33  12.3/s  train/loss 0.31`, what fits into `width`.
 
     What does not fit goes in this order: metrics, bar, rate, times.
     """
     words = [stage.title, f"{stage.done}" if stage.total is None else f"{stage.done}/{stage.total}"]
-    words += [] if left is None else [f"{_clock(left)} left"]
-    words += [] if run_left is None else [f"run {_clock(run_left)} left"]
+    times = [
+        f"{name} {_clock(seconds)}" for name, seconds in (("left", left), ("run", run_left)) if seconds is not None
+    ]
+    words += [", ".join(times)] if times else []
     words += [f"{rate:.3g}/s"] if rate else []
     while len(words) > 1 and len("  ".join(words)) > width:
         words.pop()
