@@ -197,6 +197,7 @@ def report_result(
     *,
     seconds: float,
 ) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     from videxp.runs.left_out import left_out_lines
@@ -209,7 +210,7 @@ def report_result(
     console.print()
     data = experiment.datamodule
     videos, of = data.seen.get("test", (0, data.coverage("test")[1]))
-    on = f"{data.name}, {videos:,} of {of:,} videos"
+    on = escape(f"{data.name}, {videos:,} of {of:,} videos")
     console.print(f"[italic]test ({seconds:.0f} s in all): {on}[/]", soft_wrap=True)  # as a table's title it would wrap
     console.print(table)
     if experiment.task.evaluation_protocol:
@@ -217,7 +218,7 @@ def report_result(
     console.print()
     left_out = left_out_lines(experiment.trainer, experiment.datamodule)
     for name, text in [*pace(experiment), *left_out, *next_steps(run, experiment)]:
-        console.print(f"[dim]{name:<5}[/]{text}", soft_wrap=True)
+        console.print(f"[dim]{name:<5}[/]{escape(text)}", soft_wrap=True)
 
 
 def pace(experiment: "Experiment") -> list[tuple[str, str]]:
