@@ -101,9 +101,8 @@ def test_validation_is_no_part_of_the_pace_of_training_and_the_time_of_the_run_h
 
 def test_the_heading_of_narrow_figures_stands_in_a_line(tmp_path: Path):
     loop = SimpleNamespace(loggers=[], callbacks=[], world_size=1, num_nodes=1)
-    whole = SimpleNamespace(causes={"[/]a[red].mp4": "damaged"}, unreadable={})
     counts = {"seen": {"test": (2, 3)}, "coverage": lambda split: (2, 3)}
-    data = SimpleNamespace(name="films[1]", quarantine=whole, manifest=whole, **counts)
+    data = SimpleNamespace(name="films[1]", missing={"[/]a[red].mp4": "damaged"}, **counts)
     task = SimpleNamespace(evaluation_protocol="", predict_example="VIDEO.mp4")
     experiment: Any = SimpleNamespace(trainer=loop, datamodule=data, task=task)
     printed = io.StringIO()

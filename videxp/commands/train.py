@@ -140,15 +140,15 @@ def announce(
         ("data", f"{data.name}: {counts}; {data.description}"),
         *(("lost", text) for text in lost_classes(data.manifest, data.missing)),
         *(("part", text) for split in ("val", "test") if (text := data.part_text(split))),
-        *((name, escape(text)) for name, text in data.videos.rows(columns=80 - 10)),
-        *((about, escape(wrapped(text, indent=2 + NAME_COLUMNS))) for about, text in data.manifest.notes),
+        *data.videos.rows(columns=80 - 10),
+        *((about, wrapped(text, indent=2 + NAME_COLUMNS)) for about, text in data.manifest.notes),
         ("model", f"{type(task.network).__name__}: {sizes} parameters, {work:,.2f} GMACs per clip{partly}"),
         *(("weights", text) for text in _weights(cfg, task, resuming=request.resuming)),
         ("device", f"{device}, {data.workers} workers"),
         ("run", str(run.path)),
     ]
     for name, text in rows:
-        console.print(f"  [dim]{name:<{NAME_COLUMNS}}[/]{text}", soft_wrap=True)
+        console.print(f"  [dim]{name:<{NAME_COLUMNS}}[/]{escape(text)}", soft_wrap=True)
     record = provenance(
         command=request.command,
         recipe=request.recipe,
