@@ -23,6 +23,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("dataset", metavar="DATASET", help="a name from `videxp list datasets`")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="e.g. dataset.root=/data/ucf101")
     parser.add_argument(
+        "--thorough",
+        action="store_true",
+        help="read all files again, and decode every picture of folders of frames: otherwise 16 of each are, and of "
+        "the rest the header and the end are looked at. Of videos every frame is decoded in any case",
+    )
+    parser.add_argument(
         "--cache", metavar="FOLDER", help="also make copies for random clips, read by dataset.cache=FOLDER"
     )
     parser.add_argument(
@@ -45,7 +51,7 @@ def main(arguments: list[str]) -> int:
     cfg = config.compose_dataset(options.dataset, options.overrides)
     layout = config.build(cfg.dataset.layout)
     place = {"root": cfg.dataset.root, "cache_dir": cfg.dataset.cache_dir, "name": cfg.dataset.name}
-    manifest = prepare(layout, **place, max_unreadable=cfg.dataset.max_unreadable)
+    manifest = prepare(layout, **place, max_unreadable=cfg.dataset.max_unreadable, thorough=options.thorough)
     facts = {
         "data": manifest.name,
         "root": manifest.root,

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from videxp.data.clips import ClipChoice
 from videxp.data.cropping import whole_box
-from videxp.data.views import Fit, fitted, read_views
+from videxp.data.views import Cutter, Fit, fitted, read_views
 from videxp.video import Decoder, open_video
 
 
@@ -17,9 +17,11 @@ def read_clips(
     choice: ClipChoice,
     frame_size: tuple[int, int] | None = None,
     fit: Fit = "crop",
+    cutter: Cutter | None = None,
     decoder: Decoder = "auto",
 ) -> Tensor:
-    """uint8 [K,T,H,W,C]: the clips that a test would take from this video.
+    """uint8 [K*V,T,H,W,C]: the clips that a test would take from this video; of each, next to one another, the V views
+    of `cutter`, or one that is brought to `frame_size`. Large pictures are made small one by one.
 
     Raises UnreadableVideo or DecodeError with path and cause.
     """
@@ -30,6 +32,8 @@ def read_clips(
             end_seconds=np.nan,
             rng=np.random.default_rng(0),  # a test's clips are evenly spaced: nothing is drawn
         )
+        if cutter is not None:
+            return read_views(reader, frames_KT, cutter.views(reader.size, epoch=0, index=0, clips=len(frames_KT)))
         box = whole_box(frame_size or reader.size, multiple=1)
         view = box.cut if frame_size is None else fitted(frame_size, fit, box=box)
         return read_views(reader, frames_KT, [[view]] * len(frames_KT))

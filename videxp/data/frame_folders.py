@@ -21,6 +21,9 @@ from videxp.limits import Gt, Interval
 from videxp.video.errors import UnreadableVideo
 from videxp.video.frame_names import frame_files
 
+DECODED = 16
+"""Pictures of each folder that are decoded when it is prepared, if it has so many."""
+
 
 class ImageSequences(Layout):
     """Base of layouts whose samples are folders of images."""
@@ -36,20 +39,30 @@ class ImageSequences(Layout):
         stats = [entry.stat() for entry in os.scandir(path)]
         return sum(stat.st_size for stat in stats), max((stat.st_mtime_ns for stat in stats), default=0)
 
-    def facts(self, path: Path) -> Facts:
-        from PIL import Image
+    def facts(self, path: Path, *, thorough: bool = False) -> Facts:
+        """Each picture's header is read, and its end; DECODED of them, evenly spread, are decoded, or all of them."""
+        from videxp.video.picture_file import BadPicture
 
         size_bytes, mtime_ns = self.size_and_time(path)
         seen = Facts(size_bytes=size_bytes, mtime_ns=mtime_ns)
         try:
             images = frame_files(path, template=self.template)
-            with Image.open(images[0]) as image:
-                width, height = image.size
-        except (UnreadableVideo, OSError) as error:
-            return replace(seen, error=str(getattr(error, "cause", error)))
+        except UnreadableVideo as error:
+            return replace(seen, error=error.cause)
         digest = hashlib.blake2b(digest_size=16)
-        for image_file in images:
-            digest.update(image_file.read_bytes())
+        last, first_size = len(images) - 1, None
+        decoded = range(len(images)) if thorough else {round(i * last / (DECODED - 1)) for i in range(DECODED)}
+        for number, image_file in enumerate(images):
+            try:
+                data = image_file.read_bytes()
+                size = check_picture(data, decode=number in decoded)
+            except (BadPicture, OSError) as error:
+                return replace(seen, error=f"{image_file.name}: {getattr(error, 'strerror', None) or error}")
+            if size != (first_size := first_size or size):
+                sizes = f"{size[1]}x{size[0]}", f"{first_size[1]}x{first_size[0]}"
+                return replace(seen, error=f"{image_file.name} has size {sizes[0]}, the first frame {sizes[1]}")
+            digest.update(data)
+        height, width = first_size or (0, 0)
         return replace(
             seen,
             content_hash=digest.hexdigest(),
@@ -202,3 +215,16 @@ def _folder_and_label(line: str, has_counts: bool, place: str) -> tuple[str, str
         )
         raise BadRequest(f"{place}: {cut(line)} is not {wanted}")
     return parts[0], parts[-1]
+
+
+def check_picture(data: bytes, *, decode: bool) -> tuple[int, int]:
+    """Its (height, width) as displayed; decoded, too, where its end does not tell that it is whole.
+
+    Raises `BadPicture`.
+    """
+    from videxp.video.picture_file import decode_picture, ends_whole, picture_size
+
+    size = picture_size(data)
+    if decode or not ends_whole(data):
+        decode_picture(data)
+    return size

@@ -49,8 +49,11 @@ class Layout:
         stat = path.stat()
         return stat.st_size, stat.st_mtime_ns
 
-    def facts(self, path: Path) -> Facts | None:
-        """For what is no video file: what opening `path` told. None: it is a video file."""
+    def facts(self, path: Path, *, thorough: bool = False) -> Facts | None:
+        """For what is no video file: what opening `path` told. None: it is a video file.
+
+        thorough: decode all of it, not a sample.
+        """
         return None
 
     @property

@@ -69,6 +69,7 @@ class Facts:
     shard_byte: int = 0  # where in it
     shard_size: int = 0  # of the whole shard, bytes
     error: str = ""
+    note: str = ""  # what is odd about a file that can be read
     input_size_bytes: int = 0  # of the row's input, where it has one; it has as many frames
     input_mtime_ns: int = 0
     input_hash: str = ""

@@ -239,7 +239,7 @@ class VideoDataModule(PreparedDataModule):
             crop_size=self.crop_size,
             scale=self.scale,
             eval_batch_size=self.eval_batch_size,
-            cut=[split for split in SPLITS if self._cutter(split) is not None],
+            cut=[split for split in SPLITS if self.cutter(split) is not None],
         )
         super().use(manifest)
         self._datasets = {}
@@ -260,7 +260,7 @@ class VideoDataModule(PreparedDataModule):
                 seed=self.seed,
                 frame_size=self.frame_size,
                 fit=self.frame_fit,
-                cutter=self._cutter(split),
+                cutter=self.cutter(split),
                 decoder=self.decoder,
                 allow_unsafe=self.allow_unsafe_decoder,
                 crop_size=self.crop_size,
@@ -273,7 +273,7 @@ class VideoDataModule(PreparedDataModule):
     def _transform(self, split: Split) -> nn.Module:
         return {"train": self.train_transform, "val": self.eval_transform, "test": self.test_transform}[split]
 
-    def _cutter(self, split: Split) -> Cutter | None:
+    def cutter(self, split: Split) -> Cutter | None:
         """The split's transform, if workers cut what it wants of each picture: the same bits as on the device, but
         nothing is resized twice, no whole frame travels, and files may differ in size."""
         transform: Any = self._transform(split)
@@ -407,7 +407,7 @@ class VideoDataModule(PreparedDataModule):
         return self._on_device(batch, "test" if trainer is not None and trainer.testing else "val")
 
     def _on_device(self, batch: dict[str, Tensor], split: Split) -> dict[str, Tensor]:
-        cutter = self._cutter(split)
+        cutter = self.cutter(split)
         return self._transform(split)(batch) if cutter is None else cutter.finish(batch)
 
     # ---- outside any loop: for a look, or for a try -------------------------------------------------------------

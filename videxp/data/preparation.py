@@ -50,11 +50,14 @@ def prepare(
     name: str,
     max_unreadable: int = 0,
     processes: int | None = None,
+    thorough: bool = False,
 ) -> Manifest:
     """Read what is new or changed under root with all cores, and write and return the manifest.
 
     Unreadable files are left out of the samples and listed in the manifest with their cause. Raises BadRequest where
     data is missing, the list of samples is wrong, or more than `max_unreadable` files cannot be read.
+    Of a video every frame is decoded; of a folder of pictures `DECODED` in `videxp.data.frame_folders`, and of the
+    others the header and the end are looked at. thorough: all files are read again, and every picture decoded.
     """
     root, cache_dir = absolute(root), absolute(cache_dir)
     path = manifest_path(layout, root=root, cache_dir=cache_dir, name=name)
@@ -69,11 +72,13 @@ def prepare(
             sorted({path for row in rows for path in (row.path, row.input) if path}),
             layout,
             root=root,
-            known=known,
+            known=Known({}, None) if thorough else known,
             packets_stem=path.with_suffix(""),
             name=name,
             processes=processes,
+            thorough=thorough,
         )
+        tell_oddities(facts, notes)
         tables = map_packets(packets_file)
         manifest = Manifest.from_rows(
             ((row, facts_of_pair(row, facts, tables)) for row in rows),
@@ -107,6 +112,15 @@ def list_samples(layout: Layout, root: Path, *, name: str, notes: Notes = UNHEAR
             raise
         raise BadRequest(f"{error}\nThe samples are listed in {', '.join(layout.list_files)}") from None
     return rows, classes
+
+
+def tell_oddities(facts: Mapping[str, Facts], notes: Notes) -> None:
+    """What is odd about files that can be read; of many such files, of some."""
+    odd = [f"{path}: {one.note}" for path, one in sorted(facts.items()) if one.note and not one.error]
+    for line in odd[:MAX_NAMED]:
+        notes.tell("odd", line)
+    if len(odd) > MAX_NAMED:
+        notes.tell("odd", f"{len(odd) - MAX_NAMED:,} files more: see `note` in the manifest")
 
 
 def check_labels(rows: Sequence[Row], classes: Sequence[str], *, name: str) -> None:
@@ -162,13 +176,14 @@ def read_facts(
     packets_stem: Path,
     name: str,
     processes: int | None = None,
+    thorough: bool = False,
 ) -> tuple[dict[str, Facts], Path | None]:
     """The facts of each path, from `known` where the file has not changed since; and the file of tables."""
     same = [path for path in paths if path in known.facts and unchanged(root / path, known.facts[path], layout=layout)]
     if len(same) == len(paths) == len(known.facts):
         return known.facts, known.packets_file
     new = sorted(set(paths) - set(same))
-    read = partial(read_file, root=root, layout=layout)
+    read = partial(read_file, root=root, layout=layout, thorough=thorough)
     facts = {}
     with packets_writer(packets_stem) as writer:
         for path in same:
@@ -205,14 +220,14 @@ def unchanged(file: Path, facts: Facts, *, layout: Layout) -> bool:
         return False
 
 
-def read_file(path: str, *, root: Path, layout: Layout) -> tuple[Facts, Tables]:
+def read_file(path: str, *, root: Path, layout: Layout, thorough: bool = False) -> tuple[Facts, Tables]:
     """Open one file: what is in it, and its tables; never raises for what is wrong with the file."""
     from videxp.video import UnreadableVideo, probe  # PyAV: a quarter of a second, and only needed here
     from videxp.video.container import plain_path
 
     file = root / path
     try:
-        if facts := layout.facts(file):
+        if facts := layout.facts(file, thorough=thorough):
             return facts, Tables()
         size_bytes, mtime_ns = layout.size_and_time(file)
         plain_path(file)  # a pipe or /dev/zero would be read for ever
@@ -240,6 +255,7 @@ def read_file(path: str, *, root: Path, layout: Layout) -> tuple[Facts, Tables]:
         decoder="packets" if found.packets else "decord" if found.decord_safe else "pyav",
         decoder_reason=found.decord_unsafe_reason,
         key_frames=found.key_frames,
+        note=found.note,
     )
     return facts, Tables(bytes(found.packets), bytes(found.frame_seconds))
 

@@ -78,6 +78,7 @@ def _picture_by_picture(
                 if not len(video):
                     video = torch.empty((clips * of_each, length, *seen[view].shape), dtype=torch.uint8)
                 video[clip * of_each + place, time] = seen[view]
+        del picture, picture_HWC  # before the next one is decoded
     return video
 
 

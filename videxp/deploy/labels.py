@@ -22,10 +22,11 @@ def label_video(
         choice=datamodule.choice.with_clips(datamodule.test_clips),
         frame_size=datamodule.frame_size,
         fit=datamodule.frame_fit,
+        cutter=datamodule.cutter("test"),
         decoder=datamodule.decoder,
     )
-    batch = {"video": video_KTHWC.to(task.device), "index": torch.zeros(1).long(), "epoch": torch.zeros(1).long()}
-    views = datamodule.test_transform(batch)["video"]  # float [V,T,C,H,W]
+    batch = {"video": video_KTHWC, "index": torch.zeros(1).long(), "epoch": torch.zeros(1).long()}
+    views = datamodule.transformed(batch, "test", device=task.device)["video"]  # float [V,T,C,H,W]
     probabilities_K = task.probabilities(task(views).float(), videos=1)[0].cpu()
     several = isinstance(task, MultiLabelClassification)
     best = probabilities_K.topk(len(task.classes) if several else min(top, len(task.classes)))

@@ -2,6 +2,7 @@
 
 import stat
 from collections.abc import Iterator
+from functools import lru_cache
 from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
@@ -18,6 +19,13 @@ FORMATS = (
     "3g2,3gp,apng,asf,avi,dv,flv,gif,h261,h263,h264,hevc,ivf,live_flv,m4a,m4v,matroska,mj2,mjpeg,mov,mp4,mpeg,"
     "mpegts,mpegvideo,mxf,nut,obu,ogg,rm,swf,vc1,webm,wtv,y4m,yuv4mpegpipe"
 )
+
+
+STREAMS_KEPT = 4096
+MAX_PIXELS = 89_478_485
+"""Of a picture, as Pillow has it: 8192x8192 is read. A decoder may hold some twenty pictures in memory."""
+
+DECODER_OPTIONS = {"max_pixels": str(MAX_PIXELS)}
 
 
 def plain_path(path: str | PathLike[str]) -> Path:
@@ -40,21 +48,63 @@ def file_url(path: str | PathLike[str]) -> str:
 
 
 def open_container(path: str | PathLike[str]) -> tuple[InputContainer, VideoStream]:
-    """The opened container and its first video stream that is not a cover picture; raises `UnreadableVideo`."""
-    file = plain_path(path)
+    """The opened container and its film: its first video stream that is neither a cover nor, if there is another, a
+    single picture (a thumbnail, the photograph of a moving one). Raises `UnreadableVideo`."""
+    container = _opened(plain_path(path))
+    films = film_streams(container)
+    if not films:
+        container.close()
+        raise UnreadableVideo(path, "it holds no video stream that can be decoded")
+    stream = next((film for film in films if len(films) > 1 and not _is_one_picture(path, film)), films[0])
+    if stream.width * stream.height > MAX_PIXELS:
+        size = f"{stream.width}x{stream.height}"
+        container.close()
+        raise UnreadableVideo(
+            path, f"its pictures are {size}: at most {MAX_PIXELS:,} pixels are read: make them smaller"
+        )
+    stream.thread_type = "NONE"  # one core per worker; slices in threads cost more than they bring at these sizes
+    stream.codec_context.thread_count = 1
+    stream.codec_context.options = DECODER_OPTIONS
+    return container, stream
+
+
+def film_streams(container: InputContainer) -> list[VideoStream]:
+    """The video streams that can be decoded, without covers and thumbnails of chapters."""
+    pictures = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
+    streams = [stream for stream in container.streams.video if stream.codec_context is not None]
+    return [stream for stream in streams if not stream.disposition & pictures]
+
+
+def _is_one_picture(path: str | PathLike[str], stream: VideoStream) -> bool:
+    if stream.disposition & av.stream.Disposition.still_image or stream.frames == 1:
+        return True
+    status = Path(path).stat()
+    return stream.frames == 0 and _has_one_packet(str(path), stream.index, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=STREAMS_KEPT)
+def _has_one_packet(path: str, stream_index: int, size_bytes: int, mtime_ns: int) -> bool:
+    """Where the container doesn't tell: reads up to the stream's second packet, or the whole file."""
+    with _opened(Path(path)) as container:
+        try:
+            packets = (packet for packet in container.demux(container.streams[stream_index]) if packet.size)
+            return next(packets, None) is None or next(packets, None) is None
+        except av.error.FFmpegError:
+            return False
+
+
+def _opened(file: Path) -> InputContainer:
     options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
     try:
-        container = av.open(file_url(file), mode="r", container_options=options, metadata_errors="replace")
+        return av.open(
+            file_url(file),
+            mode="r",
+            options=DECODER_OPTIONS,  # for what is decoded in order to open it
+            container_options=options,
+            metadata_errors="replace",
+        )
     except (av.error.FFmpegError, ValueError, UnicodeError) as error:
-        raise UnreadableVideo(path, _cause(error)) from None
-    for stream in container.streams.video:
-        if stream.codec_context is None or av.stream.Disposition.attached_pic in stream.disposition:
-            continue
-        stream.thread_type = "NONE"  # one core per worker; slices in threads cost more than they bring at these sizes
-        stream.codec_context.thread_count = 1
-        return container, stream
-    container.close()
-    raise UnreadableVideo(path, "it holds no video stream that can be decoded")
+        raise UnreadableVideo(file, _cause(error)) from None
 
 
 def _cause(error: Exception) -> str:

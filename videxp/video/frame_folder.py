@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from os import PathLike
 
 import numpy as np
-from PIL import Image
 
 from videxp.errors import BadRequest
 from videxp.video.errors import DecodeError, UnreadableVideo
 from videxp.video.frame_names import frame_files
+from videxp.video.picture_file import BadPicture, decode_picture, picture_size
 from videxp.video.reader import Reader
 from videxp.video.timing import FrameTimes
 
@@ -25,19 +25,17 @@ class FrameFolderReader(Reader):
             raise BadRequest(f"{folder}: a folder of frames needs template=img_{{:05d}}.jpg and fps > 0 (got {fps})")
         self._files = frame_files(folder, template=template)
         try:
-            with Image.open(self._files[0]) as picture:
-                width, height = picture.size
-        except OSError as error:
+            size = picture_size(self._files[0].read_bytes())
+        except (BadPicture, OSError) as error:
             raise UnreadableVideo(self._files[0], error) from None
-        super().__init__(folder, times=FrameTimes(len(self._files), float(fps)), size=(height, width))
+        super().__init__(folder, times=FrameTimes(len(self._files), float(fps)), size=size)
 
     def _pictures(self, numbers: list[int]) -> Iterator[tuple[int, np.ndarray]]:
         height, width = self.size
         for number in numbers:
             try:
-                with Image.open(self._files[number]) as picture:
-                    pixels_HWC = np.asarray(picture.convert("RGB"))
-            except (OSError, ValueError) as error:
+                pixels_HWC = decode_picture(self._files[number].read_bytes())
+            except (BadPicture, OSError) as error:
                 raise DecodeError(self.path, [number], f"{self._files[number].name}: {error}") from None
             if pixels_HWC.shape != (height, width, 3):
                 cause = f"{self._files[number].name} has size {pixels_HWC.shape[:2]}, the first frame {(height, width)}"

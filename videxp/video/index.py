@@ -27,6 +27,7 @@ from videxp.video.timing import repair_ticks
 
 BLOCK_HEADER_BYTES = 64  # a packet in Matroska lies behind one; the demuxer tells where that starts
 INDICES_KEPT = 4096  # some 3 kB each for 10 s of video
+EMPTY_PACKETS = "packets without data"
 CODEC_OF_DECODER = {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9"}
 # Demuxers whose time stamps and key flags come from the container's own index, not from guesses about the stream.
 TIMED_CONTAINERS = frozenset({"mov", "matroska", "flv", "avi"})
@@ -105,7 +106,7 @@ def _demux(container: InputContainer, stream: VideoStream, packets: Packets, fil
     for packet in container.demux(stream):
         if packet.size == 0:  # the end's empty packet; AVI's "same picture again" has dts
             if packet.dts is not None:
-                packets.error = "packets without data"
+                packets.error = EMPTY_PACKETS
             continue
         packets.pts.append(packet.pts)
         packets.dts.append(packet.dts)

@@ -20,6 +20,7 @@ from videxp.video.index import (
     index_from_packets,
     read_packets,
 )
+from videxp.video.oddities import describe_oddities
 from videxp.video.packets import packet_table
 from videxp.video.timing import FrameTimes, frame_times
 
@@ -59,6 +60,8 @@ class Probe:
     """Every frame was decoded once, and none was damaged."""
     packets: bytes | memoryview = field(default=b"", repr=False)
     """A `PacketTable`, from which frames are read without opening the container; empty where that is not possible."""
+    note: str = ""
+    """What is odd about the file, though it can be read."""
     first_seconds: float = 0.0
     """When the first frame is shown, after the start of the file: after that of its sound, for one."""
     frame_seconds: bytes | memoryview = field(default=b"", repr=False)
@@ -115,6 +118,7 @@ def scan(path: str | PathLike[str]) -> tuple[Probe, FrameIndex]:
             key_frames=len(index.entries),
             verified=bool(index.counted),
             packets=table.to_bytes() if table else b"",
+            note=describe_oddities(container, stream, packets, index),
             first_seconds=times.first_seconds,
             frame_seconds=b"" if times.table is None else times.table.tobytes(),
         ), index

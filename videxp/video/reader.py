@@ -106,6 +106,7 @@ class Reader:
                 cause = f"frame {number} has size {picture_HWC.shape[:2]}, the video {(height, width)}"
                 raise DecodeError(self.path, list(numbers), cause)
             yield number, picture_HWC
+            del picture_HWC  # of many megabytes, perhaps; the next one is made before the name is given to it
 
     def _pictures(self, numbers: list[int]) -> Iterator[tuple[int, np.ndarray]]:
         raise NotImplementedError
