@@ -116,6 +116,7 @@ def test_clips_of_a_rate_are_the_same_in_a_test_and_in_a_prediction(root: Path, 
 
 def test_what_is_shown_of_a_clip_plays_as_fast_as_its_part(root: Path, tmp_path: Path) -> None:
     dataset = prepared(tmp_path, stride_frames=2).dataset("test")
+    assert dataset.part(0) == {"start_seconds": 0.5, "end_seconds": 1.0}  # constant.mp4's
     rates = {dataset.file(index): dataset.clip_fps(index) for index in range(len(dataset))}
     inside = [seconds for seconds in VARIABLE if 0.5 <= seconds < 2.1] + [2.2]
     assert rates["variable.mp4"] == pytest.approx((len(inside) - 1) / (inside[-1] - inside[0]) / 2)

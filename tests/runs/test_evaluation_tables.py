@@ -31,6 +31,13 @@ def test_the_worst_videos_are_those_of_the_greatest_loss():
     assert worst_rows([{"psnr": 30.0}]) == []
 
 
+def test_parts_of_a_video_are_told_apart():
+    parts = [(2.5, 4.0), (None, 2.5), (4.0, None)]
+    rows = [{"loss": 1.0, "path": "a.mp4", "start_seconds": start, "end_seconds": end} for start, end in parts]
+    found = [line.partition("a.mp4 ")[2] for line in worst_table(rows)[1:]]
+    assert found == ["(2.5 s to 4 s)", "(0 s to 2.5 s)", "(4 s to the end)"]
+
+
 def test_paths_come_last_and_whole():
     path = "a/" * 60 + "x.mp4"
     row = {"loss": 2.5, "predicted": "up", "label": "down", "probability": 0.987, "path": path}

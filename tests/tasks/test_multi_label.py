@@ -57,7 +57,8 @@ def test_a_test_of_two_videos_of_two_views_counted_by_hand(monkeypatch: pytest.M
     assert one.evaluation_protocol == (
         "2x1: 2 clips x 1 crop of each video, probabilities averaged; mAP over 2 of 3 classes (1 without a positive)"
     )
-    data = SimpleNamespace(dataset=lambda split: SimpleNamespace(file=lambda index: f"{index}.mp4"))
+    videos = SimpleNamespace(file=lambda index: f"{index}.mp4", part=lambda index: {})
+    data = SimpleNamespace(dataset=lambda split: videos)
     rows = one.prediction_rows(data)
     assert [(row["path"], row["label"], row["predicted"]) for row in rows] == [
         ("0.mp4", "run|sit", "run"),

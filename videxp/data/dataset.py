@@ -7,6 +7,7 @@ W / scale: the size of what a restoration network gets.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,12 @@ class ClipDataset(Dataset[dict[str, Any]]):
     def seconds(self, row: int) -> dict[str, float]:
         """Where a sample starts and ends in its video; nan: with it."""
         return {name: float(self.columns[name][row]) for name in ("start_seconds", "end_seconds")}
+
+    def part(self, index: int) -> dict[str, float | None]:
+        """Where a sample starts and ends in its video (None: with it); nothing where all samples are whole videos."""
+        if all(np.isnan(self.columns[name]).all() for name in ("start_seconds", "end_seconds")):
+            return {}
+        return {name: None if isnan(value) else value for name, value in self.seconds(self.row(index)).items()}
 
     def largest_sample_bytes(self) -> int:
         """What the pixels of a sample take at most; 0 where there is no telling: whole videos, no samples."""

@@ -31,7 +31,12 @@ def worst_table(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _path(row: dict[str, Any]) -> str:
-    return str(row.get("path") or f"sample {row.get('index')}")
+    path = str(row.get("path") or f"sample {row.get('index')}")
+    ends = [row.get("start_seconds"), row.get("end_seconds")]
+    if ends == [None, None]:
+        return path
+    start, end = ends
+    return f"{path} ({start or 0:g} s to {'the end' if end is None else f'{end:g} s'})"
 
 
 def _predicted(row: dict[str, Any]) -> str:

@@ -299,6 +299,7 @@ class Classification(VideoTask):
             {
                 "index": int(index),
                 "path": videos.file(int(index)),
+                **videos.part(int(index)),
                 **self.described(target, probabilities_K),
                 "loss": round(float(loss), 6),
             }
