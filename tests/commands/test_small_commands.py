@@ -105,5 +105,7 @@ def test_predict_takes_files_folders_and_globs(tmp_path: Path):
     assert names(["a.mp4"]) == ["a.mp4"]
     assert names(["."]) == ["a.mp4", "b/c.MKV"]
     assert names(["b/*.MKV", "a.mp4"]) == ["b/c.MKV", "a.mp4"]
+    (tmp_path / "link").symlink_to("b")
+    assert names(["b", "a.mp4", "link/c.MKV", "./a.mp4"]) == ["b/c.MKV", "a.mp4"]
     with pytest.raises(BadRequest, match="nothing"):
         expand([str(tmp_path / "nothing*")])

@@ -8,7 +8,10 @@ from torch import Tensor
 from videxp.data.clips import ClipChoice
 from videxp.data.cropping import whole_box
 from videxp.data.views import Cutter, Fit, fitted, read_views
-from videxp.video import Decoder, open_video
+from videxp.video import Decoder, UnreadableVideo, VideoReader, open_video
+from videxp.video.sequence import name_template
+
+NO_RATE = 25  # of pictures, where none is asked for
 
 
 def read_clips(
@@ -20,12 +23,13 @@ def read_clips(
     cutter: Cutter | None = None,
     decoder: Decoder = "auto",
 ) -> Tensor:
-    """uint8 [K*V,T,H,W,C]: the clips that a test would take from this video; of each, next to one another, the V views
-    of `cutter`, or one that is brought to `frame_size`. Large pictures are made small one by one.
+    """uint8 [K*V,T,H,W,C]: the clips that a test would take from this video, or from this folder of numbered pictures;
+    of each, next to one another, the V views of `cutter`, or one that is brought to `frame_size`. Large pictures are
+    made small one by one.
 
     Raises UnreadableVideo or DecodeError with path and cause.
     """
-    with open_video(path, decoder=decoder) as reader:
+    with _reader(path, choice, decoder) as reader:
         frames_KT = choice.frames(
             reader.times,
             start_seconds=np.nan,
@@ -37,3 +41,11 @@ def read_clips(
         box = whole_box(frame_size or reader.size, multiple=1)
         view = box.cut if frame_size is None else fitted(frame_size, fit, box=box)
         return read_views(reader, frames_KT, [[view]] * len(frames_KT))
+
+
+def _reader(path: Path, choice: ClipChoice, decoder: Decoder) -> VideoReader:
+    if not path.is_dir():
+        return open_video(path, decoder=decoder)
+    if choice.clip_fps is not None:
+        raise UnreadableVideo(path, f"pictures have no rate, and the run reads {choice.clip_fps:g} frames a second")
+    return open_video(path, template=name_template(path), fps=NO_RATE)

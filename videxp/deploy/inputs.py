@@ -30,9 +30,13 @@ def expand(inputs: list[str]) -> list[Path]:
         if not found:
             raise BadRequest(f"{text}: no such video file, folder with videos, or glob that matches one")
         paths += found
+    once: dict[Path, Path] = {}
+    for path in paths:
+        if once.setdefault(path.resolve(), path) is not path:
+            notes.pass_over("inputs that are given already", str(path))
     for about, note in notes.lines:
         print(f"{about}: {note}", file=sys.stderr)
-    return paths
+    return list(once.values())
 
 
 def _matches(text: str, notes: Notes) -> list[Path]:

@@ -120,7 +120,9 @@ def destinations(sources: list[Path], output: Path) -> list[tuple[Path, Path]]:
     taken: dict[Path, Path] = {}
     for source, destination in pairs:
         if (other := taken.setdefault(destination, source)) is not source:
-            raise BadRequest(f"{other} and {source} would both become {destination}: restore them one by one")
+            raise BadRequest(
+                f"{other} and {source} would both become {destination}: restore them one by one, into other folders"
+            )
     return pairs
 
 
