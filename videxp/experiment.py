@@ -15,10 +15,11 @@ from pytorch_lightning.strategies import FSDPStrategy, Strategy
 from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 from torch import nn
 
-from videxp.config import build, flat, load_resolved
+from videxp.config import build, load_resolved
 from videxp.console import Console
 from videxp.data import VideoDataModule
 from videxp.errors import BadRequest
+from videxp.inputs import config_with_variables, say_changed_inputs
 from videxp.metrics import ClassifierFeatures, through_batch
 from videxp.models.weights import weights_unread
 from videxp.runs import (
@@ -82,6 +83,7 @@ def load_classifier(run: str, *, key: str) -> tuple[Classification, DictConfig]:
     naming the key that asked for it."""
     folder = open_run(run)
     cfg = load_resolved(folder.config)
+    say_changed_inputs(folder, cfg)
     task = load_task(cfg, folder.checkpoint())
     if not isinstance(task, Classification):
         raise BadRequest(f"{key}={run} is a run of {type(task).__name__}: give one of a classification")
@@ -207,7 +209,7 @@ def build_callbacks(cfg: DictConfig, run: RunFolder, console: Console) -> list[C
     rest = [one for one in chosen if one not in watch]
     throughput = Throughput()
     logged = [throughput, StepMetrics(throughput)]
-    first = [SameConfig(flat(cfg)), RandomState(cfg.seed)]
+    first = [SameConfig(config_with_variables(cfg)), RandomState(cfg.seed)]
     return [*first, *watch, *logged, LeftOut(run), Samples(run.samples), *rest, ProgressBar(console)]
 
 

@@ -21,6 +21,9 @@ CHANGEABLE = (
 """What may change while a run goes on, by the beginnings of keys, besides what is of a machine."""
 
 
+NOT_KNOWN = "whether anything changed since the training is not known"
+
+
 def present_inputs(cfg: "DictConfig", *, known: dict[str, Any] | None = None) -> dict[str, Any]:
     """As `record_inputs` describes; `known`: `files` as a run recorded them. Raises BadRequest for a variable that is
     not set."""
@@ -55,21 +58,31 @@ def changed_inputs(
     return [*edited, *outside_differences(before, after), *code]
 
 
+def config_with_variables(cfg: "DictConfig") -> dict[str, Any]:
+    """The flat config, with a hash of each value that comes from the environment, which may differ between machines."""
+    from videxp.runs.inputs import OF_A_MACHINE, hash_variables
+
+    variables = hash_variables(config.environment_values(cfg, leave_out=OF_A_MACHINE))
+    hashes = {key: f"{', '.join(one['names'])} #{one['hash'][:8]}" for key, one in variables.items()}
+    return config.flat(cfg) | hashes
+
+
 def say_changed_inputs(run: "RunFolder", cfg: "DictConfig", *, file: "DictConfig | None" = None) -> list["Difference"]:
     """A line on stderr with all that differs from what the run was trained with; nothing where nothing does.
 
-    Arguments and errors as of `changed_inputs`.
+    Arguments and errors as of `changed_inputs`. Of several processes, the first says it.
     """
     from videxp.runs.provenance import read_provenance
+    from videxp.training import is_rank_zero
 
     try:
         record = read_provenance(run)
     except BadRequest as error:
         present_inputs(cfg)  # a variable that is not set is missed all the same
-        print(f"videxp: {error}: whether anything changed since the training is not known", file=sys.stderr)
+        print(f"videxp: {error}: {NOT_KNOWN}", file=sys.stderr)
         return []
     found = [one for one in changed_inputs(record, cfg, file=file or cfg) if not _is_free(one)]
-    if found:
+    if found and is_rank_zero():
         print(f"videxp: {run.path}: not as it was trained: {in_short(found)}", file=sys.stderr)
     return found
 
@@ -80,10 +93,15 @@ def refuse_changed_inputs(run: "RunFolder", cfg: "DictConfig") -> None:
     Raises BadRequest for the rest: the state of an optimizer, say, keeps the learning rate that it began with.
     """
     from videxp.runs.provenance import read_provenance
+    from videxp.training import is_rank_zero
 
     if not run.provenance.exists() or run.record().get("state") == "queued":
         return  # it has not begun
-    record = read_provenance(run)
+    try:
+        record = read_provenance(run)
+    except BadRequest as error:  # the run itself is whole
+        print(f"videxp: {error}: {NOT_KNOWN}", file=sys.stderr)
+        return
     found = changed_inputs(record, cfg, file=cfg)
     if fixed := [one for one in found if not _may_change(one)]:
         one, *others = fixed
@@ -96,7 +114,7 @@ def refuse_changed_inputs(run: "RunFolder", cfg: "DictConfig") -> None:
             f"{run.path}: not as it began: {one.name} {one.text}{more}\n"
             f"A run goes on as it began: {back}, or train anew: {new} ..."
         )
-    if found:
+    if found and is_rank_zero():
         print(f"videxp: {run.path} goes on, though not as it began: {in_short(found)}", file=sys.stderr)
 
 

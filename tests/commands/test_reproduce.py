@@ -115,7 +115,7 @@ def test_a_changed_source_file_is_said_first_and_anyway_goes_on(desk: Path):
         assert refused.stdout == ""
         (first, last) = refused.stderr.strip().splitlines()
         assert "other code: mymodels/tiny.py changed" in first
-        assert "videxp reproduce runs/a --anyway" in last
+        assert "videxp reproduce runs/a hydra.run.dir=runs/code --anyway" in last
         assert not (desk / "runs/code").exists()
         done = reproduce(desk, "a", "--anyway", "hydra.run.dir=runs/code")
     finally:

@@ -14,12 +14,18 @@ from tests.shrink import tiny
 pytestmark = pytest.mark.slow
 
 
-def ranks(cwd: Path, *, port: int, rates: list[str], timeout: float) -> tuple[list[int], str]:
-    """Started as a scheduler does, each with its own words: (exit statuses, what both printed on stderr)."""
+FROM_OUTSIDE = "'${oc.decode:${oc.env:MY_LR}}'"
+
+
+def ranks(
+    cwd: Path, *, port: int, rates: list[str], timeout: float, variables: tuple[str, str] = ("", "")
+) -> tuple[list[int], str]:
+    """Started as a scheduler does, each with its own words and MY_LR: (exit statuses, what both printed on stderr)."""
     started = []
     for rank, rate in enumerate(rates):
         world = {"WORLD_SIZE": "2", "RANK": str(rank), "LOCAL_RANK": str(rank), "TORCHELASTIC_RUN_ID": "test"}
         environment = {**clean_environment(cwd), **world, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        environment["MY_LR"] = variables[rank]
         words = tiny("logger=csv", "hardware=ddp_cpu", "hydra.run.dir=run", f"optimizer.lr={rate}")
         printed = [cwd / f"{name}{rank}" for name in ("stdout", "stderr")]
         arguments = ("train", "classification/moving_digits", *words)
@@ -38,6 +44,15 @@ def test_ranks_with_different_values_are_refused(tmp_path: Path):
     assert statuses == [2, 2], said
     assert "rank 1 has another config: optimizer.lr is 0.4 there and 0.1 on rank 0" in said
     assert not list(tmp_path.glob("run/checkpoints/*"))
+
+
+def test_ranks_whose_environments_differ_are_refused_and_no_value_is_shown(tmp_path: Path):
+    statuses, said = ranks(
+        tmp_path, port=23393, rates=[FROM_OUTSIDE, FROM_OUTSIDE], variables=("0.125", "0.375"), timeout=60
+    )
+    assert statuses == [2, 2], said
+    assert "rank 1 has another config: optimizer.lr is MY_LR #" in said
+    assert "0.125" not in said and "0.375" not in said
 
 
 def _stock_rank(rank: int, port: int) -> None:

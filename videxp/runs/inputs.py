@@ -35,18 +35,22 @@ def record_inputs(
     root = str(values.get("dataset.root") or ".")
     written = dict(_leaves(config))
     paths = dict(_named_files(values, root=root))
-    variables = {
-        key: {"names": names, "hash": _slow_hash(key, value)}
-        for key, (names, value) in environment.items()
-        if not _is_place(value)
-    }
     return {
         "config": as_json(config),
-        "variables": variables,
+        "variables": hash_variables(environment),
         "files": {
             key: _facts(path, text=str(written.get(key, key)), known=(known or {}).get(key))
             for key, path in paths.items()
         },
+    }
+
+
+def hash_variables(environment: Mapping[str, tuple[list[str], Any]]) -> dict[str, dict[str, Any]]:
+    """Key -> the variables that it reads and the hash of its value; not of where something lies."""
+    return {
+        key: {"names": names, "hash": _slow_hash(key, value)}
+        for key, (names, value) in environment.items()
+        if not _is_place(value)
     }
 
 
