@@ -1,7 +1,10 @@
 """A worker that hangs or dies is noticed, and said in words."""
 
+import contextlib
 import os
 import signal
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -45,6 +48,42 @@ def test_a_worker_that_dies_is_an_error_that_says_what_to_do():
     with pytest.raises(VidexpError, match=r"exited unexpectedly\n.*dataset\.num_workers=0") as caught:
         read_all(ClipLoader(Stuck("crashes"), num_workers=1, timeout=60, multiprocessing_context="fork"))
     assert len(str(caught.value).splitlines()) == 2
+
+
+STOPPED = """
+import os, signal, sys
+from torch.utils.data import DataLoader
+from videxp.data.loader import ClipLoader
+
+kind = {"ours": ClipLoader, "stock": DataLoader}[sys.argv[1]]
+loader = kind([{"a": 1}] * 4, num_workers=2, persistent_workers=True, timeout=1, multiprocessing_context="fork")
+list(loader)
+os.kill(loader._iterator._workers[1].pid, signal.SIGSTOP)
+try:
+    list(loader)  # a second epoch
+except Exception as error:
+    print(type(error).__name__, loader._iterator._workers[1].pid, flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["ours", "stock"])
+def test_a_process_whose_worker_hangs_ends_all_the_same(kind: str):
+    """Between epochs, too, and though the worker does not hear that it shall end; the stock loader's never does."""
+    process = subprocess.Popen([sys.executable, "-c", STOPPED, kind], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    name, worker = process.stdout.readline().split()
+    try:
+        if kind == "ours":
+            assert (name, process.wait(20)) == ("VidexpError", 0)
+        else:
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(5)
+    finally:
+        for one in (int(worker), process.pid):  # the worker first: it holds the pipe open
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+        process.communicate()
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 """A DataLoader whose failures are said in words."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from torch.utils.data import DataLoader
 
@@ -9,6 +9,7 @@ from videxp.data.quarantine import Batch, Failure
 from videxp.data.ring import HELD, InSlot, Requests, Ring
 from videxp.errors import VidexpError
 
+HUNG = "timed out after"  # in what torch says of workers from which nothing comes
 Admit = Callable[[Batch, list[Failure]], Batch | None]
 """What becomes of a batch of which some samples could not be read; None: it is passed over."""
 
@@ -33,7 +34,11 @@ class ClipLoader(DataLoader[dict[str, Any]]):
     def __iter__(self) -> Any:
         if self.ring is not None and self._iterator is None:  # workers are about to be forked
             self.ring.map()
-        return _Batches(super().__iter__(), admit=self.admit, ring=self.ring, timeout_seconds=self.timeout)
+        try:  # workers that stay answer that they begin again, if they do not hang
+            batches = super().__iter__()
+        except Exception as error:
+            _raise_in_words(error, self._iterator, timeout_seconds=self.timeout)
+        return _Batches(batches, admit=self.admit, ring=self.ring, timeout_seconds=self.timeout)
 
     # Lightning asks loaders whether they can resume in the middle of an epoch. Ours do: their batch sampler asks the
     # data module, whose state is in the checkpoint, for the position.
@@ -66,9 +71,7 @@ class _Batches:
                     # torch's frames hold the error, and it them: garbage, and in it the workers, which take ten seconds
                     # to end when garbage is collected. The worker's own traceback is in the message.
                     error.__traceback__ = None
-                if (words := _in_words(error, timeout_seconds=self.timeout_seconds)) is None:
-                    raise
-                raise VidexpError(words) from error
+                _raise_in_words(error, self.batches, timeout_seconds=self.timeout_seconds)
             if self.ring is not None:
                 batch = self.ring.receive(batch)
             if self.admit is None:
@@ -77,9 +80,20 @@ class _Batches:
                 return admitted
 
 
+def _raise_in_words(error: Exception, batches: Any, *, timeout_seconds: float) -> NoReturn:
+    """`batches`, the DataLoader's own iterator, is ended if a worker of it hangs: such a worker does not answer the
+    request to end, and Python would wait for it for ever before it ends itself."""
+    if HUNG in str(error):
+        for worker in batches._workers:
+            worker.kill()
+    if (words := _in_words(error, timeout_seconds=timeout_seconds)) is None:
+        raise error
+    raise VidexpError(words) from error
+
+
 def _in_words(error: Exception, *, timeout_seconds: float) -> str | None:
     text = str(error)
-    if "timed out after" in text:
+    if HUNG in text:
         return (
             f"No batch came from the data workers for {timeout_seconds:g} s: one hangs, or the disk does\n"
             "Wait longer with dataset.timeout_seconds, or look for the file with dataset.num_workers=0"
