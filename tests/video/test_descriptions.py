@@ -9,10 +9,13 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
+from tests.deploy.networks import Identity
 from tests.video.test_remaking import remake, stock
 from tests.video.torture_set import run_ffmpeg
-from videxp.video.sequence import VideoFile
+from videxp.deploy.restore import restore_video
+from videxp.video.sequence import PictureFolder, VideoFile
 
 CHAPTERS = """;FFMETADATA1
 title=Film
@@ -99,5 +102,18 @@ def test_transparency_interlacing_and_hdr_data_are_told(tmp_path: Path):
     assert VideoFile(clear).not_in_pictures == ["transparency"]
     assert VideoFile(fields).not_in_pictures == ["interlacing (both fields of a frame are shown at once)"]
     assert VideoFile(bright).not_in_pictures == ["HDR mastering data"]
-    _, said = remake(bright, tmp_path / "out.mkv")
-    assert said == ["pictures: 10 bits become 8", "pictures: left out: HDR mastering data"]
+    said: list[str] = []
+    restore_video(Identity(), bright, tmp_path / "out.mkv", say=said.append, show_progress=False)
+    assert said[1:] == ["pictures: left out: HDR mastering data", "pictures: 10 bits become 8"]
+
+
+def test_what_pictures_have_beside_their_colours_is_told(tmp_path: Path):
+    for name, kind in (("clear", np.full((8, 8, 4), 99, np.uint8)), ("wide", np.full((8, 8), 999, np.uint16))):
+        (tmp_path / name).mkdir()
+        Image.fromarray(kind).save(tmp_path / name / "take{1}_001.png", icc_profile=b"profile")
+    assert PictureFolder(tmp_path / "clear").not_in_pictures == ["transparency", "colour profile"]
+    assert PictureFolder(tmp_path / "wide").not_in_pictures == ["16 bits (8 are written)", "colour profile"]
+    said: list[str] = []
+    restore_video(Identity(), tmp_path / "clear", tmp_path / "out", say=said.append, show_progress=False)
+    assert said[1:] == ["pictures: left out: transparency, colour profile"]
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["take{1}_001.png"]

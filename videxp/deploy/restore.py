@@ -131,6 +131,8 @@ def restore_video(
     size = (height * scale, width * scale)
     plan = plan_for(network, frames.size, window=window, overlap=overlap, tile=tile, tile_overlap=tile_overlap)
     say(f"{source}: {frames.num_frames} frames, {width}x{height} -> {size[1]}x{size[0]}, {plan}")
+    if frames.not_in_pictures:
+        say(f"pictures: left out: {', '.join(frames.not_in_pictures)}")
     if isinstance(frames, PictureFolder):
         output: Any = picture_folder(destination)
     else:

@@ -10,7 +10,7 @@ from videxp.errors import BadRequest
 from videxp.video.errors import UnreadableVideo
 from videxp.video.file_kinds import is_image
 
-FIELD = re.compile(r"\{[^{}]*\}")
+FIELD = re.compile(r"\{(?::0?\d*d)?\}")  # {:05d}, {:d}, {}; other braces are a part of the names
 
 
 def frame_files(folder: str | PathLike[str], *, template: str) -> list[Path]:
@@ -26,22 +26,23 @@ def frame_files(folder: str | PathLike[str], *, template: str) -> list[Path]:
     fields = FIELD.findall(template)
     if len(fields) != 1:
         raise BadRequest(f"frame name template {template!r} needs exactly one field, such as {{:05d}}")
-    before, after = template.split(fields[0])
+    (field,) = fields
+    before, after = template.split(field)
     numbers = []
     for file in _files(folder):
         name = file.name
         middle = name[len(before) : len(name) - len(after)]
         if name.startswith(before) and name.endswith(after) and middle.isdecimal():
             number = int(middle)
-            if template.format(number) == name:
+            if before + field.format(number) + after == name:
                 numbers.append(number)
     if not numbers:
         raise UnreadableVideo(folder, f"no frames named as {template}")
     numbers.sort()
     if numbers[-1] - numbers[0] + 1 != len(numbers):
         missing = next(a + 1 for a, b in pairwise(numbers) if b != a + 1)
-        raise UnreadableVideo(folder, f"frame {template.format(missing)} is missing")
-    return [Path(folder) / template.format(number) for number in numbers]
+        raise UnreadableVideo(folder, f"frame {before}{field.format(missing)}{after} is missing")
+    return [Path(folder) / f"{before}{field.format(number)}{after}" for number in numbers]
 
 
 def counting_order(file: Path) -> list[tuple[int, str]]:

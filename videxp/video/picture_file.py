@@ -60,6 +60,19 @@ def decode_picture(data: bytes) -> np.ndarray:
     return turned(pixels, turn)
 
 
+def not_in_pixels(data: bytes) -> list[str]:
+    """What a picture has that its 8-bit RGB does not tell any more: `16 bits`, `transparency`, `colour profile`."""
+    with _opened(data) as picture:
+        wide = picture.mode.startswith("I;16") or _has_colours_of_16_bits(picture)
+        clear = picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info
+        found = {
+            "16 bits (8 are written)": wide,
+            "transparency": clear,
+            "colour profile": "icc_profile" in picture.info,
+        }
+    return [name for name, is_there in found.items() if is_there]
+
+
 def ends_whole(data: bytes) -> bool:
     """Whether a JPEG or PNG has its end; False for what does not tell."""
     return any(data.startswith(start) and data.rstrip(b"\0").endswith(end) for start, end in STARTS_AND_ENDS)

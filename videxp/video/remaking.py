@@ -135,8 +135,6 @@ def _configure(stream: VideoStream, *, like: VideoFile, size: tuple[int, int], p
 def _tell(like: VideoFile, *, size: tuple[int, int], pixel_format: str, say: Callable[[str], None]) -> None:
     if like.bits > 8:
         say(f"pictures: {like.bits} bits become 8")
-    if like.not_in_pictures:
-        say(f"pictures: left out: {', '.join(like.not_in_pictures)}")
     if pixel_format == "yuv444p" and (size[0] % 2 or size[1] % 2):
         say(f"pictures: {size[1]}x{size[0]} is odd, so they are written as yuv444p, which some players do not show")
     if like.other_streams:

@@ -24,6 +24,7 @@ from videxp.video.encoder import frame_rate
 from videxp.video.errors import DecodeError, UnreadableVideo, one_line
 from videxp.video.file_kinds import is_image
 from videxp.video.frame_folder import FrameFolderReader, frame_files
+from videxp.video.picture_file import not_in_pixels
 from videxp.video.probing import scan, verified
 
 CLOCKS_THAT_START_ANYWHERE = frozenset({"mpegts", "mpeg"})
@@ -108,9 +109,11 @@ class PictureFolder:
     def __init__(self, folder: str | PathLike[str]) -> None:
         self.path = Path(folder)
         self._template = name_template(self.path)
-        self.names = [file.stem for file in frame_files(folder, template=self._template)]
+        files = frame_files(folder, template=self._template)
+        self.names = [file.stem for file in files]
         with self._reader() as reader:
             self.num_frames, self.size = reader.num_frames, reader.size
+        self.not_in_pictures = not_in_pixels(files[0].read_bytes())
 
     def __iter__(self) -> Iterator[Picture]:
         with self._reader() as reader:
