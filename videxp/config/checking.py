@@ -5,7 +5,7 @@ Signatures are read from source text (videxp.signatures), so torch is not import
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from videxp import signatures
 from videxp.config.environment import why_unresolved
 from videxp.config.fitting import check_fit
+from videxp.config.metric_names import sweep_problems
 from videxp.config.problems import NOTHING, SPECIAL_KEYS, Problem, listing, nearest, suggestion
 from videxp.config.redaction import redacted
 from videxp.config.targets import read_target, targets_in
@@ -43,9 +44,20 @@ ELSEWHERE = {
 def check(composed: "Composed") -> list[Problem]:
     """All problems of a composed config; builds nothing but data-set layouts, which look for their files."""
     around = redacted(OmegaConf.to_container(composed.around, resolve=True))
+    wrong = [
+        Problem(key, around[key], "wrong type; takes a mapping") for key in around if not isinstance(around[key], dict)
+    ]
+    if wrong:
+        return wrong
     found = [*check_config(composed.cfg), *_check_fields(around, "sweep"), *_check_group(around, "launcher")]
+    if not any(problem.key.startswith(("task", "sweep")) for problem in found) and "sweep" in around:
+        found += sweep_problems(_plain_task(composed.cfg), around["sweep"])
     goes_on = OmegaConf.select(composed.cfg, "run.resume") == "auto" and Path(composed.run_dir, "config.yaml").is_file()
     return [*found, *_check_teacher(composed.cfg), *(() if goes_on else _check_weights(composed.cfg))]
+
+
+def _plain_task(cfg: DictConfig) -> dict[str, Any]:
+    return cast(dict[str, Any], OmegaConf.to_container(cfg.task, resolve=False))
 
 
 def _check_teacher(cfg: DictConfig) -> Iterator[Problem]:

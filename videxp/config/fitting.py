@@ -7,6 +7,7 @@ from typing import Any
 
 from videxp import signatures
 from videxp.config.machine import count_cores, count_gpus
+from videxp.config.metric_names import logged_metrics
 from videxp.config.problems import Problem, refuse, suggestion
 from videxp.errors import VidexpError
 from videxp.signatures import Signature
@@ -141,11 +142,10 @@ def _check_range(plain: dict[str, Any]) -> Iterator[Problem]:
 
 def _check_monitors(plain: dict[str, Any]) -> Iterator[Problem]:
     """What a callback watches must be logged, and in the direction in which it gets better."""
-    task = _signature(_target(plain.get("task")))
-    better = task.constants.get("metric_names") if task else None
-    if not isinstance(better, dict):
+    every = logged_metrics(plain["task"])
+    if every is None:
         return
-    logged = {f"val/{name}": mode for name, mode in better.items()}
+    logged = {name: mode for name, mode in every.items() if name.startswith("val/")}
     watchers = {"task": plain.get("task"), **{f"callbacks.{k}": v for k, v in (plain.get("callbacks") or {}).items()}}
     for path, node in watchers.items():
         if not isinstance(node, dict) or not isinstance(node.get("monitor"), str) or node["monitor"] == "???":

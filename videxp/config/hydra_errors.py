@@ -62,6 +62,8 @@ def judge(error: Exception, *, recipe: str, overrides: list[str]) -> Verdict:
     guilty = [override for override in overrides if key_of(override) == key]
     lines = [line.strip() for line in str(chain[-1]).splitlines()]  # the innermost knows most
     reason = next((line for line in lines if line and not re.search(_FRAME, line)), text.splitlines()[0])
+    if "Cannot merge" in reason:
+        reason = "a list stands where videxp has a mapping, or a mapping where it has a list"
     if guilty:
         return Verdict([Problem(key, value_of(guilty[0]), reason)], dropped=guilty)
     return Verdict([Problem(_recipe_file(recipe), NOTHING, f"{key}: {reason}" if key else reason)])

@@ -45,8 +45,8 @@ def check_overrides(overrides: list[str]) -> tuple[list[Problem], list[str]]:
     for text in overrides:
         try:
             override, key = parse(text), key_of(text)
-        except HydraException:
-            problems.append(Problem(text, NOTHING, _syntax_remedy(text)))
+        except HydraException as error:
+            problems.append(Problem(text, NOTHING, _function_remedy(error) or _syntax_remedy(text)))
             continue
         once = (key, override.type == OverrideType.DEL)
         if wrong := _override_problem(override, text):
@@ -108,6 +108,12 @@ def _choice_problem(group: str, value: Any) -> str:
     return f"takes one; write {group}={value[0]}" if value else f"choose one by its name ({listing(group)})"
 
 
+def _function_remedy(error: HydraException) -> str:
+    """Of a function of Hydra's grammar that was called with what it does not take; "" where there is none."""
+    said = str(error).splitlines()[0]
+    return f"cannot be read: {said[said.index('while evaluating') :]}"[:160] if "while evaluating" in said else ""
+
+
 def _syntax_remedy(text: str) -> str:
     if "=" not in text and not text.startswith("~"):
         return "is no override; write KEY=VALUE"
@@ -120,7 +126,9 @@ def _syntax_remedy(text: str) -> str:
     except HydraException:
         return "cannot be read as KEY=VALUE; a key is words and numbers between points, optimizer.lr"
     typed = shlex.quote(quoted) if set(quoted) & set('$`"!\\') else f'"{quoted}"'
-    return f"cannot be read as KEY=VALUE; quote a value that is no plain word: {typed}"
+    brackets = any(value.count(opening) != value.count(closing) for opening, closing in ("()", "[]", "{}"))
+    other = ", or close its brackets" if brackets else ", or name a value at its comma" if "," in value else ""
+    return f"cannot be read as KEY=VALUE; quote a value that is no plain word: {typed}{other}"
 
 
 def quote(text: str) -> str:

@@ -3,19 +3,20 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import yaml
+from omegaconf import OmegaConf
 
 from videxp import config
 from videxp.config.overriding import key_of
-from videxp.config.problems import NOTHING, Problem, suggestion
-from videxp.config.sweeping import Axis, space_overrides, split_axes
+from videxp.config.problems import NOTHING, Problem
+from videxp.config.sweeping import Axis, count_points, several, space_overrides, split_axes
 from videxp.errors import BadRequest
 from videxp.files import write_text
 from videxp.runs.differences import outside_differences, summary
 from videxp.runs.inputs import OF_A_MACHINE, record_inputs
-from videxp.runs.reading import THROUGHPUT, better, task_facts
+from videxp.runs.reading import better
 from videxp.sweeps.controller import Policy
 from videxp.sweeps.launching import Launcher
 from videxp.sweeps.planning import refuse_secrets
@@ -74,15 +75,19 @@ def read_sweep(recipe: str, overrides: list[str], *, check_values: bool = True) 
     if any(text.startswith("hydra.run.dir") for text in given):
         raise BadRequest("hydra.run.dir: each trial has a folder of its own; hydra.sweep.dir is the sweep's")
     fixed, axes = split_axes(given)
-    base = config.compose(recipe, [*fixed, *_first(axes)])
+    base = _compose_first(recipe, fixed, axes)
+    config.refuse(config.check(base))
     typed = {axis.name for axis in axes} | {key_of(text) for text in fixed}
-    of_recipe = [text for text in space_overrides(base.around.sweep.space) if key_of(text) not in typed]
+    space = cast(dict[str, Any], OmegaConf.to_container(base.around.sweep.space, resolve=True))
+    of_recipe = [text for text in space_overrides(space) if key_of(text) not in typed]
     single, more = split_axes(of_recipe)
     if single:
-        raise BadRequest(f"sweep.space: {single[0]} has one value only; write it in the recipe itself")
+        key, _, value = single[0].partition("=")
+        raise BadRequest(
+            f"sweep.space.{key}: one value only, {value}; write it in the recipe itself, or [{value}, VALUE]"
+        )
     axes += more
     settings = base.around.sweep
-    config.refuse(config.check(base))
     if not axes:
         raise BadRequest("nothing to sweep: give a key several values, optimizer.lr=1e-2,1e-3 (or sweep.space)")
     if more:
@@ -117,6 +122,17 @@ def _first(axes: list[Axis]) -> list[str]:
     return [f"{axis.key}={axis.extremes[0]}" for axis in axes]
 
 
+def _compose_first(recipe: str, fixed: list[str], axes: list[Axis]) -> "config.Composed":
+    """With the first value of each axis. Raises BadRequest, whose remedies are of the whole axis."""
+    try:
+        return config.compose(recipe, [*fixed, *_first(axes)])
+    except BadRequest as error:
+        said = str(error)
+        for axis in axes:
+            said = said.replace(f"write +{axis.name}={axis.extremes[0]} ", f"write +{axis.name}={_axis_text(axis)} ")
+        raise BadRequest(said) from error
+
+
 def _findable(recipe: str) -> str:
     return os.path.abspath(recipe) if recipe.endswith(".yaml") else recipe
 
@@ -143,6 +159,9 @@ def _check_sampler(settings: Any, axes: list[Axis]) -> None:
             raise BadRequest(str(Problem("sweep.trials", settings.trials, message)))
     elif settings.trials is None:
         raise BadRequest(f"sweep.trials: missing; sweep.sampler={settings.sampler} needs to know how many")
+    elif (points := count_points(axes)) is not None and settings.trials > points:
+        message = f"there are {points} points, each of which is trained once; write sweep.trials={points}"
+        raise BadRequest(str(Problem("sweep.trials", settings.trials, message)))
     if settings.sampler == "cmaes" and (lists or len(axes) < 2):
         what = f"{lists[0]} is a list" if lists else "there is one key only"
         raise BadRequest(f"sweep.sampler=cmaes: searches intervals of at least two keys, and {what}; tpe takes all")
@@ -151,17 +170,10 @@ def _check_sampler(settings: Any, axes: list[Axis]) -> None:
 def _objectives(settings: Any, flat: dict[str, Any]) -> list[Objective]:
     metrics = _as_list(settings.metric) or [str(flat["task.monitor"])]
     ways = _as_list(settings.direction) or [None] * len(metrics)
-    if len(ways) != len(metrics):
-        given = f"{len(ways)} for {len(metrics)} metrics"
-        raise BadRequest(f"sweep.direction: {given}; write one for each, [maximize,minimize]")
     return [_objective(metric, way, flat) for metric, way in zip(metrics, ways)]
 
 
 def _objective(metric: str, way: Any, flat: dict[str, Any]) -> Objective:
-    known = [f"val/{name}" for name in task_facts(flat).get("metric_names", {})]
-    elsewhere = metric.startswith(("train/", "test/", THROUGHPUT))
-    if metric not in known and not elsewhere:
-        raise BadRequest(str(Problem("sweep.metric", metric, f"nobody logs it; {suggestion(metric, known)}")))
     way = way or WAYS.get(better(flat, metric) or "")
     if way is None:
         raise BadRequest(f"sweep.direction: missing; is {metric} better when it is higher (maximize) or minimize?")
@@ -248,7 +260,7 @@ def read_file(folder: Path) -> dict[str, Any]:
 def _axis_text(axis: Axis) -> str:
     """What `split_axes` reads as this axis."""
     if not axis.is_interval:
-        return f"choice({','.join(axis.values)})"
+        return several(axis.values)
     inner = f"interval({axis.low},{axis.high})"
     inner = f"int({inner})" if axis.is_int else inner
     return f"tag(log,{inner})" if axis.is_log else inner

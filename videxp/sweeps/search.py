@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import tempfile
 import warnings
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,6 +23,8 @@ from videxp.config.sweeping import Axis
 State = Literal["queued", "running", "finished", "pruned", "failed"]
 STUDY, DATABASE, JOURNAL = "sweep", "study.db", "study.journal"
 MIN_FOR_IMPORTANCE = 4
+MAX_DRAWS = 50
+"""Draws of known points before one is taken that is not."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,7 @@ class Search:
         if self.plan.sampler != "grid":
             return
         known = len(self._study.get_trials(deepcopy=False)) and {trial.name for trial in self.trials()}
-        for number, point in enumerate(product(*(axis.values for axis in self.plan.axes))):
+        for number, point in enumerate(self._grid()):
             if not known or _name(number) not in known:
                 values = {axis.name: value for axis, value in zip(self.plan.axes, point)}
                 self._study.enqueue_trial(values, user_attrs={"run": _name(number)})
@@ -161,8 +164,42 @@ class Search:
         return [self._given_values(self._live(t.number)) for t in wanting]
 
     def _given_values(self, live: Any) -> Trial:
+        """The trial with its values: those that a run has had are drawn again, since its result is known."""
+        known = self.trials()
+        self._suggest_values(live)
+        draws = 1
+        while "run" not in live.user_attrs and self._trial_values(live) in [trial.values for trial in known]:
+            self._give_back(live)
+            live = self._another(known, draws=draws)
+            self._suggest_values(live)
+            draws += 1
         if "run" not in live.user_attrs:
-            live.set_user_attr("run", _name(len(self.trials())))
+            live.set_user_attr("run", _name(len(known)))
+        return self._trial(self._frozen(live.number))
+
+    def _give_back(self, live: Any) -> None:
+        import optuna
+
+        self._study.tell(live.number, state=optuna.trial.TrialState.FAIL)
+
+    def _another(self, known: list[Trial], *, draws: int) -> Any:
+        """Drawn anew; after many draws of what is known, the first point that is not."""
+        if draws >= MAX_DRAWS:
+            taken = [trial.values for trial in known]
+            points = ({axis.key: value for axis, value in zip(self.plan.axes, point)} for point in self._grid())
+            free = next(point for point in points if {key: str(value) for key, value in point.items()} not in taken)
+            self._study.enqueue_trial({axis.name: free[axis.key] for axis in self.plan.axes})
+        self._study.sampler = _sampler(self.plan, number=len(self._study.get_trials(deepcopy=False)))
+        return self._study.ask()
+
+    def _grid(self) -> Iterator[tuple[Any, ...]]:
+        """All points of axes that have an end."""
+        return product(*(axis.values or range(int(axis.low), int(axis.high) + 1) for axis in self.plan.axes))
+
+    def _trial_values(self, live: Any) -> dict[str, str]:
+        return {axis.key: str(live.params[axis.name]) for axis in self.plan.axes}
+
+    def _suggest_values(self, live: Any) -> None:
         for axis in self.plan.axes:
             if not axis.is_interval:
                 live.suggest_categorical(axis.name, axis.values)
@@ -170,7 +207,6 @@ class Search:
                 live.suggest_int(axis.name, int(axis.low), int(axis.high), log=axis.is_log)
             else:
                 live.suggest_float(axis.name, axis.low, axis.high, log=axis.is_log)
-        return self._trial(self._frozen(live.number))
 
     def requeue(self, trial: Trial, *, attempt: int) -> None:
         """A failed run is to be gone on with."""

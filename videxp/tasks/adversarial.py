@@ -64,6 +64,18 @@ class Adversarial(VideoTask):
     }
     """What Lightning's trainer does for one optimizer only, and the task's own key for it."""
 
+    train_metrics: ClassVar[tuple[str, ...]] = (
+        "loss",
+        "loss_discriminator",
+        "discriminator_accuracy",
+        "adversarial",
+        "category",
+        "r1",
+        "gradient_penalty",
+        "path_length",
+        "mask",
+        "restoration",
+    )
     exported: ClassVar[str] = "average."
 
     average: nn.Module

@@ -78,6 +78,12 @@ class VideoTask(LightningModule):
     metric_names: ClassVar[dict[str, str]] = {}
     """Name -> "max" or "min" (which is better), logged as `val/<name>` and `test/<name>`."""
 
+    test_only: ClassVar[tuple[str, ...]] = ()
+    """What the test alone logs, as `test/<name>`, of `metric_names` or beside them."""
+
+    train_metrics: ClassVar[tuple[str, ...]] = ("loss",)
+    """What `training_step` may log, as `train/<name>`, beside the names of `losses`: a sweep's metric may be one."""
+
     headline: ClassVar[tuple[str, ...]] = ()
     """The names of `metric_names` that a progress bar has room for; none given: all."""
 

@@ -69,6 +69,7 @@ class Classification(VideoTask):
         "accuracy_per_class": "max",
         "loss": "min",
     }
+    train_metrics: ClassVar[tuple[str, ...]] = ("loss", "accuracy", "distillation")
     headline: ClassVar[tuple[str, ...]] = ("accuracy", "loss")
     activation: ClassVar[Literal["softmax", "sigmoid"]] = "softmax"
     """What makes probabilities of logits; a teacher must have learned to be read in the same way."""

@@ -49,6 +49,14 @@ class Generation(Adversarial):
         "diversity": "max",
         "inception_score": "max",
     }
+    test_only: ClassVar[tuple[str, ...]] = (
+        "inception_score",
+        "diversity_real",
+        "frechet_distance_halves",
+        "frechet_distance_noise",
+        "fvd_halves",
+        "fvd_noise",
+    )
     headline: ClassVar[tuple[str, ...]] = ("frechet_distance", "fvd", "diversity")
     network_parameter: ClassVar[str] = "discriminators"
     normalization: ClassVar[dict[str, float]] = {"mean": 0.5, "std": 0.5}

@@ -24,6 +24,7 @@ class MultiLabelClassification(Classification):
     """
 
     metric_names: ClassVar[dict[str, str]] = {"mAP": "max", "loss": "min"}
+    train_metrics: ClassVar[tuple[str, ...]] = ("loss", "distillation")
     headline: ClassVar[tuple[str, ...]] = ("mAP", "loss")
     activation: ClassVar[Literal["softmax", "sigmoid"]] = "sigmoid"
     takes_several_labels: ClassVar[bool] = True
