@@ -53,6 +53,8 @@ def main(arguments: list[str]) -> int:
 
 def summary(composed: "config.Composed") -> dict[str, str]:
     """What would be run, and where."""
+    from videxp.runs.wandb_environment import overruled
+
     cfg, choices = composed.cfg, composed.choices
     parts = {
         "dataset": choices.get("dataset", ""),
@@ -62,6 +64,7 @@ def summary(composed: "config.Composed") -> dict[str, str]:
         "hardware": f"{choices.get('hardware', '')}: {cfg.hardware.accelerator}, devices {cfg.hardware.devices}",
         "config": config.config_hash(cfg),
         "run folder": composed.run_dir,
+        "W&B": "; ".join(overruled(config.flat(cfg))) if "wandb" in (cfg.logger or {}) else "",
         "own files": ", ".join(config.replaced()),
     }
     return {name: text for name, text in parts.items() if text}

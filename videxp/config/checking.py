@@ -18,6 +18,7 @@ from videxp.config.problems import NOTHING, SPECIAL_KEYS, Problem, listing, near
 from videxp.config.redaction import redacted
 from videxp.config.targets import read_target, targets_in
 from videxp.config.values import complaint
+from videxp.config.wandb_limits import wandb_problems
 from videxp.signatures import Parameter, Signature
 from videxp.weight_files import TORCHVISIONS, is_name, is_url, unusable
 
@@ -111,7 +112,7 @@ def check_config(cfg: DictConfig) -> list[Problem]:
         problems += _check_group(plain, group)
     for group in ("callbacks", "logger"):
         problems += _check_collection(plain, group)
-    problems = _without_echoes(problems)
+    problems = _without_echoes([*problems, *wandb_problems(plain)])
     return problems + check_fit(plain, broken={problem.key for problem in problems})
 
 

@@ -21,10 +21,12 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from videxp.limits import Ge
 from videxp.runs.metrics_file import AXES
+from videxp.runs.wandb_environment import overruled
 
 VIDEO_SUFFIXES = {".mp4", ".gif", ".webm"}
 ANSWER_SECONDS = 3  # wandb.init would wait for 90, and not cleanly end afterwards
 INIT_SECONDS = 6
+LONGEST_NAME = 128
 
 
 def wandb_mode() -> str:
@@ -59,6 +61,12 @@ def unanswered(url: str) -> str | None:
         return (
             None if isinstance(reason, ssl.SSLError) else " ".join(str(reason).split())
         )  # its client knows more of TLS
+
+
+def short_name(folder: Path) -> str:
+    """The end of a run folder's path, at most 128 characters, of which W&B takes no more."""
+    name = "/".join(folder.parts[-3:])
+    return name if len(name) <= LONGEST_NAME else "..." + name[3 - LONGEST_NAME :]
 
 
 class WandbRun(Logger):
@@ -116,6 +124,10 @@ class WandbRun(Logger):
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # reports that wait for a server that is not there
         if self.mode == "online" and (reason := unanswered(server_url())) is not None:
             self._go_offline(reason)
+        of_config = {"run.group": group, "run.tags": tags, "run.notes": notes}
+        of_config |= {"logger.wandb.project": self.project, "logger.wandb.entity": self.entity}
+        for line in overruled(of_config):
+            print(f"videxp: {line}", file=sys.stderr)
         named: dict[str, Any] = {"group": group, "tags": tags, "notes": notes, "config": config}
         try:
             self._run = self._init(**named)
@@ -159,9 +171,9 @@ class WandbRun(Logger):
             resume="allow" if self._id and self.mode == "online" else None,
             project=self.project,
             entity=self.entity,
-            name="/".join(self.folder.parts[-3:]),
+            name=short_name(self.folder),
             group=group,
-            tags=tags,
+            tags=tags or None,  # else WANDB_TAGS would be overruled by nothing
             notes=notes,
             config=config,
             mode=self.mode,  # type: ignore[arg-type]
