@@ -15,6 +15,7 @@ TIERS = [
         "lazy",
         "deferred",
         "limits",
+        "ranges",
         "files",
         "outputs",
         "signatures",

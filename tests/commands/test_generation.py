@@ -113,9 +113,12 @@ def test_clips_are_asked_for_by_number_length_seed_and_class(gan: Path, place: P
     [
         (["--class", "sideways", "-o", "x"], "--class sideways: no such class; right, up_right"),
         (["--fps", "30", "-o", "x"], "--fps 30: this MoCoGAN draws 12 fps only"),
-        (["--num", "0", "-o", "x"], "--num 0"),
+        (["--num", "0", "-o", "x"], "--num: 0: takes a whole number of at least 1"),
         (["-o", "x.mp4"], "give a folder"),
-        (["--seconds", "0", "-o", "x"], "0 frames"),
+        (["--seconds", "0", "-o", "x"], "--seconds: 0: takes a number above 0"),
+        (["--seconds=-1", "-o", "x"], "--seconds: -1: takes a number above 0"),
+        (["--fps", "nan", "-o", "x"], "--fps: nan: takes a number between 0 and 1000"),
+        (["--seed", "4294967296", "-o", "x"], "--seed: 4294967296: takes a whole number from 0 to 4294967295"),
     ],
 )
 def test_what_cannot_be_made_is_said_and_nothing_is_written(arguments: list[str], words: str, gan: Path, place: Path):

@@ -3,7 +3,7 @@
 import argparse
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from videxp import config
 from videxp.errors import BadRequest
@@ -19,6 +19,13 @@ RUN is a run folder; what comes after it depends on the run's task: videxp predi
   classification   videxp predict RUN clips/ more.mp4 -o labels.json
   restoration      videxp predict RUN video.mp4 -o restored.mp4
   generation       videxp predict RUN --num 16 --seconds 4 --seed 0 -o clips/"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Its errors are one line, as all others are."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadRequest(f"{message.removeprefix('argument ')}; {self.prog} --help")
 
 
 def main(arguments: list[str]) -> int:
@@ -55,7 +62,7 @@ def read_request(cfg: "DictConfig", run: str, words: list[str]) -> tuple[ModuleT
     if not name:
         raise BadRequest(f"{run} is a run of {cfg.task._target_.split('.')[-1]}, which says nothing about predicting")
     predictor = import_module(name)
-    parser = argparse.ArgumentParser(prog=f"videxp predict {run}", description=predictor.__doc__)
+    parser = _Parser(prog=f"videxp predict {run}", description=predictor.__doc__)
     predictor.add_arguments(parser)
     options = parser.parse_args(words)
     if hasattr(predictor, "check"):

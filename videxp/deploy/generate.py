@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from videxp.deploy.restore_files import usable_device
 from videxp.errors import BadRequest
 from videxp.outputs import refuse_inputs_and_runs, require_place
+from videxp.ranges import real_number, whole_number
 
 if TYPE_CHECKING:  # torch: `--help` does not wait for it
     from videxp.data.module import VideoDataModule
@@ -24,21 +25,26 @@ GRID = "grid.mp4"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What comes after RUN."""
     parser.add_argument("-o", "--output", metavar="OUT", type=Path, required=True, help="a folder")
-    parser.add_argument("--num", type=int, default=16, metavar="N", help="clips; default 16")
-    parser.add_argument("--seconds", type=float, metavar="S", help="length of each; default: as trained")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default 0")
+    parser.add_argument("--num", type=whole_number(1), default=16, metavar="N", help="clips; default 16")
+    parser.add_argument(
+        "--seconds", type=real_number(0, above=True), metavar="S", help="length of each; default: as trained"
+    )
+    parser.add_argument("--seed", type=whole_number(0, 4294967295), default=0, metavar="N", help="default 0")
     parser.add_argument(
         "--class", dest="label", metavar="NAME", help="of all clips; default: one class after the other"
     )
-    parser.add_argument("--fps", type=float, metavar="F", help="of a generator in continuous time; default: the data's")
+    parser.add_argument(
+        "--fps",
+        type=real_number(0, 1000, above=True),
+        metavar="F",
+        help="of a generator in continuous time; default: the data's",
+    )
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1; default: a GPU if there is one")
     parser.add_argument("--overwrite", action="store_true", help="replace clips that are there already")
 
 
 def check(options: argparse.Namespace) -> None:
     """Raises BadRequest for what needs no generator to be told."""
-    if options.num < 1 or options.seed < 0:
-        raise BadRequest(f"--num {options.num} --seed {options.seed}: at least 1 clip, and a seed of at least 0")
     folder: Path = options.output
     if folder.is_file() or folder.suffix in (".mp4", ".gif"):
         raise BadRequest(f"-o {folder}: give a folder, each clip is a file in it")
@@ -57,7 +63,7 @@ def predict(task: "Generation", datamodule: "VideoDataModule", options: argparse
     folder: Path = options.output
     label = _class_number(task, options.label)
     fps = options.fps or task.clip_fps
-    num_frames = task.num_frames if options.seconds is None else round(options.seconds * fps)
+    num_frames = task.num_frames if options.seconds is None else max(1, round(options.seconds * fps))
     task.require_length(num_frames, fps=fps)
     task.to(usable_device(options.device))
     shown = []

@@ -10,6 +10,7 @@ from videxp.errors import BadRequest, VidexpError
 from videxp.files import write_text
 from videxp.outputs import identities, require_output_file
 from videxp.printable import as_json
+from videxp.ranges import real_number
 
 if TYPE_CHECKING:  # torch: `--help` does not wait for it
     from videxp.data.module import VideoDataModule
@@ -22,7 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What comes after RUN."""
     add_inputs(parser, what="video files, folders or globs")
     parser.add_argument(
-        "--threshold", metavar="P", type=float, help="where videos have several labels: of what probability; 0.5"
+        "--threshold",
+        metavar="P",
+        type=real_number(0, 1, above=True),
+        help="where videos have several labels: of what probability; 0.5",
     )
     parser.add_argument("-o", "--output", metavar="OUT", type=Path, help="a JSON file; default: the terminal")
     parser.add_argument("--overwrite", action="store_true", help="replace an output that is there already")
@@ -59,8 +63,6 @@ def _threshold(task: "Classification", asked: float | None) -> float:
         return THRESHOLD
     if not isinstance(task, MultiLabelClassification):
         raise BadRequest(f"--threshold {asked:g}: this run gives each video one label, the likeliest")
-    if not 0 < asked < 1:
-        raise BadRequest(f"--threshold {asked:g}: a probability, between 0 and 1")
     return asked
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from videxp.deploy.inputs import add_inputs, expand
 from videxp.errors import BadRequest, VidexpError
 from videxp.outputs import identities
+from videxp.ranges import whole_number
 from videxp.video.timed_files import TIMED_SUFFIXES, require_timed
 
 if TYPE_CHECKING:  # `--help` does not wait for it
@@ -38,9 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"a file ({', '.join(sorted(TIMED_SUFFIXES))}); for folders of frames or several inputs a folder",
     )
     for name, what in NUMBERS.items():
-        parser.add_argument(name, type=int, metavar="N", help=what)
+        parser.add_argument(name, type=whole_number(0 if name.endswith("overlap") else 1), metavar="N", help=what)
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1; default: a GPU if there is one")
-    parser.add_argument("--crf", type=int, default=18, metavar="N", help="quality, 0 (best) to 51; default 18")
+    parser.add_argument(
+        "--crf", type=whole_number(0, 51), default=18, metavar="N", help="quality, 0 (best) to 51; default 18"
+    )
     parser.add_argument("--codec", help="FFmpeg's name; default libx264, in WebM libvpx-vp9")
     parser.add_argument("--pixel-format", help="FFmpeg's name; default yuv420p, for odd sizes yuv444p")
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that are there already")
