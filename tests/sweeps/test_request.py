@@ -3,13 +3,15 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from omegaconf import OmegaConf
 
 from tests.shrink import tiny
-from videxp.config.sweeping import Axis, split_axes
+from videxp.config.overriding import parse
+from videxp.config.sweeping import Axis, space_overrides, split_axes
 from videxp.errors import BadRequest
 from videxp.sweeps.planning import refuse_secrets
-from videxp.sweeps.request import load_sweep, read_plan, read_sweep, save_sweep
+from videxp.sweeps.request import _axis_text, load_sweep, read_plan, read_sweep, save_sweep
 
 DIGITS = "classification/moving_digits"
 LR = "optimizer.lr=tag(log,interval(1e-4,1e-1))"
@@ -52,6 +54,24 @@ BAD = {
     "sweep.sampler=cmaes: searches intervals": [[LR, "model=c3d,s3d", "sweep.sampler=cmaes", "sweep.trials=3"]],
     "hydra.sweep.dir is the sweep's": [[RATES, "hydra.run.dir=here"]],
     "matches no option": [["model=glob(x4d_*)"]],
+    "glob() chooses among a group's options": [["seed=glob(*)"]],
+    "range() arg 3 must not be zero": [["seed=range(0,10,0)"]],
+    "seed=range(10,0): holds no value": [["seed=range(10,0)"]],
+    "holds more than 10,000 values": [["seed=range(0,1e9)"]],
+    "empty choice is not legal": [["seed=choice()"]],
+    "or close its brackets": [["seed=choice(1,2"]],
+    "str is incompatible": [["optimizer.lr=interval(a,1)"]],
+    "launcher.jobs=1,2: is the same for all trials": [["launcher.jobs=1,2"]],
+    "write +model.width=4,8 to add it": [["model.width=4,8"]],
+    "there are 3 points, each of which is trained once; write sweep.trials=3": [
+        ["seed=0,1,2", "sweep.sampler=random", "sweep.trials=9"]
+    ],
+    "did you mean test/accuracy": [[RATES, "sweep.metric=test/acuracy"]],
+    "did you mean train/loss": [[RATES, "sweep.metric=train/los"]],
+    "throughput/nothing: nobody logs it": [[RATES, "sweep.metric=throughput/nothing"]],
+    "val/loss: is named twice": [[RATES, "sweep.metric=[val/loss,val/loss]"]],
+    "comes at its end; sweep.pruner=null": [[RATES, "sweep.metric=test/accuracy", "sweep.pruner=median"]],
+    "better when higher; sweep.direction=maximize": [[RATES, "sweep.direction=minimize"]],
     "model=c4d": [["model=c3d,c4d"]],
 }
 
@@ -104,6 +124,46 @@ def test_the_space_can_stand_in_a_recipe(tmp_path: Path, monkeypatch: pytest.Mon
     assert {axis.name: axis.values for axis in sweep.axes} == {"optimizer.lr": (), "seed": ("5", "6")}
     assert (sweep.plan.sampler, sweep.plan.points) == ("tpe", 7)
     assert [axis.name for axis in read_sweep("mine/rates", ["seed=5"]).axes] == ["optimizer.lr"]
+
+
+SPACES = {
+    "seed: [0, 1]": ["0", "1"],
+    "optimizer.lr: [1e-3, 1e-2, 0.001]": ["0.001", "0.01"],
+    "task.layer_decay: [null, 0.75]": ["null", "0.75"],
+    "task.trained: [null]": ["null"],
+    "dataset.train_transform.rand_augment: [null, {num_ops: 2, magnitude: 9}]": ["null", "{num_ops:2,magnitude:9}"],
+    "dataset.train_transform.scale: [[0.1, 1], [0.5, 1]]": ["[0.1,1]", "[0.5,1]"],
+    """run.notes: ["a,b", "c=d", "it's", "", "1", "null", " x"]""": [
+        *("'a,b'", "'c=d'", "'it\\'s'", "''", "'1'", "'null'", "' x'")
+    ],
+    "model: [c3d, s3d]": ["c3d", "s3d"],
+    "seed: 0,1": ["0", "1"],
+}
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_a_list_in_a_space_is_of_values_of_any_kind(space: str, tmp_path: Path):
+    """And each is what YAML says it is when a trial is composed and when the sweep is read back."""
+    read = yaml.safe_load(space)  # where 1e-3 is a text
+    ((key, wanted),) = read.items()
+    (axis,) = split_axes(space_overrides(OmegaConf.to_container(OmegaConf.create(space))))[1]
+    assert (axis.key, list(axis.values)) == (key, SPACES[space])
+    assert split_axes([f"{key}={_axis_text(axis)}"])[1] == [axis]
+    if isinstance(wanted, list) and "lr" not in key:
+        assert [parse(f"k={text}").value() for text in axis.values] == wanted
+
+
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        ({"seed": []}, "sweep.space.seed: holds no value"),
+        ({"optimizer": {"lr": [1, 2]}}, r"a key is written whole; write optimizer.lr: \[VALUE, VALUE\]"),
+        ({"seed": "range(0"}, "sweep.space.seed: cannot be read; write it as a list"),
+    ],
+)
+def test_a_space_without_values_is_refused(space: dict, said: str):
+    with pytest.raises(BadRequest, match=said):
+        space_overrides(space)
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import optuna
 import pytest
 
 from videxp.config.sweeping import Axis, split_axes
@@ -93,6 +94,19 @@ def test_a_transaction_that_a_kill_cut_off_is_undone_in_what_is_seen_and_stays_i
     before = contents(tmp_path)
     assert Search(tmp_path, wanted, writes=False).trials()[0].scores == [0.5]
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe", "quasirandom"])
+def test_no_point_is_given_out_twice(tmp_path: Path, sampler: str):
+    """The stock sampler draws some of six points several times in six draws."""
+    axes = split_axes(["a=1,2,3", "b=x,null"])[1]
+    drawn = run_all(tmp_path, plan(axes, sampler=sampler, trials=6), reopen_after=3)
+    assert sorted(map(str, drawn)) == sorted(str({"a": a, "b": b}) for a in "123" for b in ("x", "null"))
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    stock = [
+        (t.suggest_categorical("a", "123"), t.suggest_categorical("b", "xn")) for t in (study.ask() for _ in drawn)
+    ]
+    assert len(set(stock)) < len(drawn)
 
 
 def test_the_stock_sampler_repeats_itself_after_a_kill(tmp_path: Path):
