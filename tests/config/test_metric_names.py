@@ -9,7 +9,6 @@ from tests.conftest import Run
 from videxp.config.metric_names import THROUGHPUT, logged_metrics
 from videxp.runs.reading import AXES
 
-
 NO_METRICS = ("learning_rate", "val/videos", "test/videos")
 
 
