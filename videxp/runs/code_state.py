@@ -105,7 +105,10 @@ def own_packages() -> list[str]:
 
 
 def source_hashes(packages: Iterable[str]) -> dict[str, str]:
-    """`{"mymodels/tiny.py": "8f0c..."}` for the Python files of packages, found as an import would, not imported."""
+    """`{"mymodels/tiny.py": "8f0c..."}` for the Python files of packages, found as an import would, not imported.
+
+    None for what lies in the standard library or site-packages, but for videxp.
+    """
     hashes: dict[str, str] = {}
     for name in packages:
         for label, path in _files_of(name):
@@ -124,10 +127,11 @@ def _files_of(name: str) -> list[tuple[str, Path]]:
     if spec is None:
         return []
     if spec.submodule_search_locations is None:
-        return [(Path(spec.origin).name, Path(spec.origin))] if spec.origin and spec.origin.endswith(".py") else []
+        return [(Path(spec.origin).name, Path(spec.origin))] if _is_own(spec.origin) and spec.origin else []
     return [
         ((Path(name) / path.relative_to(folder)).as_posix(), path)
         for folder in map(Path, spec.submodule_search_locations)  # a folder without __init__.py may lie in two places
+        if name == "videxp" or not _is_foreign(str(folder))
         for path in sorted(path for path in folder.rglob("*.py") if path.is_file())[:MAX_HASHED_FILES]
     ]
 

@@ -103,7 +103,7 @@ def _named_files(values: Mapping[str, Any], *, root: str) -> Iterator[tuple[str,
     for key, value in values.items():
         if not isinstance(value, str) or key.startswith(OF_A_MACHINE) or key.endswith("_target_"):
             continue
-        places = [value, str(Path(root, value))] if key.startswith("dataset.") and value else [value]
+        places = [str(Path(root, value)), value] if key.startswith("dataset.") and value else [value]
         if (path := next(filter(None, map(_file_at, places)), None)) is not None:
             yield key, path
 

@@ -54,7 +54,7 @@ def provenance(
         "code": code_state(Path.cwd()),
         "videxp": videxp.__version__,
         "videxp_code": _own_code_state(),
-        "sources": source_hashes(own_packages()),
+        "sources": source_hashes([*own_packages(), *_packages_to_build(inputs["config"])]),
         **environment(),
         "state": "running",
     }
@@ -102,6 +102,12 @@ def read_provenance(run: RunFolder) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise BadRequest(f"{run.provenance}: cannot be read: {error}") from None
     return record
+
+
+def _packages_to_build(config: dict[str, Any]) -> list[str]:
+    """Top-level names in a flat config: what is built late in a run, such as a metric, is not loaded yet."""
+    targets = [str(value) for key, value in config.items() if key.endswith("_target_")]
+    return sorted({target.partition(".")[0] for target in targets})
 
 
 def _own_code_state() -> dict[str, Any] | None:
