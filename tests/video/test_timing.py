@@ -5,14 +5,17 @@ from fractions import Fraction
 from math import nan
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.timed_films import avi_with_empty_packets, numbered_picture, seconds_by_pyav, timed_film
+from tests.video.conftest import Torture
 from tests.video.torture_set import run_ffmpeg
 from videxp.data.clips import ClipChoice
 from videxp.video import probe
+from videxp.video.probing import scan
 from videxp.video.timing import FrameTimes, repair_ticks
 
 _rng = np.random.default_rng(0)
@@ -128,6 +131,14 @@ def test_one_dropped_frame_makes_the_rate_variable(tmp_path: Path) -> None:
 def test_a_counted_file_has_the_rate_at_which_its_frames_come(tmp_path: Path) -> None:
     found = probe(avi_with_empty_packets(tmp_path / "a.avi", slots=range(0, 40, 2), fps=50))
     assert (found.num_frames, found.fps, found.duration_seconds) == (20, 25.0, 0.8)
+
+
+def test_an_avi_starts_with_its_first_packet_however_late_the_decoder_is(torture: Torture) -> None:
+    path, _, _ = torture("mpeg4_b_frames.avi")
+    with av.open(str(path)) as container:
+        assert next(container.decode(video=0)).dts == 1  # one packet later
+    found, index = scan(path)
+    assert found.fps == 25 and index.shown.tolist() == list(range(60))
 
 
 def test_each_picture_of_a_gif_lasts_as_long_as_it_says(tmp_path: Path) -> None:

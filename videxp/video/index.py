@@ -181,7 +181,7 @@ def index_from_packets(
     if reason := why_counted(container.format.name, packets):
         if num_frames is not None:
             return FrameIndex(num_frames, time_base, counted=reason, stream_index=stream.index)
-        ticks = _counted_ticks(container.format.name, stream, decode_through(path), time_base=time_base)
+        ticks = _counted_ticks(container.format.name, stream, packets, decode_through(path), time_base=time_base)
         last = _last_ticks(container.format.name, packets)
         return FrameIndex(
             len(ticks), time_base, counted=reason, stream_index=stream.index, shown=ticks, last_ticks=last
@@ -225,13 +225,20 @@ def _family(container: str) -> str:
     return container.split(",", 1)[0]
 
 
-def _counted_ticks(container: str, stream: VideoStream, stamps: list[int | None], *, time_base: Fraction) -> np.ndarray:
-    """int64 [N], never descending: when frames that had to be counted are shown. `stamps`: what decoding them told."""
+def _counted_ticks(
+    container: str, stream: VideoStream, packets: Packets, stamps: list[int | None], *, time_base: Fraction
+) -> np.ndarray:
+    """int64 [N], never descending: when frames that had to be counted are shown. `stamps`: what decoding them told.
+
+    Of AVI these come as late as the decoder does: the first frame is shown in the place of the first packet.
+    """
     rate = stream.average_rate or stream.guessed_rate or stream.base_rate or Fraction(25)
     step = max(1, round(1 / rate / time_base))
     if container in RAW_STREAMS:
         stamps = [None] * len(stamps)
-    return repair_ticks(stamps, step=step, time_base=time_base)
+    ticks = repair_ticks(stamps, step=step, time_base=time_base)
+    first = min((dts for dts in packets.dts if dts is not None), default=0)
+    return ticks - ticks[0] + first if container == "avi" else ticks
 
 
 def _entries(packets: Packets) -> tuple[Entry, ...]:
