@@ -25,7 +25,15 @@ OF_THE_WRITER = {
     "variant_bitrate",
     "rotate",
 }
-OF_THE_FORMAT = {"major_brand", "minor_version", "compatible_brands", "number_of_frames", "number_of_bytes", "timecode"}
+OF_THE_FORMAT = {
+    "major_brand",
+    "minor_version",
+    "compatible_brands",
+    "number_of_frames",
+    "number_of_bytes",
+    "timecode",
+    "alpha_mode",
+}
 SIDE_DATA = {
     "A53_CC": "closed captions",
     "MASTERING_DISPLAY_METADATA": "HDR mastering data",
@@ -87,7 +95,11 @@ def said_tags(metadata: dict[str, str]) -> dict[str, str]:
     """Without what is technical, or says nothing: {"NAME": "Film", "language": "und"} -> {"title": "Film"}."""
     tags = {"title" if key.lower() == "name" else key.lower(): value for key, value in metadata.items()}
     said = {key: value for key, value in tags.items() if value and (key, value) != ("language", "und")}
-    return {key: said[key] for key in said.keys() - OF_THE_WRITER - OF_THE_FORMAT if not key.startswith("_statistics")}
+    return {
+        key: said[key]
+        for key in said.keys() - OF_THE_WRITER - OF_THE_FORMAT
+        if not key.startswith(("_statistics", "encoder-"))
+    }
 
 
 def copy_description(source: InputContainer, output: OutputContainer, *, start_seconds: Fraction) -> None:
@@ -121,11 +133,13 @@ def lost_descriptions(before: Description, after: Description, *, start_seconds:
 
 def not_in_pictures(frame: VideoFrame, stream: VideoStream) -> list[str]:
     """What a frame has beside its colours and its turn, which are kept."""
-    found = ["transparency"] if any(component.is_alpha for component in frame.format.components) else []
+    said = {key.lower() for key in stream.metadata}
+    clear = any(component.is_alpha for component in frame.format.components) or "alpha_mode" in said
+    found = ["transparency"] if clear else []
     found += ["interlacing (both fields of a frame are shown at once)"] if frame.interlaced_frame else []
     side_data: Any = frame.side_data
     found += [kind for name, kind in SIDE_DATA.items() if side_data.get(name) is not None]
-    found += ["timecode"] if "timecode" in {key.lower() for key in stream.metadata} else []
+    found += ["timecode"] if "timecode" in said else []
     return list(dict.fromkeys(found))
 
 
