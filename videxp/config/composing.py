@@ -202,6 +202,12 @@ def _recipe_remedy(path: Path, known: list[str]) -> str:
 
 def _register_resolvers() -> None:
     OmegaConf.register_new_resolver("run_id", lambda: RUN_ID, replace=True)
+    OmegaConf.register_new_resolver("scaled", _scaled, replace=True)
+
+
+def _scaled(size: Any, times: int, over: int) -> Any:
+    """`${scaled:${dataset.size},8,7}`: 128 for 112; null where the size is no number, which the check tells."""
+    return round(size * times / over) if isinstance(size, int) else None
 
 
 def _compose_once(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from videxp import signatures
+from videxp.config.cuts import check_cuts
 from videxp.config.machine import count_cores, count_gpus
 from videxp.config.metric_names import logged_metrics
 from videxp.config.problems import Problem, refuse, suggestion
@@ -48,7 +49,7 @@ def check_fit(plain: dict[str, Any], *, broken: set[str]) -> list[Problem]:
     if sound("dataset", "task._target_"):
         problems += _check_range(plain)
     if sound("dataset"):
-        problems += _check_views(plain["dataset"])
+        problems += [*_check_views(plain["dataset"]), *check_cuts(plain["dataset"])]
         problems += _check_data(plain, model_is_sound=sound("model"))
     return problems
 
