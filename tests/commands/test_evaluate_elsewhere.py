@@ -191,7 +191,7 @@ def test_a_classifier_is_tested_on_another_folder_of_its_classes(
 ):
     run, _ = finished
     words = ["dataset=folder_per_class", "dataset.root=gestures", "dataset.name=gestures", "dataset.frame_size=null"]
-    seen = ["dataset.size=40", "dataset.num_frames=4", "hardware.num_workers=0"]
+    seen = ["dataset.size=40", "dataset.eval_transform.resize=40", "dataset.num_frames=4", "hardware.num_workers=0"]
     done = videxp("evaluate", str(run), *words, *seen, cwd=workplace)
     assert done.returncode == 0, done.stderr
     count = len(list(gestures.glob("test/*/*.mp4")))
