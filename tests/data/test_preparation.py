@@ -1,10 +1,12 @@
 import os
+import shutil
 import threading
 from pathlib import Path
 
 import pytest
 
 from tests.films import Put
+from tests.video.joined import piece, with_still
 from videxp.data import FolderPerClass, Manifest, ManifestFile, manifest_path, preparation, prepare
 from videxp.errors import BadRequest
 
@@ -104,3 +106,15 @@ def test_one_process_prepares_while_another_waits(root: Path, monkeypatch: pytes
     for thread in threads:
         thread.join()
     assert len(opened) == 3  # not 9
+
+
+def test_what_is_odd_about_files_is_told_each_time(root: Path, films: dict[str, Path]) -> None:
+    still = piece(root.parent / "still.mkv", "-c:v mjpeg -pix_fmt yuvj420p", frames=1)
+    with_still(root / "train/run/0.mkv", still, films["bar.mp4"])
+    for number in range(1, 7):
+        shutil.copy(root / "train/run/0.mkv", root / f"train/run/{number}.mkv")
+    for _ in range(2):
+        odd = [text for about, text in prepared(root).notes if about == "odd"]
+        why = "because those before it are one picture each"
+        assert odd[0] == f"train/run/0.mkv: 2 video streams: stream 1 is read, {why}"
+        assert len(odd) == 6 and odd[-1] == "2 files more: see `note` in the manifest"

@@ -84,3 +84,15 @@ def new_headers(path: Path, pieces: Iterable[Path]) -> Path:
                         output.mux(packet)
                         number += 1
     return path
+
+
+def with_still(path: Path, still: Path, film: Path) -> Path:
+    """The still's packets as the first stream, the film's as the second."""
+    with av.open(str(still)) as one, av.open(str(film)) as two, av.open(str(path), "w") as output:
+        pairs = [(given, output.add_stream_from_template(given.streams.video[0])) for given in (one, two)]
+        for given, stream in pairs:
+            for packet in given.demux(given.streams.video[0]):
+                if packet.size:
+                    packet.stream = stream
+                    output.mux(packet)
+    return path

@@ -8,23 +8,11 @@ import av
 import numpy as np
 import pytest
 
-from tests.video.joined import piece
+from tests.video.joined import piece, repack, with_still
 from tests.video.test_decoder_state import X264, plain_frames
 from tests.video.torture_set import run_ffmpeg, source_frames
 from videxp.errors import VidexpError
 from videxp.video import UnreadableVideo, open_video, probe
-
-
-def with_still(path: Path, still: Path, film: Path) -> Path:
-    """The still's packets as the first stream, the film's as the second."""
-    with av.open(str(still)) as one, av.open(str(film)) as two, av.open(str(path), "w") as output:
-        pairs = [(given, output.add_stream_from_template(given.streams.video[0])) for given in (one, two)]
-        for given, stream in pairs:
-            for packet in given.demux(given.streams.video[0]):
-                if packet.size:
-                    packet.stream = stream
-                    output.mux(packet)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -124,3 +112,15 @@ def test_colours_are_those_of_ffmpeg_with_accurate_rounding(tmp_path, kind):
     assert np.abs(ours - picture.astype(float)).mean() < 0.5
     if "444" not in kind:
         assert np.abs(by_ffmpeg("bicubic") - picture.astype(float)).mean() > 1.2
+
+
+def test_damage_that_ffmpeg_gets_over_is_told(tmp_path):
+    """MJPEG decodes on where a scan is damaged, and marks nothing."""
+    sound = piece(tmp_path / "sound.avi", "-c:v mjpeg -q:v 3 -pix_fmt yuvj420p")
+
+    def scratched(number: int, jpeg: bytes) -> bytes:
+        middle = len(jpeg) - len(jpeg) // 4
+        return jpeg if number != 7 else jpeg[:middle] + b"\xfe" * 60 + jpeg[middle + 60 :]
+
+    assert probe(sound).note == ""
+    assert "frames of it may be damaged (FFmpeg: " in probe(repack(tmp_path / "hurt.avi", [sound], scratched)).note

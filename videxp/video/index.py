@@ -5,6 +5,8 @@ is found by seeking, and its time stamp proves that it is the one. *Counted*: th
 packed pictures, transport streams, undecodable first pictures), so frames are counted by decoding from the start.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -61,6 +63,8 @@ class FrameIndex:
     """int64 [N], never descending: when each frame is shown; empty where they were counted before."""
     last_ticks: int = 0
     """How long the last frame is shown; 0: the container does not say."""
+    complaint: str = ""
+    """Of a counted one: the last error that FFmpeg got over while it decoded."""
 
 
 @dataclass
@@ -84,19 +88,30 @@ class Packets:
 def read_packets(path: str | PathLike[str], container: InputContainer, stream: VideoStream) -> Packets:
     """Demuxes the stream of the file at `path` once; reads headers, decodes nothing."""
     packets = Packets()
-    # A demuxer that finds rubbish between packets skips it and says so only in FFmpeg's log.
-    level = av.logging.get_level()
-    av.logging.set_level(av.logging.ERROR)
     try:
-        with av.logging.Capture() as messages, plain_path(path).open("rb") as file:
+        # A demuxer that finds rubbish between packets skips it and says so only in FFmpeg's log.
+        with ffmpeg_errors() as messages, plain_path(path).open("rb") as file:
             _demux(container, stream, packets, file)
     except av.error.FFmpegError as error:
         packets.error = one_line(error.strerror or error)
+    packets.error = packets.error or _last(messages)
+    return packets
+
+
+@contextmanager
+def ffmpeg_errors() -> Iterator[list[tuple[int, str, str]]]:
+    """(level, part, message) of each error that FFmpeg logs meanwhile: what it gets over, it tells nowhere else."""
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.ERROR)
+    try:
+        with av.logging.Capture() as messages:
+            yield messages
     finally:
         av.logging.set_level(level)
-    if messages:
-        packets.error = packets.error or one_line(messages[-1][2])
-    return packets
+
+
+def _last(messages: list[tuple[int, str, str]]) -> str:
+    return one_line(messages[-1][2]) if messages else ""
 
 
 def _demux(container: InputContainer, stream: VideoStream, packets: Packets, file: BinaryIO) -> None:
@@ -181,10 +196,16 @@ def index_from_packets(
     if reason := why_counted(container.format.name, packets):
         if num_frames is not None:
             return FrameIndex(num_frames, time_base, counted=reason, stream_index=stream.index)
-        ticks = _counted_ticks(container.format.name, stream, packets, decode_through(path), time_base=time_base)
-        last = _last_ticks(container.format.name, packets)
+        stamps, complaint = decode_through(path)
+        ticks = _counted_ticks(container.format.name, stream, packets, stamps, time_base=time_base)
         return FrameIndex(
-            len(ticks), time_base, counted=reason, stream_index=stream.index, shown=ticks, last_ticks=last
+            len(ticks),
+            time_base,
+            counted=reason,
+            stream_index=stream.index,
+            shown=ticks,
+            last_ticks=_last_ticks(container.format.name, packets),
+            complaint=complaint,
         )
     shown = [i for i, facts in enumerate(packets.facts) if facts.frames and not packets.discard[i]]
     if not shown:
@@ -279,8 +300,11 @@ def why_counted(container: str, packets: Packets) -> str:
     return ""
 
 
-def decode_through(path: str | PathLike[str], *, expected_pts: np.ndarray | None = None) -> list[int | None]:
-    """Decodes the stream from end to end, in one thread, and returns the time stamp of each frame, as shown.
+def decode_through(
+    path: str | PathLike[str], *, expected_pts: np.ndarray | None = None
+) -> tuple[list[int | None], str]:
+    """Decodes the stream from end to end, in one thread, and returns the time stamp of each frame, as shown, and the
+    last error that FFmpeg got over, "" if none.
 
     Raises `UnreadableVideo` where it does not decode, where a frame is patched up or cannot be shown as the first is,
     where it differs from a timed index.
@@ -288,7 +312,7 @@ def decode_through(path: str | PathLike[str], *, expected_pts: np.ndarray | None
     container, stream = open_container(path)
     stamps: list[int | None] = []
     steady = SteadyDisplay()
-    with container:
+    with ffmpeg_errors() as messages, container:
         try:
             for frame in container.decode(stream):
                 count = len(stamps)
@@ -307,4 +331,4 @@ def decode_through(path: str | PathLike[str], *, expected_pts: np.ndarray | None
         raise UnreadableVideo(path, "no frame of it can be decoded")
     if expected_pts is not None and len(stamps) != len(expected_pts):
         raise UnreadableVideo(path, f"damaged: {len(stamps)} of its {len(expected_pts)} frames can be decoded")
-    return stamps
+    return stamps, _last(messages)

@@ -12,7 +12,7 @@ HOLE_SECONDS, HOLE_FRAMES = 1.0, 10
 
 def describe_oddities(container: InputContainer, stream: VideoStream, packets: Packets, index: FrameIndex) -> str:
     """ "" for most files."""
-    found = [_other_streams(container, stream), _lost_packets(packets), _holes(index)]
+    found = [_other_streams(container, stream), _lost_packets(packets), decoding_note(index.complaint), _holes(index)]
     return "; ".join(one for one in found if one)
 
 
@@ -28,6 +28,11 @@ def _lost_packets(packets: Packets) -> str:
     if packets.error and packets.error != EMPTY_PACKETS:
         return f"its container is damaged ({packets.error})"
     return "packets were lost or damaged, or recordings joined: its counters jump" if packets.corrupt else ""
+
+
+def decoding_note(complaint: str) -> str:
+    """Of the last error that FFmpeg got over while it decoded."""
+    return f"frames of it may be damaged (FFmpeg: {complaint})" if complaint else ""
 
 
 def _holes(index: FrameIndex) -> str:

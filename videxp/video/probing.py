@@ -20,7 +20,7 @@ from videxp.video.index import (
     index_from_packets,
     read_packets,
 )
-from videxp.video.oddities import describe_oddities
+from videxp.video.oddities import decoding_note, describe_oddities
 from videxp.video.packets import packet_table
 from videxp.video.timing import FrameTimes, frame_times
 
@@ -89,7 +89,8 @@ def probe(path: str | PathLike[str], *, verify: Verify = "frames") -> Probe:
 def verified(path: str | PathLike[str], found: Probe, index: FrameIndex) -> Probe:
     """The same probe, after every frame has been decoded; raises `UnreadableVideo` if one is damaged."""
     if not found.verified:
-        decode_through(path, expected_pts=index.pts)
+        _, complaint = decode_through(path, expected_pts=index.pts)
+        found = replace(found, note="; ".join(note for note in (found.note, decoding_note(complaint)) if note))
     return replace(found, verified=True)
 
 
