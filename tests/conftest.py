@@ -2,7 +2,6 @@
 
 import importlib
 import os
-import shutil
 import subprocess
 import sys
 import warnings
@@ -118,13 +117,13 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def put(tmp_path: Path, films: dict[str, Path]) -> Callable[..., Path]:
-    """put("train/walk/a.mp4", of="wide.mp4"): a real video at that place under `tmp_path/root`."""
+    """put("train/walk/a.mp4", of="wide.mp4"): a real video at that place under `tmp_path/root`, in bytes of its own."""
+    from tests.films import copy_apart
 
     def put(path: str, *, of: str | None = None) -> Path:
         file = tmp_path / "root" / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(films[of or f"bar{file.suffix}"], file)
-        return file
+        return copy_apart(films[of or f"bar{file.suffix}"], file, mark=path)
 
     return put
 

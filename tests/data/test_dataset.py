@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.films import Put, module, moving_bar
+from tests.films import Put, module, moving_bar, save_picture
 from videxp.data import FolderPerClass, FrameFolders
 from videxp.data.views import resize
 from videxp.errors import BadRequest, VidexpError
@@ -157,12 +157,10 @@ def test_parts_of_a_video_stay_inside(root: Path, tmp_path: Path) -> None:
 
 
 def test_frame_folders_are_read_like_videos(tmp_path: Path) -> None:
-    from PIL import Image
-
     for folder in ("train/x/a", "val/x/b"):
         (tmp_path / "root" / folder).mkdir(parents=True)
         for t, frame in enumerate(moving_bar()):
-            Image.fromarray(frame).save(tmp_path / "root" / folder / f"{t:04d}.png")
+            save_picture(frame, tmp_path / "root" / folder / f"{t:04d}.png", mark=folder)
     data = module(tmp_path, FrameFolders(template="{:04d}.png", fps=10), batch_size=1)
     data.prepare()
     assert [column_of_bar(frame) for frame in data.dataset("val")[0, 0]["video"][0]] == [4, 5, 6, 7]

@@ -6,7 +6,7 @@ from statistics import median
 import numpy as np
 import pytest
 
-from tests.films import Plain, module, moving_bar
+from tests.films import Plain, copy_apart, module, moving_bar
 from tests.timed_films import timed_film
 from videxp.data import FolderPerClass, ManifestFile, VideoDataModule, VideoFolder
 from videxp.video import write_video
@@ -22,6 +22,7 @@ def root(tmp_path: Path) -> Path:
                 path = tmp_path / "root" / split / name / f"{i}.mp4"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_video(path, moving_bar(num_frames=length, level=100 + 10 * length), fps=10, crf=5)
+                copy_apart(path, path, mark=str(path))
     return tmp_path / "root"
 
 
@@ -77,7 +78,7 @@ def test_parts_and_variable_rates_are_told_by_their_times(tmp_path: Path) -> Non
     timed_film(tmp_path / "root/a.mp4", [0, 0.1, 0.2, 2.0, 3.0, 3.1], until=4.0)
     lines = "path,label,split,start_seconds,end_seconds\na.mp4,x,train,0,2.5\na.mp4,x,train,2.5,\n"
     (tmp_path / "root/list.csv").write_text(lines + "a.mp4,x,val,0.05,0.15\na.mp4,x,test,0.15,0.3\n")
-    data = module(tmp_path, ManifestFile(file="list.csv"), num_frames=2, eval_transform=Plain())
+    data = module(tmp_path, ManifestFile(file="list.csv"), num_frames=2, eval_transform=Plain(), allow_copies=True)
     data.prepare()
     told = dict(data.videos.lines())
     assert told["videos"] == "2-4 frames (median 3), 1-3 s (median 2)"

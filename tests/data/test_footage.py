@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.films import Put, moving_bar
+from tests.films import Put, moving_bar, save_picture
 from videxp.data import FrameSequences, Reds, VideoFolder, Vimeo90k, prepare
 from videxp.data.footage import counterpart
 from videxp.data.layouts import Layout
@@ -26,7 +26,7 @@ def images(tmp_path: Path) -> Folder:
     def images(folder: str, template: str = "{:08d}.png", *, size: tuple[int, int] = (8, 12), count: int = 3) -> None:
         (tmp_path / "root" / folder).mkdir(parents=True, exist_ok=True)
         for t, frame in enumerate(moving_bar(height=size[0], width=size[1], num_frames=count)):
-            Image.fromarray(frame).save(tmp_path / "root" / folder / template.format(t))
+            save_picture(frame, tmp_path / "root" / folder / template.format(t), mark=folder)
 
     return images
 

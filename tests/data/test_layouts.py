@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from tests.films import Put
+from tests.films import Put, save_picture
 from videxp.data import (
     HMDB51,
     UCF101,
@@ -340,7 +339,8 @@ def test_something_something_v2(put: Put, write: Write, tmp_path: Path) -> None:
 def images(root: Path, folder: str, count: int, *, template: str = "img_{:05d}.jpg", first: int = 1) -> None:
     (root / folder).mkdir(parents=True)
     for i in range(first, first + count):
-        Image.fromarray(np.full((24, 32, 3), 10 * i, dtype=np.uint8)).save(root / folder / template.format(i))
+        frame = np.full((24, 32, 3), 10 * i, dtype=np.uint8)
+        save_picture(frame, root / folder / template.format(i), mark=folder)
 
 
 def test_frame_folders_listed_as_tsn_does(write: Write, tmp_path: Path) -> None:

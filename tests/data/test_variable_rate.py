@@ -35,7 +35,11 @@ def root(tmp_path: Path) -> Path:
 
 
 def prepared(tmp_path: Path, **changes: object) -> VideoDataModule:
-    changes = {"num_frames": "all", "test_frames": "all", "eval_batch_size": 1, "frame_size": [48, 64]} | changes
+    changes = (
+        {"num_frames": "all", "test_frames": "all", "eval_batch_size": 1, "frame_size": [48, 64]}
+        | changes
+        | {"allow_copies": True}
+    )
     data = module(tmp_path, ManifestFile(file="list.csv"), **{**changes, "num_frames": 4})
     data.prepare()
     return data
@@ -78,7 +82,7 @@ def test_preparing_again_keeps_the_times_of_files_that_are_the_same(root: Path, 
     with (root / "list.csv").open("a") as table:
         table.write("new.mp4,x,val,,\n")
     assert numbers_read(prepared(tmp_path)) == numbers_due(root)
-    old = module(tmp_path, ManifestFile(file="list.csv"), frame_size=[48, 64])
+    old = module(tmp_path, ManifestFile(file="list.csv"), frame_size=[48, 64], allow_copies=True)
     with pytest.raises(BadRequest, match="prepared anew meanwhile"):  # its table of times has gone
         old.use(before.manifest)
         old.dataset("train")[0, 0]

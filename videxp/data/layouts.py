@@ -310,8 +310,9 @@ def _chosen(names: list[str], fraction: float, *, salt: str) -> list[str]:
 # ---- what every list of samples must be -----------------------------------------------------------------------------
 
 
-def check_rows(rows: Sequence[Row], *, name: str) -> None:
-    """Raises BadRequest: no samples, a sample twice, a sample of train in val or test, a class that train lacks.
+def check_rows(rows: Sequence[Row], *, name: str, allow_copies: bool = False) -> None:
+    """Raises BadRequest: no samples, a sample twice, a class that train lacks; and, unless `allow_copies`, a path of
+    train in val or test, or with two labels. Files are not opened: the same bytes under other names are found later.
 
     A data set may have nothing to train on: it is to be tested on.
     """
@@ -324,13 +325,15 @@ def check_rows(rows: Sequence[Row], *, name: str) -> None:
         if key in samples[row.split]:
             raise BadRequest(f"Data set {name} lists {row.path} twice in {row.split}: remove one of the two lines")
         samples[row.split].add(key)
+        if allow_copies:
+            continue
         other = where.setdefault(key, row)
         if "train" in (other.split, row.split) and other.split != row.split:
             raise BadRequest(f"Data set {name} has {row.path} both in {other.split} and in {row.split}: remove one")
         if other.label != row.label:
             raise BadRequest(f"Data set {name} labels {row.path} both {shown(other.label)!r} and {shown(row.label)!r}")
     shared = samples["val"] & samples["test"]
-    if shared and samples["val"] != samples["test"]:
+    if shared and samples["val"] != samples["test"] and not allow_copies:
         path = min(shared)[0]
         raise BadRequest(
             f"Data set {name} has {len(shared)} samples both in val and in test, such as {path}: remove them"

@@ -84,6 +84,7 @@ class VideoDataModule(PreparedDataModule):
         decoder: Decoder = "auto",
         allow_unsafe_decoder: bool = False,
         max_unreadable: Annotated[int, Ge(0)] = 0,
+        allow_copies: bool = False,
         num_workers: Annotated[int, Ge(0)] | Literal["auto"] = "auto",
         prefetch_factor: Annotated[int, Ge(1)] = 2,
         timeout_seconds: Annotated[float, Ge(0)] = 300,
@@ -108,6 +109,8 @@ class VideoDataModule(PreparedDataModule):
         frame_size: [height, width] that workers bring frames to; needed where files differ in size.
         max_unreadable: files that may be unreadable, found so when preparing or later; they are left out, counted and
             listed. One more is an error.
+        allow_copies: may the same video, by its content, be in train and in val or test, in a part of val and test, or
+            have two labels? False: an error. What is allowed is noted.
         num_workers: per device; "auto" goes by the cores.
         cache: folder that `videxp prepare --cache` made, or where it was copied to in an object store (`s3://...`, any
             URL of fsspec); clips are read from the copies in it.
@@ -121,6 +124,7 @@ class VideoDataModule(PreparedDataModule):
             root=root,
             layout=layout,
             max_unreadable=max_unreadable,
+            allow_copies=allow_copies,
             timeout_seconds=timeout_seconds,
             cache_dir=cache_dir,
         )

@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from videxp.data.alike import check_alike
+from videxp.data.copies import check_copies
 from videxp.data.labels import parted, shown
 from videxp.data.layouts import Layout, check_rows
 from videxp.data.manifest import COLUMNS, Facts, Manifest, Row
@@ -49,13 +51,15 @@ def prepare(
     cache_dir: Path | str,
     name: str,
     max_unreadable: int = 0,
+    allow_copies: bool = False,
     processes: int | None = None,
     thorough: bool = False,
 ) -> Manifest:
     """Read what is new or changed under root with all cores, and write and return the manifest.
 
     Unreadable files are left out of the samples and listed in the manifest with their cause. Raises BadRequest where
-    data is missing, the list of samples is wrong, or more than `max_unreadable` files cannot be read.
+    data is missing, the list of samples is wrong, more than `max_unreadable` files cannot be read, or, unless
+    `allow_copies`, a video of train is in val or test under whatever name, or one has two labels.
     Of a video every frame is decoded; of a folder of pictures `DECODED` in `videxp.data.frame_folders`, and of the
     others the header and the end are looked at. thorough: all files are read again, and every picture decoded.
     """
@@ -66,7 +70,7 @@ def prepare(
         if problems := layout.missing(root):
             raise BadRequest(f"Data set {name}: " + "\n".join(problems[:3]))
         notes = Notes()
-        rows, classes = list_samples(layout, root, name=name, notes=notes)
+        rows, classes = list_samples(layout, root, name=name, allow_copies=allow_copies, notes=notes)
         known = known_facts(path)
         facts, packets_file = read_facts(
             sorted({path for row in rows for path in (row.path, row.input) if path}),
@@ -79,6 +83,7 @@ def prepare(
             thorough=thorough,
         )
         tell_oddities(facts, notes)
+        refusal = check_copies(rows, facts, name=name, allowed=allow_copies, notes=notes)
         tables = map_packets(packets_file)
         manifest = Manifest.from_rows(
             ((row, facts_of_pair(row, facts, tables)) for row in rows),
@@ -94,17 +99,22 @@ def prepare(
         manifest.write(path)
         remove_other_packets(packets_file, stem=path.with_suffix(""))
     check_unreadable(manifest, max_unreadable=max_unreadable, path=path)
+    if refusal:
+        raise BadRequest(refusal)  # now that what was read is kept
     return manifest
 
 
-def list_samples(layout: Layout, root: Path, *, name: str, notes: Notes = UNHEARD) -> tuple[list[Row], list[str]]:
+def list_samples(
+    layout: Layout, root: Path, *, name: str, allow_copies: bool = False, notes: Notes = UNHEARD
+) -> tuple[list[Row], list[str]]:
     """The samples and the classes as the layout lists them, before any file is opened.
 
     Raises BadRequest where they cannot be understood or contradict one another, with the files that list them.
     """
     rows = list(layout.rows(root, notes))
     try:
-        check_rows(rows, name=name)
+        check_alike((label for row in rows for label in parted(row.label)), name=name, notes=notes)
+        check_rows(rows, name=name, allow_copies=allow_copies)
         classes = layout.classes(root, (label for row in rows for label in parted(row.label)))
         check_labels(rows, classes, name=name)
     except BadRequest as error:

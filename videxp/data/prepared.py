@@ -16,13 +16,22 @@ class PreparedDataModule(LightningDataModule):
     """A data set beneath `root`: prepared, and what the files decide, known after `prepare()` or `setup()`."""
 
     def __init__(
-        self, *, name: str, root: str, layout: Layout, max_unreadable: int, timeout_seconds: float, cache_dir: str
+        self,
+        *,
+        name: str,
+        root: str,
+        layout: Layout,
+        max_unreadable: int,
+        allow_copies: bool,
+        timeout_seconds: float,
+        cache_dir: str,
     ) -> None:
         super().__init__()
         self.name: str = name
         self.root = absolute(root)
         self.layout = layout
         self.max_unreadable = max_unreadable
+        self.allow_copies = allow_copies
         self.timeout_seconds = timeout_seconds
         self.cache_dir = Path(cache_dir)
         self.quarantine = Quarantine(limit=max_unreadable, timeout_seconds=timeout_seconds)
@@ -81,6 +90,7 @@ class PreparedDataModule(LightningDataModule):
                 cache_dir=self.cache_dir,
                 name=self.name,
                 max_unreadable=self.max_unreadable,
+                allow_copies=self.allow_copies,
             )
         )
 
