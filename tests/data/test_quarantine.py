@@ -199,9 +199,10 @@ def test_a_part_of_the_validation_is_counted_as_one(root: Path, put: Put, tmp_pa
         put(f"val/walk/{i}.mp4")
     data, task = prepared(tmp_path, eval_batch_size=2), Mean()
     loop = trainer(tmp_path, limit_val_batches=2)
+    assert data.part_text("val", loop).startswith("4 of 10 val videos, spread evenly")
+    assert data.part_text("test", loop) == ""
     loop.validate(task, data, verbose=False)
     assert task.evaluated["val"] == [1, 3, 6, 8] and data.seen["val"] == (4, 10)  # two of each class
-    assert data.part_text("val").startswith("4 of 10 val videos, spread evenly")
     few = trainer(tmp_path, limit_val_batches=0.1)
     with pytest.raises(BadRequest, match=r"limit_val_batches=0.1 of 5 batches is none: .*=1, or 0.2 or more$"):
         few.validate(task, data, verbose=False)

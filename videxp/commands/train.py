@@ -139,7 +139,7 @@ def announce(
     rows = [
         ("data", f"{data.name}: {counts}; {data.description}"),
         *(("lost", text) for text in lost_classes(data.manifest, data.missing)),
-        *(("part", text) for split in ("val", "test") if (text := data.part_text(split))),
+        *(("part", text) for split in ("val", "test") if (text := data.part_text(split, trainer))),
         *data.videos.rows(columns=80 - 10),
         *((about, wrapped(text, indent=2 + NAME_COLUMNS)) for about, text in data.manifest.notes),
         ("model", f"{type(task.network).__name__}: {sizes} parameters, {work:,.2f} GMACs per clip{partly}"),

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+from pytorch_lightning import Trainer
 from torch import Tensor, nn
 
 from videxp.data.cache import from_cache
@@ -214,8 +215,12 @@ class VideoDataModule(PreparedDataModule):
             key, least = f"trainer.limit_{split}_batches", math.ceil(1000 / batches) / 1000
             raise BadRequest(f"{key}={limit} of {batches} batches is none: {key}=1, or {least:g} or more")
 
-    def part_text(self, split: Split) -> str:
-        """`64 of 840 val videos, spread evenly: trainer.limit_val_batches=2`; "" where all are evaluated, or none."""
+    def part_text(self, split: Split, trainer: Trainer) -> str:
+        """`64 of 840 val videos, spread evenly: trainer.limit_val_batches=2`; "" where all are evaluated, or none.
+
+        trainer: the one that will evaluate them, which may not have begun.
+        """
+        self.trainer = trainer
         part, total = len(self.evaluated(split)), len(self.dataset(split))
         if part in (0, total):
             return ""
