@@ -72,6 +72,7 @@ def main(arguments: list[str]) -> int:
 def config_to_train(run: "RunFolder", before: dict[str, Any], overrides: list[str]) -> "DictConfig":
     """config.yaml with the overrides and the recorded number of threads, which changes results."""
     cfg = config.load_resolved(run.config, overrides=overrides)
+    config.refuse_unknown_addresses(cfg, typed=overrides)
     if hidden := config.redacted_keys(config.plain(cfg)):
         raise BadRequest(f"{run.config}: {hidden[0]} was a secret and is not in it: give it, {hidden[0]}=VALUE")
     if cfg.hardware.num_threads is None and before["world_size"] == 1:

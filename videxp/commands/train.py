@@ -51,6 +51,7 @@ def main(arguments: list[str]) -> int:
         return config.run_hydra_flag(recipe, rest)
     composed = config.compose(recipe, rest)
     config.refuse(config.check(composed))
+    config.remember_addresses(composed.cfg)
     return _train(composed) if composed.choices["launcher"] == "local" else _hand_over(composed)
 
 

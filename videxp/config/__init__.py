@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from videxp.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from videxp.config.addresses import refuse_unknown_addresses as refuse_unknown_addresses
+    from videxp.config.addresses import remember_addresses as remember_addresses
     from videxp.config.building import build as build
     from videxp.config.checking import check as check
     from videxp.config.checking import check_config as check_config
@@ -67,6 +69,8 @@ __getattr__, __all__ = lazy_exports(
         "redacted_keys": "videxp.config.redaction",
         "redacted_overrides": "videxp.config.redaction",
         "refuse": "videxp.config.problems",
+        "refuse_unknown_addresses": "videxp.config.addresses",
+        "remember_addresses": "videxp.config.addresses",
         "replaced": "videxp.config.places",
         "require_labels": "videxp.config.fitting",
         "run_hydra_flag": "videxp.config.showing",

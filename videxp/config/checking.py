@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from videxp import signatures
+from videxp.config.addresses import mixed_addresses
 from videxp.config.environment import why_unresolved
 from videxp.config.fitting import check_fit
 from videxp.config.metric_names import sweep_problems
@@ -54,6 +55,7 @@ def check(composed: "Composed") -> list[Problem]:
     if not any(problem.key.startswith(("task", "sweep")) for problem in found) and "sweep" in around:
         found += sweep_problems(_plain_task(composed.cfg), around["sweep"])
     goes_on = OmegaConf.select(composed.cfg, "run.resume") == "auto" and Path(composed.run_dir, "config.yaml").is_file()
+    found += mixed_addresses(composed.cfg)
     return [*found, *_check_teacher(composed.cfg), *(() if goes_on else _check_weights(composed.cfg))]
 
 

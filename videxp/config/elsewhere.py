@@ -8,6 +8,7 @@ from typing import Any
 from hydra.core.override_parser.types import OverrideType
 from omegaconf import DictConfig
 
+from videxp.config.addresses import refuse_unknown_addresses
 from videxp.config.checking import check_config
 from videxp.config.composing import compose_dataset
 from videxp.config.overriding import apply_overrides, check_overrides, key_of, parse
@@ -50,6 +51,7 @@ def load_for_evaluation(path: Path | str, overrides: list[str]) -> tuple[DictCon
         cfg = load_resolved(path, overrides=overrides)
     if not any(key_of(text) == LIMIT for text in usable):
         cfg.trainer.limit_test_batches = None
+    refuse_unknown_addresses(cfg, typed=usable)
     return cfg, dict(_changes(own, cfg))
 
 

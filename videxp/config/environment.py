@@ -16,7 +16,7 @@ from videxp.secret_values import remember_if_secret
 def resolve_except_environment(cfg: DictConfig) -> list[Problem]:
     """Resolve every interpolation in place but those that read `${oc.env:...}`, directly or through others."""
     problems: list[Problem] = []
-    with _environment_watched() as touched:
+    with environment_watched() as touched:
         for parent, key in list(interpolations(cfg)):
             node = parent._get_node(key)
             touched.clear()
@@ -41,7 +41,7 @@ def environment_values(cfg: DictConfig, *, leave_out: tuple[str, ...] = ()) -> d
     what it holds cannot be read as the config wants.
     """
     found: dict[str, tuple[list[str], Any]] = {}
-    with _environment_watched() as touched:
+    with environment_watched() as touched:
         for parent, key in interpolations(cfg):
             full_key = str(parent._get_full_key(key))
             if full_key.startswith(leave_out):
@@ -84,7 +84,7 @@ def interpolation_text(node: Container, key: Any) -> str:
 
 
 @contextmanager
-def _environment_watched() -> Iterator[list[str]]:
+def environment_watched() -> Iterator[list[str]]:
     """The names of environment variables that interpolations read meanwhile."""
     from omegaconf.resolvers import oc
 

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from videxp.config.addresses import mixed_addresses
 from videxp.config.checking import check_config, check_targets
 from videxp.config.growth import growth_problems
 from videxp.config.overriding import apply_overrides
@@ -55,6 +56,7 @@ def load_resolved(path: Path | str, *, overrides: list[str] | None = None) -> Di
         problems = apply_overrides(cfg, overrides)
         problems += settle_protocol(cfg, overrides)
         refuse(problems + check_config(cfg))
+    refuse(list(mixed_addresses(cfg)))
     return cfg
 
 

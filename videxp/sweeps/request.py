@@ -66,6 +66,7 @@ class Sweep:
         chosen = [f"{key}={value}" for key, value in {**trial.values, **extra}.items()]
         composed = config.compose(self.recipe, [*mine, *chosen])
         config.refuse(config.check(composed))
+        config.remember_addresses(composed.cfg)
         return composed
 
 
