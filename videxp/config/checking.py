@@ -20,6 +20,7 @@ from videxp.config.redaction import redacted
 from videxp.config.targets import read_target, targets_in
 from videxp.config.values import complaint
 from videxp.config.wandb_limits import wandb_problems
+from videxp.config.words import answer
 from videxp.signatures import Parameter, Signature
 from videxp.weight_files import TORCHVISIONS, is_name, is_url, unusable
 
@@ -115,7 +116,29 @@ def check_config(cfg: DictConfig) -> list[Problem]:
     for group in ("callbacks", "logger"):
         problems += _check_collection(plain, group)
     problems = _without_echoes([*problems, *wandb_problems(plain)])
+    problems = [_in_our_words(problem, plain) for problem in problems]
     return problems + check_fit(plain, broken={problem.key for problem in problems})
+
+
+def _in_our_words(problem: Problem, plain: dict[str, Any]) -> Problem:
+    """An unknown key that other frameworks have is answered with what it is here."""
+    if not problem.message.startswith(("unknown key", "no node with _target_")):
+        return problem
+    key, value = problem.key, problem.value
+    if isinstance(plain.get(key), dict) and len(plain[key]) == 1:  # `train.epochs=3`
+        [(name, inner)] = plain[key].items()
+        if not any(isinstance(plain.get(near), dict) and name in plain[near] for near in nearest(key, plain)[1:]):
+            key, value = f"{key}.{name}", inner
+    meant = answer(key, set(_dotted(plain)))
+    return Problem(key, _brief(value), f"{problem.message.partition(';')[0]}; {meant}") if meant else problem
+
+
+def _dotted(node: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """Every full key: `dataset`, `dataset.root`, ..."""
+    for key, value in node.items():
+        yield f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from _dotted(value, f"{prefix}{key}.")
 
 
 def _without_echoes(problems: list[Problem]) -> list[Problem]:

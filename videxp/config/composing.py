@@ -22,6 +22,7 @@ from videxp.config.problems import NOTHING, Problem, listing, nearest, refuse, s
 from videxp.config.recipe_text import recipe_problems
 from videxp.config.sources import mount, recipe_file
 from videxp.config.testing import settle_protocol
+from videxp.config.words import answer
 from videxp.errors import BadRequest
 
 AROUND = ("sweep", "launcher")
@@ -156,6 +157,8 @@ def _with_length(problem: Problem, cfg: DictConfig) -> Problem:
 def _unknown(text: str, *, keys: list[str]) -> Problem:
     """An override of what the config does not have: `root=/data` where dataset.root was meant."""
     key = key_of(text)
+    if meant := answer(key, keys):
+        return Problem(key, value_of(text), f"no such key; {meant}")
     near = [known for known in keys if known.endswith(f".{key}")] or nearest(key, keys)
     return Problem(key, value_of(text), "no such key" + (f"; did you mean {near[0]}?" if near else ""))
 

@@ -13,6 +13,7 @@ from videxp.config.overriding import check_overrides
 from videxp.config.places import own_folder
 from videxp.config.problems import refuse
 from videxp.config.recipe_text import recipe_problems
+from videxp.config.words import answer_flag
 from videxp.errors import BadRequest
 
 FLAGS_WITH_A_VALUE = {"--cfg", "-c", "--package", "-p", "--info", "-i"}
@@ -38,7 +39,10 @@ def run_hydra_flag(recipe: str, argv: list[str]) -> int:
     overrides, flags = _flags_apart(argv)
     chosen = [choice_of(name), *overrides]
     if unknown := [flag for flag in flags if flag.startswith("-") and flag.partition("=")[0] not in KNOWN_FLAGS]:
-        remedy = "values are given as key=value, and flags are Hydra's: --cfg job, --info"
+        meant = answer_flag(unknown[0])
+        remedy = (
+            f"write {meant}" if meant else "values are given as key=value, and flags are Hydra's: --cfg job, --info"
+        )
         raise BadRequest(f"{unknown[0]}: unknown flag; {remedy}")
     running = [flag for flag in flags if flag in RUNNING_FLAGS]
     if running or not SHOWING_FLAGS & {flag.partition("=")[0] for flag in flags}:
