@@ -8,6 +8,7 @@ import pytest
 from tests.films import Put
 from tests.video.joined import piece, with_still
 from videxp.data import FolderPerClass, Manifest, ManifestFile, manifest_path, preparation, prepare
+from videxp.data.layouts import Layout
 from videxp.errors import BadRequest
 
 
@@ -48,6 +49,36 @@ def test_the_second_time_only_what_changed_is_opened(root: Path, monkeypatch: py
     os.utime(root / "train/run/a.mp4", ns=(1, 1))
     assert prepared(root).fingerprint == first.fingerprint  # read again, found the same
     assert opened == ["train/run/a.mp4"]
+
+
+def test_another_column_name_or_place_of_the_data_opens_no_file_again(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    read_file = preparation.read_file
+    monkeypatch.setattr(preparation, "read_file", lambda path, **rest: opened.append(path) or read_file(path, **rest))
+
+    def prepare_again(root: Path, layout: Layout, name: str) -> Manifest:
+        opened.clear()
+        return prepare(layout, root=root, cache_dir=root.parent / "cache", name=name, processes=1)
+
+    lines = "train/run/a.mp4,run,x,train\ntrain/walk/b.mp4,walk,x,train\nval/run/c.mp4,run,x,val\n"
+    (root / "list.csv").write_text("path,label,action,split\n" + lines)
+    by_folder = prepare_again(root, FolderPerClass(), "mini")
+    assert sorted(opened) == ["train/run/a.mp4", "train/walk/b.mp4", "val/run/c.mp4"]
+    by_label = prepare_again(root, ManifestFile(file="list.csv"), "mini")
+    assert opened == [] and by_label["content_hash"][0] == by_folder["content_hash"][0]
+    renamed = prepare_again(root, ManifestFile(file="list.csv", label_column="action"), "other")
+    assert opened == [] and set(renamed["label"]) == {"x"}
+    before = by_folder.packets_file
+    assert before is not None and renamed.packets_file is not None and before != renamed.packets_file  # its own
+    assert renamed.packets_file.read_bytes() == by_label.packets_file.read_bytes()  # type: ignore[union-attr]
+    moved = root.rename(root.parent / "moved")
+    assert prepare_again(moved, FolderPerClass(), "mini").fingerprint == by_folder.fingerprint
+    assert opened == []
+    os.utime(moved / "val/run/c.mp4", ns=(1, 1))
+    prepare_again(moved, FolderPerClass(val_fraction=0.2), "mini")
+    assert opened == ["val/run/c.mp4"]
 
 
 def test_unreadable_files_are_named_with_their_cause(root: Path, put: Put) -> None:

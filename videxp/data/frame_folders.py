@@ -39,6 +39,9 @@ class ImageSequences(Layout):
         stats = [entry.stat() for entry in os.scandir(path)]
         return sum(stat.st_size for stat in stats), max((stat.st_mtime_ns for stat in stats), default=0)
 
+    def would_tell(self, facts: Facts) -> bool:
+        return facts.container == "folder" and facts.fps == self.fps
+
     def facts(self, path: Path, *, thorough: bool = False) -> Facts:
         """Each picture's header is read, and its end; DECODED of them, evenly spread, are decoded, or all of them."""
         from videxp.video.picture_file import BadPicture

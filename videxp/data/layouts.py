@@ -56,6 +56,10 @@ class Layout:
         """
         return None
 
+    def would_tell(self, facts: Facts) -> bool:
+        """Would this layout find these facts, too, in a file that is the same?"""
+        return facts.container != "folder"
+
     @property
     def list_files(self) -> list[str]:
         """The files under root that list the samples; none where folders do."""

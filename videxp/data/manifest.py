@@ -307,6 +307,16 @@ class Manifest:
         )
 
 
+def read_about(path: Path) -> dict[str, Any]:
+    """The first line of a manifest: its name, root, classes, counts; {} of one of another version."""
+    try:
+        with path.open(encoding="utf-8", errors="surrogateescape") as file:
+            about = json.loads(file.readline().removeprefix("# videxp manifest "))
+        return about if about["format"] == FORMAT else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
 def sorted_classes(labels: Iterable[str]) -> list[str]:
     """Class names in a fixed order: by number where all are numbers ("2" before "10"), else by name. "" is no label."""
     unique = set(labels) - {""}

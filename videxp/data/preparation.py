@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import partial
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from videxp.data.alike import check_alike
 from videxp.data.copies import check_copies
 from videxp.data.labels import parted, shown
 from videxp.data.layouts import Layout, check_rows
-from videxp.data.manifest import COLUMNS, Facts, Manifest, Row
+from videxp.data.manifest import COLUMNS, Facts, Manifest, Row, read_about
 from videxp.data.notes import UNHEARD, Notes
 from videxp.data.packets_file import Tables, frame_times, map_packets, packets_writer, remove_other_packets
 from videxp.data.processes import in_processes
@@ -71,7 +71,7 @@ def prepare(
             raise BadRequest(f"Data set {name}: " + "\n".join(problems[:3]))
         notes = Notes()
         rows, classes = list_samples(layout, root, name=name, allow_copies=allow_copies, notes=notes)
-        known = known_facts(path)
+        known = known_facts(path, root=root, layout=layout)
         facts, packets_file = read_facts(
             sorted({path for row in rows for path in (row.path, row.input) if path}),
             layout,
@@ -166,15 +166,15 @@ class Known:
 
     facts: dict[str, Facts]
     packets_file: Path | None
+    mapped: np.ndarray
+    """uint8, what is in that file."""
+    borrowed: bool = False
+    """Of another manifest, which may be prepared anew, and its file of tables replaced, at any time."""
     pixels: dict[str, Any] = field(default_factory=dict)
     """By the data's fingerprint."""
 
-    @cached_property
-    def _mapped(self) -> np.ndarray:
-        return map_packets(self.packets_file)
-
     def tables(self, path: str) -> Tables:
-        return Tables.read(self.facts[path], self._mapped)
+        return Tables.read(self.facts[path], self.mapped)
 
 
 def read_facts(
@@ -190,7 +190,7 @@ def read_facts(
 ) -> tuple[dict[str, Facts], Path | None]:
     """The facts of each path, from `known` where the file has not changed since; and the file of tables."""
     same = [path for path in paths if path in known.facts and unchanged(root / path, known.facts[path], layout=layout)]
-    if len(same) == len(paths) == len(known.facts):
+    if len(same) == len(paths) == len(known.facts) and not known.borrowed:
         return known.facts, known.packets_file
     new = sorted(set(paths) - set(same))
     read = partial(read_file, root=root, layout=layout, thorough=thorough)
@@ -205,27 +205,49 @@ def read_facts(
     return facts, writer.file
 
 
-def known_facts(path: Path) -> Known:
-    """What the manifest at `path` tells of each file; nothing if there is none, or one of another version."""
+def known_facts(path: Path, *, root: Path, layout: Layout) -> Known:
+    """What the manifest at `path` tells of each file or, where there is none yet, one that another layout or name, or
+    the folder's place before it was moved, has left: whether a file is the same is asked of its size and time."""
+    if found := _read_known(path):
+        return found
+    others = []
+    for other in path.parent.glob("*.tsv"):
+        about = read_about(other)
+        is_near = about.get("root") == str(root) or about.get("name") == path.stem.rpartition("-")[0]
+        if is_near and about.get("frame_template") == layout.frame_template:
+            others.append((about["root"] == str(root), sum(about["counts"].values()), other))
+    for *_, other in sorted(others, reverse=True):
+        if found := _read_known(other, borrowed=True):
+            return found
+    return Known({}, None, map_packets(None))
+
+
+def _read_known(path: Path, *, borrowed: bool = False) -> Known | None:
     try:
         manifest = Manifest.read(path)
     except BadRequest:
-        return Known({}, None)
+        return None
+    mapped = map_packets(manifest.packets_file)
     if manifest.packets_file is not None and not manifest.packets_file.exists():
-        return Known({}, None)
+        return None  # prepared anew meanwhile
     names = [column for column in COLUMNS if column in Facts.__dataclass_fields__]
     columns = [manifest[column] for column in names]
     rows = [Facts(**{n: COLUMNS[n](value) for n, value in zip(names, values)}) for values in zip(*columns)]
     inputs = {path: facts_of_input(facts) for path, facts in zip(manifest["input"], rows) if path}
     return Known(
-        inputs | dict(zip(manifest["path"], rows)), manifest.packets_file, {manifest.fingerprint: manifest.pixels}
+        inputs | dict(zip(manifest["path"], rows)),
+        manifest.packets_file,
+        mapped,
+        borrowed,
+        {manifest.fingerprint: manifest.pixels},
     )
 
 
 def unchanged(file: Path, facts: Facts, *, layout: Layout) -> bool:
     """Files that could not be read are read again: the cause may have been the disk, or a library since updated."""
     try:
-        return not facts.error and layout.size_and_time(file) == (facts.size_bytes, facts.mtime_ns)
+        same = layout.size_and_time(file) == (facts.size_bytes, facts.mtime_ns)
+        return same and not facts.error and layout.would_tell(facts)
     except OSError:
         return False
 
