@@ -64,7 +64,13 @@ def _dispatch(arguments: list[str]) -> int:
         near = get_close_matches(name, names, n=1)
         hint = f"did you mean {near[0]}?" if near else f"commands: {', '.join(names)}"
         raise BadRequest(f"unknown command {name!r}: {hint}")
-    return import_module(f"videxp.commands.{name}").main(rest)
+    return import_module(f"videxp.commands.{name}").main([_expand_home(word) for word in rest])
+
+
+def _expand_home(word: str) -> str:
+    """`dataset.root=~/clips` and `--output=~/x`: a shell expands ~ only where a word begins with it."""
+    before, equals, path = word.rpartition("=")
+    return before + equals + os.path.expanduser(path) if path == "~" or path.startswith("~/") else word
 
 
 def command_names() -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from videxp.data import HMDB51, UCF101, FrameFolders, Kinetics, ManifestFile, SomethingSomethingV2, VideoLists
+from videxp.data import HMDB51, UCF101, FrameFolders, Kinetics, ManifestFile, SomethingSomethingV2, VideoLists, prepare
 from videxp.data.footage import VideoFolder
 from videxp.data.layouts import Layout
 from videxp.data.preparation import list_samples
@@ -230,6 +230,32 @@ def test_paths_relative_to_the_table_itself_are_recognized(write: Write):
     assert listed(told, root) == wanted
     write("m.csv", TABLE.replace("v/", "lists/v/"))
     assert listed(ManifestFile(file="m.csv"), root) == wanted
+
+
+def test_splits_are_named_as_folders_are_or_as_the_layout_says(write: Write):
+    root = write(
+        "m.csv", TABLE.replace("train", "Train").replace(",val", ",Validation").replace(",test", ",TEST")
+    ).parent
+    wanted = sorted(tuple(line.split(",")) for line in LINES)
+    assert listed(ManifestFile(file="m.csv"), root) == wanted
+    write("m.csv", TABLE.replace("v/0.mp4,a,train", "v/0.mp4,a,fold1"))
+    layout = ManifestFile(file="m.csv")
+    message = refusal(layout, root)
+    assert "m.csv, line 2: split='fold1' belongs to no split" in message
+    values = re.findall(r"dataset\.layout\.train_values=\[([\w,]+)\]", message)[0].split(",")
+    assert listed(ManifestFile(file="m.csv", train_values=values), root) == wanted
+
+
+def test_no_advice_leaves_out_all_files(write: Write, tmp_path: Path):
+    root = write("m.csv", TABLE).parent
+    with pytest.raises(BadRequest) as caught:
+        prepare(ManifestFile(file="m.csv"), root=root, cache_dir=tmp_path / "cache", name="mini", processes=1)
+    message = str(caught.value)
+    assert "12 of 12 files cannot be read: " in message and "max_unreadable" not in message
+    assert (
+        f"without them there are no train and no val and no test samples (paths are relative to dataset.root={root})"
+        in message
+    )
 
 
 # ---- lists with numbers ---------------------------------------------------------------------------------------------

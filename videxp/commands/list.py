@@ -22,7 +22,7 @@ GROUPS = {
     "callbacks": "callbacks",
 }
 # Singular and plural mean the same.
-ALIASES = {"recipe": "recipes", "callback": "callbacks", "experiments": "recipes"} | {
+ALIASES = {"recipe": "recipes", "callback": "callbacks", "experiments": "recipes", "experiment": "recipes"} | {
     group: plural for plural, group in GROUPS.items()
 }
 

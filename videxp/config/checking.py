@@ -52,7 +52,8 @@ def check(composed: "Composed") -> list[Problem]:
     ]
     if wrong:
         return wrong
-    found = [*check_config(composed.cfg), *_check_fields(around, "sweep"), *_check_group(around, "launcher")]
+    found = [*_check_resuming(composed), *check_config(composed.cfg)]
+    found += [*_check_fields(around, "sweep"), *_check_group(around, "launcher")]
     if not any(problem.key.startswith(("task", "sweep")) for problem in found) and "sweep" in around:
         found += sweep_problems(_plain_task(composed.cfg), around["sweep"])
     goes_on = OmegaConf.select(composed.cfg, "run.resume") == "auto" and Path(composed.run_dir, "config.yaml").is_file()
@@ -62,6 +63,12 @@ def check(composed: "Composed") -> list[Problem]:
 
 def _plain_task(cfg: DictConfig) -> dict[str, Any]:
     return cast(dict[str, Any], OmegaConf.to_container(cfg.task, resolve=False))
+
+
+def _check_resuming(composed: "Composed") -> Iterator[Problem]:
+    """The same command goes on with a run only if it names the same folder each time."""
+    if OmegaConf.select(composed.cfg, "run.resume") == "auto" and composed.is_new_each_time:
+        yield Problem("run.resume", "auto", "each command makes a new folder; name one: hydra.run.dir=FOLDER")
 
 
 def _check_teacher(cfg: DictConfig) -> Iterator[Problem]:

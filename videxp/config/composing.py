@@ -53,6 +53,11 @@ class Composed:
     sweep_dir: str = ""
     """hydra.sweep.dir, resolved."""
 
+    @property
+    def is_new_each_time(self) -> bool:
+        """Does the run folder have another name in each process?"""
+        return RUN_ID in self.run_dir
+
 
 def compose(recipe: str, overrides: list[str]) -> Composed:
     """Compose a recipe: a name under experiments/, or a path to a YAML file.
@@ -173,6 +178,17 @@ def _keys(cfg: DictConfig, prefix: str = "") -> list[str]:
     return found
 
 
+def _expand_home(node: DictConfig | ListConfig) -> None:
+    """`~/clips` in a recipe, in place. The cache folder stays as it is written: the same on every machine."""
+    for key in list(node) if isinstance(node, DictConfig) else range(len(node)):
+        child: Any = node._get_node(key)
+        if isinstance(child, DictConfig | ListConfig):
+            if not (child._is_none() or child._is_missing() or child._is_interpolation()):
+                _expand_home(child)
+        elif str(text := child._value()).startswith("~/") and key != "cache_dir":
+            node[key] = os.path.expanduser(text)
+
+
 def mount_recipe(recipe: str) -> str:
     """The recipe's name in Hydra's group `experiments`; a file from elsewhere has its folder mounted first."""
     _register_resolvers()
@@ -233,6 +249,7 @@ def _compose_once(
             resolution_problems += settle_protocol(own, overrides, recipe=recipe)
             written = {str(node._get_full_key(key)): interpolation_text(node, key) for node, key in interpolations(own)}
             resolution_problems += resolve_except_environment(own)
+            _expand_home(own)
             around = OmegaConf.create({key: own.pop(key) for key in AROUND if key in own})
             for key in COLLECTIONS:
                 own.setdefault(key, {})  # `logger=[]` leaves nothing behind
@@ -266,7 +283,7 @@ def _place(cfg: DictConfig, key: str, *, problems: list[Problem]) -> str:
     try:
         value = OmegaConf.select(cfg, key)
         problems += [wrong] if (wrong := place_problem(key, value)) else []
-        return str(value)
+        return os.path.expanduser(str(value))
     except OmegaConfBaseException as error:
         problems.append(Problem(key, NOTHING, f"cannot be resolved: {str(error).splitlines()[0]}"))
         return ""

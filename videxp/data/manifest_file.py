@@ -14,6 +14,7 @@ from videxp.data.labels import SEVERAL, joined, parted, shown
 from videxp.data.layouts import Layout, hold_out, source_of, tell_made_splits
 from videxp.data.manifest import SPLITS, Row, Split
 from videxp.data.notes import UNHEARD, Notes
+from videxp.data.split_folders import split_called
 from videxp.data.tables import Record, as_seconds, as_text, check_path, check_times, read_each, read_table, refuse
 from videxp.errors import BadRequest
 from videxp.limits import Interval
@@ -41,9 +42,10 @@ class ManifestFile(Layout):
     """One line per sample. The ending of the file says how it is written: .csv, .tsv, .jsonl.
 
     Which split a line belongs to, in this order: `train_file`, `val_file`, `test_file` given: one file per split.
-    `split_column` is in the file: by its value, which must be one of train_values, val_values or test_values (a column
-    `subject` with [1,2,3] for training is as good as a column `split`; the same values for val and test make val the
-    test set). Neither: test_fraction and val_fraction of the samples, chosen by hash, the same on every machine.
+    `split_column` is in the file: by its value, which must be one of train_values, val_values or test_values (None: the
+    names that folders of splits have: `Train`, `validation`, `dev`). A column `subject` with [1,2,3] for training is as
+    good as a column `split`; the same values for val and test make val the test set. Neither: test_fraction and
+    val_fraction of the samples, chosen by hash, the same on every machine.
     A split `val` that gets no lines is taken from train (val_fraction).
 
     where: only lines whose columns have one of these values, such as {label: [walk, sit]}.
@@ -72,9 +74,9 @@ class ManifestFile(Layout):
         end_column: str = "end_seconds",
         group_column: str | None = None,
         group_pattern: str | None = None,
-        train_values: Sequence[str | int] = ("train", "training"),
-        val_values: Sequence[str | int] = ("val", "valid", "validation", "validate"),
-        test_values: Sequence[str | int] = ("test", "testing"),
+        train_values: Sequence[str | int] | None = None,
+        val_values: Sequence[str | int] | None = None,
+        test_values: Sequence[str | int] | None = None,
         where: Mapping[str, Sequence[str | int]] | None = None,
         relative_to_file: bool = False,
         val_fraction: Annotated[float, Interval(gt=0, lt=1)] = 0.1,
@@ -92,10 +94,9 @@ class ManifestFile(Layout):
         self.end_column = end_column
         self.group_column = group_column
         self.group_pattern = group_pattern
+        given: dict[Split, Sequence[str | int] | None] = {"train": train_values, "val": val_values, "test": test_values}
         self.values = {
-            "train": [str(value) for value in train_values],
-            "val": [str(value) for value in val_values],
-            "test": [str(value) for value in test_values],
+            split: None if values is None else [str(value) for value in values] for split, values in given.items()
         }
         self.where = {column: [str(value) for value in values] for column, values in (where or {}).items()}
         self.relative_to_file = relative_to_file
@@ -170,11 +171,13 @@ class ManifestFile(Layout):
         if self.split_column not in line.record:
             return ["train"]
         value = _cell(line, self.split_column, "split_column")
-        if splits := [split for split in SPLITS if value in self.values[split]]:
+        usual = split_called(value)
+        given = {split: usual == split if values is None else value in values for split, values in self.values.items()}
+        if splits := [split for split in SPLITS if given[split]]:
             return splits
         raise BadRequest(
-            f"{line.place}: {self.split_column}={value!r} belongs to no split: add it to dataset.layout.train_values, "
-            "val_values or test_values, or leave such lines out with dataset.layout.where"
+            f"{line.place}: {self.split_column}={value!r} belongs to no split: say whose, such as "
+            f"dataset.layout.train_values=[train,{value}], or leave such lines out with dataset.layout.where"
         )
 
     def _row(self, line: _Line, split: Split, *, root: Path) -> Row:

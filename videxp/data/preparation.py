@@ -4,6 +4,7 @@ The manifest lies in the cache folder, since data folders are often read-only, u
 name, its root and its layout. Preparing again opens only files whose size or time changed.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -21,7 +22,7 @@ from videxp.data.alike import check_alike
 from videxp.data.copies import check_copies
 from videxp.data.labels import parted, shown
 from videxp.data.layouts import Layout, check_rows
-from videxp.data.manifest import COLUMNS, Facts, Manifest, Row, read_about
+from videxp.data.manifest import COLUMNS, SPLITS, Facts, Manifest, Row, read_about
 from videxp.data.notes import UNHEARD, Notes
 from videxp.data.packets_file import Tables, frame_times, map_packets, packets_writer, remove_other_packets
 from videxp.data.processes import in_processes
@@ -152,9 +153,17 @@ def check_unreadable(manifest: Manifest, *, max_unreadable: int, path: Path) -> 
     if len(unreadable) > max_unreadable:
         named = "; ".join(f"{file}: {cause}" for file, cause in list(unreadable.items())[:MAX_NAMED])
         total = len(set(manifest["path"]))
+        empty = [split for split in SPLITS if split in manifest["split"] and not manifest.counts[split]]
+        gone = all(cause == os.strerror(errno.ENOENT) for cause in unreadable.values())
+        remedy = (
+            f"Mend them: without them there are no {' and no '.join(empty)} samples"
+            + (f" (paths are relative to dataset.root={manifest.root})" if gone else "")
+            if empty
+            else f"Mend them, or go on without them: dataset.max_unreadable={len(unreadable)}"
+        )
         raise BadRequest(
             f"Data set {manifest.name}: {len(unreadable)} of {total} files cannot be read: {named}\n"
-            f"Mend them, or go on without them: dataset.max_unreadable={len(unreadable)} (all are listed in {path})"
+            f"{remedy} (all are listed in {path})"
         )
     if "train" in manifest["split"] and not manifest.counts["train"]:
         raise BadRequest(f"Data set {manifest.name}: none of the training files can be read: see {path}")
@@ -166,7 +175,7 @@ class Known:
 
     facts: dict[str, Facts]
     packets_file: Path | None
-    mapped: np.ndarray
+    mapped: np.ndarray = field(default_factory=lambda: map_packets(None))
     """uint8, what is in that file."""
     borrowed: bool = False
     """Of another manifest, which may be prepared anew, and its file of tables replaced, at any time."""
@@ -219,7 +228,7 @@ def known_facts(path: Path, *, root: Path, layout: Layout) -> Known:
     for *_, other in sorted(others, reverse=True):
         if found := _read_known(other, borrowed=True):
             return found
-    return Known({}, None, map_packets(None))
+    return Known({}, None)
 
 
 def _read_known(path: Path, *, borrowed: bool = False) -> Known | None:
