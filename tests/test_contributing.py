@@ -7,6 +7,7 @@ import pytest
 
 from tests.conftest import videxp
 from tests.shrink import tiny
+from videxp import cli
 from videxp.runs.metrics_file import last_values, read_metrics
 from videxp.video import write_video
 
@@ -31,6 +32,20 @@ def test_the_examples_are_found():
         "mytasks/regression.py",
         "conf/task/label_regression.yaml",
     }
+
+
+def test_the_recipes_of_the_example_and_of_the_readme_are_checked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(folder)
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    texts = [found for text in (TEXT, readme) for found in re.findall(r"```yaml\n(# @package.*?)```", text, flags=re.S)]
+    assert len(texts) == 2
+    for number, text in enumerate(texts):
+        path = folder / f"experiments/gestures/{number}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        assert cli.main(["check", f"gestures/{number}", "dataset=moving_digits"]) == 0, capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -44,6 +44,22 @@ ELSEWHERE = {
 }
 
 
+# What Lightning's Trainer takes, and what has no effect here, another one than it says, or breaks what videxp promises.
+WITHOUT_EFFECT = {
+    "overfit_batches": "would draw other batches in each epoch; give a data set of the few videos, dataset=manifest",
+    "fast_dev_run": "would leave no run behind; trainer=quick takes two steps of everything",
+    "limit_predict_batches": "videxp predict goes over whole videos",
+    "barebones": "would log nothing; logger=csv is the least",
+    "use_distributed_sampler": "would count some samples twice; videxp's own pads nothing",
+    "enable_checkpointing": "would lose the run; callbacks.checkpoint says when one is written",
+    "enable_progress_bar": "a run has a bar of its own",
+    "enable_model_summary": "a run's first lines say what the network is",
+    "plugins": "would replace those that write checkpoints whole",
+    "model_registry": "would upload nothing",
+    "enable_autolog_hparams": "a logger gets the whole config",
+}
+
+
 def check(composed: "Composed") -> list[Problem]:
     """All problems of a composed config; builds nothing but data-set layouts, which look for their files."""
     around = redacted(OmegaConf.to_container(composed.around, resolve=True))
@@ -220,6 +236,9 @@ def _check_group(plain: dict[str, Any], group: str) -> Iterator[Problem]:
     for key, place in ELSEWHERE.items() if group == "trainer" else ():
         if key in node:
             yield Problem(f"trainer.{key}", _brief(node[key]), f"set {place} instead")
+    for key, why in WITHOUT_EFFECT.items() if group == "trainer" else ():
+        if node.get(key) not in (None, 0, False):
+            yield Problem(f"trainer.{key}", _brief(node[key]), f"{why}; leave it out")
     yield from _check_node(node, group, injected=INJECTED.get(group, set()))
 
 

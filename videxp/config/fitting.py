@@ -46,6 +46,8 @@ def check_fit(plain: dict[str, Any], *, broken: set[str]) -> list[Problem]:
             problems += list(_check_targets(plain)) or list(_check_scale(plain))
     if sound("model._target_", "dataset.num_frames", "dataset.size"):
         problems += _check_clip(plain)
+    if sound("dataset", "task"):
+        problems += _check_protocol(plain)
     if sound("dataset", "task._target_"):
         problems += _check_range(plain)
     if sound("dataset"):
@@ -111,6 +113,8 @@ def _check_limits(trainer: dict[str, Any]) -> Iterator[Problem]:
         if (key.startswith("limit_") or key == "val_check_interval") and isinstance(value, float) and value > 1:
             message = f"a number of batches, such as {round(value)}, or a share of them, up to 1.0"
             yield Problem(f"trainer.{key}", value, message)
+        if key == "limit_train_batches" and value == 0 and not isinstance(value, bool) and value is not None:
+            yield Problem(f"trainer.{key}", value, f"no batch, and nothing to train on; trainer.{key}=null takes all")
 
 
 def _check_manual_steps(plain: dict[str, Any]) -> Iterator[Problem]:
@@ -123,6 +127,16 @@ def _check_manual_steps(plain: dict[str, Any]) -> Iterator[Problem]:
         value = plain["trainer"].get(key)
         if value is not None and (key, value) != ("accumulate_grad_batches", 1):
             yield Problem(f"trainer.{key}", value, f"{task.qualname} has two optimizers; task.{of_task}={value}")
+
+
+def _check_protocol(plain: dict[str, Any]) -> Iterator[Problem]:
+    """A figure's name tells the stride of its clips, and the data set makes them."""
+    protocol, made = plain["task"].get("protocol"), plain["dataset"].get("stride_frames")
+    named = protocol.get("stride_frames") if isinstance(protocol, dict) else None
+    if isinstance(named, int) and isinstance(made, int) and named != made:
+        both = f"dataset.stride_frames={named} task.protocol.stride_frames={named}"
+        message = f"only names the clips, which are of dataset.stride_frames={made}; write both alike: {both}"
+        yield Problem("task.protocol.stride_frames", named, message)
 
 
 def _check_range(plain: dict[str, Any]) -> Iterator[Problem]:

@@ -43,6 +43,9 @@ BY_NAME: dict[str, Range] = {
 }
 
 
+ONE_NUMBER = {"lr", "weight_decay", "momentum", "dampening"}
+
+
 def complaint(value: Any, parameter: Parameter) -> str:
     """What is wrong with a value for a parameter, and the remedy; "" if nothing is."""
     node = parameter.annotation
@@ -51,6 +54,11 @@ def complaint(value: Any, parameter: Parameter) -> str:
     wrong = misfit(value, node, parameter.source) if node is not None else ""
     if wrong and wrong != ANYTHING:
         return _in_words(value, wrong)
+    if parameter.name in ONE_NUMBER and isinstance(value, list | dict):
+        return "wrong type; takes a number"  # torch says `float | Tensor`, and of a Tensor nothing can be told
+    has_a_default = not (parameter.required or parameter.default is UNREADABLE)
+    if isinstance(value, float) and math.isinf(value) and (parameter.name in BY_NAME or has_a_default):
+        return "out of range; must be finite"
     if parameter.name in BY_NAME and _is_number(value) and not (node is not None and "Annotated" in ast.dump(node)):
         fits, reads = BY_NAME[parameter.name]
         return "" if fits(value) else f"out of range; must be {reads}"
