@@ -78,3 +78,12 @@ def test_a_server_of_ones_own_recipe_is_known_from_then_on(run: Path):
     remember_addresses(cfg)
     refuse_unknown_addresses(cfg, typed=[])
     assert (run.parent / ".config/videxp/known_addresses").read_text() == "s3://bucket\n"
+
+
+def test_a_data_sets_name_does_not_come_from_the_environment(run: Path, capsys: pytest.CaptureFixture[str]):
+    for command in (["check", RECIPE], ["train", RECIPE], ["prepare", "moving_digits"]):
+        assert cli.main([*command, "dataset.name='${oc.env:MY_API_KEY}'"]) == 2
+        said = capsys.readouterr().err
+        assert "dataset.name=${oc.env:MY_API_KEY}: takes nothing from the environment" in said
+        assert "s3cr3tValue" not in said
+    assert cli.main(["check", RECIPE, "dataset.name=mine"]) == 0

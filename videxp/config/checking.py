@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from videxp import signatures
 from videxp.config.addresses import mixed_addresses
-from videxp.config.environment import why_unresolved
+from videxp.config.environment import named_by_environment, why_unresolved
 from videxp.config.fitting import check_fit
 from videxp.config.metric_names import sweep_problems
 from videxp.config.problems import NOTHING, SPECIAL_KEYS, Problem, listing, nearest, suggestion
@@ -138,7 +138,7 @@ def check_config(cfg: DictConfig) -> list[Problem]:
         problems += _check_group(plain, group)
     for group in ("callbacks", "logger"):
         problems += _check_collection(plain, group)
-    problems = _without_echoes([*problems, *wandb_problems(plain)])
+    problems = _without_echoes([*problems, *wandb_problems(plain), *named_by_environment(cfg)])
     problems = [_in_our_words(problem, plain) for problem in problems]
     return problems + check_fit(plain, broken={problem.key for problem in problems})
 

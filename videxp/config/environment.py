@@ -57,6 +57,16 @@ def environment_values(cfg: DictConfig, *, leave_out: tuple[str, ...] = ()) -> d
     return found
 
 
+def named_by_environment(cfg: DictConfig) -> Iterator[Problem]:
+    """The data set's name stands in names of files, in records and on the terminal: no place for a variable's value."""
+    dataset = cfg._get_node("dataset")
+    if not isinstance(dataset, DictConfig):
+        return
+    if any(parent is dataset and key == "name" for parent, key in interpolations(dataset)):
+        text = interpolation_text(dataset, "name")
+        yield Problem("dataset.name", text, "takes nothing from the environment; write it out: dataset.name=NAME")
+
+
 def why_unresolved(error: OmegaConfBaseException) -> str:
     """And the remedy, in one line."""
     cause = str(error).splitlines()[0]
