@@ -8,6 +8,7 @@ import torch
 
 from tests.films import Put, module
 from videxp.data import FolderPerClass, VideoDataModule
+from videxp.data.file_clips import read_clips
 from videxp.errors import BadRequest
 from videxp.transforms import EvalTransform, TrainTransform
 
@@ -99,3 +100,15 @@ def test_clips_of_one_video_differ_and_are_those_of_its_sample(two: Path) -> Non
     assert batch["label"].shape == (2,)
     clips = batch["video"].unflatten(0, (2, 3))
     assert not torch.equal(clips[0, 0], clips[0, 1])
+
+
+def test_prediction_reads_a_file_as_a_test_does_and_keeps_no_whole_frames(two: Path) -> None:
+    evaluation = EvalTransform(size=16, resize=18, crops=3)
+    data = module(two, FolderPerClass(), eval_transform=evaluation, size=16, test_clips=2)
+    data.prepare()
+    path = data.dataset("test").path(0)
+    clips = read_clips(path, choice=data.choice.with_clips(2), cutter=data.cutter("test"))
+    assert torch.equal(clips, data.read("test", [0])["video"])
+    assert clips.shape == (6, 4, 16, 16, 3)
+    whole = read_clips(path, choice=data.choice.with_clips(2))
+    assert torch.equal(evaluation({"video": whole})["video"], evaluation.finish({"video": clips})["video"])
