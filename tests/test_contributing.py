@@ -57,7 +57,8 @@ def test_the_data_set_of_the_example_is_prepared(folder: Path, tmp_path_factory:
         for number in range(4):
             path = root / split / ("wave", "nod")[number % 2] / f"{number}.mp4"
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_video(path, np.full((4, 32, 32, 3), 20 * number, dtype=np.uint8), fps=10)
+            level = 20 * number + 100 * (split == "test")
+            write_video(path, np.full((4, 32, 32, 3), level, dtype=np.uint8), fps=10)
     done = videxp("prepare", "gestures", f"dataset.root={root}", "dataset.layout.val_fraction=0.5", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert "2 train, 2 val, 4 test" in done.stdout

@@ -2,7 +2,6 @@
 are, then shrunk (pictures, frames, batch, network), one step of training and one view of testing."""
 
 import json
-import shutil
 from collections import Counter
 from itertools import product
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 import torch
 from omegaconf import DictConfig, ListConfig
 
+from tests.films import copy_apart
 from tests.models.catalogue import CATALOGUE
 from tests.shrink import PAPERS
 from videxp import config
@@ -27,7 +27,7 @@ def roots(films: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> P
 
     def video(path: str) -> None:
         (top / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(films[f"bar{Path(path).suffix}"], top / path)
+        copy_apart(films[f"bar{Path(path).suffix}"], top / path, mark=path)
 
     def text(path: str, content: str) -> None:
         (top / path).parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.conftest import Run, videxp
-from tests.films import Put, module
+from tests.films import Put, copy_apart, module
 from tests.metrics.test_published_bicubic import PUBLISHED, VID4
 from videxp.commands.evaluate import chosen_samples, in_order_of_run
 from videxp.data import FolderPerClass, ManifestFile
@@ -35,7 +35,7 @@ def gestures(finished: tuple[Path, Run], workplace: Path) -> Path:
         for split in ("train", "test"):
             (workplace / "gestures" / split / folder.name).mkdir(parents=True, exist_ok=True)
             for path in sorted(folder.glob("*.mp4"))[:2]:
-                shutil.copy(path, workplace / "gestures" / split / folder.name)
+                copy_apart(path, workplace / "gestures" / split / folder.name / path.name, mark=split)
     return workplace / "gestures"
 
 
@@ -99,7 +99,7 @@ def test_what_has_become_of_the_runs_data_is_told_with_counts_and_examples(
     recorded: RunFolder, put: Put, tmp_path: Path
 ):
     def evaluated(**changes: object) -> EvaluatedData:
-        data = module(tmp_path, FolderPerClass(), **changes)
+        data = module(tmp_path, FolderPerClass(), allow_copies=True, **changes)
         data.prepare()
         split, on = chosen_samples(data, recorded, split=None, is_elsewhere=False)
         assert split == "test"
@@ -113,7 +113,7 @@ def test_what_has_become_of_the_runs_data_is_told_with_counts_and_examples(
     (tmp_path / "root/test/a/0.mp4").unlink()
     put("test/a/2.mp4", of="new-0.mp4")
     put("test/b/5.mp4", of="new-1.mp4")
-    put("test/b/6.mp4", of="train-3.mp4")
+    shutil.copy(tmp_path / "root/train/b/3.mp4", tmp_path / "root/test/b/6.mp4")
     on = evaluated()
     assert (
         str(on.changes)
