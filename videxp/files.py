@@ -47,6 +47,12 @@ def temporary_name(path: Path) -> tuple[str, str]:
     return f".{_first_bytes(path.stem, 64)}-", _first_bytes(path.suffix, 32)
 
 
+def is_run_folder(folder: Path) -> bool:
+    """Whether a command would take it as RUN: a config.yaml, and one more of what each run has."""
+    marks = ("status.json", "provenance.json", "overrides.yaml", "checkpoints")
+    return (folder / "config.yaml").is_file() and any((folder / name).exists() for name in marks)
+
+
 def is_special(path: Path) -> bool:
     """A device or a pipe, such as /dev/stdout: it is written to, not replaced."""
     return path.exists() and not path.is_file() and not path.is_dir()

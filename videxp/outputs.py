@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from videxp.errors import BadRequest
-from videxp.files import MAX_NAME_BYTES, is_special
+from videxp.files import MAX_NAME_BYTES, is_run_folder, is_special
 
 Identity = tuple[int, int]
 """Device and inode: the same for a file's every path, link and spelling."""
@@ -28,8 +28,6 @@ RUN_FILES = frozenset(
         "predictions.csv",
     }
 )
-MARKS = ("provenance.json", "status.json", "checkpoints")
-"""One of them beside a config.yaml tells a run folder."""
 SWEEP_FILES = frozenset({"sweep.yaml", "study.db"})
 
 
@@ -96,15 +94,11 @@ def run_that_owns(path: Path) -> Path | None:
     real = path.resolve()
     for folder in real.parents:
         first = real.relative_to(folder).parts[0]
-        if _is_own(first, folder) and _is_run(folder):
+        if _is_own(first, folder) and is_run_folder(folder):
             return folder
         if first in SWEEP_FILES and (folder / "sweep.yaml").is_file():
             return folder
     return None
-
-
-def _is_run(folder: Path) -> bool:
-    return (folder / "config.yaml").is_file() and any((folder / name).exists() for name in MARKS)
 
 
 def own_files(folder: Path) -> list[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 from videxp.errors import BadRequest
+from videxp.files import is_run_folder
 
 
 def user_packages() -> frozenset[str]:
@@ -53,12 +54,6 @@ class CurrentFolderFinder:
         if spec is not None and str(folder) not in sys.path:
             sys.path.append(str(folder))
         return spec
-
-
-def is_run_folder(folder: Path) -> bool:
-    """Would a command take it as RUN?"""
-    beside = ("status.json", "overrides.yaml", "checkpoints")
-    return (folder / "config.yaml").exists() and any((folder / name).exists() for name in beside)
 
 
 def is_in_run_folder(folder: Path) -> bool:

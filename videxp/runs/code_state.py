@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from videxp.own_packages import is_run_folder
+from videxp.files import is_run_folder
 from videxp.runs.git import diff, git
 from videxp.secret_values import known_secrets, scrubbed
 
