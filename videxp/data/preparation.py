@@ -99,10 +99,22 @@ def prepare(
         manifest = replace(manifest, pixels=known.pixels.get(manifest.fingerprint) or measure_pixels(manifest))
         manifest.write(path)
         remove_other_packets(packets_file, stem=path.with_suffix(""))
-    check_unreadable(manifest, max_unreadable=max_unreadable, path=path)
-    if refusal:
-        raise BadRequest(refusal)  # now that what was read is kept
+    with lists_named(layout):
+        check_unreadable(manifest, max_unreadable=max_unreadable, path=path)
+        if refusal:
+            raise BadRequest(refusal)  # now that what was read is kept
     return manifest
+
+
+@contextmanager
+def lists_named(layout: Layout) -> Iterator[None]:
+    """What is wrong with samples is said with the files that list them."""
+    try:
+        yield
+    except BadRequest as error:
+        if not layout.list_files:
+            raise
+        raise BadRequest(f"{error}\nThe samples are listed in {', '.join(layout.list_files)}") from None
 
 
 def list_samples(
@@ -113,15 +125,11 @@ def list_samples(
     Raises BadRequest where they cannot be understood or contradict one another, with the files that list them.
     """
     rows = list(layout.rows(root, notes))
-    try:
+    with lists_named(layout):
         check_alike((label for row in rows for label in parted(row.label)), name=name, notes=notes)
         check_rows(rows, name=name, allow_copies=allow_copies)
         classes = layout.classes(root, (label for row in rows for label in parted(row.label)))
         check_labels(rows, classes, name=name)
-    except BadRequest as error:
-        if not layout.list_files:
-            raise
-        raise BadRequest(f"{error}\nThe samples are listed in {', '.join(layout.list_files)}") from None
     return rows, classes
 
 
