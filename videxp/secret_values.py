@@ -51,13 +51,16 @@ _PATTERNS = [
     (re.compile(r"(\b(?:bearer|basic)\s{1,5})(?=[^\s\"',<>]{0,200}\d)[^\s\"',<>]{8,}", re.I), rf"\1{REDACTED}"),
     (
         re.compile(
-            r"\b(sk-[\w-]{16,}|hf_[A-Za-z0-9]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|xox[abprs]-[\w-]{10,}"
+            r"(?:\b|(?<=\\[nrt]))(sk-[\w-]{16,}"
+            r"|hf_[A-Za-z0-9]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|xox[abprs]-[\w-]{10,}"
             r"|glpat-[\w-]{16,}|A[KS]IA[0-9A-Z]{16}|AIza[\w-]{30,}|eyJ[\w-]{10,400}\.[\w-]{10,5000}\.[\w-]*)"
         ),
         REDACTED,
     ),
 ]
-_ASSIGNED = re.compile(r"(?<![\w.-])([\w.-]{1,100})([\"']?\s{0,5}[:=]\s{0,5})([\"']?)([^\s\"',;(){}\[\]]+)")
+_NAME = re.compile(r"(?<![\w.-])([\w.-]{1,100})[\"']?\s{0,5}[:=]\s{0,5}([\"']?)")
+_VALUE = re.compile(r"[^\s\"',;(){}\[\]]+")
+MAX_LOOKED_AT = 1000  # characters of a value, to tell whether it is a key
 
 
 def remember(value: object) -> None:
@@ -101,7 +104,7 @@ def scrubbed(text: str, secrets: list[str] | None = None) -> str:
             text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", REDACTED, text)
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
-    return _ASSIGNED.sub(_without_assigned_secret, text)
+    return _without_assigned_secrets(text)
 
 
 class ScrubbingFormatter(logging.Formatter):
@@ -111,11 +114,23 @@ class ScrubbingFormatter(logging.Formatter):
         return scrubbed(super().format(record))
 
 
-def _without_assigned_secret(match: re.Match[str]) -> str:
+def _without_assigned_secrets(text: str) -> str:
     """`API_KEY = "a8Kd93kQw0aaLm12"` in a diff or a message; `token = tokenizer.next(2)` is code and stays."""
-    name, between, quote, value = match.groups()
-    is_secret = SECRET_NAME.search(name) and (looks_random(value) or (quote and len(value) >= MIN_CHARACTERS))
-    return f"{name}{between}{quote}{REDACTED}" if is_secret else match[0]
+    parts, done = [], 0
+    for match in _NAME.finditer(text):
+        if match.end() < done or not SECRET_NAME.search(match[1]):
+            continue
+        value = _VALUE.match(text, match.end(), match.end() + MAX_LOOKED_AT)
+        if value and (_begins_random(value[0]) or (match[2] and len(value[0]) >= MIN_CHARACTERS)):
+            whole = _VALUE.match(text, match.end())
+            assert whole is not None
+            parts += [text[done : match.end()], REDACTED]
+            done = whole.end()
+    return "".join([*parts, text[done:]])
+
+
+def _begins_random(value: str) -> bool:
+    return looks_random(re.split(r"[^\w+=-]", value, maxsplit=1)[0])
 
 
 def _is_worth_hiding(value: str) -> bool:
