@@ -8,7 +8,7 @@ from pkgutil import iter_modules
 
 from videxp import __version__, commands
 from videxp.deferred import defer_torchmetrics
-from videxp.errors import BadRequest, VidexpError
+from videxp.errors import BadRequest, VidexpError, system_words
 from videxp.own_packages import find_own_packages
 from videxp.printable import clean_streams
 
@@ -41,6 +41,9 @@ def _answer(arguments: list[str]) -> int:
     except Exception as error:
         if os.environ.get("VIDEXP_TRACEBACK") == "1":
             raise
+        if (words := system_words(error)) is not None:  # a full disk, no right to a file
+            print(f"videxp: {words}", file=sys.stderr)
+            return 1
         text = " ".join(str(error).split())
         print(f"videxp: {type(error).__name__}: {text[:500]}", file=sys.stderr)
         print("videxp: VIDEXP_TRACEBACK=1 shows where", file=sys.stderr)

@@ -1,5 +1,15 @@
 """What videxp says when it cannot go on: one to three lines that name the thing, the value and the remedy."""
 
+import os
+
+
+def system_words(error: BaseException) -> str | None:
+    """`FILE: No space left on device`, for an error of the system that names a file; None for others."""
+    if not isinstance(error, OSError) or error.strerror is None or error.filename is None:
+        return None
+    file = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes | os.PathLike) else error.filename
+    return f"{file}: {error.strerror}"
+
 
 class VidexpError(Exception):
     """A failure that is explained to the user without a traceback; ends a command with `exit_status` 1."""

@@ -1,6 +1,7 @@
 """Files that are either the old one or the new one, never half of one; and file names as text."""
 
 import csv
+import errno
 import json
 import os
 import re
@@ -12,6 +13,8 @@ from typing import Any, TextIO
 
 MAX_READ_BYTES = 1 << 28  # of a file that is read whole
 MAX_NAME_BYTES = 255  # of ext4, XFS, APFS and others
+BLOCK_BYTES = 4096  # of most disks
+NO_ROOM = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS")}  # no EDQUOT on Windows
 
 ODD_BYTE = re.compile(r"(\\*)([\udc80-\udcff]|udc[89a-f][0-9a-f])")
 ESCAPED_BYTE = re.compile(r"(\\+)udc([89a-f][0-9a-f])")
@@ -22,24 +25,54 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block succeeds it takes `path`'s place, on disk.
 
     Beside it, because a rename is atomic within one file system only. What can only be written to is yielded itself.
+    Raises OSError with the name of `path` and the system's reason where the disk is full, whatever the block raised.
     """
     if is_special(path):
-        yield path
+        with naming_file(path, writing=path):
+            yield path
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix, suffix = temporary_name(path)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=suffix)
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=suffix)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
     os.close(descriptor)
     temporary = Path(name)
     try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+        with naming_file(path, writing=temporary):
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())  # a disk on the network may find only now that it is full
         temporary.chmod(0o666 & ~_umask())  # mkstemp's 0600 would shut colleagues out
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def naming_file(path: Path, *, writing: Path) -> Iterator[None]:
+    """Raise what ends the block again as an OSError that names `path`, if there is no room for the file `writing`."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        if (reason := _reason(error, writing)) is None:
+            raise
+        raise OSError(reason.errno, reason.strerror, str(path)) from error
+
+
+def _reason(error: Exception, file: Path) -> OSError | None:
+    """Why the file takes no more; None if it does. `write` names no file, and torch, for one, hides the reason in an
+    error of its own: then writing on shows it."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error if error.errno in NO_ROOM else None
+    try:
+        with file.open("ab") as stream:
+            stream.write(bytes(BLOCK_BYTES))
+    except OSError as reason:
+        return reason
+    return None
 
 
 def temporary_name(path: Path) -> tuple[str, str]:

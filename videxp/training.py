@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from videxp import config
 from videxp.deferred import uncollected
-from videxp.errors import BadRequest, VidexpError
+from videxp.errors import BadRequest, VidexpError, system_words
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -267,7 +267,8 @@ def _ended(run: "RunFolder", error: BaseException) -> int:
                 _note_ranks(run, error)
             rank = f"rank {_rank()}: " if _rank() else ""
             name = "" if isinstance(error, VidexpError) else f"{type(error).__name__}: "  # ours say what is wrong
-            _write_state(run, "failed", cause=" ".join(f"{rank}{name}{error}".split())[:1000])
+            words = system_words(error) or f"{name}{error}"
+            _write_state(run, "failed", cause=" ".join(f"{rank}{words}".split())[:1000])
         raise error
     if is_rank_zero():
         _write_state(run, "interrupted")

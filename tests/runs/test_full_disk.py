@@ -6,19 +6,32 @@ import os
 import resource
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Literal, cast
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 from pytorch_lightning.loggers import CSVLogger
 
 from tests.runs.conftest import checkpoint, command
 from tests.runs.forking import Nursery
 from tests.runs.test_signals import state
-from videxp.errors import VidexpError
+from videxp import cli
+from videxp.errors import VidexpError, system_words
+from videxp.files import replacing, write_text
+from videxp.runs import Checkpoint, Samples
 from videxp.runs.log_file import LogFile
 from videxp.runs.metrics_file import MetricsFile, read_metrics
+from videxp.tasks import pictures
+from videxp.tasks.generated import save_clip_strips
+from videxp.video import write_video
+from videxp.video.remaking import picture_folder
+from videxp.video.sequence import Picture
 
 
 @contextmanager
@@ -90,6 +103,84 @@ def test_lightnings_own_file_would_lose_all_of_them(tmp_path: Path):
     assert list(tmp_path.rglob("metrics.csv")) == []
 
 
+NOISE = np.random.default_rng(0).integers(0, 256, (24, 96, 96, 3), np.uint8)
+WRITERS: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "a checkpoint": ("last.ckpt", lambda path: torch.save({"a": torch.randn(9999)}, path)),
+    "a picture": ("a.png", lambda path: Image.fromarray(NOISE[0]).save(path)),
+    "a video": ("a.mp4", lambda path: write_video(path, NOISE, fps=10)),
+    "a figure": ("a.png", pictures.sheet_figure(NOISE[0])[0].savefig),
+    "a text": ("a.json", lambda path: path.write_text("[]" * 9999)),
+}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_whatever_library_writes_the_error_names_the_file_and_the_system_s_reason(kind: str, tmp_path: Path):
+    name, write = WRITERS[kind]
+    (tmp_path / name).write_text("before")
+    with (
+        files_may_have(600),
+        pytest.raises(OSError, match="File too large") as found,
+        replacing(tmp_path / name) as temporary,
+    ):
+        write(temporary)
+    assert system_words(found.value) == f"{tmp_path / name}: File too large"
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["before"]
+
+
+def test_the_stock_way_names_no_file_and_torch_no_reason(tmp_path: Path):
+    with files_may_have(600), pytest.raises(RuntimeError, match="unexpected pos") as hidden:
+        torch.save({"a": torch.randn(9999)}, tmp_path / "last.ckpt")
+    assert "large" not in str(hidden.value)
+    with files_may_have(600), pytest.raises(OSError, match="File too large") as nameless:
+        (tmp_path / "a.json").write_text("[]" * 9999)
+    assert nameless.value.filename is None
+
+
+def test_an_error_that_is_not_the_disk_s_stays_what_it_is(tmp_path: Path):
+    with pytest.raises(RuntimeError, match="no network"), replacing(tmp_path / "a.json"):
+        raise RuntimeError("no network")
+    with pytest.raises(FileNotFoundError, match=r"b\.json"), replacing(tmp_path / "a.json"):
+        (tmp_path / "b.json").read_text()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_pictures_that_finds_no_room_is_named_and_not_there(tmp_path: Path):
+    with (
+        files_may_have(600),
+        pytest.raises(OSError, match="File too large") as found,
+        picture_folder(tmp_path / "frames") as write,
+    ):
+        write(Picture(NOISE[0], name="0001"))
+    assert system_words(found.value) == f"{tmp_path / 'frames'}: File too large"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("rule", ["continue", "stop"])
+def test_samples_that_find_no_room_end_training_only_where_a_checkpoint_would(
+    rule: Literal["continue", "stop"], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    task = SimpleNamespace(
+        save_samples=lambda folder, *_: save_clip_strips(torch.rand(1, 2, 3, 64, 64), folder / "a.png")
+    )
+    checkpoint = Checkpoint(monitor="val/loss", on_failed_write=rule)
+    trainer: Any = SimpleNamespace(is_global_zero=True, datamodule=None, loggers=[], callbacks=[checkpoint])
+    stopped = pytest.raises(VidexpError, match=r"samples/a\.png: File too large\nMake room .*videxp resume")
+    with files_may_have(600), stopped if rule == "stop" else nullcontext():
+        Samples(tmp_path / "samples").on_test_end(trainer, cast(Any, task))
+    told = f"videxp: samples could not be written: {tmp_path}/samples/a.png: File too large; training goes on without"
+    assert capsys.readouterr().err.startswith(told) == (rule == "continue")
+
+
+def test_the_command_line_says_the_file_and_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(cli, "_dispatch", lambda arguments: write_text(tmp_path / "a.json", "[]" * 9999))
+    monkeypatch.delenv("VIDEXP_TRACEBACK", raising=False)
+    with files_may_have(600):
+        assert cli.main(["evaluate"]) == 1
+    assert capsys.readouterr().err == f"videxp: {tmp_path}/a.json: File too large\n"
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_log_that_finds_no_room_is_one_line_and_an_error_at_the_end():
     def said_by(handler: logging.Handler) -> str:
@@ -128,7 +219,7 @@ def test_where_not_even_the_state_can_be_written_the_terminal_says_it_and_the_ch
         statuses, printed = nursery.run(*arguments, cwd=ward, VIDEXP_TRACEBACK="0")
         assert statuses == [1], printed
         lines = [line for line in printed.splitlines() if line.startswith("videxp: ")]
-        assert any("last.ckpt could not be written: " in line for line in lines), printed
+        assert any("last.ckpt could not be written: No space left on device" in line for line in lines), printed
         assert any(
             "status.json could not be written (No space left on device): the run failed" in line for line in lines
         )

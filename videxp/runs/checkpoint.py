@@ -43,8 +43,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         try:
             with replacing(Path(path)) as temporary:
                 torch.save(checkpoint, temporary)
-        except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError where the disk is full
-            self.error = " ".join(str(error).split())[:200]
+        except (OSError, RuntimeError) as error:
+            self.error = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
 
 
 class Checkpoint(LightningCheckpoint):
@@ -55,7 +55,8 @@ class Checkpoint(LightningCheckpoint):
 
     every_n_epochs, every_n_steps (batches), every_n_minutes: each that is set asks for a `last.ckpt` by itself.
     on_failed_write: a full disk leaves the old file; training goes on and tries again next time, or stops. A failure
-        at the very end is an error in either case.
+        at the very end is an error in either case. The same holds for samples, but
+        training ends well without those of its end where it may go on.
     """
 
     def __init__(

@@ -21,7 +21,7 @@ from subprocess import PIPE, Popen
 from typing import Any
 
 import videxp
-from videxp.errors import VidexpError
+from videxp.errors import VidexpError, system_words
 from videxp.runs.signals import Interrupted, Signals, die_with_parent
 
 # `python -c PROGRAM ARGUMENTS` is the command line. Not `-m videxp.cli`, which would put the current folder first on
@@ -72,7 +72,7 @@ def report(error: BaseException) -> None:
     """Tell the supervisor why this rank ends."""
     plain = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
     said = {
-        "error": str(error) if isinstance(error, VidexpError) else plain,
+        "error": str(error) if isinstance(error, VidexpError) else system_words(error) or plain,
         "echo": is_echo(error),
         "exit_status": getattr(error, "exit_status", 1),
         "traceback": "".join(traceback.format_exception(error))[-MAX_TRACEBACK:],

@@ -61,7 +61,6 @@ def save_comparison_clips(
     width = max(row.shape[-1] for row in rows)
     padded = [F.pad(row, (0, width - row.shape[-1], 0, gap_pixels)) for row in rows]
     video_THWC = to_uint8(torch.cat(padded, dim=-2)).permute(0, 2, 3, 1).numpy()
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_video(path, np.ascontiguousarray(video_THWC), fps=fps)
     return path
 

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from videxp.files import replacing
 from videxp.tasks.comparisons import to_uint8
 from videxp.video import write_video
 
@@ -24,11 +25,11 @@ def save_clip_grid(
 ) -> list[Path]:
     """All clips playing side by side: `path` (mp4), and a GIF beside it, which every page plays by itself."""
     grid_THWC = _grid(torch.stack(list(clips)), columns=columns, least_side=least_side)
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_video(path, grid_THWC, fps=fps)
     first, *others = [Image.fromarray(frame).quantize(128, dither=Image.Dither.NONE) for frame in grid_THWC]
     gif = path.with_suffix(".gif")
-    first.save(gif, save_all=True, append_images=others, duration=round(1000 / float(fps)), loop=0)
+    with replacing(gif) as temporary:
+        first.save(temporary, save_all=True, append_images=others, duration=round(1000 / float(fps)), loop=0)
     return [path, gif]
 
 
@@ -38,8 +39,8 @@ def save_clip_strips(video_NTCHW: Tensor, path: Path, *, frames_shown: int = 8, 
     times = np.linspace(0, last, min(frames_shown, last + 1)).round().astype(int)
     rows = video_NTCHW[:, torch.from_numpy(times)].flatten(0, 1)[:, None]
     picture = _grid(rows, columns=len(times), least_side=least_side)[0]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(path)
+    with replacing(path) as temporary:
+        Image.fromarray(picture).save(temporary)
     return path
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor
 from torch.nn import functional as F
 
+from videxp.files import replacing
 from videxp.video import write_video
 
 DPI = 120
@@ -42,10 +43,9 @@ def sheet_figure(sheet: np.ndarray) -> tuple[Any, Any]:
 
 def saved(picture: Any, path: Path) -> Path:
     """With all that is written outside the axes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with warnings.catch_warnings():  # a letter that the font lacks is drawn as a box
+    with replacing(path) as temporary, warnings.catch_warnings():  # a letter that the font lacks is drawn as a box
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        picture.savefig(path, bbox_inches="tight")
+        picture.savefig(temporary, bbox_inches="tight")
     return path
 
 
@@ -146,7 +146,6 @@ def save_prediction_clips(
         caption_HWC = _caption(example, width=tile_pixels)
         caption = np.broadcast_to(caption_HWC, (len(tile), *caption_HWC.shape))
         tiles.append(np.concatenate([tile, caption], axis=1))
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_video(path, _grid(tiles, columns=min(columns, len(tiles))), fps=fps)
     return path
 

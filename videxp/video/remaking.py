@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 from PIL import Image
 
 from videxp.errors import BadRequest, VidexpError
-from videxp.files import replacing, temporary_name
+from videxp.files import naming_file, replacing, temporary_name
 from videxp.video.audio import AudioTracks
 from videxp.video.color import coded_picture
 from videxp.video.container import open_container
@@ -152,7 +152,8 @@ def picture_folder(folder: Path) -> Iterator[Write]:
     prefix, _ = temporary_name(folder)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=prefix))
     try:
-        yield lambda picture: Image.fromarray(picture.pixels_HWC).save(temporary / f"{picture.name}.png")
+        with naming_file(folder, writing=temporary / "more"):
+            yield lambda picture: Image.fromarray(picture.pixels_HWC).save(temporary / f"{picture.name}.png")
         temporary.chmod(folder.parent.stat().st_mode & 0o777)  # mkdtemp's 0700 would shut colleagues out
         if folder.exists():
             old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{prefix}old-"))
