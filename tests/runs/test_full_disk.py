@@ -118,7 +118,7 @@ def test_whatever_library_writes_the_error_names_the_file_and_the_system_s_reaso
     name, write = WRITERS[kind]
     (tmp_path / name).write_text("before")
     with (
-        files_may_have(600),
+        files_may_have(100),
         pytest.raises(OSError, match="File too large") as found,
         replacing(tmp_path / name) as temporary,
     ):

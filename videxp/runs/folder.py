@@ -6,12 +6,13 @@ checkpoints/{best,last}.ckpt samples/ wandb/ manifest.tsv.gz
 
 import json
 import os
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from videxp.errors import BadRequest
+from videxp.errors import BadRequest, system_words
 from videxp.files import read_json, sweep, write_text
 from videxp.outputs import own_files, require_place
 from videxp.secret_values import scrubbed
@@ -27,6 +28,8 @@ class RunFolder:
     """A run folder by its path; nothing is read or made before a method is called."""
 
     path: Path
+    unwritten: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """Notes that found no room in status.json."""
 
     @property
     def config(self) -> Path:
@@ -154,12 +157,22 @@ class RunFolder:
         write_json(self.state, status)
 
     def note(self, **facts: Any) -> None:
-        """Keep a fact of `NOTES` in status.json, at once, whatever state follows; an empty one is taken out."""
-        status = self._status_if_any() | facts
-        write_json(self.state, {key: value for key, value in status.items() if value or key not in NOTES})
+        """Keep a fact of `NOTES` in status.json, at once, whatever state follows; an empty one is taken out.
+
+        Where it cannot be written, that is said, and it is kept until it can: no run ends for want of a note.
+        """
+        self.unwritten.update(facts)
+        status = self._status_if_any() | self.unwritten
+        try:
+            write_json(self.state, {key: value for key, value in status.items() if value or key not in NOTES})
+        except OSError as error:  # a full disk
+            print(f"videxp: {', '.join(facts)} could not be noted: {system_words(error) or error}", file=sys.stderr)
+        else:
+            self.unwritten.clear()
 
     def _notes(self) -> dict[str, Any]:
-        return {key: value for key, value in self._status_if_any().items() if key in NOTES}
+        noted = self._status_if_any() | self.unwritten
+        return {key: value for key, value in noted.items() if value and key in NOTES}
 
     def _status_if_any(self) -> dict[str, Any]:
         try:
