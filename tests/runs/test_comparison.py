@@ -11,16 +11,17 @@ from videxp.runs.comparison import (
     best_rows,
     cell_text,
     common_config,
+    deciding_column,
     differing_columns,
     duration,
     matches,
     order,
     row,
     short_names,
-    spread,
     table_columns,
 )
 from videxp.runs.reading import read_run
+from videxp.runs.repetitions import spread
 
 THREE = [
     {"run": "a", "state": "finished", "optimizer.lr": 0.001, "val/loss": 2.0, "model._target_": "m.X3D"},
@@ -43,15 +44,35 @@ def test_a_key_that_some_runs_lack_differs_and_one_and_one_point_zero_do_not():
 
 
 def test_what_only_one_class_takes_is_in_files_but_not_in_the_first_look():
-    wandb = {"logger.wandb._target_": "W", "logger.wandb.project": "p"}
-    columns = differing_columns([wandb, {"logger": {}}, wandb])
+    wandb = {"dataset.cache._target_": "W", "dataset.cache.folder": "p"}
+    columns = differing_columns([wandb, {"dataset.cache": {}}, wandb])
     assert [(c.key, c.shown) for c in columns] == [
-        ("logger", False),
-        ("logger.wandb._target_", True),
-        ("logger.wandb.project", False),
+        ("dataset.cache", False),
+        ("dataset.cache._target_", True),
+        ("dataset.cache.folder", False),
     ]
-    columns = differing_columns([wandb, {"logger": {}}, {**wandb, "logger.wandb.project": "q"}])
-    assert [c.key for c in columns if c.shown] == ["logger.wandb._target_", "logger.wandb.project"]
+    columns = differing_columns([wandb, {"dataset.cache": {}}, {**wandb, "dataset.cache.folder": "q"}])
+    assert [c.key for c in columns if c.shown] == ["dataset.cache._target_", "dataset.cache.folder"]
+
+
+def test_hardware_logger_and_run_folder_are_in_files_but_not_in_the_first_look():
+    one = {
+        "hardware.precision": "32-true",
+        "hardware.num_workers": 1,
+        "dataset.num_workers": 1,  # ${hardware.num_workers}
+        "logger.wandb.project": "p",
+        "run.group": "a",
+        "dataset.name": "x",
+    }
+    other = {**one, "hardware.precision": "bf16", "hardware.num_workers": 2, "dataset.num_workers": 2}
+    other |= {"logger.wandb.project": "q", "run.group": "b", "run.name": "y", "dataset.name": "y"}
+    columns = differing_columns([one, other])
+    assert [(c.key, c.of_machine, c.shown) for c in columns] == [
+        ("dataset.name", False, True),
+        *((key, True, False) for key in ("dataset.num_workers", "hardware.precision")),
+        *((key, True, False) for key in ("logger.wandb.project", "run.group", "run.name")),
+    ]
+    assert [c.of_machine for c in differing_columns([{"logger": {}}, {"logger.csv.x": 1}])] == [True, True]
 
 
 def test_what_the_name_of_the_data_and_the_task_imply_is_not_in_the_first_look():
@@ -81,11 +102,11 @@ def test_the_first_look_has_the_tasks_main_metrics_and_files_have_all(tmp_path: 
     assert [c.key for c in columns if c.shown] == [
         "run",
         "state",
-        "test/accuracy",
-        "test/loss",
         "val/accuracy",
         "val/accuracy.best",
+        "test/accuracy",
         "val/loss",
+        "test/loss",
         "seconds",
         "clips_per_second",
     ]
@@ -97,6 +118,25 @@ def test_the_first_look_has_the_tasks_main_metrics_and_files_have_all(tmp_path: 
     ]
     with pytest.raises(BadRequest, match="did you mean val/accuracy"):
         table_columns(runs, metrics=["val/acuracy"])
+
+
+def test_what_decided_is_what_chose_the_checkpoint_or_the_trial_of_a_sweep(tmp_path: Path):
+    def deciding(*folders: Path) -> str | None:
+        runs = [read_run(folder) for folder in folders]
+        column = deciding_column(runs, table_columns(runs))
+        return None if column is None else column.key
+
+    monitor = changed(CONFIG, task__monitor="val/loss")
+    one, other = make_run(tmp_path / "runs/a"), make_run(tmp_path / "runs/b", config=monitor)
+    assert deciding(one) == "val/accuracy.best"
+    assert deciding(other) == "val/loss"  # its last is its best
+    assert deciding(make_run(tmp_path / "runs/c", config=monitor), other, one) == "val/loss"
+    (tmp_path / "runs/sweep.yaml").write_text("metrics: {test/loss: minimize}\nspace: {optimizer.lr: '1,2'}\n")
+    assert deciding(one, other) == "test/loss"
+    (tmp_path / "runs/sweep.yaml").write_text("metrics: [")
+    assert deciding(make_run(tmp_path / "runs/d")) == "val/accuracy.best"
+    unknown = make_run(tmp_path / "others/e", config=changed(CONFIG, task__monitor="val/nothing"))
+    assert deciding(unknown) is None
 
 
 def test_the_latency_of_a_clip_is_a_column_in_files_where_a_run_measured_it(tmp_path: Path):

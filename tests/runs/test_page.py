@@ -70,6 +70,30 @@ def test_classes_are_those_of_another_protocol_where_the_runs_own_was_not_evalua
     assert (found["classScore"], found["classes"][0]["name"]) == ("accuracy", "own")
 
 
+def test_the_page_names_no_folder_above_the_runs(tmp_path: Path):
+    samples = make_run(tmp_path / "rates/0000") / "samples"
+    samples.mkdir()
+    (samples / "clip.mp4").write_bytes(bytes(10))
+    page, data = page_of(tmp_path / "rates/0000", make_run(tmp_path / "rates/0001"), max_sample_bytes=1)
+    assert data["where"] == "rates"
+    assert data["leftOut"] == ["0000/samples/clip.mp4"]
+    assert str(tmp_path) not in page.html
+
+
+def test_rates_and_what_a_sweep_draws_logarithmically_are_compared_by_ratio(tmp_path: Path):
+    space = "space: {model.width: 'tag(log,interval(8,64))', model.depth: 'interval(1,4)'}\nmetrics: {}\n"
+    folders = []
+    for i in (1, 2):
+        settings = {"model__width": 8 * i, "model__depth": i, "optimizer__lr": i / 10, "task__optimizer__base_lr": i}
+        folders.append(make_run(tmp_path / str(i), config=changed(CONFIG, task__layer_decay=i / 4, **settings)))
+    (tmp_path / "sweep.yaml").write_text(space)
+    columns = {column["label"]: column["log"] for column in page_of(*folders)[1]["columns"]}
+    assert {key for key, log in columns.items() if log} == {
+        *("model.width", "optimizer.lr", "task.optimizer.base_lr"),
+    }
+    assert columns["model.depth"] is columns["task.layer_decay"] is False
+
+
 def test_samples_fit_the_limit_and_links_out_of_the_run_are_none(tmp_path: Path):
     secret = tmp_path / "secret.png"
     secret.write_bytes(b"secret")
@@ -81,7 +105,7 @@ def test_samples_fit_the_limit_and_links_out_of_the_run_are_none(tmp_path: Path)
         (samples / "link.png").symlink_to(secret)
     page, data = page_of(tmp_path / "a", tmp_path / "b", max_sample_bytes=25)
     assert [[sample["name"] for sample in run["samples"]] for run in data["runs"]] == [["x.png"], []]
-    assert (page.samples, page.left_out) == (1, [str(tmp_path / "b/samples/x.png")])
+    assert (page.samples, page.left_out) == (1, ["b/samples/x.png"])
 
 
 def test_a_long_curve_is_thinned_and_keeps_its_peaks():

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import mean, stdev
 
 import pytest
 
@@ -50,9 +51,10 @@ def make_sweep(folder: Path, number: int) -> list[Path]:
     return runs
 
 
-def write_page(path: Path, folders: list[Path]) -> Path:
+def write_page(path: Path, folders: list[Path], *, keep_order: bool = False) -> Path:
     runs = [read_run(folder) for folder in folders]
-    page = build_page(runs, [row(run) for run in runs], table_columns(runs), max_sample_bytes=0)
+    rows, columns = [row(run) for run in runs], table_columns(runs)
+    page = build_page(runs, rows, columns, max_sample_bytes=0, keep_order=keep_order)
     path.write_text(page.html)
     return path
 
@@ -70,19 +72,19 @@ def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
         assert tab.problems == []
 
 
-def test_each_run_is_a_line_over_what_differs_and_the_metric_that_most_runs_have(page: Path, tab: Tab):
+def test_each_run_is_a_line_over_what_differs_and_the_metric_that_decided(page: Path, tab: Tab):
     tab.open(page)
     assert tab.run(TITLES) == [
         "model",
         "model.depth",
         "optimizer.lr, logarithmic",
         "optimizer.weight_decay, logarithmic",
-        "last val/accuracy, more is better",  # not of the test, which the interrupted run lacks
+        "best val/accuracy, more is better",  # task.monitor's
     ]
     lengths = tab.run("[...against.lines].map(([index, points]) => [index, points.length])")
     assert sorted(lengths) == [*([i, 5] for i in range(12)), [12, 4]]  # the queued run does not reach the metric
     assert tab.run("document.querySelectorAll('#lines .runs path').length") == 13
-    assert tab.run("document.getElementById('without').textContent").startswith("1 of 13 have no last val/accuracy")
+    assert tab.run("document.getElementById('without').textContent").startswith("1 of 13 have no best val/accuracy")
     assert "1 queued" in tab.run("document.getElementById('summary').textContent")
     assert tab.run("[...document.querySelectorAll('.small-chart h3')].map(h => h.textContent)") == [
         "model",
@@ -140,7 +142,7 @@ def test_pointing_at_a_line_or_a_dot_names_the_run_and_its_values_and_keys_go_fr
         ["model.depth", "none"],
         ["optimizer.lr", "0.000562341"],
         ["optimizer.weight_decay", "0"],
-        ["last val/accuracy", "0.1250"],
+        ["best val/accuracy", "0.1875"],
     ]
     assert tab.run("document.querySelector('#table tr.near').dataset.run") == "3"
     assert tab.run("document.querySelectorAll('#lines .near path').length") == 1
@@ -172,6 +174,68 @@ def test_only_the_runs_that_are_found_and_the_parameters_that_are_chosen_are_dra
     )
     assert "model.depth" not in tab.run(TITLES)
     assert tab.run("document.querySelectorAll('.small-chart').length") == 3
+
+
+@pytest.fixture(scope="module")
+def seeds(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Three rates, less than ten apart, of two seeds each, the last of which failed; the test is worst where the
+    validation is best."""
+    folder, runs = tmp_path_factory.mktemp("seeds"), []
+    for i, (rate, seed) in enumerate((rate, seed) for rate in (1e-3, 2e-3, 4e-3) for seed in range(2)):
+        config = changed(CONFIG, optimizer__lr=rate, seed=seed, hardware__precision=f"p{i}", run__group=f"g{i}")
+        rows = [{"step": 1, "epoch": 0, "val/accuracy": 0.5 + i * i / 100, "test/accuracy": 0.9 - i / 10}]
+        state = {"state": "failed"} if i == 5 else {}
+        runs.append(make_run(folder / f"rates/{i}", config=config, rows=rows, **state))
+    return runs
+
+
+def test_runs_are_ranked_and_coloured_by_validation_and_not_by_the_test(seeds: list[Path], tmp_path: Path, tab: Tab):
+    names = "[...document.querySelectorAll('#table tbody th')].map(th => th.innerText.trim())"
+    tab.open(write_page(tmp_path / "page.html", seeds))
+    assert tab.run(names) == ["5", "4", "3", "2", "1", "0"]  # by the test it is the other way round
+    assert tab.run("against.ranked.at(-1)") == 5
+    assert "sorted by last val/accuracy" in tab.run("document.body.innerText")
+    tab.open(write_page(tmp_path / "page.html", seeds, keep_order=True))  # compare --sort
+    assert tab.run(names) == ["0", "1", "2", "3", "4", "5"]
+    assert "sorted by" not in tab.run("document.body.innerText")
+    assert tab.run("document.title") == "6 runs · rates"
+
+
+def test_rates_lie_by_their_ratio_and_hardware_and_group_are_no_parameters(seeds: list[Path], tmp_path: Path, tab: Tab):
+    tab.open(write_page(tmp_path / "page.html", seeds))
+    assert tab.run(TITLES)[:-1] == ["optimizer.lr, logarithmic", "seed"]
+    choices = "[...document.querySelectorAll('#parameter-choice label')].map(label => label.textContent)"
+    assert tab.run(choices) == ["optimizer.lr", "seed"]
+    low, middle, high = (tab.run(f"against.lines.get({i})[0][1]") for i in (0, 2, 4))  # 0.001, 0.002, 0.004
+    assert middle == pytest.approx((low + high) / 2)
+    assert tab.run("numberTicks([2e-4, 3e-4, 4.4e-4, 5e-4, 6.1e-4, 8e-4], {log: true, low: 2e-4, high: 8e-4})") == [
+        *(2e-4, 5e-4),
+    ]
+
+
+@pytest.mark.parametrize("width", [360, 1400])
+def test_means_are_of_each_experiments_finished_runs_that_are_shown(
+    seeds: list[Path], tmp_path: Path, tab: Tab, width: int
+):
+    tab.open(write_page(tmp_path / "page.html", seeds), width=width)
+    rows = "[...document.querySelectorAll('#mean-table tr')].map(tr => [...tr.children].map(cell => cell.textContent))"
+
+    def line(name: str, rate: str, *runs: int) -> list[str]:
+        columns = [[0.5 + i * i / 100 for i in runs], [0.9 - i / 10 for i in runs]]
+        spread = [f" ± {stdev(values):.4f}" if len(runs) > 1 else "" for values in columns]
+        return [name, rate, *(f"{mean(values):.4f}{deviation}" for values, deviation in zip(columns, spread))]
+
+    assert tab.run(rows) == [
+        ["runs", "optimizer.lr", "last val/accuracy", "last test/accuracy"],
+        line("1 run 4", "0.004", 4),  # the other one failed
+        line("2 runs 3, 2", "0.002", 2, 3),
+        line("2 runs 1, 0", "0.001", 0, 1),
+    ]
+    assert tab.run("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    tab.run("document.querySelector('#table tr[data-run=\"3\"] input').click()")
+    assert tab.run(rows)[2] == line("1 run 2", "0.002", 2)
+    tab.run("document.querySelector('#table tr[data-run=\"0\"] input').click()")
+    assert tab.run("document.getElementById('means').hidden")
 
 
 @pytest.mark.parametrize("width", [360, 1400])

@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
     columns = comparison.table_columns(runs, metrics=wanted)
     in_files = comparison.file_columns(columns) if wanted else columns
     if options.html:
-        _write_page(Path(options.html), runs, rows, columns, limit_megabytes=options.max_sample_megabytes)
+        _write_page(runs, rows, columns, options)
     if options.csv and options.csv != "-":
         with replacing(Path(options.csv)) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             write_csv(file, rows, [column.key for column in in_files])
@@ -132,16 +132,16 @@ def _as_dict(row: "Row", columns: list["Column"]) -> dict[str, Any]:
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
 
 
-def _write_page(
-    path: Path, runs: list["Run"], rows: list["Row"], columns: list["Column"], *, limit_megabytes: float
-) -> None:
+def _write_page(runs: list["Run"], rows: list["Row"], columns: list["Column"], options: argparse.Namespace) -> None:
     from videxp.runs.page import build_page
 
-    page = build_page(runs, rows, columns, max_sample_bytes=int(limit_megabytes * 1e6))
-    write_text(path, page.html)
+    limit = int(options.max_sample_megabytes * 1e6)
+    page = build_page(runs, rows, columns, max_sample_bytes=limit, keep_order=bool(options.sort))
+    write_text(Path(options.html), page.html)
     left_out = f"; {len(page.left_out)} samples left out, see its end" if page.left_out else ""
     print(
-        f"{path}  ({len(page.html) / 1e6:.1f} MB, {len(runs)} runs, {page.samples} samples{left_out})", file=sys.stderr
+        f"{options.html}  ({len(page.html) / 1e6:.1f} MB, {len(runs)} runs, {page.samples} samples{left_out})",
+        file=sys.stderr,
     )
 
 
@@ -174,14 +174,15 @@ def _print_table(runs: list["Run"], rows: list["Row"], columns: list["Column"]) 
 
 def _print_mean(runs: list["Run"], rows: list["Row"], columns: list["Column"]) -> None:
     """Over seeds or splits, a line for each experiment: `mean of 2 (x3d/0, x3d/1): test/accuracy 0.94 ± 0.01`."""
-    from videxp.runs import comparison
+    from videxp.runs.comparison import short_names
+    from videxp.runs.repetitions import different_inputs, repetitions, spread
 
-    _, names = comparison.short_names([run.path for run in runs])
-    groups = comparison.repetitions(rows, columns)
+    _, names = short_names([run.path for run in runs])
+    groups = repetitions(rows, columns)
     for group in groups:
-        texts = ", ".join(comparison.spread([rows[i] for i in group], columns)) or "no metric that all of them have"
+        texts = ", ".join(spread([rows[i] for i in group], columns)) or "no metric that all of them have"
         print(f"mean of {len(group)} ({', '.join(names[i] for i in group)}): {texts}")
-    if len(groups) > 1 and (inputs := comparison.different_inputs(rows, groups, columns)):
+    if len(groups) > 1 and (inputs := different_inputs(rows, groups, columns)):
         print(f"not averaged with one another, as their inputs differ: {', '.join(inputs)}")
     if left := len(rows) - sum(map(len, groups)):
         print(f"{left} left out: not finished")

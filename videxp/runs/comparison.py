@@ -6,29 +6,25 @@ A row is one run as a flat dict: `run`, `state`, its config keys, `val/loss` (la
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatch
 from os.path import commonpath
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any, Literal
 
 import yaml
 
 from videxp.errors import BadRequest
-from videxp.runs.inputs import MARK
+from videxp.runs.inputs import MARK, OF_A_MACHINE
 from videxp.runs.reading import Run
 
 Row = dict[str, Any]
 BEST = ".best"
 IMPLIED = {"dataset.layout._target_": "dataset.name", "task.monitor": "task._target_"}
 """Config keys, and what mostly decides each: where it does, its own column says nothing new."""
-# What repetitions of one experiment differ in: seeds, splits, and what changes no result.
-REPEATED = re.compile(r"(.*\.)?seed|dataset\.layout\.(fold|\w*_list|\w*file)|(run|hardware|logger)\..*")
-SPLIT = re.compile(r"dataset\.layout\.(seed|fold|\w*_list|\w*file)")
-"""What chooses other samples of one data set as training, validation and test."""
 DATA = f"{MARK}data"
 CONDITION = re.compile(r"(?P<key>.+?)(?P<operator>!=|>=|<=|=|>|<)(?P<value>.*)", re.DOTALL)
 
@@ -45,6 +41,8 @@ class Column:
     """Config keys that had the same values in all runs and are left out: `dataset.seed` beside `seed`."""
     shown: bool = True
     """False for what is in the files and, at choice, on the page, but not in the first look."""
+    of_machine: bool = False
+    """True for hardware, logger and run folder, which change no result: never in the first look, no parameter."""
 
 
 def row(run: Run) -> Row:
@@ -90,7 +88,7 @@ def table_columns(runs: list[Run], *, metrics: list[str] | None = None) -> list[
         better = next((way for run in runs if (way := run.better(name))), None)
         columns.append(Column(name, "last", better, shown=name in chosen))
         if better is not None:
-            same = all(_same(run.last(name)) == _same(run.best(name)) for run in runs)
+            same = all(canonical(run.last(name)) == canonical(run.best(name)) for run in runs)
             columns.append(Column(f"{name}{BEST}", "best", better, shown=name in chosen and not same))
     costs = [Column("seconds", "cost", "min"), Column("clips_per_second", "cost", "max")]
     costs += [Column("latency_ms", "cost", "min", shown=False)] if any(run.latency_ms for run in runs) else []
@@ -113,8 +111,8 @@ def differing_columns(configs: list[dict[str, Any]]) -> list[Column]:
     """Config keys that have not the same value in all runs.
 
     Of keys with the same last word and the same values everywhere, such as `seed` and `dataset.seed`, only the one
-    nearest the root is kept. What only some runs have because their `_target_` is another is not in the first look,
-    nor is what is `IMPLIED`.
+    nearest the root is kept. Not in the first look: what is the machine's, what only some runs have because their
+    `_target_` is another, and what is `IMPLIED`.
     """
     firsts: dict[tuple[str, ...], list[str]] = {}
     known = sorted(set().union(*configs), key=lambda key: (key.count("."), key))
@@ -122,17 +120,21 @@ def differing_columns(configs: list[dict[str, Any]]) -> list[Column]:
         values = _values(configs, key)
         if len(set(values)) > 1:
             firsts.setdefault((key.rpartition(".")[2], *values), []).append(key)
-    return sorted(
-        (
-            Column(key, "config", copies=tuple(copies), shown=not _follows(configs, key, known))
-            for key, *copies in firsts.values()
-        ),
-        key=lambda column: column.key,
+    return sorted((_config_column(configs, keys, known) for keys in firsts.values()), key=lambda column: column.key)
+
+
+def _config_column(configs: list[dict[str, Any]], keys: list[str], known: list[str]) -> Column:
+    """keys: the column's own, and its copies. `dataset.num_workers` is a copy of the hardware's."""
+    key, *copies = keys
+    of_machine = f"{key.removeprefix(MARK)}.".startswith(OF_A_MACHINE) or any(
+        copy.startswith("hardware.") for copy in copies
     )
+    shown = not of_machine and not _follows(configs, key, known)
+    return Column(key, "config", copies=tuple(copies), shown=shown, of_machine=of_machine)
 
 
 def _values(configs: list[dict[str, Any]], key: str) -> list[str]:
-    return [_same(config[key]) if key in config else "" for config in configs]
+    return [canonical(config[key]) if key in config else "" for config in configs]
 
 
 def _follows(configs: list[dict[str, Any]], key: str, known: list[str]) -> bool:
@@ -177,10 +179,12 @@ def _decides(one: list[str], other: list[str]) -> bool:
 def common_config(configs: list[dict[str, Any]]) -> dict[str, Any]:
     """Config keys that are the same in all runs."""
     first, *others = configs or [{}]
-    return {k: v for k, v in first.items() if all(k in other and _same(other[k]) == _same(v) for other in others)}
+    return {
+        k: v for k, v in first.items() if all(k in other and canonical(other[k]) == canonical(v) for other in others)
+    }
 
 
-def _same(value: Any) -> str:
+def canonical(value: Any) -> str:
     """Equal for values that mean the same: 1 and 1.0, but not 1 and True."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return repr(float(value))
@@ -188,9 +192,27 @@ def _same(value: Any) -> str:
 
 
 def _headline(runs: list[Run], names: list[str]) -> list[str]:
-    wanted = [f"{split}/{name}" for split in ("test", "val") for run in runs for name in run.headline]
-    found = [name for name in dict.fromkeys(wanted) if name in names]
+    """What decided first, then the task's main metrics, each of validation with its test beside."""
+    wanted = [f"{split}/{name}" for run in runs for name in run.headline for split in ("val", "test")]
+    found = [name for name in dict.fromkeys([*_deciding_metrics(runs), *wanted]) if name in names]
     return found or [name for name in names if name.startswith(("val/", "test/"))] or names
+
+
+def _deciding_metrics(runs: list[Run]) -> list[str]:
+    """What most runs were decided by comes first."""
+    return [name for name, _ in Counter(filter(None, (run.deciding for run in runs))).most_common()]
+
+
+def deciding_column(runs: list[Run], columns: list[Column]) -> Column | None:
+    """What checkpoints and trials were chosen by: the best of all epochs of a validation metric, the last value of any
+    other. None where no run has it, or nobody says which way is better."""
+    metrics = {column.key: column for column in columns if column.kind in ("last", "best") and column.better}
+    name = next((name for name in _deciding_metrics(runs)[:1] if name in metrics), None)
+    if name is None:
+        return None
+    last, best = metrics[name], metrics[f"{name}{BEST}"]
+    hidden = last.shown and not best.shown  # it has the same values
+    return last if hidden or not name.startswith("val/") else best
 
 
 def _chosen(names: list[str], wanted: list[str]) -> list[str]:
@@ -226,9 +248,9 @@ def matches(rows: list[Row], condition: str) -> list[bool]:
 def _meets(value: Any, operator: str, text: str, *, there: bool) -> bool:
     wanted = _plain(text)
     if operator in ("=", "!="):
-        equal = there and (_same(value) == _same(wanted) or fnmatch(_text(value), text))
+        equal = there and (canonical(value) == canonical(wanted) or fnmatch(_text(value), text))
         return equal == (operator == "=")
-    if not (_is_number(value) and _is_number(wanted)):
+    if not (is_number(value) and is_number(wanted)):
         return False
     return {">": value > wanted, ">=": value >= wanted, "<": value < wanted, "<=": value <= wanted}[operator]
 
@@ -247,7 +269,7 @@ def order(rows: list[Row], by: str) -> list[int]:
 
 
 def _sortable(value: Any) -> tuple[int, float, str]:
-    return (0, float(value), "") if _is_number(value) else (1, 0.0, _text(value))
+    return (0, float(value), "") if is_number(value) else (1, 0.0, _text(value))
 
 
 def _find_key(rows: list[Row], key: str, *, option: str) -> str:
@@ -281,7 +303,7 @@ def _plain(text: str) -> Any:
         return text
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -310,70 +332,12 @@ def best_rows(column: Column, rows: list[Row]) -> set[int]:
     """The rows that hold a column's best value; none where no way is better or all are equal."""
     if column.better is None or column.kind == "cost":
         return set()
-    values = {i: row[column.key] for i, row in enumerate(rows) if _is_number(row.get(column.key))}
+    values = {i: row[column.key] for i, row in enumerate(rows) if is_number(row.get(column.key))}
     values = {i: value for i, value in values.items() if not _is_nan(value)}
     if len(set(values.values())) < 2:
         return set()
     best = (max if column.better == "max" else min)(values.values())
     return {i for i, value in values.items() if value == best}
-
-
-def repetitions(rows: list[Row], columns: list[Column]) -> list[list[int]]:
-    """The finished rows' numbers, those of one experiment together: with the same config but for what repetitions
-    differ in, variables, files, code and data; other splits of the same data are other data by right."""
-    configs = [column for column in columns if column.kind == "config"]
-    keys = [column.key for column in configs if column.key != DATA and not _is_called(column, REPEATED)]
-    splits = [column.key for column in configs if _is_called(column, SPLIT)]
-    groups: dict[tuple[str, ...], list[int]] = {}
-    for number, row in enumerate(rows):
-        if row["state"] == "finished":
-            groups.setdefault(_values_of(row, keys), []).append(number)
-    return [part for group in groups.values() for part in _by_data(rows, group, splits)]
-
-
-def _is_called(column: Column, pattern: re.Pattern[str]) -> bool:
-    """A copy tells, too: `hardware.num_workers` stands as `dataset.num_workers` in the first look."""
-    return any(pattern.fullmatch(key.removeprefix(MARK)) for key in (column.key, *column.copies))
-
-
-def _values_of(row: Row, keys: list[str]) -> tuple[str, ...]:
-    return tuple(_same(row.get(key)) for key in keys)
-
-
-def _by_data(rows: list[Row], group: list[int], splits: list[str]) -> list[list[int]]:
-    """The group in parts where one split has different data in some of its rows."""
-    data = {(_values_of(rows[i], splits), rows[i].get(DATA)) for i in group}
-    if len(data) == len({split for split, _ in data}):
-        return [group]
-    parts: dict[Any, list[int]] = {}
-    for i in group:
-        parts.setdefault(rows[i].get(DATA), []).append(i)
-    return list(parts.values())
-
-
-def different_inputs(rows: list[Row], groups: list[list[int]], columns: list[Column]) -> list[str]:
-    """What beside its config sets one group apart from another: `["optimizer.lr (MY_LR)", "data"]`."""
-    found = []
-    for column in columns:
-        values = {str(rows[group[0]].get(column.key)) for group in groups}
-        if column.key.startswith(MARK) and len(values) > 1 and not _is_called(column, REPEATED):
-            name = column.key.removeprefix(MARK)
-            variable = max(values).rpartition(" #")[0]
-            found.append(f"{name} ({variable})" if variable else name)
-    return found
-
-
-def spread(rows: list[Row], columns: list[Column]) -> list[str]:
-    """`test/accuracy 0.9420 ± 0.0012`, mean and sample standard deviation of what runs have of each shown metric in the
-    end; one run has no deviation. No metric that one of them lacks."""
-    texts = []
-    for column in columns:
-        values = [row.get(column.key) for row in rows] if column.kind == "last" and column.shown else []
-        if values and all(_is_number(value) for value in values):
-            numbers = [float(value) for value in values if value is not None]
-            deviation = f" ± {number_text(stdev(numbers))}" if len(numbers) > 1 else ""
-            texts.append(f"{column.key} {number_text(mean(numbers))}{deviation}")
-    return texts
 
 
 def number_text(value: float) -> str:

@@ -18,8 +18,18 @@ from typing import Any
 
 from videxp import __version__
 from videxp.files import read_json
-from videxp.runs.comparison import BEST, Column, Row, best_rows, cell_text, common_config, short_names
+from videxp.runs.comparison import (
+    BEST,
+    Column,
+    Row,
+    best_rows,
+    cell_text,
+    common_config,
+    deciding_column,
+    short_names,
+)
 from videxp.runs.reading import AXES, Run
+from videxp.runs.repetitions import different_inputs, repetitions
 
 ASSETS = Path(__file__).parent / "assets"
 MEDIA = {
@@ -32,7 +42,9 @@ MEDIA = {
     ".webm": "video/webm",
 }
 POINTS_PER_CURVE = 1000
-SCRIPTS = ("scales.js", "parameters.js", "classes.js", "page.js")  # the last one starts the page
+RATE = re.compile(r"(.*[._])?(lr|learning_rate)")
+"""Keys whose values are compared by their ratio."""
+SCRIPTS = ("scales.js", "parameters.js", "means.js", "classes.js", "page.js")  # the last one starts the page
 
 
 @dataclass(frozen=True)
@@ -41,23 +53,35 @@ class Page:
     samples: int
     """How many pictures and videos are in it."""
     left_out: list[str]
-    """Those that were too large for it, by path."""
+    """Those that were too large for it: `first/samples/clip.mp4`."""
 
 
-def build_page(runs: list[Run], rows: list[Row], columns: list[Column], *, max_sample_bytes: int) -> Page:
-    """The whole page as text. Samples beyond `max_sample_bytes` (of their files, together) are left out and named."""
-    samples, left_out = _samples(runs, max_bytes=max_sample_bytes)
+def build_page(
+    runs: list[Run], rows: list[Row], columns: list[Column], *, max_sample_bytes: int, keep_order: bool = False
+) -> Page:
+    """The whole page as text. No path in it leads out of the folder that holds all runs.
+
+    max_sample_bytes: of the samples' files together; those beyond are left out and named.
+    keep_order: the runs come as they are given; else what decided ranks them.
+    """
     parent, names = short_names([run.path for run in runs])
+    samples, left_out = _samples(runs, names, max_bytes=max_sample_bytes)
+    groups = repetitions(rows, columns)
+    experiments = {run: number for number, group in enumerate(groups) for run in group}
+    decides = deciding_column(runs, columns)
     best = {column.key: best_rows(column, rows) for column in columns}
     in_table = [column for column in columns if column.kind not in ("run", "trouble")]
     data = {
-        "where": parent,
+        "where": Path(parent).name or parent,
         "made": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        "columns": [_column(column) for column in in_table],
+        "columns": [_column(column, runs) for column in in_table],
+        "decides": None if decides is None else in_table.index(decides),
+        "keepOrder": keep_order,
+        "notAveraged": different_inputs(rows, groups, columns),
         "runs": [
             {
                 "name": name,
-                "path": str(run.path),
+                "experiment": experiments.get(number),
                 "state": run.state,
                 "trouble": run.trouble,
                 "cells": [_cell(column, row, best=number in best[column.key]) for column in in_table],
@@ -96,10 +120,19 @@ def _fill(data: dict[str, Any]) -> str:
 # ---- the table ---------------------------------------------------------------------------------------------------
 
 
-def _column(column: Column) -> dict[str, Any]:
+def _column(column: Column, runs: list[Run]) -> dict[str, Any]:
     costs = {"seconds": "time", "clips_per_second": "clips/s", "latency_ms": "latency of a clip (ms)"}
     label = costs.get(column.key, column.key.removesuffix(BEST))
-    return {"label": label, "kind": column.kind, "better": column.better, "copies": column.copies, "on": column.shown}
+    keys = {column.key, *column.copies}
+    return {
+        "label": label,
+        "kind": column.kind,
+        "better": column.better,
+        "copies": column.copies,
+        "on": column.shown,
+        "ofMachine": column.of_machine,
+        "log": any(RATE.fullmatch(key) for key in keys) or any(keys & run.logarithmic for run in runs),
+    }
 
 
 def _cell(column: Column, row: Row, *, best: bool) -> dict[str, Any]:
@@ -206,7 +239,7 @@ def _score(value: Any) -> float | None:
 # ---- the samples -------------------------------------------------------------------------------------------------
 
 
-def _samples(runs: list[Run], *, max_bytes: int) -> tuple[list[list[dict[str, str]]], list[str]]:
+def _samples(runs: list[Run], names: list[str], *, max_bytes: int) -> tuple[list[list[dict[str, str]]], list[str]]:
     """Each run's pictures and videos as data URIs, name by name over all runs while they fit; and what did not."""
     files = [_sample_files(run) for run in runs]
     samples: list[list[dict[str, str]]] = [[] for _ in runs]
@@ -217,7 +250,7 @@ def _samples(runs: list[Run], *, max_bytes: int) -> tuple[list[list[dict[str, st
             if path is None:
                 continue
             if path.stat().st_size > room:
-                left_out.append(str(path))
+                left_out.append(f"{names[number]}/samples/{name}")
                 continue
             content = path.read_bytes()
             room -= len(content)

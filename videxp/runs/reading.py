@@ -70,6 +70,21 @@ class Run:
         names = self.task.get("headline")
         return [str(name) for name in names] if isinstance(names, list | tuple) else []
 
+    @property
+    def deciding(self) -> str:
+        """The metric that chose: the sweep's best trial, where the run is one, else the best checkpoint; or ""."""
+        by_sweep = self._sweep.get("metrics")
+        return str(next(iter(by_sweep)) if by_sweep else self.config.get("task.monitor") or "")
+
+    @property
+    def logarithmic(self) -> set[str]:
+        """Config keys that the run's sweep draws from a logarithmic distribution."""
+        return {key for key, text in (self._sweep.get("space") or {}).items() if str(text).startswith("tag(log,")}
+
+    @cached_property
+    def _sweep(self) -> dict[str, Any]:
+        return _read_sweep(self.path.parent / "sweep.yaml")
+
     def better(self, metric: str) -> str | None:
         """ "max" or "min": which is better, as the task says; None where it does not."""
         return better(self.config, metric)
@@ -102,6 +117,16 @@ class Run:
     def latency_ms(self) -> float | None:
         """Of one clip alone, as the test measured it."""
         return self.last(LATENCY)
+
+
+def _read_sweep(path: Path) -> dict[str, Any]:
+    """What a sweep was asked for: `{"metrics": {...}, "space": {...}}`, each a mapping; empty where there is none."""
+    try:
+        asked = read_yaml(path) if path.is_file() else None
+    except (OSError, ValueError, yaml.YAMLError, RecursionError):
+        return {}
+    found = {key: asked.get(key) for key in ("metrics", "space")} if isinstance(asked, dict) else {}
+    return {key: value for key, value in found.items() if isinstance(value, dict)}
 
 
 def task_facts(config: dict[str, Any]) -> dict[str, Any]:

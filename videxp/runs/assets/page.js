@@ -7,7 +7,7 @@ const runs = data.runs;
 const state = {
   shown: new Set(runs.keys()), // chosen by their boxes
   search: "",
-  sort: null, // {column, way: 1 | -1}
+  sort: null, // {column, way: 1 | -1}; null: as the runs were given
   axis: "step",
   smoothing: 0,
   log: false,
@@ -84,6 +84,7 @@ function drawTable() {
   const focused = document.activeElement?.closest?.("#table [data-focus]")?.dataset.focus;
   $("table").replaceChildren(element("thead", {}, head), body);
   if (focused) $("table").querySelector(`[data-focus="${focused}"]`)?.focus();
+  $("sorted-by").textContent = state.sort !== null && state.sort.column === data.decides ? `sorted by ${columnName(data.columns[data.decides])}, the metric that decided` : "";
   $("shown-count").textContent = seen().length === runs.length ? "" : `${seen().length} of ${runs.length} shown below`;
 }
 
@@ -101,10 +102,11 @@ function heading(column, before) {
   return element("th", { scope: "col", "aria-sort": aria, class: classes.filter(Boolean).join(" ") }, button);
 }
 
+const bestFirst = (column) => (column.better === "max" ? -1 : 1);
 const group = (column) => (isNumber(column) ? column.kind === "cost" ? "cost" : column.label : "config");
 
 function sortBy(column) {
-  const first = column.better === "max" ? -1 : 1;
+  const first = bestFirst(column);
   const current = state.sort?.column === column.index ? state.sort.way : 0;
   state.sort = current === 0 ? { column: column.index, way: first } : current === first ? { column: column.index, way: -first } : null;
   redraw({ curves: false });
@@ -113,7 +115,7 @@ function sortBy(column) {
 function tableRow(index, columns) {
   const run = runs[index];
   const box = element("input", { type: "checkbox", checked: state.shown.has(index), "data-focus": `r${index}`, onchange: () => choose(index) });
-  const name = element("th", { scope: "row", class: "name" }, element("label", { title: run.path }, box, swatch(index), element("span", { class: "text" }, element("span", { class: "path" }, run.name.slice(0, -lastFolder(run.name).length)), lastFolder(run.name))));
+  const name = element("th", { scope: "row", class: "name" }, element("label", { title: run.name }, box, swatch(index), element("span", { class: "text" }, element("span", { class: "path" }, run.name.slice(0, -lastFolder(run.name).length)), lastFolder(run.name))));
   if (run.trouble) name.append(element("span", { class: "trouble", title: run.trouble }, run.trouble));
   const row = element("tr", { class: state.shown.has(index) ? "" : "off", "data-run": index, onmouseenter: () => highlight(index), onmouseleave: () => highlight(null) }, name);
   columns.forEach((column, i) => {
@@ -430,6 +432,7 @@ function enlarge(index, name) {
 
 function redraw({ curves = true } = {}) {
   drawTable();
+  drawMeans();
   drawParameters();
   if (curves) drawCurves();
   drawClasses();
@@ -448,7 +451,7 @@ function start() {
   const states = new Map();
   for (const run of runs) states.set(run.state, (states.get(run.state) ?? 0) + 1);
   $("title").textContent = data.where;
-  document.title = `${runs.length} runs · ${data.where.split("/").slice(-2).join("/")}`;
+  document.title = `${runs.length} runs · ${data.where}`;
   $("summary").textContent = [`${runs.length} run${runs.length === 1 ? "" : "s"}`, ...[...states].map(([name, count]) => `${count} ${name}`)].join(" · ");
   $("made").textContent = `made ${data.made}; curves hold at most ${data.pointsPerCurve} points a run, peaks kept`;
 
@@ -457,7 +460,8 @@ function start() {
   $("common").querySelector("dl").append(...common.map(([key, value]) => element("div", {}, element("dt", {}, key), element("dd", {}, value))));
   $("common").hidden = common.length === 0;
 
-  choices($("column-choice"), data.columns, columnName, drawTable);
+  if (data.decides !== null && !data.keepOrder) state.sort = { column: data.decides, way: bestFirst(data.columns[data.decides]) };
+  choices($("column-choice"), data.columns, columnName, () => redraw({ curves: false }));
   choices($("metric-choice"), data.metrics, (metric) => metric.name, drawCurves);
   for (const axis of Object.keys(AXES)) {
     const radio = element("input", { type: "radio", name: "axis", value: axis, checked: axis === state.axis, onchange: () => { state.axis = axis; zoom = null; $("reset-zoom").hidden = true; drawCurves(); } });

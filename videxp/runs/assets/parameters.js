@@ -11,12 +11,12 @@ const against = { columns: [], metrics: [], metric: null, lines: new Map(), dots
 const valueOf = (index, column) => runs[index].cells[column.index];
 const isKnown = (run) => run.state !== "broken" || data.columns.some((column, i) => column.kind === "config" && run.cells[i].text !== "");
 
-/** Config keys with two values or more; metrics and costs that two runs or more have: the table's first ones first. */
+/** Config keys with two values or more, but those of the machine; metrics and costs that two runs or more have: the table's first ones first. */
 function findParameters() {
   const known = runs.filter(isKnown);
   const columns = data.columns.map((column, index) => ({ ...column, index }));
   const values = (column) => known.map((run) => run.cells[column.index]);
-  for (const column of columns.filter((column) => column.kind === "config")) {
+  for (const column of columns.filter((column) => column.kind === "config" && !column.ofMachine)) {
     const names = new Set(values(column).map(nameOf));
     if (names.size < 2) continue;
     against.columns.push({ ...column, on: column.on && (names.size <= MANY_NAMES || values(column).some(isValue)) });
@@ -25,7 +25,8 @@ function findParameters() {
   against.metrics = columns.filter((column) => isNumber(column) && count(column) > 1).sort((a, b) => b.on - a.on || (a.kind === "cost") - (b.kind === "cost"));
   const real = against.metrics.filter((column) => column.kind !== "cost"); // sorted: the table's first
   const first = real.filter((column) => column.on || column === real[0]);
-  against.metric = first.reduce((most, column) => (most && count(most) >= count(column) ? most : column), null);
+  const decides = against.metrics.find((column) => column.index === data.decides);
+  against.metric = decides ?? first.reduce((most, column) => (most && count(most) >= count(column) ? most : column), null);
 }
 
 /** From the worst (0) to the best (1) as a colour of the theme. */
@@ -65,7 +66,7 @@ function drawLines(columns, indices, colours) {
   const [low, high] = [LINES.height - LINES.bottom, LINES.top];
   const scales = axes.map((column) => {
     const cells = indices.map((index) => valueOf(index, column));
-    return scaleOf(column === against.metric ? cells.filter(isValue) : cells, low, high);
+    return scaleOf(column === against.metric ? cells.filter(isValue) : cells, low, high, { ratios: column.log });
   });
   const x = (i) => gap * (i + 0.5);
   const group = element("g", { class: "runs", fill: "none", "stroke-width": MANY ? 1.3 : 2, "stroke-linejoin": "round" });
@@ -110,7 +111,7 @@ function drawSmall(column, indices, colours) {
   const width = holder.clientWidth;
   const svg = element("svg", { width, height: SMALL.height, role: "img", "aria-label": name });
   const cells = indices.map((index) => valueOf(index, column));
-  const [across, up] = [scaleOf(cells, SMALL.left + 8, width - SMALL.right), scaleOf(indices.map((index) => valueOf(index, against.metric)), SMALL.height - SMALL.bottom - 6, SMALL.top)];
+  const [across, up] = [scaleOf(cells, SMALL.left + 8, width - SMALL.right, { ratios: column.log }), scaleOf(indices.map((index) => valueOf(index, against.metric)), SMALL.height - SMALL.bottom - 6, SMALL.top)];
   const bottom = SMALL.height - SMALL.bottom;
   for (const tick of spaced(up.ticks, () => 8)) {
     svg.append(element("line", { class: "grid", x1: SMALL.left, x2: width, y1: tick.at, y2: tick.at }));

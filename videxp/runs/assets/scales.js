@@ -5,11 +5,12 @@ const DECADES = 100; // a scale is logarithmic where the greatest is so many tim
 const isValue = (cell) => typeof cell.by === "number";
 const nameOf = (cell) => (cell.text === "" ? "none" : cell.full || cell.text); // tells apart what is no number
 
-/** Cells from `start` to `end`. On a logarithmic scale a zero has a slot, too; slots come before the numbers. */
-function scaleOf(cells, start, end) {
+/** Cells from `start` to `end`. On a logarithmic scale a zero has a slot, too; slots come before the numbers.
+    ratios: it is logarithmic though the numbers span no decades. */
+function scaleOf(cells, start, end, { ratios = false } = {}) {
   const numbers = cells.filter(isValue).map((cell) => cell.by);
   const above = numbers.filter((value) => value > 0);
-  const log = numbers.every((value) => value >= 0) && greatest(above) / least(above) >= DECADES * (1 - 1e-9);
+  const log = numbers.every((value) => value >= 0) && greatest(above) / least(above) >= (ratios ? 1 : DECADES) * (1 - 1e-9);
   const onScale = log ? above : numbers;
   const inSlot = (cell) => !isValue(cell) || (log && cell.by === 0);
   const others = new Map(cells.filter(inSlot).map((cell) => [nameOf(cell), cell.text || "none"]));
@@ -43,7 +44,9 @@ function numberTicks(numbers, { log, low, high }) {
   const values = [...new Set(numbers)].sort((a, b) => a - b);
   if (values.length < 2 || (values.length <= 5 && values.every((value) => short(value).length <= 6))) return values;
   const decade = (value) => Math.floor(Math.log10(value) + 1e-9);
-  if (log) return range(Math.ceil(Math.log10(low) - 1e-9), decade(high)).map((power) => Number(`1e${power}`));
+  const within = (factors) => range(decade(low), decade(high)).flatMap((power) => factors.map((factor) => Number(`${factor}e${power}`))).filter((value) => value >= low * (1 - 1e-9) && value <= high * (1 + 1e-9));
+  const found = log && [[1], [1, 2, 5]].map(within).find((ticks) => ticks.length > 1);
+  if (found) return found;
   const rough = (high - low) / 4;
   const step = [1, 2, 5, 10].map((factor) => factor * 10 ** decade(rough)).find((size) => size >= rough * 0.999);
   return range(Math.ceil(low / step - 1e-9), Math.floor(high / step + 1e-9)).map((count) => Number((count * step).toPrecision(12)));
