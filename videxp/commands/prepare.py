@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
     cfg = config.compose_dataset(options.dataset, options.overrides)
     layout = config.build(cfg.dataset.layout)
     place = {"root": cfg.dataset.root, "cache_dir": cfg.dataset.cache_dir, "name": cfg.dataset.name}
-    allowed = {"max_unreadable": cfg.dataset.max_unreadable, "allow_copies": cfg.dataset.allow_copies}
+    allowed = {"max_unreadable": cfg.dataset.max_unreadable, "allow_copies": bool(cfg.dataset.allow_copies)}
     manifest = prepare(layout, **place, **allowed, thorough=options.thorough)
     facts = {
         "data": manifest.name,

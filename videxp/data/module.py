@@ -85,7 +85,7 @@ class VideoDataModule(PreparedDataModule):
         decoder: Decoder = "auto",
         allow_unsafe_decoder: bool = False,
         max_unreadable: Annotated[int, Ge(0)] = 0,
-        allow_copies: bool = False,
+        allow_copies: bool | None = None,
         num_workers: Annotated[int, Ge(0)] | Literal["auto"] = "auto",
         prefetch_factor: Annotated[int, Ge(1)] = 2,
         timeout_seconds: Annotated[float, Ge(0)] = 300,
@@ -111,7 +111,7 @@ class VideoDataModule(PreparedDataModule):
         max_unreadable: files that may be unreadable, found so when preparing or later; they are left out, counted and
             listed. One more is an error.
         allow_copies: may the same video, by its content, be in train and in val or test, in a part of val and test, or
-            have two labels? False: an error. What is allowed is noted.
+            have two labels? None, False: an error. What is allowed is noted.
         num_workers: per device; "auto" goes by the cores.
         cache: folder that `videxp prepare --cache` made, or where it was copied to in an object store (`s3://...`, any
             URL of fsspec); clips are read from the copies in it.
@@ -125,7 +125,7 @@ class VideoDataModule(PreparedDataModule):
             root=root,
             layout=layout,
             max_unreadable=max_unreadable,
-            allow_copies=allow_copies,
+            allow_copies=bool(allow_copies),
             timeout_seconds=timeout_seconds,
             cache_dir=cache_dir,
         )
