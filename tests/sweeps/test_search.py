@@ -1,13 +1,21 @@
 """The search by itself: what is given out, what is kept, and what is drawn again after a kill."""
 
+import random
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import optuna
 import pytest
 
+from videxp.config import save_overrides
 from videxp.config.sweeping import Axis, split_axes
+from videxp.errors import BadRequest, VidexpError
+from videxp.runs.folder import RunFolder
+from videxp.sweeps.controller import take_up_folders
 from videxp.sweeps.search import Objective, Plan, Search
 
 LR = Axis("optimizer.lr", low=1e-4, high=1e-1, is_log=True)
@@ -174,3 +182,77 @@ def test_the_key_that_matters_is_named(tmp_path: Path):
     run_all(tmp_path, plan([LR, WIDTH], sampler="random", trials=20))
     (shares,) = Search(tmp_path, plan([LR, WIDTH], sampler="random", trials=20)).importance().values()
     assert shares["optimizer.lr"] > 0.8
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "rubbish": lambda content: random.Random(0).randbytes(9000),
+    "cut in half": lambda content: content[: len(content) // 2],
+    "zeros, as after a power failure": lambda content: bytes(len(content)),
+    "some bytes flipped": lambda content: bytes(
+        b ^ 255 if i % 61 == 7 and i > 100 else b for i, b in enumerate(content)
+    ),
+    "few bytes flipped": lambda content: bytes(
+        b ^ 255 if i % 197 == 7 and i > 100 else b for i, b in enumerate(content)
+    ),
+}
+
+
+@pytest.mark.parametrize("storage", ["sqlite", "journal"])
+def test_a_damaged_study_is_named_with_the_remedy(tmp_path: Path, storage: str):
+    wanted = plan([LR], sampler="random", storage=storage)
+    search = Search(tmp_path, wanted)
+    search.finished(search.next(), [0.5])
+    file = next(tmp_path.glob("study.*"))
+    whole = file.read_bytes()
+    for name, damage in DAMAGES.items():
+        file.write_bytes(damage(whole))
+        for writes in (False, True):
+            said = rf"{file}: it is damaged \(.+\)\nMove it away: mv {file} {file}\.damaged; .* --resume {tmp_path} "
+            with pytest.raises(BadRequest, match=said):
+                Search(tmp_path, wanted, writes=writes)
+        assert file.read_bytes() == damage(whole), name
+
+
+def test_a_study_that_was_never_begun_or_that_another_process_holds_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("videxp.sweeps.storage.LOCK_SECONDS", 0.1)
+    wanted = plan([LR], sampler="random")
+    (tmp_path / "study.db").touch()  # a kill between the file and its tables
+    assert Search(tmp_path, wanted, writes=False).trials() == []
+    search = Search(tmp_path, wanted)
+    with closing(sqlite3.connect(tmp_path / "study.db")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        for writes in (False, True):
+            with pytest.raises(VidexpError, match=r"study\.db: database is locked: another process writes it"):
+                Search(tmp_path, wanted, writes=writes)
+    assert search.next().name == "0000"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", ["grid", "tpe"])
+def test_runs_are_found_in_their_folders_again_with_the_values_that_they_have(tmp_path: Path, sampler: str):
+    axes = (
+        [LR, WIDTH]
+        if sampler != "grid"
+        else [Axis("optimizer", values=["sgd", "adamw"]), Axis("seed", values=["1", "2"])]
+    )
+    wanted = plan(axes, sampler=sampler, trials=None if sampler == "grid" else 4)
+    search = Search(tmp_path, wanted)
+    search.prepare()
+    drawn = [search.next() for _ in range(4)]
+    for trial in [drawn[2], drawn[0], drawn[3]]:  # 0001 was never begun; results in another order draw other values
+        run = RunFolder(tmp_path / trial.name)
+        run.path.mkdir()
+        save_overrides([f"{key}={value}" for key, value in {"seed": 0, **trial.values}.items()], run.overrides)
+    (tmp_path / "0004-failed-1").mkdir()
+    (tmp_path / "study.db").unlink()
+    found = Search(tmp_path, wanted)
+    take_up_folders(found, tmp_path)
+    found.prepare()
+    again = [found.next() for _ in range(4)]
+    values = {trial.name: trial.values for trial in drawn}
+    assert {trial.name: trial.values for trial in again if (tmp_path / trial.name).exists()} == {
+        name: values[name] for name in ("0000", "0002", "0003")
+    }
+    assert len({trial.name for trial in again}) == 4 and found.next() is None

@@ -103,6 +103,7 @@ def _carry_out(sweep: "Sweep", folder: Path, *, as_json: bool) -> int:
     from videxp.runs.signals import Interrupted, Signals
     from videxp.sweeps.controller import Controller
     from videxp.sweeps.search import Search
+    from videxp.sweeps.storage import storage_errors, study_words
     from videxp.sweeps.watching import Lines, LiveTable, line
 
     console = Console(highlight=False, quiet=as_json)
@@ -126,7 +127,7 @@ def _carry_out(sweep: "Sweep", folder: Path, *, as_json: bool) -> int:
     started = time.time()
     with Signals(at_once=controller.end_at_once) as signals:
         try:
-            with signals.held():
+            with signals.held(), study_words(folder, sweep.plan.storage, of=storage_errors()):
                 controller.take_up()
                 controller.run(signals)
         except Interrupted as interruption:

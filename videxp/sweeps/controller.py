@@ -1,12 +1,15 @@
 """The loop of a sweep: starts trials, watches them, and writes down what became of each."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import yaml
+
 from videxp.config import Composed
+from videxp.config.sweeping import Axis
 from videxp.errors import VidexpError
 from videxp.runs.folder import RunFolder, seconds_now
 from videxp.runs.signals import Signals
@@ -14,6 +17,7 @@ from videxp.sweeps.launching import Launcher, started
 from videxp.sweeps.outcome import NoScore, curve, ending, scores
 from videxp.sweeps.planning import plan
 from videxp.sweeps.search import Search, Trial
+from videxp.yaml_files import read_yaml
 
 STOPPING_SECONDS = 15
 """What a trial that is to stop has for its checkpoint."""
@@ -77,7 +81,9 @@ class Controller:
         self._looked = 0.0
 
     def take_up(self) -> None:
-        """What an earlier controller left: processes that are still there, runs without one, runs that failed."""
+        """What an earlier controller left: processes that are still there, runs without one, runs that failed; and
+        all runs, where the study was lost."""
+        take_up_folders(self.search, self.folder)
         self.search.prepare()
         self.search.left_without_values()
         for trial in self.search.trials():
@@ -242,6 +248,25 @@ def _put_aside(run: RunFolder) -> None:
     while (aside := run.path.with_name(f"{run.path.name}-failed-{number}")).exists():
         number += 1
     run.path.rename(aside)
+
+
+def take_up_folders(search: Search, folder: Path) -> None:
+    """Where the study knows nothing, because it was lost or has just begun: adopt the runs that are there."""
+    if search.trials():
+        return
+    for run in [RunFolder(path) for path in sorted(folder.iterdir()) if path.name.isdecimal()]:
+        if (values := _values(run, search.plan.axes)) is not None:
+            search.adopt(run.path.name, values)
+
+
+def _values(run: RunFolder, axes: Sequence[Axis]) -> dict[str, str] | None:
+    """Key of an axis -> the value with which a run was planned; None for a folder that is no run of these axes."""
+    try:
+        typed = dict(text.partition("=")[::2] for text in read_yaml(run.overrides))
+        values = {axis.key: typed[axis.key] for axis in axes}
+        return values if all(axis.is_interval or values[axis.key] in axis.values for axis in axes) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
+        return None
 
 
 def _state(run: RunFolder) -> str:

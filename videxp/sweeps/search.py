@@ -5,23 +5,19 @@ attribute, because Optuna never changes one that has ended; the newest attempt s
 """
 
 import math
-import shutil
-import sqlite3
-import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote
 
 from videxp.config.sweeping import Axis
+from videxp.sweeps.storage import open_storage, storage_to_read, study_words
 
 State = Literal["queued", "running", "finished", "pruned", "failed"]
-STUDY, DATABASE, JOURNAL = "sweep", "study.db", "study.journal"
+STUDY = "sweep"
 MIN_FOR_IMPORTANCE = 4
 MAX_DRAWS = 50
 """Draws of known points before one is taken that is not."""
@@ -85,6 +81,7 @@ class Search:
     """A study beneath `folder`; made where there is none. One process writes it, others may look at it.
 
     writes: False leaves every file as it is, also in a folder that cannot be written: then there may be no study.
+    Raises BadRequest for a study that is damaged, or locked for longer than SQLite waits.
     """
 
     def __init__(self, folder: Path, plan: Plan, *, writes: bool = True) -> None:
@@ -95,17 +92,19 @@ class Search:
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
         self.plan = plan
         self._study: Any = None
-        if not writes:
-            if (storage := _storage_to_read(folder, plan.storage)) is not None:
-                self._study = optuna.load_study(storage=storage, study_name=STUDY)
-            return
-        self._study = optuna.create_study(
-            storage=_storage(folder, plan.storage),
-            study_name=STUDY,
-            directions=[objective.direction for objective in plan.objectives],
-            pruner=_pruner(plan),
-            load_if_exists=True,
-        )
+        with study_words(folder, plan.storage):
+            if not writes:
+                if (storage := storage_to_read(folder, plan.storage)) is not None:
+                    self._study = optuna.load_study(storage=storage, study_name=STUDY)
+            else:
+                self._study = optuna.create_study(
+                    storage=open_storage(folder, plan.storage),
+                    study_name=STUDY,
+                    directions=[objective.direction for objective in plan.objectives],
+                    pruner=_pruner(plan),
+                    load_if_exists=True,
+                )
+            self.trials()
 
     # ---- what has become of the runs ---------------------------------------------------------------------------------
 
@@ -147,6 +146,12 @@ class Search:
                 values = {axis.name: value for axis, value in zip(self.plan.axes, point)}
                 self._study.enqueue_trial(values, user_attrs={"run": _name(number)})
 
+    def adopt(self, name: str, values: dict[str, str]) -> None:
+        """Take up a run that lies in the sweep's folder and that the study does not know: it is the next one, with the
+        values that it has, by their keys as typed."""
+        params = {axis.name: _parsed(axis, values[axis.key]) for axis in self.plan.axes}
+        self._study.enqueue_trial(params, user_attrs={"run": name})
+
     def next(self) -> Trial | None:
         """The next run, with its values; None when all have been given out. It counts as running from here on."""
         trials = self.trials()
@@ -174,7 +179,7 @@ class Search:
             self._suggest_values(live)
             draws += 1
         if "run" not in live.user_attrs:
-            live.set_user_attr("run", _name(len(known)))
+            live.set_user_attr("run", _name(int(known[-1].name) + 1 if known else 0))
         return self._trial(self._frozen(live.number))
 
     def _give_back(self, live: Any) -> None:
@@ -279,53 +284,12 @@ def _value(position: int, frozen: Any) -> float:
     return frozen.values[position]
 
 
+def _parsed(axis: Axis, text: str) -> Any:
+    return text if not axis.is_interval else int(text) if axis.is_int else float(text)
+
+
 def _name(number: int) -> str:
     return f"{number:04d}"
-
-
-def _storage(folder: Path, kind: str) -> Any:
-    import optuna
-
-    if kind == "journal":
-        from optuna.storages.journal import JournalFileBackend
-
-        return optuna.storages.JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
-    return optuna.storages.RDBStorage(f"sqlite:///{folder / DATABASE}")
-
-
-def _storage_to_read(folder: Path, kind: str) -> Any:
-    """The same, of which nothing is written, not even a lock; None where no study was begun.
-
-    Of a database a copy in memory is read: SQLite makes it consistent while another process writes, and finishes what
-    a kill left halfway.
-    """
-    import optuna
-
-    if not (folder / (JOURNAL if kind == "journal" else DATABASE)).is_file():
-        return None
-    if kind == "journal":  # of which reading takes no lock
-        return _storage(folder, kind)
-    copy = _copy_in_memory(folder / DATABASE)
-    return optuna.storages.RDBStorage("sqlite://", engine_kwargs={"creator": lambda: copy}, skip_table_creation=True)
-
-
-def _copy_in_memory(database: Path) -> sqlite3.Connection:
-    try:
-        return _backup(database)
-    except sqlite3.OperationalError:  # a kill left half a transaction, which is undone in a copy
-        with tempfile.TemporaryDirectory() as folder:
-            for part in database.parent.glob(f"{database.name}*"):
-                shutil.copyfile(part, Path(folder, part.name))
-            with closing(sqlite3.connect(Path(folder, database.name))) as whole:
-                whole.execute("SELECT count(*) FROM sqlite_master")  # undoes it
-            return _backup(Path(folder, database.name))
-
-
-def _backup(database: Path) -> sqlite3.Connection:
-    copy = sqlite3.connect(":memory:", check_same_thread=False)
-    with closing(sqlite3.connect(f"file:{quote(str(database.resolve()))}?mode=ro", uri=True)) as original:
-        original.backup(copy)
-    return copy
 
 
 def _sampler(plan: Plan, *, number: int) -> Any:
