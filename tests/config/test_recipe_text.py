@@ -121,33 +121,34 @@ def test_plain_hydra_misreads_them(folder: Path):
         hydra.compose("config", ["experiments=mine"])
 
 
-@pytest.mark.parametrize(
-    ("override", "said"),
-    [
-        ("hydra.mode=MULTIRUN", "hydra.mode: has no effect; videxp sweep makes many"),
-        ("hydra.job.chdir=true", "hydra.job.chdir: has no effect; paths are relative"),
-        ("hydra.output_subdir=.hydra", "hydra.output_subdir: has no effect; the run folder's config.yaml"),
-        ("hydra.sweep.subdir=x", "hydra.sweep.subdir: has no effect"),
-        ("+hydra.sweeper.params={seed:1}", "hydra.sweeper.params: has no effect; videxp sweep RECIPE KEY=a,b"),
-        ("+hydra.nothing=1", "hydra.nothing: has no effect; of Hydra, hydra.run.dir and hydra.sweep.dir are set"),
-        ("hydra/launcher=joblib", "hydra/launcher: has no effect; launcher=local"),
-        ("hydra/sweeper=optuna", "sweep.sampler says how"),
-        ("hydra.run.dir=null", "takes the path of a folder; write hydra.run.dir=FOLDER"),
-        ("hydra.run.dir=''", "takes the path of a folder; write hydra.run.dir=FOLDER"),
-        ("~hydra.run.dir", "every run has a folder; write hydra.run.dir=FOLDER"),
-        ("optimizer=[adamw,sgd]", "optimizer=[adamw,sgd]: takes one; write optimizer=adamw"),
-        ("callbacks=[checkpoint,checkpoint]", "names one of them twice"),
-        ("~callbacks", "is a choice of several; write callbacks=[checkpoint]"),
-        ("model@x=c3d", "packages are chosen in files alone; write model=NAME"),
-        ("run.group=日本", "quote a value that is no plain word: \"run.group='日本'\""),
-        ("dataset.train_transform.mean.7=0.5", "the list has 3, dataset.train_transform.mean.0 to dataset.train_trans"),
-        ("seed=4294967296", "seed=4294967296: out of range; must be >= 0 and <= 4294967295"),
-    ],
-)
-def test_an_override_without_effect_is_refused_with_what_takes_its_place(override: str, said: str, folder, call: Call):
-    status, out, err = call("check", "classification/moving_digits", override)
-    assert (status, out, err.count("\n")) == (2, "", 1)
-    assert said in err
+WITHOUT_EFFECT = {
+    "hydra.mode=MULTIRUN": "hydra.mode: has no effect; videxp sweep makes many",
+    "hydra.job.chdir=true": "hydra.job.chdir: has no effect; paths are relative",
+    "hydra.output_subdir=.hydra": "hydra.output_subdir: has no effect; the run folder's config.yaml",
+    "hydra.sweep.subdir=x": "hydra.sweep.subdir: has no effect",
+    "+hydra.sweeper.params={seed:1}": "hydra.sweeper.params: has no effect; videxp sweep RECIPE KEY=a,b",
+    "+hydra.nothing=1": "hydra.nothing: has no effect; of Hydra, hydra.run.dir and hydra.sweep.dir are set",
+    "hydra/launcher=joblib": "hydra/launcher: has no effect; launcher=local",
+    "hydra/sweeper=optuna": "sweep.sampler says how",
+    "hydra.run.dir=null": "takes the path of a folder; write hydra.run.dir=FOLDER",
+    "hydra.run.dir=''": "takes the path of a folder; write hydra.run.dir=FOLDER",
+    "~hydra.run.dir": "every run has a folder; write hydra.run.dir=FOLDER",
+    "optimizer=[adamw,sgd]": "optimizer=[adamw,sgd]: takes one; write optimizer=adamw",
+    "callbacks=[checkpoint,checkpoint]": "names one of them twice",
+    "~callbacks": "is a choice of several; write callbacks=[checkpoint]",
+    "model@x=c3d": "packages are chosen in files alone; write model=NAME",
+    "run.group=日本": "quote a value that is no plain word: \"run.group='日本'\"",
+    "dataset.train_transform.mean.7=0.5": "the list has 3, dataset.train_transform.mean.0 to dataset.train_trans",
+    "seed=4294967296": "seed=4294967296: out of range; must be >= 0 and <= 4294967295",
+}
+
+
+def test_overrides_without_effect_are_refused_with_what_takes_their_place(folder: Path, call: Call):
+    status, out, err = call("check", "classification/moving_digits", *WITHOUT_EFFECT)
+    lines = err.splitlines()
+    assert (status, out, len(lines)) == (2, "", len(WITHOUT_EFFECT))
+    for override, said in WITHOUT_EFFECT.items():
+        assert any(said in line for line in lines), override
 
 
 @pytest.mark.parametrize("flag", ["--cfg=job", "--info=defaults", "--hydra-help"])

@@ -151,6 +151,8 @@ TWINS = {
     )
 }
 UNTRAINED = {"super_resolution/bicubic"}
+# One of each kind of task goes on from the checkpoint of an epoch's end, too.
+ENDED = {"classification/moving_digits", "generation/moving_digits", "super_resolution/sample_clips"}
 
 
 @pytest.mark.parametrize(
@@ -158,5 +160,7 @@ UNTRAINED = {"super_resolution/bicubic"}
 )
 def test_every_recipe_shrunk_killed_and_resumed_is_as_left_alone(recipe: str, hospital: Hospital):
     overrides = ["callbacks.checkpoint.every_n_steps=2", "trainer.max_epochs=1"]
-    kills = [Kill("batch", nth=3), Kill("test")]  # the second: from the checkpoint of an epoch's end
+    kills = [Kill("batch", nth=3)]
+    if recipe in ENDED:
+        kills.append(Kill("test"))
     assert hospital.killed(recipe, overrides, kills, recipe=recipe, name=f"{recipe}-killed") == []

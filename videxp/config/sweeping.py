@@ -10,7 +10,7 @@ from itertools import islice
 from math import isfinite, prod
 from typing import Any
 
-from hydra.core.override_parser.types import Glob, IntervalSweep, Override
+from hydra.core.override_parser.types import Glob, IntervalSweep, Override, RangeSweep
 from hydra.errors import HydraException
 
 from videxp.config.overriding import key_of, parse, quote, value_of
@@ -143,7 +143,8 @@ def _axis(override: Override, text: str) -> Axis:
             raise _bad(text, f"matches no option; {listing(key_of(text))}")
         return Axis(key, tuple(names))
     try:
-        values = _without_repeats(islice(override.sweep_string_iterator(), MAX_VALUES + 1))
+        texts = islice(override.sweep_string_iterator(), MAX_VALUES + 1)
+        values = tuple(texts) if isinstance(value, RangeSweep) else _without_repeats(texts)
     except (HydraException, ValueError, TypeError, ArithmeticError) as error:
         raise _bad(text, f"cannot be read: {' '.join(str(error).split())}") from error
     if not values:
