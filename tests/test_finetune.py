@@ -43,12 +43,14 @@ def test_the_first_screen_of_the_readme_says_how_own_videos_are_trained_on() -> 
     assert any(f"videxp train {FINETUNE} dataset.root=" in line for line in first_screen)
 
 
+@pytest.mark.slow  # together
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_the_readmes_commands_are_right(words: list[str], here: Path) -> None:
     assert words[0] == FINETUNE
     assert [str(problem) for problem in config.check(composed(here, *words[1:]))] == []
 
 
+@pytest.mark.slow  # together
 @pytest.mark.parametrize("model", ["x3d_s", "slowfast_r50_4x16", "cnn3d_small"])
 def test_any_classifier_fits_the_recipe(model: str, here: Path) -> None:
     words = ["dataset.root=videos", f"model={model}"]

@@ -7,6 +7,7 @@ import pytest
 from videxp import config
 from videxp.config.cuts import check_cuts
 
+pytestmark = pytest.mark.slow  # together
 RECIPE = "classification/moving_digits"
 
 

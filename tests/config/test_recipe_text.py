@@ -84,7 +84,7 @@ def test_a_file_that_is_no_recipe_is_named(content: bytes, said: str, folder: Pa
     assert said in err
 
 
-@pytest.mark.parametrize("name", ["my recipe (1)", "a=b,c", "1", "null", "it's", "日本"])
+@pytest.mark.parametrize("name", ["my recipe (1)", "a=b,c", "null", "it's 日本"])
 def test_a_recipe_may_be_called_anything_and_begin_with_a_byte_order_mark(name: str, folder: Path, call: Call):
     Path(f"{name}.yaml").write_text(GOOD, encoding="utf-8-sig")
     assert call("check", f"{name}.yaml")[:2][0] == 0

@@ -9,6 +9,7 @@ import pytest
 
 from tests.config.conftest import RECIPE
 
+pytestmark = pytest.mark.slow  # together
 Call = Callable[..., tuple[int, str, str]]
 
 # Words that are wrong, and whose remedies go together: as many are typed at once as can be.
