@@ -103,7 +103,7 @@ KINDS = [
     Kind("hevc_closed", "mp4", f"{X265}:keyint=12:min-keyint=12:scenecut=0:bframes=3:open-gop=0"),
     Kind("hevc_default", "ts", f"{X265}:keyint=12:min-keyint=12:scenecut=0:bframes=3"),
     Kind("vp8", "webm", "-c:v libvpx -g 12 -b:v 400k -deadline realtime -cpu-used 8 -auto-alt-ref 0"),
-    Kind("vp9", "webm", "-c:v libvpx-vp9 -g 12 -b:v 400k -deadline realtime -cpu-used 8 -threads 1"),
+    Kind("vp9", "webm", "-c:v libvpx-vp9 -pix_fmt yuv420p -g 12 -b:v 400k -deadline realtime -cpu-used 8 -threads 1"),
     Kind("vp9_hidden_frames", "mp4", "-c:v libvpx-vp9 -g 30 -b:v 400k -cpu-used 8 -auto-alt-ref 1 -lag-in-frames 16"),
     Kind("av1", "mp4", "-c:v libsvtav1 -preset 12 -g 12 -svtav1-params lp=1"),
     Kind("av1", "mkv", "-c:v libsvtav1 -preset 12 -g 12 -svtav1-params lp=1"),
