@@ -142,9 +142,10 @@ def refused(call: Call, *arguments: str, folder: Path, listing: Callable[[Path],
     return err.splitlines()
 
 
+@pytest.mark.slow  # together
 @pytest.mark.parametrize(
     ("overrides", "said"),
-    SILENT_IN_HYDRA + [pytest.param(*other, marks=pytest.mark.slow) for other in OTHERS],  # slow together
+    SILENT_IN_HYDRA + OTHERS,
     ids=lambda v: " ".join(v) if isinstance(v, list) else "",
 )
 def test_a_bad_override_is_refused_in_one_line(overrides: list[str], said: str, folder, call, listing):
@@ -174,6 +175,7 @@ def plain_hydra() -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow  # together
 @pytest.mark.parametrize("overrides", [overrides for overrides, _ in SILENT_IN_HYDRA], ids=" ".join)
 def test_plain_hydra_accepts_it_in_silence(overrides: list[str], folder):
     """The negative control of the table above."""

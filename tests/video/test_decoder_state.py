@@ -111,7 +111,7 @@ def test_any_order_of_files_and_frames_gives_the_bytes_of_each_file_alone(files,
     paths = list(files.values())
     probes = {} if decoder == "without probe" else {path: probe(path) for path in paths}
     name = decoder if decoder == "decord" else "auto"
-    assert read_in_random_order(paths, probes, decoder=name, opened=80) == {}
+    assert read_in_random_order(paths, probes, decoder=name, opened=50) == {}
 
 
 @pytest.mark.slow

@@ -131,6 +131,8 @@ def _hvcc_units(extradata: bytes) -> Iterator[bytes]:
     for _ in range(extradata[22]):
         count, start = int.from_bytes(extradata[start + 1 : start + 3], "big"), start + 3
         for _ in range(count):
+            if start >= len(extradata):  # damaged: a count without its units
+                return
             unit, start = _counted_bytes(extradata, start)
             if len(unit) > 2:
                 yield unit
