@@ -147,6 +147,9 @@ def test_overlaps_are_those_of_comparing_each_with_each() -> None:
         expected = {row for row in rows if row.split != "train" and any(overlap(row, other) for other in train)}
         assert {row for row, _ in found.leaked} == expected
         assert all(overlap(*pair) for pair in found.leaked)
+        val, test = ([row for row in rows if row.split == split] for split in ("val", "test"))
+        assert {row for row, _ in found.shared} == {row for row in test if any(overlap(row, other) for other in val)}
+        assert all(overlap(*pair) for pair in found.shared)
 
 
 # ---- the same label ---------------------------------------------------------------------------------------------

@@ -104,6 +104,9 @@ def test_a_part_without_frames_is_unreadable(root: Path) -> None:
     )
     with pytest.raises(BadRequest, match=r"1 of 2 files .*train/run/a.mp4: no frame starts between 5.0 s and 6.0 s"):
         prepare(ManifestFile(file="list.csv"), root=root, cache_dir=root.parent, name="mini", processes=1)
+    (root / "list.csv").write_text((root / "list.csv").read_text().replace("5,6", "5,"))
+    with pytest.raises(BadRequest, match=r"a.mp4: no frame starts from 5.0 s on: "):
+        prepare(ManifestFile(file="list.csv"), root=root, cache_dir=root.parent, name="mini", processes=1)
 
 
 def test_another_root_layout_or_name_is_another_manifest(root: Path) -> None:

@@ -16,6 +16,7 @@ import yaml
 from videxp.data import HMDB51, UCF101, FrameFolders, Kinetics, ManifestFile, SomethingSomethingV2, VideoLists, prepare
 from videxp.data.footage import VideoFolder
 from videxp.data.layouts import Layout
+from videxp.data.notes import Notes
 from videxp.data.preparation import list_samples
 from videxp.data.published_footage import Vimeo90k
 from videxp.errors import BadRequest
@@ -92,11 +93,12 @@ def test_a_quotation_mark_that_is_never_closed_swallows_no_rows(write: Write):
         ("path,label,split", "path,label,label", "line 1: the column 'label' is named twice"),
         ("path,label,split\n", "", "no column .* among v/0.mp4, a, train: the first line must name the columns"),
         ("v/3.mp4,a", "# v/3.mp4", "line 5: not 3 columns"),
+        ("v/3.mp4", "path,label,split\nv/3.mp4", "line 5: the columns' names again: remove this line"),
         ("label", "Label", "no column 'label' among path, Label, split: name it in dataset.layout.label_col"),
         ("v/0.mp4,a", "v\\0.mp4,a", r"line 2: 'v\\\\0.mp4' does not exist: paths are written with /"),
         ("v/0.mp4,a", ",a", "line 2: the column 'path' is empty"),
         ("v/0.mp4,a", f"{'x' * 5000},a", r"line 2: 'xxx.*\.\.\.' is too long for a path \(5000 characters\)"),
-        ("v/0.mp4,a", "v/0.mp4,nan", "line 2: label 'nan' is none: leave the cell empty"),
+        ("v/0.mp4,a", "v/0.mp4,nan", "line 2: label 'nan' is none: leave such lines out"),
         ("v/0", "v/\0", r"m.csv, line 2: a control character \('\\x00'\)"),
         (TABLE, "path,label\n", "m.csv has no lines below its first, which names the columns path, label"),
         (TABLE, "\n \n", "m.csv is empty"),
@@ -268,7 +270,8 @@ def lists(**given: Any) -> VideoLists:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("v/0", "path label\nv/0", "train.csv, line 1: label 'label' is no number, but other labels are .if this"),
+        ("v/0", "path label\nv/0", "line 1: label 'label' is no other line's, and .*path does not exist: if this line"),
+        ("v/4.mp4 1", "path label", "line 5: label 'label' is no number, but other labels are$"),
         ("v/4.mp4 1", "v/4.mp4 -1", "line 5: label '-1' is no class: they are 0, 1, 2, ...; leave out videos without"),
         ("v/4.mp4 1", "v/4.mp4 1.0", "line 5: label '1.0' is no class"),
         ("v/4.mp4 1", "v/4.mp4 run", "line 5: label 'run' is no number, but other labels are$"),
@@ -303,6 +306,19 @@ def test_labels_that_count_from_one_are_told_and_both_remedies_work(write: Write
     assert "label 0, but dataset.layout.first_label=1" in refusal(lists(first_label=1), root)
 
 
+@pytest.mark.parametrize("top", ["path label", "video_path,class_name", "clip action"])
+@pytest.mark.parametrize("kind", ["videos", "frames"])
+def test_a_line_that_names_columns_makes_no_class(kind: str, top: str, write: Write):
+    names = "".join(f"v/{i}.mp4 {['walk', 'sit'][i % 2]}\n" for i in range(12))
+    layout = FrameFolders(train_list="train.csv") if kind == "frames" else lists()
+    root = write("train.csv", f"{top if kind == 'videos' else top.replace(',', ' ')}\n{names}").parent
+    assert re.search(r"train\.csv, line 1: label .* if this line names columns, remove it", refusal(layout, root))
+    write("train.csv", names)
+    assert list_samples(layout, root, name="mini")[1] == ["sit", "walk"]
+    write("train.csv", f"gone.mp4 run\n{names}")  # a video that is missing is told as such, when it is read
+    assert list_samples(layout, root, name="mini")[1] == ["run", "sit", "walk"]
+
+
 def test_one_line_decides_nothing_for_the_labels_of_all(write: Write):
     names = "".join(f"v/{i}.mp4 {['walk', 'sit', '2'][i % 3]}\n" for i in range(12))
     root = write("train.csv", names).parent
@@ -323,6 +339,8 @@ def test_one_line_decides_nothing_for_the_labels_of_all(write: Write):
         ("1 walk\n2 sit\n3 run\n", "line 1: '1 walk' is class 0: write names alone"),
         ('{"walk": 0,\n"sit": 1,\n"run": 2}\n', "line 1: .* JSON, but it must hold one name"),
         ("walk\nsit\n", "line 3: label 2, but 2 classes are named, 0 to 1"),
+        ("label\nwalk\nsit\nrun\n", "line 1: 'label' names a column, not a class: remove this line"),
+        ("Class_Name\nwalk\nsit\nrun\n", "line 1: 'Class_Name' names a column"),
         ("", "is empty: it must hold the name of a class on each line"),
     ],
 )
@@ -336,6 +354,13 @@ def test_a_file_of_class_names_neither_slips_nor_merges(kind: str, text: str, me
     write("classes.txt", "walk\r\nsit\r\nrun\r\n\r\n")  # blank lines at the end move nothing
     found = {path: label for path, label, _ in listed(layout, root)}
     assert [found[f"v/{i}.mp4"] for i in range(3)] == ["walk", "sit", "run"]
+
+
+def test_names_of_classes_without_a_video_are_compared_with_the_others(write: Write):
+    root = write("train.csv", LIST).parent
+    write("classes.txt", "walk\nsit\nrun\nWalk\n")
+    list_samples(lists(class_file="classes.txt"), root, name="mini", notes=(heard := Notes()))
+    assert ("labels", "alike, but classes of their own: 'Walk', 'walk'") in heard.lines
 
 
 def test_numbers_of_frames_are_in_all_lines_or_in_none(write: Write, tmp_path: Path):

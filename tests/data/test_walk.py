@@ -14,6 +14,7 @@ from videxp.data import FolderPerClass, FrameFolders, FrameSequences, VideoFolde
 from videxp.data.layouts import Layout
 from videxp.data.manifest import Row
 from videxp.data.notes import Notes
+from videxp.data.preparation import list_samples
 from videxp.deploy.inputs import expand
 from videxp.errors import BadRequest
 
@@ -113,6 +114,29 @@ def test_a_root_one_folder_too_high_is_asked_about(tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match=r"holds but the folder ds, and that run, walk: .*dataset.root=\S+/ds"):
         looked_through(FolderPerClass(), tmp_path)
     assert {row.label for row in FolderPerClass().rows(tmp_path / "ds")} == {"run", "walk"}
+
+
+def test_loose_videos_are_counted_where_no_class_is_found(tmp_path: Path) -> None:
+    root = touched(tmp_path / "root", "0.mp4", "1.mkv", "notes.txt")
+    (message,) = FolderPerClass().missing(root)
+    assert "2 lie in it directly" in message and "dataset=manifest" in message
+    (tmp_path / "root/a").mkdir()
+    for name in ("0.mp4", "1.mkv"):
+        (root / name).rename(root / "a" / name)
+    assert FolderPerClass().missing(root) == []
+
+
+def test_classes_that_a_split_lacks_are_told_and_other_spellings_are_named(tmp_path: Path) -> None:
+    paths = [f"{split}/{label}/{split}.mp4" for split in ("train", "val", "test") for label in ("run", "walk")]
+    root = touched(tmp_path / "root", *paths)
+    list_samples(FolderPerClass(), root, name="mini", notes=(heard := Notes()))
+    assert heard.lines == []
+    (root / "val/run").rename(root / "val/.gone")
+    list_samples(FolderPerClass(), root, name="mini", notes=(heard := Notes()))
+    assert ("classes", "val has no sample of 1 of 2: run") in heard.lines
+    (root / "test/run").rename(root / "test/Run")
+    with pytest.raises(BadRequest, match=r"class 'Run' is in test .* in no training sample: call it 'run', as train"):
+        list_samples(FolderPerClass(), root, name="mini")
 
 
 def test_some_splits_inside_of_classes_are_asked_about(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def check_alike(labels: Iterable[str], *, name: str, notes: Notes) -> None:
             f"Data set {name}: {len(same)} labels look the same, {same[0]!r}, but differ in Unicode form, zero-width "
             f"characters or blanks: {shown}: rename all but one"
         )
-    for same in _groups(labels, _plain):
+    for same in _groups(labels, plain_form):
         notes.tell("labels", f"alike, but classes of their own: {', '.join(repr(label) for label in same)}")
 
 
@@ -44,7 +44,7 @@ def _visible(label: str) -> str:
     return " ".join("".join(letter for letter in composed if unicodedata.category(letter) != "Cf").split())
 
 
-def _plain(label: str) -> str:
+def plain_form(label: str) -> str:
     """What one remembers of it."""
     text = unicodedata.normalize("NFKC", _visible(label)).translate(_LATIN).casefold()
     if re.fullmatch(r"[+-]?\d+([.,]\d*)?", text):

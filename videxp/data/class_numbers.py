@@ -4,6 +4,7 @@ A number is the place of its class in a file of names or, without one, the class
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,12 @@ from pathlib import Path
 from videxp.data.manifest import Split, sorted_classes
 from videxp.data.tables import cut, read_lines, refuse
 from videxp.errors import BadRequest
+from videxp.video.file_kinds import VIDEO_ENDINGS, ending_of
 
 _NUMBERED = re.compile(r"(\d+)[\s,.:;]+\S", re.ASCII)
+HEADERS = frozenset(
+    f"{word}{ending}" for word in ("class", "label", "category") for ending in ("", "es", "s", "_name", "name", " name")
+) | {"name", "names", "categories"}
 _DIGITS = 9  # of a class's number at most
 
 
@@ -29,7 +34,7 @@ class Listed:
 def read_class_names(root: Path, file: str | None) -> list[str]:
     """One class a line, in the order of their numbers; none without a file.
 
-    Raises BadRequest for a blank line among the names or a name given twice: numbers would slip, or classes merge.
+    Raises BadRequest for a blank line, a name given twice, or a column's: numbers would slip, or classes merge.
     """
     if file is None:
         return []
@@ -49,6 +54,8 @@ def read_class_names(root: Path, file: str | None) -> list[str]:
         if name in seen:
             raise BadRequest(f"{root / file}, line {number}: {cut(name)} stands on line {seen[name]}, too: keep one")
         seen[name] = number
+    if lines[0][1].casefold() in HEADERS:
+        raise BadRequest(f"{root / file}, line 1: {cut(lines[0][1])} names a column, not a class: remove this line")
     _check_numbers(root / file, [name for _, name in lines])
     return [name for _, name in lines]
 
@@ -63,6 +70,19 @@ def _check_numbers(file: Path, names: Sequence[str]) -> None:
             raise BadRequest(
                 f"{file}, line {place + 1}: {cut(name)} is class {place}: write names alone, "
                 "one a line, in the order of their numbers from 0, with no line of columns on top"
+            )
+
+
+def check_first_lines(listed: Sequence[Listed], root: Path) -> None:
+    """Raises BadRequest for the first line of a list that names columns: no such video is there, and no other line has
+    its label, which would become a class."""
+    uses = Counter(line.label for line in listed)
+    for line in listed:
+        is_first = line.place.endswith(" line 1") and uses[line.label] == 1 and not line.label.isdigit()
+        if is_first and ending_of(line.path) not in VIDEO_ENDINGS and not (root / line.path).exists():
+            raise BadRequest(
+                f"{line.place}: label {cut(line.label)} is no other line's, and {root / line.path} does not exist: "
+                "if this line names columns, remove it: such lists have none"
             )
 
 
@@ -146,7 +166,9 @@ def check_spellings(places: dict[str, str]) -> None:
     where one of numbers is negative or none, and for `nan`, which is how a table says that there is no label."""
     values = {label: _number(label) for label in places}
     if missing := next((label for label in places if label.casefold() in ("nan", "<na>")), None):
-        raise BadRequest(f"{places[missing]}: label {missing!r} is none: leave the cell empty, or leave such lines out")
+        raise BadRequest(
+            f"{places[missing]}: label {missing!r} is none: leave such lines out (where a video may have none: empty)"
+        )
     spelled: dict[float, str] = {}
     for label, value in values.items():
         if value is not None and (other := spelled.setdefault(value, label)) != label:

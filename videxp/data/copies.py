@@ -21,7 +21,9 @@ class Copies:
     """Pairs of samples with the same bytes, each named for its first row."""
 
     leaked: list[Pair] = field(default_factory=list)  # (of val or test, of train), in overlapping seconds
-    shared: list[Pair] = field(default_factory=list)  # (of test, of val); none where the two splits are the same
+    shared: list[Pair] = field(
+        default_factory=list
+    )  # (of test, of val), in overlapping seconds; none where the two splits are the same
     relabelled: list[Pair] = field(default_factory=list)  # the same seconds, another label
     repeated: list[Pair] = field(default_factory=list)  # the same seconds, split and label
     parted: list[Pair] = field(default_factory=list)  # (of val or test, of train): other seconds of one file
@@ -62,29 +64,29 @@ def find_copies(rows: Sequence[Row], facts: Mapping[str, Facts]) -> Copies:
         if len(same) > 1:
             train = [row for row in same if row.split == "train"]
             others = [row for row in same if row.split != "train"]
-            _compare_with_train(others, train, copies)
+            for row, other in _overlapping(others, train) if train else ():
+                (copies.leaked if other else copies.parted).append((row, other or train[0]))
+            val, test = ([row for row in same if row.split == split] for split in ("val", "test"))
+            copies.shared += [(row, other) for row, other in _overlapping(test, val) if other]
             _compare_equal(same, copies)
-    val, test = (
+    seconds_of_val, seconds_of_test = (
         {(facts[row.path].content_hash, *_seconds(row)) for row in rows if row.split == split}
         for split in ("val", "test")
     )
-    if val == test:
+    if seconds_of_val == seconds_of_test:
         copies.shared.clear()
     return copies
 
 
-def _compare_with_train(others: Sequence[Row], train: Sequence[Row], copies: Copies) -> None:
-    """Each of the others against all training samples of its file, in n log n."""
-    train = sorted(train, key=_seconds)
-    starts = [_seconds(row)[0] for row in train]
-    latest = list(accumulate(train, _ends_last))
-    for row in others if train else ():
+def _overlapping(rows: Sequence[Row], others: Sequence[Row]) -> Iterator[tuple[Row, Row | None]]:
+    """Each row, and one of the others of its file that has some of its seconds, in n log n."""
+    others = sorted(others, key=_seconds)
+    starts = [_seconds(other)[0] for other in others]
+    latest = list(accumulate(others, _ends_last))
+    for row in rows:
         start, end = _seconds(row)
         began = bisect_left(starts, end)
-        if began and _seconds(latest[began - 1])[1] > start:
-            copies.leaked.append((row, latest[began - 1]))
-        else:
-            copies.parted.append((row, train[0]))
+        yield row, latest[began - 1] if began and _seconds(latest[began - 1])[1] > start else None
 
 
 def _ends_last(row: Row, other: Row) -> Row:
@@ -101,8 +103,6 @@ def _compare_equal(same: Sequence[Row], copies: Copies) -> None:
             copies.relabelled.append((row, other))
         elif first_of_split.setdefault((row.split, seconds), row) is not row:
             copies.repeated.append((row, first_of_split[row.split, seconds]))
-        if row.split == "val" and ("test", seconds) in first_of_split:
-            copies.shared.append((first_of_split["test", seconds], row))
 
 
 def _seconds(row: Row) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from os.path import isdir
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
-from videxp.data.class_numbers import Listed, numbered_classes, read_class_names, resolve_labels
+from videxp.data.class_numbers import Listed, check_first_lines, numbered_classes, read_class_names, resolve_labels
 from videxp.data.layouts import Layout, absent, completed_splits, source_of
 from videxp.data.manifest import SPLITS, Facts, Row, Split, sorted_classes
 from videxp.data.notes import UNHEARD, Notes
@@ -197,6 +197,7 @@ class FrameFolders(ImageSequences):
             return Listed(split, (Path(self.frames) / folder).as_posix(), label, place)
 
         found = read_each(lines, listed)
+        check_first_lines(found, root)
         labels = resolve_labels(found, names=read_class_names(root, self.class_file), first_label=self.first_label)
         return [Row(path=line.path, label=label, split=line.split) for line, label in zip(found, labels)]
 

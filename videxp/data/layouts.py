@@ -13,6 +13,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from videxp.data.alike import plain_form
 from videxp.data.labels import parted, shown
 from videxp.data.manifest import SPLITS, Facts, Row, Split, sorted_classes
 from videxp.data.notes import UNHEARD, Notes, examples
@@ -120,7 +121,12 @@ class FolderPerClass(Layout):
                 return []
         except BadRequest as error:
             return [str(error)]
-        return [f"{root / top} holds no videos in one folder per class"]
+        loose = sum(map(chooser(self.extensions), (entry.path for entry in list_folder(root, top)[1])))
+        found = f"{loose} lie in it directly" if loose else "there are none in its folders"
+        return [
+            f"{root / top} holds no videos in one folder per class ({found}): put each into a folder called as its "
+            "class, list them in a table (dataset=manifest), or set dataset.root"
+        ]
 
     def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
         folders = self._split_folders(root, notes)
@@ -346,6 +352,8 @@ def check_rows(rows: Sequence[Row], *, name: str, allow_copies: bool = False) ->
     for row in rows if any(row.split == "train" for row in rows) else ():
         for label in parted(row.label):
             if label not in known:
+                near = next((other for other in known if plain_form(other) == plain_form(label)), None)
                 raise BadRequest(
-                    f"Data set {name}: class {label!r} is in {row.split} ({row.path}) but in no training sample"
+                    f"Data set {name}: class {label!r} is in {row.split} ({row.path}) but in no training sample: "
+                    + (f"call it {near!r}, as train does" if near else "add some to train, or leave such samples out")
                 )

@@ -22,8 +22,8 @@ from videxp.data.alike import check_alike
 from videxp.data.copies import check_copies
 from videxp.data.labels import parted, shown
 from videxp.data.layouts import Layout, check_rows
-from videxp.data.manifest import COLUMNS, SPLITS, Facts, Manifest, Row, read_about
-from videxp.data.notes import UNHEARD, Notes
+from videxp.data.manifest import COLUMNS, SPLITS, Facts, Manifest, Row, read_about, sorted_classes
+from videxp.data.notes import UNHEARD, Notes, examples
 from videxp.data.packets_file import Tables, frame_times, map_packets, packets_writer, remove_other_packets
 from videxp.data.processes import in_processes
 from videxp.errors import BadRequest
@@ -126,10 +126,12 @@ def list_samples(
     """
     rows = list(layout.rows(root, notes))
     with lists_named(layout):
-        check_alike((label for row in rows for label in parted(row.label)), name=name, notes=notes)
+        labels = {label for row in rows for label in parted(row.label)}
+        classes = layout.classes(root, labels)
+        check_alike({*labels, *classes}, name=name, notes=notes)
         check_rows(rows, name=name, allow_copies=allow_copies)
-        classes = layout.classes(root, (label for row in rows for label in parted(row.label)))
         check_labels(rows, classes, name=name)
+        tell_absent_classes(rows, notes)
     return rows, classes
 
 
@@ -140,6 +142,18 @@ def tell_oddities(facts: Mapping[str, Facts], notes: Notes) -> None:
         notes.tell("odd", line)
     if len(odd) > MAX_NAMED:
         notes.tell("odd", f"{len(odd) - MAX_NAMED:,} files more: see `note` in the manifest")
+
+
+def tell_absent_classes(rows: Sequence[Row], notes: Notes) -> None:
+    """Classes that are trained, and of which val or test, where there is such a split, has no sample."""
+    of: dict[str, set[str]] = {split: set() for split in SPLITS}
+    for row in rows:
+        of[row.split].update(parted(row.label))
+    for split in ("val", "test"):
+        if of[split] and (absent := sorted_classes(of["train"] - of[split])):
+            notes.tell(
+                "classes", f"{split} has no sample of {len(absent):,} of {len(of['train']):,}: {examples(absent)}"
+            )
 
 
 def check_labels(rows: Sequence[Row], classes: Sequence[str], *, name: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
-from videxp.data.class_numbers import Listed, numbered_classes, read_class_names, resolve_labels
+from videxp.data.class_numbers import Listed, check_first_lines, numbered_classes, read_class_names, resolve_labels
 from videxp.data.layouts import Layout, absent, completed_splits, source_of
 from videxp.data.manifest import SPLITS, Row, Split
 from videxp.data.notes import UNHEARD, Notes
@@ -66,6 +66,7 @@ class VideoLists(Layout):
 
     def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
         listed = [line for split in self._splits() for line in self._lines(root, split)]
+        check_first_lines(listed, root)
         labels = resolve_labels(listed, names=read_class_names(root, self.class_file), first_label=self.first_label)
         rows = [Row(path=line.path, label=label, split=line.split) for line, label in zip(listed, labels)]
         found = {split: [row for row in rows if row.split == split] for split in SPLITS}

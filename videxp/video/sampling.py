@@ -34,7 +34,10 @@ def frame_range(
         until = min(times.table[-1], inf if end_seconds is None else end_seconds)
         start -= int(start_seconds < until - SECONDS_EPSILON)
     if start >= end:
-        raise ValueError(f"no frame starts between {start_seconds} s and {end_seconds} s: {times}")
+        between = f"between {start_seconds or 0} s and {end_seconds} s"
+        raise ValueError(
+            f"no frame starts {between if end_seconds is not None else f'from {start_seconds} s on'}: {times}"
+        )
     return start, end
 
 
