@@ -1,12 +1,15 @@
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.films import module
+from videxp.cli import main
 from videxp.data import MovingDigits
 from videxp.data.moving_digits import CLASSES, digits_of, trajectory
+from videxp.errors import BadRequest
 from videxp.randomness import Stream, generator
 
 SMALL = {"train_videos": 20, "val_videos": 10, "test_videos": 10, "frames_per_video": 6}
@@ -32,6 +35,37 @@ def test_the_same_seed_makes_the_same_files(tmp_path: Path) -> None:
     assert len(set(first)) == 40
     assert digest(tmp_path / "b", 0) == first
     assert digest(tmp_path / "c", 1) != first
+
+
+@pytest.mark.parametrize(
+    ("recipe", "instead"),
+    [
+        ("classification/moving_digits", ["classification/finetune"]),
+        ("generation/moving_digits", ["generation/mocogan_ucf101", "dataset=generation_folder"]),
+        ("super_resolution/sample_clips", ["super_resolution/sample_clips", "dataset=video_folder"]),
+    ],
+)
+def test_a_folder_of_other_videos_is_refused_and_the_remedy_reads_it(
+    recipe: str, instead: list[str], put: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else digits are made among one's own videos, and trained on in their place."""
+    for name in ("train/a/1.mp4", "train/b/2.mp4", "test/a/3.mp4", "test/b/4.mp4"):
+        put(name)
+    root = f"dataset.root={tmp_path / 'root'}"
+    for command in (["check", recipe], ["prepare", recipe.split("/")[1]]):
+        assert main([*command, root]) == 2
+        told = capsys.readouterr().err
+        assert "holds other videos (test/a/3.mp4)" in told
+        assert " ".join(instead[-1:]) in told
+    assert sorted(path.name for path in (tmp_path / "root").iterdir()) == ["test", "train"]  # nothing was made there
+    assert main(["check", *instead, root]) == 0
+    with pytest.raises(BadRequest, match="holds other videos"):
+        MovingDigits(**SMALL).make(tmp_path / "root")
+
+
+def test_folders_of_other_parameters_may_lie_beside(tmp_path: Path) -> None:
+    MovingDigits(seed=1, **SMALL).make(tmp_path)
+    assert MovingDigits(seed=0, **SMALL).missing(tmp_path) == []
 
 
 def test_no_picture_of_a_digit_is_in_two_splits() -> None:

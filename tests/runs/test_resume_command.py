@@ -14,6 +14,7 @@ import pytest
 from tests.conftest import clean_environment, videxp
 from tests.runs.conftest import checkpoint, command, differences, metrics
 from tests.runs.forking import KILLED, Kill, Nursery
+from videxp.cli import main
 from videxp.runs.metrics_file import read_metrics
 
 pytestmark = pytest.mark.slow
@@ -49,6 +50,14 @@ def test_another_config_is_refused_in_one_line_and_nothing_is_touched(nursery: N
     )
     assert before == {path: path.read_bytes() for path in (ward / "runs/other").rglob("*") if path.is_file()}
     assert "holds a run already" in printed_by(nursery, ward, *command(run="other"), status=2)
+
+
+def test_keys_are_refused_with_the_place_where_they_may_change(capsys: pytest.CaptureFixture[str]):
+    assert main(["resume", "runs/early", "trainer.max_epochs=9"]) == 2
+    assert capsys.readouterr().err == (
+        "videxp: resume takes no trainer.max_epochs=9: a run goes on as it began; what may change (hardware.*, "
+        "trainer.max_epochs) is changed in runs/early/config.yaml\n"
+    )
 
 
 def test_a_run_without_a_checkpoint_begins_anew_in_its_folder(nursery: Nursery, ward: Path):

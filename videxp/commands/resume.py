@@ -3,6 +3,7 @@
 import argparse
 import shlex
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from videxp import config
@@ -20,6 +21,12 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="videxp resume", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="a run folder")
     parser.add_argument("--ends-with", metavar="PID", type=int, help=argparse.SUPPRESS)  # the sweep that started it
+    options, others = parser.parse_known_args(arguments)
+    if any("=" in text for text in others):
+        raise BadRequest(
+            f"resume takes no {' '.join(others)}: a run goes on as it began; what may change (hardware.*, "
+            f"trainer.max_epochs) is changed in {Path(options.run, 'config.yaml')}"
+        )
     options = parser.parse_args(arguments)
 
     from videxp.runs.folder import open_run

@@ -10,6 +10,7 @@ Legend: T frames, S = height = width in pixels, P = the digit's pixels.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from functools import cache, partial
 from pathlib import Path
@@ -21,12 +22,19 @@ from videxp.data.layouts import Layout
 from videxp.data.manifest import Row, Split
 from videxp.data.notes import UNHEARD, Notes
 from videxp.data.processes import in_processes
+from videxp.data.walk import refusal_of_others
+from videxp.errors import BadRequest
 from videxp.files import write_text
 from videxp.limits import Ge, Gt, MultipleOf
 from videxp.randomness import Stream, generator
 
 # Raised when the same parameters make other frames, so that old files are not taken for new ones.
 VERSION = 1
+OWN_FOLDER = re.compile(r"\d+px-\d+f-[0-9a-f]{8}")
+REMEDY = (
+    "train on them with classification/finetune (a generator: generation/mocogan_ucf101 dataset=generation_folder), "
+    "or choose another dataset.root"
+)
 DIGIT_PIXELS = 16  # 8x8 twice enlarged
 SPLIT_NUMBERS: dict[Split, int] = {"train": 0, "val": 1, "test": 2}
 SPLIT_SHARES: dict[Split, tuple[float, float]] = {"train": (0.0, 0.7), "val": (0.7, 0.8), "test": (0.8, 1.0)}
@@ -86,7 +94,7 @@ class MovingDigits(Layout):
         )
 
     def missing(self, root: Path) -> list[str]:
-        return []  # whatever is missing will be made
+        return refusal_of_others(root, own=OWN_FOLDER, remedy=REMEDY)  # whatever is missing will be made
 
     def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
         counts: dict[Split, int] = {"train": self.train_videos, "val": self.val_videos, "test": self.test_videos}
@@ -102,6 +110,8 @@ class MovingDigits(Layout):
 
     def make(self, root: Path) -> None:
         """Files appear whole, so an interrupted run goes on where it stopped, and a lost file is made again."""
+        if problems := self.missing(root):
+            raise BadRequest("\n".join(problems))
         todo = [row.path for row in self.rows(root) if not (root / row.path).exists()]
         if todo:
             digit_images()  # read once here rather than in every process

