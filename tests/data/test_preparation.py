@@ -109,6 +109,17 @@ def test_a_part_without_frames_is_unreadable(root: Path) -> None:
         prepare(ManifestFile(file="list.csv"), root=root, cache_dir=root.parent, name="mini", processes=1)
 
 
+def test_a_part_that_goes_on_after_its_video_is_told(root: Path) -> None:
+    text = "path,label,split,start_seconds,end_seconds\ntrain/run/a.mp4,x,train,0.1,{}\ntrain/walk/b.mp4,x,val,,\n"
+    for end, told in ((1.2, 0), (50, 1)):
+        (root / "list.csv").write_text(text.format(end))
+        manifest = prepare(ManifestFile(file="list.csv"), root=root, cache_dir=root.parent, name="mini", processes=1)
+        seconds = float(manifest["duration_seconds"][0])
+        assert end - seconds > 1 if told else end - seconds < 1
+        notes = [text for about, text in manifest.notes if about == "times"]
+        assert len(notes) == told and all(f"to 50 s of {seconds:.1f} s: times are in seconds" in text for text in notes)
+
+
 def test_another_root_layout_or_name_is_another_manifest(root: Path) -> None:
     def path(layout: FolderPerClass, root: Path, name: str) -> Path:
         return manifest_path(layout, root=root, cache_dir=Path("/cache"), name=name)

@@ -22,10 +22,11 @@ from videxp.data.alike import check_alike
 from videxp.data.copies import check_copies
 from videxp.data.labels import parted, shown
 from videxp.data.layouts import Layout, check_rows
-from videxp.data.manifest import COLUMNS, SPLITS, Facts, Manifest, Row, read_about, sorted_classes
-from videxp.data.notes import UNHEARD, Notes, examples
+from videxp.data.manifest import COLUMNS, SPLITS, Facts, Manifest, Row, read_about
+from videxp.data.notes import UNHEARD, Notes
 from videxp.data.packets_file import Tables, frame_times, map_packets, packets_writer, remove_other_packets
 from videxp.data.processes import in_processes
+from videxp.data.remarks import tell_absent_classes, tell_late_ends, tell_oddities
 from videxp.errors import BadRequest
 
 MAX_NAMED = 5
@@ -84,6 +85,7 @@ def prepare(
             thorough=thorough,
         )
         tell_oddities(facts, notes)
+        tell_late_ends(rows, facts, notes)
         refusal = check_copies(rows, facts, name=name, allowed=allow_copies, notes=notes)
         tables = map_packets(packets_file)
         manifest = Manifest.from_rows(
@@ -133,27 +135,6 @@ def list_samples(
         check_labels(rows, classes, name=name)
         tell_absent_classes(rows, notes)
     return rows, classes
-
-
-def tell_oddities(facts: Mapping[str, Facts], notes: Notes) -> None:
-    """What is odd about files that can be read; of many such files, of some."""
-    odd = [f"{path}: {one.note}" for path, one in sorted(facts.items()) if one.note and not one.error]
-    for line in odd[:MAX_NAMED]:
-        notes.tell("odd", line)
-    if len(odd) > MAX_NAMED:
-        notes.tell("odd", f"{len(odd) - MAX_NAMED:,} files more: see `note` in the manifest")
-
-
-def tell_absent_classes(rows: Sequence[Row], notes: Notes) -> None:
-    """Classes that are trained, and of which val or test, where there is such a split, has no sample."""
-    of: dict[str, set[str]] = {split: set() for split in SPLITS}
-    for row in rows:
-        of[row.split].update(parted(row.label))
-    for split in ("val", "test"):
-        if of[split] and (absent := sorted_classes(of["train"] - of[split])):
-            notes.tell(
-                "classes", f"{split} has no sample of {len(absent):,} of {len(of['train']):,}: {examples(absent)}"
-            )
 
 
 def check_labels(rows: Sequence[Row], classes: Sequence[str], *, name: str) -> None:
