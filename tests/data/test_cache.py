@@ -8,11 +8,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+import fsspec
 import numpy as np
 import pytest
 import torch
@@ -24,7 +27,7 @@ from videxp.data.cache import make_cache
 from videxp.data.shards import Making, damaged, read_list
 from videxp.errors import BadRequest, VidexpError
 from videxp.transforms import EvalTransform, TrainTransform
-from videxp.video import packet_reader, write_video
+from videxp.video import byte_file, packet_reader, write_video
 
 RAW = Making("raw", None, 1, 21.0)
 NAMES = ["run/0", "run/1", "walk/2", "walk/3"]
@@ -304,3 +307,65 @@ def test_a_cache_is_read_from_a_store_by_ranges(root: Path, tmp_path: Path, form
         server.server_close()
     with pytest.raises(BadRequest, match=r"dataset.cache=http://\S+ no cache of this version"):
         data(root, cache=url.replace(str(server.server_port), "1"))
+
+
+class Busy(WithRanges):
+    """Answers some requests for clips as stores do under load: a status, or a connection that ends."""
+
+    answers: list[int] = []  # noqa: RUF012  of the next requests; 0: none, 200: as it should
+    asked = 0
+
+    def do_GET(self) -> None:
+        type(self).asked += 1
+        answer = self.answers.pop(0) if self.answers and "Range" in self.headers else 200
+        if answer == 200:
+            return super().do_GET()
+        if answer:
+            self.send_response(answer)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        self.close_connection = True
+        return None
+
+
+@pytest.fixture
+def store(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of a cache that a busy server has."""
+    monkeypatch.setattr(byte_file, "WAITS_SECONDS", (0.01, 0.01, 0.01))
+    make_cache(data(root).manifest, tmp_path / "cache", making=RAW)
+    monkeypatch.setattr(Busy, "asked", 0)
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Busy, directory=str(tmp_path))) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/cache"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("answers", [[503, 200], [429, 500, 0], [0, 0, 0]])
+def test_a_store_that_is_busy_is_asked_again(
+    root: Path, store: str, answers: list[int], monkeypatch: pytest.MonkeyPatch
+):
+    far = data(root, cache=store)
+    monkeypatch.setattr(Busy, "answers", [*answers])
+    assert torch.equal(far.dataset("train")[1, 0]["video"], data(root).dataset("train")[1, 0]["video"])
+    assert Busy.answers == []
+
+
+def test_fsspec_alone_does_not_ask_again(store: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Busy, "answers", [503])
+    with pytest.raises(aiohttp.ClientResponseError, match="503"):
+        fsspec.filesystem("http", skip_instance_cache=True).cat_file(f"{store}/cache.json", start=0, end=9)
+
+
+@pytest.mark.parametrize(("status", "tries"), [(503, 4), (403, 1)])
+def test_a_store_that_stays_busy_or_refuses_is_named_with_its_status(
+    root: Path, store: str, status: int, tries: int, monkeypatch: pytest.MonkeyPatch
+):
+    far = data(root, cache=store, max_unreadable=1)
+    monkeypatch.setattr(Busy, "answers", [status] * tries)
+    before = Busy.asked
+    samples = far.dataset("train").__getitems__([(1, 0), (1, 1)])
+    assert Busy.asked - before == tries + 1
+    assert [sample["index"] for sample in samples.read] == [1]
+    (failure,) = samples.failures
+    assert failure.path == "train/run/0.mp4" and f"HTTP {status}" in failure.message and store in failure.message
+    assert ("asked 4 times" in failure.message) == (tries > 1)

@@ -26,6 +26,7 @@ from videxp.data.shards import Copy, Making, Shard, Source, damaged, make_shard,
 from videxp.errors import BadRequest
 from videxp.files import replacing, write_text
 from videxp.video import filesystem, is_remote
+from videxp.video.byte_file import ask_store
 
 FORMAT = 2
 MAX_VIDEOS_PER_SHARD, SHARDS_AIMED_AT = 256, 64
@@ -171,7 +172,7 @@ def _fetched(url: str, cache_dir: Path) -> tuple[Path, dict[str, int | None]]:
     packets = [path for path in _listed(store, root) if path.endswith(".packets")]
     for name in ["cache.json", "index.tsv", *(path.rsplit("/", 1)[-1] for path in packets)]:
         if not (name.endswith(".packets") and (place / name).exists()):
-            data = store.cat_file(f"{root}/{name}")
+            data = ask_store(partial(store.cat_file, f"{root}/{name}"))
             with replacing(place / name) as temporary:
                 temporary.write_bytes(data)
     sizes = {path.rsplit("/", 1)[-1]: size for path, size in _listed(store, f"{root}/shards").items()}
@@ -180,7 +181,8 @@ def _fetched(url: str, cache_dir: Path) -> tuple[Path, dict[str, int | None]]:
 
 def _listed(store: Any, folder: str) -> dict[str, int | None]:
     """Path -> bytes; None: a web server does not tell."""
-    return {entry["name"]: entry["size"] for entry in store.ls(folder, detail=True) if entry["type"] == "file"}
+    entries = ask_store(partial(store.ls, folder, detail=True))
+    return {entry["name"]: entry["size"] for entry in entries if entry["type"] == "file"}
 
 
 def _copied_columns(index: Manifest, rows: Sequence[int]) -> dict[str, Any]:
