@@ -1,6 +1,9 @@
 import os
+import random
+import re
 import shutil
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -163,3 +166,35 @@ def test_what_is_odd_about_files_is_told_each_time(root: Path, films: dict[str, 
         why = "because those before it are one picture each"
         assert odd[0] == f"train/run/0.mkv: 2 video streams: stream 1 is read, {why}"
         assert len(odd) == 6 and odd[-1] == "2 files more: see `note` in the manifest"
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "emptied": lambda content: b"",
+    "cut": lambda content: content[: 2 * len(content) // 3],
+    "zeros": lambda content: bytes(len(content)),
+    "a digit": lambda content: re.sub(rb"[0-4]", b"5", content, count=1),
+    "a bit of the end": lambda content: content[:-9] + bytes([content[-9] ^ 1]) + content[-8:],
+    "rubbish": lambda content: random.Random(0).randbytes(len(content)),
+    "more": lambda content: content + b"1\t\n",
+    "other types": lambda content: content.replace(b"{", b"[{", 1).replace(b"}", b"}]", 1),
+}
+
+
+def test_damaged_manifests_and_tables_are_made_again_and_never_used(
+    root: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first = prepared(root)
+    files = [path for path in (root.parent / "cache/manifests").iterdir() if path.suffix in (".tsv", ".packets")]
+    whole = {file: file.read_bytes() for file in files}
+    assert sorted(file.suffix for file in files) == [".packets", ".tsv"]
+    for file in files:
+        for name, damage in DAMAGES.items():
+            file.write_bytes(damage(whole[file]))
+            capfd.readouterr()
+            again = prepared(root)
+            assert again.fingerprint == first.fingerprint, name
+            assert {path: path.read_bytes() for path in files} == whole, (file.name, name)
+            assert f"{file} is damaged, or of another version: every file is read again" in capfd.readouterr().err
+    capfd.readouterr()
+    prepared(root)
+    assert "damaged" not in capfd.readouterr().err

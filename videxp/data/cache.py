@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from videxp.data.manifest import Facts, Manifest, Row, Strings
-from videxp.data.packets_file import Tables, packets_writer, remove_other_packets
+from videxp.data.packets_file import Tables, is_whole, packets_writer, remove_other_packets
 from videxp.data.processes import in_processes
 from videxp.data.shards import Copy, Making, Shard, Source, damaged, make_shard, read_list, read_table
 from videxp.errors import BadRequest
@@ -28,7 +28,7 @@ from videxp.files import replacing, write_text
 from videxp.video import filesystem, is_remote
 from videxp.video.byte_file import ask_store
 
-FORMAT = 2
+FORMAT = 3
 MAX_VIDEOS_PER_SHARD, SHARDS_AIMED_AT = 256, 64
 MAX_NAMED = 3
 # What a copy's frames are read by, instead of the source's.
@@ -130,17 +130,23 @@ def from_cache(manifest: Manifest, folder: str, *, cache_dir: Path) -> Manifest:
         about = json.loads((place / "cache.json").read_text(encoding="utf-8"))
         if about["format"] != FORMAT:
             raise ValueError
+        making, shard_bytes = Making(**about["making"]), dict(about["shards"])
     except FileNotFoundError as error:
         lost = Path(error.filename or str(error)).name
         raise BadRequest(f"dataset.cache={folder}: {lost} is missing: {again}") from None
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         cause = f" ({error})" if is_remote(folder) else ""
         raise BadRequest(f"dataset.cache={folder}: no cache of this version{cause}: {again}") from None
-    if lost_shards := [name for name in about["shards"] if name not in sizes]:
+    if lost_shards := [name for name in shard_bytes if name not in sizes]:
         raise BadRequest(f"dataset.cache={folder}: {lost_shards[0]} is missing: {again}")
-    if wrong := [name for name, size in about["shards"].items() if sizes[name] not in (size, None)]:
+    if wrong := [name for name, size in shard_bytes.items() if sizes[name] not in (size, None)]:
         raise BadRequest(f"dataset.cache={folder}: {len(wrong)} shards are damaged, such as {wrong[0]}: {again}")
-    index = Manifest.read(place / "index.tsv")
+    try:
+        index = Manifest.read(place / "index.tsv")
+    except BadRequest:
+        raise BadRequest(f"dataset.cache={folder}: index.tsv is damaged: {again}") from None
+    if index.packets_file is not None and not is_whole(index.packets_file):
+        raise BadRequest(f"dataset.cache={folder}: {index.packets_file.name} is damaged or missing: {again}")
     row_of = {content: row for row, content in enumerate(index["content_hash"])}
     rows = [row_of.get(content, -1) for content in manifest["content_hash"]]
     if stale := [path for path, row, error in zip(manifest["path"], rows, manifest["error"]) if row < 0 and not error]:
@@ -155,7 +161,7 @@ def from_cache(manifest: Manifest, folder: str, *, cache_dir: Path) -> Manifest:
         packets_file=index.packets_file,
         frame_template="",
         shards=f"{folder}/shards",
-        cache=str(Making(**about["making"])),
+        cache=str(making),
     )
 
 
@@ -171,7 +177,7 @@ def _fetched(url: str, cache_dir: Path) -> tuple[Path, dict[str, int | None]]:
     place = cache_dir / "stores" / blake2b(url.encode(), digest_size=6).hexdigest()
     packets = [path for path in _listed(store, root) if path.endswith(".packets")]
     for name in ["cache.json", "index.tsv", *(path.rsplit("/", 1)[-1] for path in packets)]:
-        if not (name.endswith(".packets") and (place / name).exists()):
+        if not (name.endswith(".packets") and is_whole(place / name)):
             data = ask_store(partial(store.cat_file, f"{root}/{name}"))
             with replacing(place / name) as temporary:
                 temporary.write_bytes(data)

@@ -23,7 +23,7 @@ from videxp.files import replacing
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
-FORMAT = 4
+FORMAT = 5
 
 
 @dataclass(frozen=True)
@@ -256,6 +256,8 @@ class Manifest:
 
     def write(self, path: Path) -> None:
         """Replace the file at `path`; whoever reads meanwhile gets the old one or the new one."""
+        lines = ["\t".join(COLUMNS)]
+        lines += ["\t".join(_to_text(self.columns[name][i]) for name in COLUMNS) for i in range(len(self))]
         about = {
             "format": FORMAT,
             "name": self.name,
@@ -270,8 +272,8 @@ class Manifest:
             "notes": self.notes,
             "classes": self.classes,
         }
-        lines = [f"# videxp manifest {json.dumps(about)}", "\t".join(COLUMNS)]
-        lines += ["\t".join(_to_text(self.columns[name][i]) for name in COLUMNS) for i in range(len(self))]
+        about["checksum"] = _checksum(about, lines)
+        lines.insert(0, f"# videxp manifest {json.dumps(about)}")
         with replacing(path) as temporary:
             temporary.write_bytes(("\n".join(lines) + "\n").encode("utf-8", "surrogateescape"))
 
@@ -284,11 +286,13 @@ class Manifest:
             about = json.loads(first.removeprefix("# videxp manifest "))
             if about["format"] != FORMAT or header.split("\t") != list(COLUMNS):
                 raise ValueError("written by another version")
+            if about.pop("checksum") != _checksum(about, [header, *lines]):
+                raise ValueError("its checksum is wrong")
             cells = list(zip(*(line.split("\t") for line in lines))) or [()] * len(COLUMNS)
             columns = {name: _parsed(column, kind) for (name, kind), column in zip(COLUMNS.items(), cells, strict=True)}
         except FileNotFoundError:
             raise BadRequest(f"The data set is not prepared ({path} is missing): run `videxp prepare` first") from None
-        except (ValueError, KeyError, IndexError) as error:
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
             raise BadRequest(
                 f"{path} is no manifest of this version ({error}): delete it, then prepare again"
             ) from None
@@ -307,13 +311,20 @@ class Manifest:
         )
 
 
+def _checksum(about: dict[str, Any], lines: list[str]) -> str:
+    """Of all that a manifest says."""
+    text = "\n".join([json.dumps(about), *lines])
+    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+
+
 def read_about(path: Path) -> dict[str, Any]:
     """The first line of a manifest: its name, root, classes, counts; {} of one of another version."""
     try:
         with path.open(encoding="utf-8", errors="surrogateescape") as file:
             about = json.loads(file.readline().removeprefix("# videxp manifest "))
+        sum(about["counts"].values())
         return about if about["format"] == FORMAT else {}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
 
 

@@ -20,6 +20,8 @@ from videxp.files import replacing
 from videxp.video.timing import FrameTimes
 
 SUFFIX = ".packets"
+DIGEST_BYTES = 6
+BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class PacketsWriter:
     """`file` is there after the writing."""
 
     stream: BinaryIO
-    digest: Any = field(default_factory=lambda: hashlib.blake2b(digest_size=6))
+    digest: Any = field(default_factory=lambda: hashlib.blake2b(digest_size=DIGEST_BYTES))
     file: Path | None = None
 
     def add(self, facts: Facts, tables: Tables) -> Facts:
@@ -58,8 +60,9 @@ class PacketsWriter:
 
     def _append(self, table: bytes) -> int:
         byte = self.stream.tell()
-        self.stream.write(table + b"\0" * (-len(table) % 8))  # so that its numbers are aligned
-        self.digest.update(table)
+        padded = table + b"\0" * (-len(table) % 8)  # so that its numbers are aligned
+        self.stream.write(padded)
+        self.digest.update(padded)
         return byte
 
 
@@ -72,6 +75,18 @@ def packets_writer(stem: Path) -> Iterator[PacketsWriter]:
             yield writer
         writer.file = stem.with_name(f"{stem.name}-{writer.digest.hexdigest()}{SUFFIX}")
     stem.with_name(f"{stem.name}{SUFFIX}").replace(writer.file)
+
+
+def is_whole(file: Path) -> bool:
+    """Whether a file of tables is there, as it was written: its name has the digest of its content."""
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    try:
+        with file.open("rb") as stream:
+            while block := stream.read(BLOCK_BYTES):
+                digest.update(block)
+    except OSError:
+        return False
+    return file.stem.endswith(f"-{digest.hexdigest()}")
 
 
 def map_packets(file: Path | None) -> np.ndarray:

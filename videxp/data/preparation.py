@@ -8,6 +8,7 @@ import errno
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,7 +25,7 @@ from videxp.data.labels import parted, shown
 from videxp.data.layouts import Layout, check_rows
 from videxp.data.manifest import COLUMNS, SPLITS, Facts, Manifest, Row, read_about
 from videxp.data.notes import UNHEARD, Notes
-from videxp.data.packets_file import Tables, frame_times, map_packets, packets_writer, remove_other_packets
+from videxp.data.packets_file import Tables, frame_times, is_whole, map_packets, packets_writer, remove_other_packets
 from videxp.data.processes import in_processes
 from videxp.data.remarks import tell_absent_classes, tell_late_ends, tell_oddities
 from videxp.errors import BadRequest
@@ -235,13 +236,16 @@ def known_facts(path: Path, *, root: Path, layout: Layout) -> Known:
 
 
 def _read_known(path: Path, *, borrowed: bool = False) -> Known | None:
+    """None for a manifest that is missing; and for one that is damaged, or its tables, which is said of one's own."""
+    if not path.exists():
+        return None
     try:
         manifest = Manifest.read(path)
     except BadRequest:
-        return None
+        return None if borrowed else _say_damaged(path)
     mapped = map_packets(manifest.packets_file)
-    if manifest.packets_file is not None and not manifest.packets_file.exists():
-        return None  # prepared anew meanwhile
+    if manifest.packets_file is not None and not is_whole(manifest.packets_file):
+        return None if borrowed else _say_damaged(manifest.packets_file)
     names = [column for column in COLUMNS if column in Facts.__dataclass_fields__]
     columns = [manifest[column] for column in names]
     rows = [Facts(**{n: COLUMNS[n](value) for n, value in zip(names, values)}) for values in zip(*columns)]
@@ -253,6 +257,10 @@ def _read_known(path: Path, *, borrowed: bool = False) -> Known | None:
         borrowed,
         {manifest.fingerprint: manifest.pixels},
     )
+
+
+def _say_damaged(file: Path) -> None:
+    print(f"videxp: {file} is damaged, or of another version: every file is read again", file=sys.stderr)
 
 
 def unchanged(file: Path, facts: Facts, *, layout: Layout) -> bool:
