@@ -242,10 +242,12 @@ def _read_known(path: Path, *, borrowed: bool = False) -> Known | None:
     try:
         manifest = Manifest.read(path)
     except BadRequest:
-        return None if borrowed else _say_damaged(path)
+        _say_damaged(path, aloud=not borrowed)
+        return None
     mapped = map_packets(manifest.packets_file)
     if manifest.packets_file is not None and not is_whole(manifest.packets_file):
-        return None if borrowed else _say_damaged(manifest.packets_file)
+        _say_damaged(manifest.packets_file, aloud=not borrowed)
+        return None
     names = [column for column in COLUMNS if column in Facts.__dataclass_fields__]
     columns = [manifest[column] for column in names]
     rows = [Facts(**{n: COLUMNS[n](value) for n, value in zip(names, values)}) for values in zip(*columns)]
@@ -259,8 +261,9 @@ def _read_known(path: Path, *, borrowed: bool = False) -> Known | None:
     )
 
 
-def _say_damaged(file: Path) -> None:
-    print(f"videxp: {file} is damaged, or of another version: every file is read again", file=sys.stderr)
+def _say_damaged(file: Path, *, aloud: bool) -> None:
+    if aloud:
+        print(f"videxp: {file} is damaged, or of another version: every file is read again", file=sys.stderr)
 
 
 def unchanged(file: Path, facts: Facts, *, layout: Layout) -> bool:
