@@ -12,7 +12,13 @@ from videxp.ranges import real_number, whole_number
     [
         (whole_number(0, 51), {"0": 0, "51": 51}, ["99", "-1", "1.5", "x", ""], "takes a whole number from 0 to 51"),
         (whole_number(1), {"1": 1, "9999999": 9999999}, ["0", "-5", "inf"], "takes a whole number of at least 1"),
-        (real_number(0, 1, above=True), {"0.5": 0.5}, ["0", "1", "nan", "inf"], "takes a number between 0 and 1"),
+        (
+            real_number(0, 1, above=True),
+            {"0.5": 0.5},
+            ["0", "1", "nan", "inf"],
+            "takes a number between 0 and 1, neither of them",
+        ),
+        (whole_number(0, 2**32 - 1), {"7": 7}, ["99999999999"], "takes a whole number from 0 to 4294967295"),
         (real_number(0, above=True), {"1e-3": 1e-3}, ["0", "-1", "nan", "inf"], "takes a number above 0"),
     ],
 )

@@ -41,4 +41,4 @@ def real_number(low: float, high: float | None = None, *, above: bool = False) -
 def _range(low: float, high: float | None, *, above: bool = False) -> str:
     if high is None:
         return f"above {low:g}" if above else f"of at least {low:g}"
-    return f"between {low:g} and {high:g}" if above else f"from {low:g} to {high:g}"
+    return f"between {low:g} and {high:g}, neither of them" if above else f"from {low:.10g} to {high:.10g}"

@@ -29,6 +29,7 @@ SILENT_IN_HYDRA = [
     (["seed="], "seed=: no value; write seed=VALUE"),
     (["run.notes=None"], "run.notes=None: a word, not nothing; write run.notes=null"),
     (["seed=1", "seed=2"], "seed=2: given twice (seed=1 before); keep one of them"),
+    (["+trainer.val_check_interval=0"], "trainer.val_check_interval=0: out of range; must be > 0"),
     (["trainer.max_steps=1e3"], "trainer.max_steps=1000.0: wrong type; takes a whole number: write 1000"),
     (["dataset.num_frames=true"], "dataset.num_frames=true: wrong type; takes a whole number"),
     (["+model.num_classes=0"], "model.num_classes=0: out of range; must be >= 1"),

@@ -240,3 +240,16 @@ def test_balanced_batches_need_labels(put: Put, tmp_path: Path) -> None:
     data.dataset("train").labels[:] = -1
     with pytest.raises(BadRequest, match="shuffle=class_balanced: there are samples without a label"):
         data.train_dataloader()
+
+
+@pytest.mark.parametrize("limit", [None, 2, 0.5])
+def test_validations_further_apart_than_an_epoch_is_long_are_refused(limit: float | None, root: Path, tmp_path: Path):
+    data = module(tmp_path, FolderPerClass(), batch_size=2, num_frames=2)
+    data.prepare()
+    longest = {None: 7, 2: 2, 0.5: 3}[limit]
+    limits = {} if limit is None else {"limit_train_batches": limit}
+    data.trainer = Trainer(val_check_interval=longest, logger=False, **limits)
+    assert len(data.train_dataloader()) == 7
+    data.trainer = Trainer(val_check_interval=longest + 1, logger=False, **limits)
+    with pytest.raises(BadRequest, match=f"={longest + 1} is more than the {longest} batches of an epoch"):
+        data.train_dataloader()

@@ -63,3 +63,13 @@ def test_the_checkpoint_is_the_best_then_the_last_then_an_error(tmp_path: Path):
 def test_a_folder_that_is_no_run_is_named(tmp_path: Path):
     with pytest.raises(BadRequest, match="is not a run folder"):
         open_run(str(tmp_path))
+
+
+@pytest.mark.parametrize("content", [b"", b'{"state": ', b"\xff\x00", b"[]", b"{}", b"3"])
+def test_a_damaged_state_is_named_with_the_remedy(content: bytes, tmp_path: Path):
+    run = RunFolder(tmp_path)
+    run.state.write_bytes(content)
+    with pytest.raises(BadRequest, match=f"{run.state}: damaged.*\n.*rm {run.state}; videxp resume {tmp_path}$"):
+        run.how_it_stands()
+    run.state.unlink()
+    assert run.how_it_stands() == "interrupted"

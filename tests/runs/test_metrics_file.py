@@ -1,7 +1,12 @@
 """metrics.csv is the record of a run: rows are on disk at once, and new columns lose no old row."""
 
+import shlex
+import subprocess
 from pathlib import Path
 
+import pytest
+
+from videxp.errors import BadRequest
 from videxp.runs.metrics_file import MetricsFile, keep_rows, last_values, read_metrics
 
 
@@ -44,3 +49,22 @@ def test_rows_after_a_checkpoint_are_cut_off_with_the_columns_that_they_brought(
     assert MetricsFile(path).rows == 1
     keep_rows(path, 0)
     assert read_metrics(path) == []
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"\0" * 60, bytes(range(128, 255)), b"step,epoch,clips_seen,train/loss\n1,0,8,2.0\n2,"]
+)
+def test_rows_that_are_lost_before_a_checkpoint_are_told(damage: bytes, tmp_path: Path):
+    path = tmp_path / "metrics.csv"
+    path.write_bytes(damage)
+    with pytest.raises(
+        BadRequest, match=f"{path}: damaged: [01] of the 2 rows before the checkpoint are left"
+    ) as error:
+        keep_rows(path, 2)
+    assert path.read_bytes() == damage
+    subprocess.run(shlex.split(str(error.value).rpartition("without them: ")[2]), check=True)
+    keep_rows(path, 2)
+    assert MetricsFile(path).rows == 0
+    path.write_bytes(damage)
+    keep_rows(path, 0)  # nothing of it is wanted
+    assert MetricsFile(path).rows == 0

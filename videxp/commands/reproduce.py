@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
     from videxp.runs.provenance import read_provenance
 
     run = open_run(options.run)
-    if (state := run.status()["state"]) != "finished":
+    if (state := run.how_it_stands()) != "finished":
         raise BadRequest(f"{run.path} is {state}: only a finished run can be reproduced")
     before = read_provenance(run)
     overrides = [text for text in options.overrides if not text.startswith(RUN_DIR)]

@@ -48,7 +48,7 @@ def resume(run: "RunFolder", *, wanted: "DictConfig | None" = None) -> int:
     cfg = config.load_resolved(run.config)
     if wanted is not None:
         _refuse_another_config(run, old=config.flat(cfg), new=config.flat(wanted))
-    if _state(run) == "finished":
+    if run.how_it_stands() == "finished":
         print(f"{run.path} is finished already: videxp evaluate {run.path}")
         return 0
     refuse_changed_inputs(run, cfg)
@@ -65,11 +65,6 @@ def _refuse_another_config(run: "RunFolder", *, old: dict[str, Any], new: dict[s
         shown = ", ".join(f"{key} was {old.get(key)}, now {new.get(key)}" for key in keys[:3])
         more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
         raise BadRequest(f"{run.path} holds a run of another config ({shown}{more}): give another hydra.run.dir")
-
-
-def _state(run: "RunFolder") -> str:
-    """A kill before the first state was written counts as a run that was stopped."""
-    return run.status()["state"] if run.state.exists() else "interrupted"
 
 
 def _recipe(command: str) -> str:

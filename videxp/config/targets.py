@@ -75,7 +75,9 @@ def _read_by_importing(target: str, *, key: str) -> Target:
     except BadRequest as error:
         return Target(problem=Problem(key, target, str(error).partition(": ")[2]))
     except ImportError as error:
-        return Target(problem=Problem(key, target, f"cannot be imported: {error}"))
+        own = isinstance(error, ModuleNotFoundError) and error.name == target.partition(".")[0]
+        remedy = "; PYTHONPATH=FOLDER says where it is" if own else ""
+        return Target(problem=Problem(key, target, f"cannot be imported: {error}{remedy}"))
     try:
         taken = inspect.signature(found).parameters.values()
     except (ValueError, TypeError):

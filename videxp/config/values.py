@@ -33,6 +33,7 @@ BY_NAME: dict[str, Range] = {
     "max_steps": (lambda v: v >= 1 or v == -1, ">= 1, or -1 for no limit"),
     "accumulate_grad_batches": (lambda v: v >= 1, ">= 1"),
     "check_val_every_n_epoch": (lambda v: v >= 1, ">= 1"),
+    "val_check_interval": (lambda v: v > 0, "> 0"),
     "log_every_n_steps": (lambda v: v >= 0, ">= 0"),
     "gradient_clip_val": (lambda v: v >= 0, ">= 0"),
     "patience": (lambda v: v >= 0, ">= 0"),

@@ -298,7 +298,19 @@ class VideoDataModule(PreparedDataModule):
         self._position.require_same(self._order())
         if not len(self.dataset("train")):
             raise BadRequest(f"Data set {self.name} has no training samples: it is for evaluation alone")
-        return self._loader("train", self._epoch_batches())
+        batches = self._epoch_batches()
+        self._require_validation(len(batches))
+        return self._loader("train", batches)
+
+    def _require_validation(self, batches: int) -> None:
+        """Raises BadRequest for an interval between validations, in batches, that no epoch is long enough for."""
+        if (trainer := self.trainer) is None or trainer.check_val_every_n_epoch is None:
+            return
+        limit, interval = trainer.limit_train_batches, trainer.val_check_interval
+        in_epoch = int(batches * limit) if isinstance(limit, float) else min(batches, limit)
+        if isinstance(interval, int) and interval > in_epoch:
+            key = "trainer.val_check_interval"
+            raise BadRequest(f"{key}={interval} is more than the {in_epoch} batches of an epoch: {key}={in_epoch}")
 
     def _epoch_batches(self) -> EpochBatches:
         rank, world_size = self._ranks()

@@ -6,6 +6,7 @@ checkpoints/{best,last}.ckpt samples/ wandb/ manifest.tsv.gz
 
 import json
 import os
+import shlex
 import sys
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -196,6 +197,22 @@ class RunFolder:
 
     def status(self) -> dict[str, Any]:
         return read_json(self.state)
+
+    def how_it_stands(self) -> str:
+        """`finished`, `failed`, ...: a kill before the first was written counts as a run that was interrupted.
+
+        Raises BadRequest where the file is damaged, as after a power failure.
+        """
+        try:
+            return str(self.status()["state"])
+        except FileNotFoundError:
+            return "interrupted"
+        except (OSError, ValueError, KeyError, TypeError):
+            name = shlex.quote(str(self.state))
+            raise BadRequest(
+                f"{self.state}: damaged, so that it is not known whether the run has finished\n"
+                f"Put it back, or take the run as interrupted: rm {name}; videxp resume {shlex.quote(str(self.path))}"
+            ) from None
 
     def checkpoint(self) -> Path:
         """The best checkpoint, or the last one where no metric was monitored."""

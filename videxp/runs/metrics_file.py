@@ -4,13 +4,14 @@ import csv
 import errno
 import io
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
-from videxp.errors import VidexpError
+from videxp.errors import BadRequest, VidexpError
 from videxp.files import replacing
 
 AXES = ["step", "epoch", "clips_seen"]
@@ -84,18 +85,31 @@ class MetricsFile(Logger):
 
 
 def keep_rows(path: Path, count: int) -> None:
-    """Cut off what was logged after a checkpoint that was taken at `count` rows; columns that then are empty go too."""
+    """Cut off what was logged after a checkpoint that was taken at `count` rows; columns that then are empty go too.
+
+    Raises BadRequest where fewer are left, as after a power failure; without the file, the run goes on without them.
+    """
     if not path.exists():
         return
-    with path.open(newline="") as file:
+    with path.open(newline="", errors="replace") as file:
         reader = csv.DictReader(file)
-        rows = [row for row, _ in zip(reader, range(count))]
-        columns = reader.fieldnames or AXES
+        columns = list(reader.fieldnames or AXES)
+        rows = [row for row, _ in zip(reader, range(count)) if _is_whole(row)]
+    if len(rows) < count:
+        raise BadRequest(
+            f"{path}: damaged: {len(rows)} of the {count} rows before the checkpoint are left\n"
+            f"Put it back, or go on without them: {shlex.join(['mv', str(path), f'{path}.damaged'])}"
+        )
     with replacing(path) as temporary, temporary.open("w", newline="") as file:
         filled = [name for name in columns if name in AXES or any(row[name] for row in rows)]
         writer = csv.DictWriter(file, filled, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def _is_whole(row: dict[str, Any]) -> bool:
+    """Has it its place in the run, and a cell for each column?"""
+    return str(row.get("step", "")).isdecimal() and None not in row and None not in row.values()
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
