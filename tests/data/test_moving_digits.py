@@ -168,3 +168,17 @@ def test_a_finished_set_that_lost_a_file_is_mended(tmp_path: Path) -> None:
     assert lost.exists()
     assert data.counts == {"train": 20, "val": 10, "test": 10}
     assert data.classes == list(CLASSES)
+
+
+def test_a_folder_in_place_of_a_data_set_is_told_where_it_belongs(
+    put: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for split in ("train", "val", "test"):
+        for label in "ab":
+            put(f"{split}/{label}/{split}.mp4")
+    monkeypatch.chdir(tmp_path)
+    assert main(["prepare", "root"]) == 2
+    told = capsys.readouterr().err
+    remedy = "folder_per_class dataset.root=root"
+    assert told.count("\n") == 1 and remedy in told
+    assert main(["prepare", *remedy.split()]) == 0

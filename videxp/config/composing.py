@@ -1,6 +1,7 @@
 """Recipe + overrides -> one resolved config, through Hydra's public API; its errors become one line each."""
 
 import os
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,10 @@ def compose_dataset(name: str, overrides: list[str], *, shared: dict[str, Any] |
     problems, usable = check_overrides(overrides)
     known = [choice.name for choice in group_options("dataset")]
     if name not in known:
-        raise BadRequest(f"dataset={name}: unknown dataset; {suggestion(name, known)} ({listing('dataset')})")
+        hint = suggestion(name, known)
+        if os.path.isdir(name):
+            hint = f"for a folder of videos: folder_per_class dataset.root={shlex.quote(name)}, or another layout"
+        raise BadRequest(f"dataset={name}: unknown dataset; {hint} ({listing('dataset')})")
     # What a recipe would choose, and what refers to it, is left out.
     parts = ("model", "task", "optimizer", "scheduler", "trainer", "launcher", "sweep", "experiments")
     others = [f"~{group}" for group in parts]
