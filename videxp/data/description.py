@@ -121,7 +121,9 @@ class Description:
         if not self.short_share:
             return ""
         choice, what = self.choice, "start again" if self.choice.short == "loop" else "hold their last frame"
-        span = f"{choice.num_frames} frames" + (f", every {choice.stride_frames}th" if choice.stride_frames > 1 else "")
+        span = f"{choice.num_frames} frames" + (
+            f", one of every {choice.stride_frames}" if choice.stride_frames > 1 else ""
+        )
         if choice.clip_fps is not None:
             span = f"{choice.num_frames} frames at {choice.clip_fps:g} fps"
         note = f"{_percent(self.short_share)} of the videos are shorter than a clip ({span})"

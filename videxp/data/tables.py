@@ -86,7 +86,8 @@ def read_text(file: Path) -> str:
 
 
 def _recode(file: Path, encoding: str) -> str:
-    return f"iconv -f {encoding} -t UTF-8 {quote(str(file))} > NEW{file.suffix}, then give NEW{file.suffix}"
+    new = f"NEW{file.suffix}"
+    return f"iconv -f {encoding} -t UTF-8 {quote(str(file))} > {new}, then give {new}, or call it {file.name}"
 
 
 def read_lines(file: Path) -> list[tuple[int, str]]:
