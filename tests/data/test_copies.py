@@ -55,14 +55,14 @@ def test_the_same_bytes_in_two_splits_or_with_two_labels_are_refused_until_allow
     with pytest.raises(BadRequest) as caught:
         prepared(FolderPerClass(), tmp_path)
     for text in (
-        "2 of val or test are in train, too: test/run/copy.mp4 = train/run/0.mp4, val/walk/link.mp4 = train/walk/0.mp4",
+        "2 of val or test in train, too: test/run/copy.mp4 = train/run/0.mp4, val/walk/link.mp4 = train/walk/0.mp4",
         "1 have another label elsewhere: train/walk/other_label.mp4 (walk) = train/run/1.mp4 (run)",
         "dataset.allow_copies=true",
     ):
         assert text in str(caught.value)
     assert len(str(caught.value).splitlines()) <= 3
     allowed = notes(prepared(FolderPerClass(), tmp_path, allow_copies=True))
-    assert "copies: 2 of val or test are in train, too" in allowed
+    assert "copies: 2 of val or test in train, too" in allowed
     assert "copies: 1 are there twice in their split: train/run/twice.mp4 = train/run/1.mp4" in allowed
 
 
@@ -91,15 +91,15 @@ def test_the_same_file_by_another_path_and_overlapping_seconds(root: Path, write
     head = "path,label,split,start_seconds,end_seconds\n"
     train = "train/run/0.mp4,run,train,0,0.6\n"
     write("list.csv", head + train + "./train/../train/run/0.mp4,run,test,0.5,1.0\nval/run/0.mp4,run,val,,\n")
-    with pytest.raises(BadRequest, match=r"1 of val or test are in train, too: train/run/0.mp4 0.5-1 s = .* 0-0.6 s"):
+    with pytest.raises(BadRequest, match=r"1 of val or test in train, too: train/run/0.mp4 0.5-1 s = .* 0-0.6 s"):
         prepared(ManifestFile(file="list.csv"), tmp_path)
     os.symlink(root, tmp_path / "other")
     there = tmp_path / "other/train/run/0.mp4"
     write("list.csv", head + train + f"{there},run,test,0.5,1.0\nval/run/0.mp4,run,val,,\n")
-    with pytest.raises(BadRequest, match="1 of val or test are in train, too"):
+    with pytest.raises(BadRequest, match="1 of val or test in train, too"):
         prepared(ManifestFile(file="list.csv"), tmp_path)
     write("list.csv", head + train + f"{there},run,test,0.6,1.0\nval/run/0.mp4,run,val,,\n")
-    assert "1 of val or test are other seconds of a file in train" in notes(
+    assert "1 of val or test with other seconds of a file in train" in notes(
         prepared(ManifestFile(file="list.csv"), tmp_path)
     )
 
@@ -120,7 +120,7 @@ def test_folders_of_images_and_inputs_of_pairs_count_by_content_too(tmp_path: Pa
     told = notes(prepared(layout, tmp_path))
     assert "1 have the input of another clip: " in told and "1 have an input that is the clip itself: GT/" in told
     shutil.copy(tmp_path / "root/GT/train/a/1.png", tmp_path / "root/GT/test/c/1.png")
-    with pytest.raises(BadRequest, match=r"of val or test are in train, too: GT/test/c = GT/train/a|in val, too"):
+    with pytest.raises(BadRequest, match=r"of val or test in train, too: GT/test/c = GT/train/a|in val, too"):
         prepared(layout, tmp_path)
 
 

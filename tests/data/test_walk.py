@@ -93,8 +93,8 @@ def test_a_class_called_as_a_split_is_asked_about_and_both_answers_work(tmp_path
     touched(tmp_path, "train/a/1.mp4", "train/a/2.mp4", "train/a/3.mp4")
     rows, notes = looked_through(FolderPerClass(train_folder="train"), tmp_path)
     assert {row.path for row in rows} == {f"train/a/{i}.mp4" for i in (1, 2, 3)}
-    assert "2: folders beside those that dataset.layout names, such as bus, car" in notes
-    assert "5: loose videos outside of class folders" in notes
+    assert "folders beside those that dataset.layout names: 2, such as bus, car" in notes
+    assert "loose videos outside of class folders: 5" in notes
 
 
 def test_two_folders_for_one_split_are_asked_about(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_two_folders_for_one_split_are_asked_about(tmp_path: Path) -> None:
     ):
         looked_through(FolderPerClass(), tmp_path)
     rows, notes = looked_through(FolderPerClass(val_folder="dev"), tmp_path)
-    assert splits_of(rows) == {"train": 1, "val": 1, "test": 1} and "such as valid" in notes
+    assert splits_of(rows) == {"train": 1, "val": 1, "test": 1} and "names: valid" in notes
     with pytest.raises(BadRequest, match=r"held does not exist: dataset.layout.test_folder=held"):
         looked_through(FolderPerClass(test_folder="held"), tmp_path)
 
@@ -159,9 +159,9 @@ def test_each_real_file_counts_once_and_links_lead_in_no_circles(tmp_path: Path)
     os.symlink(root, root / "b/root")
     rows, notes = looked_through(FolderPerClass(), root)
     assert sorted(row.path for row in rows) == ["a/0.mp4", "a/1.mp4", "a/deep/2.mp4", "b/3.mp4"]
-    assert "3: links to a folder that they lie in" in notes
-    assert "1: links to folders that are read already, such as a/alias" in notes
-    assert "1: links to files that are listed already, such as a/first.mp4" in notes
+    assert "links to a folder that they lie in: 3" in notes
+    assert "links to folders that are read already: a/alias" in notes
+    assert "links to files that are listed already: a/first.mp4" in notes
     assert len(looked_through(VideoFolder(), root)[0]) == 4
 
 
@@ -188,13 +188,13 @@ def test_what_is_passed_over_is_counted_and_named(put: Put, tmp_path: Path) -> N
     expected = {"train/run/a.mp4", "train/run/deep/d.MTS", "train/walk/b", "test/run/c.m2ts"}
     assert {row.path for row in rows} == expected
     for line in (
-        "1: loose videos outside of class folders, such as train/loose.mp4",
-        "5: files that are no videos (.json 2, ",
-        "1: files beside the split folders, such as readme.md",
-        "3: hidden files and folders of the system",
-        "1: folders without videos, such as train/empty",
-        "1: split folders without samples, such as val",
-        "classes: 1: videos in folders inside of a class, labelled by the class, such as train/run/deep/d.MTS",
+        "loose videos outside of class folders: train/loose.mp4",
+        "files that are no videos: 5 (.json 2, ",
+        "files beside the split folders: readme.md",
+        "hidden files and folders of the system: 3",
+        "folders without videos: train/empty",
+        "split folders without samples: val",
+        "classes: videos in folders inside of a class, labelled by the class: train/run/deep/d.MTS",
         "splits: made: val (1) of 3 samples, by hash of their names with seed 0",
     ):
         assert line in notes, (line, notes)
@@ -205,10 +205,10 @@ def test_images_outside_of_clips_and_inside_of_them_are_named(tmp_path: Path) ->
     (root / "none").mkdir()
     rows, notes = looked_through(FrameSequences(splits="test"), root)
     assert {row.path for row in rows} == {"b", "day"}
-    assert "2: folders inside of a clip's folder, such as day/a, day/a/masks" in notes
-    assert "1: image files outside of a clip's folder, such as top.png" in notes
-    assert "1: folders without images, such as none" in notes
-    assert "1: files that are no images, such as b/film.mp4" in notes
+    assert "folders inside of a clip's folder: 2, such as day/a, day/a/masks" in notes
+    assert "image files outside of a clip's folder: top.png" in notes
+    assert "folders without images: none" in notes
+    assert "files that are no images: b/film.mp4" in notes
 
 
 def test_predict_finds_the_same_files_and_says_what_it_passes_over(
@@ -221,7 +221,7 @@ def test_predict_finds_the_same_files_and_says_what_it_passes_over(
     found = [path.relative_to(root).as_posix() for path in expand([str(root)])]
     assert found == ["a.mp4", "b.3gp", "c.MTS", "d", "deep/e.m2ts"]
     said = capsys.readouterr().err
-    assert "folders of pictures beside videos: name them to have them read, such as" in said
+    assert "folders of pictures beside videos: name them to have them read: " in said
     assert str(root / "frames") in said and str(root / "notes.txt") in said and str(root / ".hidden.mp4") in said
     assert expand([str(root / "frames")]) == [root / "frames"]
 

@@ -34,7 +34,7 @@ def check_copies(rows: Sequence[Row], facts: Mapping[str, Facts], *, name: str, 
     val and test share some, or one has two labels; "" if they are not."""
     copies = find_copies(rows, facts)
     grave = [
-        _told(copies.leaked, "of val or test are in train, too"),
+        _told(copies.leaked, "of val or test in train, too"),
         _told(copies.shared, "of test are in val, too"),
         _told(copies.relabelled, "have another label elsewhere", labels=True),
     ]
@@ -45,7 +45,7 @@ def check_copies(rows: Sequence[Row], facts: Mapping[str, Facts], *, name: str, 
         )
     slight = [
         _told(copies.repeated, "are there twice in their split"),
-        _told(copies.parted, "of val or test are other seconds of a file in train"),
+        _told(copies.parted, "of val or test with other seconds of a file in train"),
         *_pairs_told(rows, facts),
     ]
     for text in filter(None, [*grave, *slight]):
@@ -128,7 +128,7 @@ def _pairs_told(rows: Sequence[Row], facts: Mapping[str, Facts]) -> Iterator[str
 
 
 def _told(pairs: Sequence[Pair], what: str, *, labels: bool = False) -> str:
-    """`2 of val or test are in train, too: test/a/copy.mp4 = train/a/0.mp4, ...`; "" for none."""
+    """`2 of val or test in train, too: test/a/copy.mp4 = train/a/0.mp4, ...`; "" for none."""
     if not pairs:
         return ""
     named = [f"{_name(row, labels)} = {_name(other, labels)}" for row, other in pairs[:MAX_NAMED]]

@@ -71,10 +71,12 @@ def examples(names: Sequence[str], *, most: int = MAX_EXAMPLES) -> str:
 
 
 def _counted(reason: str, paths: Sequence[str]) -> str:
-    """`12: files that are no videos (.txt 10, .json 2), such as train/a/notes.txt`."""
+    """`files that are no videos: 12 (.txt 10, .json 2), such as train/a/notes.txt`; of one, its path alone."""
+    if len(paths) == 1:
+        return f"{reason}: {paths[0]}"
     endings = Counter(ending_of(path) or "no ending" for path in paths)
     listed = ", ".join(f"{ending} {count:,}" for ending, count in endings.most_common(MAX_ENDINGS))
     if len(endings) > MAX_ENDINGS:
         listed += ", ..."
     kinds = f" ({listed})" if "files" in reason and len(paths) > MAX_EXAMPLES else ""
-    return f"{len(paths):,}: {reason}{kinds}, such as {', '.join(paths[:MAX_EXAMPLES])}"
+    return f"{reason}: {len(paths):,}{kinds}, such as {', '.join(paths[:MAX_EXAMPLES])}"
