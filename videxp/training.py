@@ -290,7 +290,7 @@ def _knows_the_cause(run: "RunFolder", error: BaseException) -> bool:
 
 def _state(run: "RunFolder") -> str:
     try:
-        return str(run.status()["state"])
+        return str(run.status().get("state", ""))
     except (OSError, ValueError):
         return ""
 

@@ -43,7 +43,8 @@ def test_a_row_that_a_kill_cut_off_is_left_out(tmp_path: Path):
     ("name", "content", "words"),
     [
         ("status.json", '{"state": "run', "status.json cannot be read"),
-        ("status.json", "[]", 'status.json holds no "state"'),
+        ("status.json", "[]", "status.json cannot be read: it does not hold what a run writes there"),
+        ("status.json", "{}", 'status.json holds no "state"'),
         ("status.json", None, "no status.json"),
         ("config.yaml", "a: [1, 2", "config.yaml cannot be read"),
         ("config.yaml", "- 1\n", "config.yaml holds no mapping"),

@@ -7,6 +7,7 @@ before anything is trained. What is given as key=value is named among what could
 import argparse
 import contextlib
 import csv
+import io
 import json
 import shlex
 import sys
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from videxp import config
 from videxp.errors import BadRequest, VidexpError
+from videxp.files import read_text
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -44,6 +46,7 @@ def main(arguments: list[str]) -> int:
     if (state := run.how_it_stands()) != "finished":
         raise BadRequest(f"{run.path} is {state}: only a finished run can be reproduced")
     before = read_provenance(run)
+    _rows(run.metrics)  # before a training for nothing
     overrides = [text for text in options.overrides if not text.startswith(RUN_DIR)]
     chosen = [text.removeprefix(RUN_DIR) for text in options.overrides if text.startswith(RUN_DIR)]
     recorded = config.load_resolved(run.config)
@@ -148,8 +151,14 @@ def compare(run: "RunFolder", again: "RunFolder", before: dict[str, Any], found:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    """Raises BadRequest where there is none that can be read."""
+    try:
+        rows = list(csv.DictReader(io.StringIO(read_text(path), newline="")))
+        if not rows or any(None in row or None in row.values() for row in rows):
+            raise ValueError("rows are missing or cut")
+    except (OSError, ValueError, csv.Error) as error:
+        raise BadRequest(f"{path}: cannot be read ({error}): put it back: a run is compared by it") from None
+    return rows
 
 
 def _report(run: "RunFolder", again: "RunFolder", result: dict[str, Any]) -> None:

@@ -22,6 +22,11 @@ State = Literal["running", "finished", "failed", "interrupted"]
 # What status.json keeps besides: path -> cause of files left out; batches whose step was left out; split -> what its
 # newest figures were computed on.
 NOTES = ("quarantined", "skipped_steps", "evaluated")
+KINDS: dict[str, Any] = {
+    **{"state": str, "started": str, "attempt_started": str, "seconds": int | float},
+    **{"quarantined": dict, "skipped_steps": list, "evaluated": dict},
+}
+"""What status.json holds."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +110,10 @@ class RunFolder:
     def record(self) -> dict[str, Any]:
         """What provenance.json says; nothing where there is none or none that can be read."""
         try:
-            return read_json(self.provenance)
+            record = read_json(self.provenance)
         except (OSError, ValueError):
             return {}
+        return record if isinstance(record, dict) else {}
 
     def claim(self) -> IO[str]:
         """Hold the folder until the returned file is closed or the process ends, however it ends.
@@ -196,7 +202,15 @@ class RunFolder:
         }
 
     def status(self) -> dict[str, Any]:
-        return read_json(self.state)
+        """Raises OSError where there is no file that can be read, ValueError where it is damaged."""
+        status = read_json(self.state)
+        if not isinstance(status, dict) or not all(
+            isinstance(status[key], kind) for key, kind in KINDS.items() if key in status
+        ):
+            raise ValueError("it does not hold what a run writes there")
+        if "attempt_started" in status and datetime.fromisoformat(status["attempt_started"]).tzinfo is None:
+            raise ValueError("its times have no zone")
+        return status
 
     def how_it_stands(self) -> str:
         """`finished`, `failed`, ...: a kill before the first was written counts as a run that was interrupted.
@@ -235,7 +249,7 @@ def seconds_now(run: RunFolder) -> float:
         status = run.status()
     except (OSError, ValueError):
         return 0.0
-    return seconds_since(status, _now()) if status["state"] == "running" else 0.0
+    return seconds_since(status, _now()) if status.get("state") == "running" else 0.0
 
 
 def _now() -> datetime:

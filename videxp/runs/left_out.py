@@ -2,7 +2,9 @@
 
 import gzip
 import logging
+import sys
 import tempfile
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -111,12 +113,17 @@ def save_manifest(manifest: Manifest, path: Path) -> None:
 
 
 def read_manifest(path: Path) -> Manifest | None:
-    """None where it is missing or damaged."""
+    """None where it is missing or damaged, which is said."""
+    if not path.exists():
+        return None
     try:
+        if not path.is_file():
+            raise OSError("no regular file")
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "manifest.tsv").write_bytes(gzip.decompress(path.read_bytes()))
             return Manifest.read(Path(folder, "manifest.tsv"))
-    except (OSError, EOFError, ValueError, BadRequest):
+    except (OSError, EOFError, ValueError, zlib.error, BadRequest):
+        print(f"videxp: {path}: damaged: files that have gone since the training are not made up for", file=sys.stderr)
         return None
 
 

@@ -1,8 +1,10 @@
 """metrics.csv: one row each time something is logged, on disk at once. The record of a run; other loggers are sinks."""
 
+import contextlib
 import csv
 import errno
 import io
+import itertools
 import os
 import shlex
 from pathlib import Path
@@ -91,11 +93,8 @@ def keep_rows(path: Path, count: int) -> None:
     """
     if not path.exists():
         return
-    with path.open(newline="", errors="replace") as file:
-        reader = csv.DictReader(file)
-        columns = list(reader.fieldnames or AXES)
-        rows = [row for row, _ in zip(reader, range(count)) if _is_whole(row)]
-    if len(rows) < count:
+    columns, rows = _whole_rows(path, count)
+    if len(rows) < count or not path.is_file():
         raise BadRequest(
             f"{path}: damaged: {len(rows)} of the {count} rows before the checkpoint are left\n"
             f"Put it back, or go on without them: {shlex.join(['mv', str(path), f'{path}.damaged'])}"
@@ -107,9 +106,30 @@ def keep_rows(path: Path, count: int) -> None:
         writer.writerows(rows)
 
 
+def _whole_rows(path: Path, count: int) -> tuple[list[str], list[dict[str, str]]]:
+    """(columns, those of the first `count` rows that are whole); none of what is no file, such as a pipe."""
+    columns: list[str] = list(AXES)
+    rows: list[dict[str, str]] = []
+    if not path.is_file():
+        return columns, rows
+    with contextlib.suppress(csv.Error), path.open(newline="", errors="replace") as file:
+        reader = csv.DictReader(file)
+        columns = list(reader.fieldnames or AXES)
+        for row in itertools.islice(reader, count):
+            rows += [row] if _is_whole(row) else []
+    return columns, rows
+
+
 def _is_whole(row: dict[str, Any]) -> bool:
-    """Has it its place in the run, and a cell for each column?"""
-    return str(row.get("step", "")).isdecimal() and None not in row and None not in row.values()
+    """Has it its place in the run, and a number or nothing for each column?"""
+    return str(row.get("step", "")).isdecimal() and None not in row and all(map(_is_number_or_nothing, row.values()))
+
+
+def _is_number_or_nothing(text: str | None) -> bool:
+    try:
+        return text is not None and (text == "" or float(text) is not None)
+    except ValueError:
+        return False
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:

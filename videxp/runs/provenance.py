@@ -9,6 +9,8 @@ import hashlib
 import io
 import json
 import os
+import sys
+import zlib
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,13 +19,18 @@ from typing import Any
 import videxp
 from videxp.data.manifest import SPLITS, Manifest
 from videxp.errors import BadRequest, VidexpError
-from videxp.files import replacing
+from videxp.files import read_json, replacing
 from videxp.randomness import RANDOM_SCHEME
 from videxp.runs.code_state import code_state, own_packages, source_hashes
 from videxp.runs.environment import environment
 from videxp.runs.folder import RunFolder, State, write_json
 
 FORMAT = 3
+KINDS: dict[str, Any] = {
+    **{"recipe": str, "command": str, "world_size": int, "torch_threads": int},
+    **{"inputs": dict, "data": dict, "sources": dict, "packages": dict},
+}
+"""What is needed of it, beside what `_is_whole` looks into."""
 COLUMNS = ("split", "path", "label", "start_seconds", "end_seconds", "content")
 
 
@@ -80,11 +87,11 @@ def finish_provenance(run: RunFolder, *, state: State) -> None:
     from videxp.runs.weights import checkpoint_hash  # torch
 
     try:
-        record = json.loads(run.provenance.read_text(encoding="utf-8"))
+        record = read_json(run.provenance)
         record["weights"] = {"last": checkpoint_hash(run.last), "best": checkpoint_hash(run.best)}
         record["data"]["quarantined"] = run.status().get("quarantined", {})
         record["skipped_steps"] = run.status().get("skipped_steps", [])
-    except (OSError, ValueError, KeyError, VidexpError):
+    except (OSError, ValueError, KeyError, TypeError, VidexpError):
         return  # what ended the run is the news, not this
     write_json(run.provenance, {**record, "state": state, "finished": _now()})
 
@@ -92,8 +99,8 @@ def finish_provenance(run: RunFolder, *, state: State) -> None:
 def read_provenance(run: RunFolder) -> dict[str, Any]:
     """Raises BadRequest where it is missing or damaged."""
     try:
-        record = json.loads(run.provenance.read_text(encoding="utf-8"))
-        if not isinstance(record, dict) or record.get("format") != FORMAT:
+        record = read_json(run.provenance)
+        if not isinstance(record, dict) or record.get("format") != FORMAT or not _is_whole(record):
             raise ValueError("it does not hold what this version records")
     except FileNotFoundError:
         raise BadRequest(
@@ -102,6 +109,26 @@ def read_provenance(run: RunFolder) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise BadRequest(f"{run.provenance}: cannot be read: {error}") from None
     return record
+
+
+def _is_whole(record: dict[str, Any]) -> bool:
+    """Whether it has, in the right form, what commands take from it."""
+    inputs: Any = record.get("inputs")
+    return (
+        all(isinstance(record.get(key), kind) for key, kind in KINDS.items())
+        and all(isinstance(inputs.get(key), dict) for key in ("config", "variables", "files"))
+        and all(_has_texts(one, "hash") for one in inputs["variables"].values())
+        and all(
+            _has_texts(one, "path") and {"sha256", "size_bytes", "mtime_ns"} <= set(one)
+            for one in inputs["files"].values()
+        )
+        and _has_texts(record["data"], "fingerprint", "classes_hash")
+        and all(isinstance(text, str) for text in record["sources"].values())
+    )
+
+
+def _has_texts(facts: Any, *keys: str) -> bool:
+    return isinstance(facts, dict) and all(isinstance(facts.get(key), str) for key in keys)
 
 
 def _packages_to_build(config: dict[str, Any]) -> list[str]:
@@ -164,9 +191,16 @@ def save_samples(manifest: Manifest, path: Path) -> None:
 
 
 def read_samples(path: Path) -> list[Sample]:
-    """Nothing where the file is missing or damaged: then only the fingerprints can be compared."""
+    """Nothing where the file is missing or damaged, which is said: then only the fingerprints can be compared."""
+    if not path.exists():
+        return []
     try:
+        if not path.is_file():
+            raise OSError("no regular file")
         with gzip.open(path, "rt", encoding="utf-8") as file:
-            return [Sample(*map(str, json.loads(line))) for line in file]
-    except (OSError, ValueError, EOFError, TypeError):
+            if found := [Sample(*map(str, json.loads(line))) for line in file]:
+                return found
+        raise EOFError
+    except (OSError, ValueError, EOFError, TypeError, RecursionError, zlib.error):
+        print(f"videxp: {path}: damaged: which files changed since the training is not known", file=sys.stderr)
         return []

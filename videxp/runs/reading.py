@@ -217,7 +217,7 @@ def _read_run(folder: RunFolder) -> Run:
 def _read_status(folder: RunFolder) -> tuple[dict[str, Any], str]:
     try:
         status = folder.status()
-        if not isinstance(status, dict) or "state" not in status:
+        if "state" not in status:
             return {}, 'status.json holds no "state"'
         return status, ""
     except FileNotFoundError:

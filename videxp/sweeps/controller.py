@@ -271,6 +271,6 @@ def _values(run: RunFolder, axes: Sequence[Axis]) -> dict[str, str] | None:
 
 def _state(run: RunFolder) -> str:
     try:
-        return str(run.status()["state"])
+        return str(run.status().get("state", "queued"))
     except (OSError, ValueError):
         return "queued"

@@ -21,13 +21,14 @@ def ending(run: RunFolder, how: str) -> tuple[Ending, str]:
     """(how a run ended whose process is gone, why it failed); `how`: what the launcher saw of the process."""
     try:
         status = run.status()
-    except (OSError, ValueError):
+        state = status["state"]
+    except (OSError, ValueError, KeyError):
         return "failed", last_words(run) or f"{how} before it began"
-    if status["state"] == "running":
+    if state == "running":
         return "failed", f"{how} while training"
-    if status["state"] == "failed":
+    if state == "failed":
         return "failed", " ".join(str(status.get("cause") or how).split())[:MAX_CAUSE]
-    return status["state"], ""
+    return state, ""
 
 
 def last_words(run: RunFolder) -> str:

@@ -51,7 +51,7 @@ def line(folder: Path, trial: Trial) -> Line:
     except (OSError, ValueError):
         return Line(trial, trial.state, 0.0)
     state: str = trial.state
-    if state == "running" and status["state"] in ("interrupted", "failed"):
+    if state == "running" and status.get("state") in ("interrupted", "failed"):
         state = "interrupted"
     return Line(trial, state, float(status.get("seconds", 0.0)) + seconds_now(run))
 
