@@ -1,6 +1,7 @@
 """A resumed run is one curve in W&B: the real client, online and by `wandb sync`, against a server on loopback."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,6 +35,11 @@ def log_rows(first: int, upto: int, *run_id: str) -> None:
 
 def losses(step: int) -> dict[str, float]:
     return {"epoch": 0, "train/loss": 1 / step}
+
+
+def log_rows_saying_all(*arguments: object) -> None:
+    os.dup2(1, 2)
+    log_rows(*arguments)  # type: ignore[arg-type]
 
 
 def log_rows_as_usual(first: int, upto: int, run_id: str) -> None:
@@ -90,7 +96,9 @@ def test_online_rows_after_the_checkpoint_come_once_and_rows_lost_on_their_way_a
     with serving() as server:
         run_id = attempt(tmp_path, server, 0, 10)
         assert steps(server, run_id) == list(range(1, 11))
-        attempt(tmp_path, server, 6, 14, run_id)  # the checkpoint was at row 6: 7 to 10 are logged again
+        # The checkpoint was at row 6: 7 to 10 are logged again. The client warns of rows handed over twice.
+        said = attempt(tmp_path, server, 6, 14, run_id, log=log_rows_saying_all)
+        assert "step" not in said and "WARNING" not in said and "videxp:" not in said, said
         assert steps(server, run_id) == list(range(1, 15))
         server.history[run_id] = {i: row for i, row in server.history[run_id].items() if i < 3}  # a kill took the rest
         attempt(tmp_path, server, 6, 14, run_id)

@@ -73,8 +73,9 @@ class WandbRun(Logger):
     """One W&B run. Rows keep videxp's axes: `step` (batches) is the x-axis, `epoch` and `clips_seen` can be chosen.
 
     The record of a run is metrics.csv; W&B is a sink: W&B's own `_step` is the number of the row. A resumed run has the
-    id that it had, and hands over metrics.csv's rows again. Online the client drops those that the server has, so what
-    a kill took on its way is filled in; offline the new folder holds the whole run, and the older ones are put aside.
+    id that it had, and hands over metrics.csv's rows again. Online those that the server has are left out (the client
+    would drop each with a warning), so what a kill took on its way is filled in; offline the new folder holds the whole
+    run, and the older ones are put aside.
     """
 
     def __init__(
@@ -187,7 +188,8 @@ class WandbRun(Logger):
                 older.rename(older.with_name("superseded-" + older.name))
 
     def _log(self, values: dict[str, Any]) -> None:
-        self._run.log(values, step=self._count)
+        if self._count >= self._run.starting_step:  # the first that the server does not have
+            self._run.log(values, step=self._count)
         self._count += 1
 
     @rank_zero_only
