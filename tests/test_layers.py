@@ -18,6 +18,7 @@ TIERS = [
         "ranges",
         "files",
         "outputs",
+        "parent",
         "signatures",
         "own_packages",
         "printable",

@@ -86,6 +86,24 @@ def is_run_folder(folder: Path) -> bool:
     return (folder / "config.yaml").is_file() and any((folder / name).exists() for name in marks)
 
 
+@contextmanager
+def only_one(lock: Path) -> Iterator[None]:
+    """One process at a time does the work; those that waited then find it done.
+
+    The kernel releases the lock when the process ends, however that ends, and those that it forked meanwhile.
+    Where the file system cannot lock, work is done twice: every file is replaced as a whole, so nothing breaks.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except (ImportError, OSError):
+            pass
+        yield  # closing the file releases the lock
+
+
 def is_special(path: Path) -> bool:
     """A device or a pipe, such as /dev/stdout: it is written to, not replaced."""
     return path.exists() and not path.is_file() and not path.is_dir()

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ import pytest
 import torch
 
 from tests.films import Put, module
+from tests.forked import CONTEXT
 from tests.video.torture_set import source_frames, stamped_number
 from videxp.data import FolderPerClass, VideoDataModule
 from videxp.data.cache import make_cache
+from videxp.data.manifest import Manifest
 from videxp.data.shards import Making, damaged, read_list
 from videxp.errors import BadRequest, VidexpError
 from videxp.transforms import EvalTransform, TrainTransform
@@ -160,6 +163,34 @@ def test_made_again_it_makes_what_is_missing_damaged_or_new_and_no_more(root: Pa
     grown = data(tmp_path).manifest
     assert make_cache(grown, cache, making=RAW)["made"] == 1
     assert data(tmp_path, cache=str(cache)).counts["train"] == 5
+
+
+def make_and_tell(manifest: Manifest, cache: Path, told: Path) -> None:
+    told.write_text(str(make_cache(manifest, cache, making=RAW, processes=2)["made"]))
+
+
+def test_of_commands_that_make_one_cache_at_once_one_does_and_one_that_is_killed_lets_the_next(
+    root: Path, tmp_path: Path
+):
+    cache, manifest = tmp_path / "cache", data(root).manifest
+
+    def begin(name: str) -> BaseProcess:
+        process = CONTEXT.Process(target=make_and_tell, args=(manifest, cache, tmp_path / name))
+        process.start()
+        return process
+
+    killed = begin("killed")
+    while not list(cache.glob("shards/*.shard")) and killed.is_alive():
+        time.sleep(0.001)
+    killed.kill()
+    both = [begin("one"), begin("other")]
+    for process in [killed, *both]:
+        process.join(60)
+    assert [process.exitcode for process in both] == [0, 0]
+    made = sorted(int((tmp_path / name).read_text()) for name in ("one", "other"))
+    assert made[0] == 0 < made[1] <= 8
+    assert not list(cache.glob("shards/.*"))
+    assert torch.equal(clips(data(root, cache=str(cache)))[0], clips(data(root))[0])
 
 
 def test_what_is_not_a_whole_cache_is_refused_in_a_line(root: Path, tmp_path: Path):

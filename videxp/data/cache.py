@@ -24,7 +24,7 @@ from videxp.data.packets_file import Tables, is_whole, packets_writer, remove_ot
 from videxp.data.processes import in_processes
 from videxp.data.shards import Copy, Making, Shard, Source, damaged, make_shard, read_list, read_table
 from videxp.errors import BadRequest
-from videxp.files import replacing, write_text
+from videxp.files import only_one, replacing, write_text
 from videxp.video import filesystem, is_remote
 from videxp.video.byte_file import ask_store
 
@@ -38,10 +38,16 @@ COLUMNS = ("width", "height", "packets_byte", "packets_size", "shard_byte", "sha
 def make_cache(manifest: Manifest, folder: Path, *, making: Making, processes: int | None = None) -> dict[str, Any]:
     """Make what is missing or damaged under `folder`, with all cores; returns what `cache.json` tells.
 
+    Of several commands at once the first makes it; the others wait, and find it made.
     Raises BadRequest for data that cannot be cached, VidexpError where a file no longer decodes.
     """
     if any(manifest["input"]):
         raise BadRequest(f"Data set {manifest.name}: pairs of files are not cached: they are read as they are")
+    with only_one(folder / ".lock"):
+        return _make(manifest, folder, making=making, processes=processes)
+
+
+def _make(manifest: Manifest, folder: Path, *, making: Making, processes: int | None) -> dict[str, Any]:
     shards = {shard.name: shard for shard in _shards(manifest, making)}
     place = folder / "shards"
     place.mkdir(parents=True, exist_ok=True)

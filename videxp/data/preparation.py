@@ -29,6 +29,7 @@ from videxp.data.packets_file import Tables, frame_times, is_whole, map_packets,
 from videxp.data.processes import in_processes
 from videxp.data.remarks import tell_absent_classes, tell_late_ends, tell_oddities
 from videxp.errors import BadRequest
+from videxp.files import only_one
 
 MAX_NAMED = 5
 HASH_BLOCK_BYTES = 1 << 20
@@ -390,20 +391,3 @@ def content_hash(file: Path) -> str:
         while block := stream.read(HASH_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
-
-
-@contextmanager
-def only_one(lock: Path) -> Iterator[None]:
-    """One process at a time does the work; those that waited then find it done.
-
-    Where the file system cannot lock, work is done twice: every file is replaced as a whole, so nothing breaks.
-    """
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
-        try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except (ImportError, OSError):
-            pass
-        yield  # closing the file releases the lock

@@ -6,12 +6,14 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import islice
 from multiprocessing import get_context
 from typing import TypeVar
 
 from videxp.data.progress import progress
 from videxp.errors import VidexpError
+from videxp.parent import die_with_parent
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -43,7 +45,7 @@ def in_processes(
                 advance()
         return
     waiting = iter(inputs)
-    with ProcessPoolExecutor(processes, mp_context=get_context(START_METHOD), initializer=_leave_interrupts) as pool:
+    with _pool(processes) as pool:
         # All processes start at the first submit, before the bar's thread exists: forking a threaded parent is unsafe.
         # Few inputs are under way at a time: half a million futures would take half a gigabyte.
         running: dict[Future[R], T] = {pool.submit(function, item): item for item in islice(waiting, 4 * processes)}
@@ -59,11 +61,30 @@ def in_processes(
         except BrokenProcessPool:
             suspects = ", ".join(str(item) for item in running.values())
             raise VidexpError(f"{description}: a process died; it was at one of: {suspects}") from None
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
+    """After an error, finish what is under way, so that nothing stays half-written; Ctrl-C kills that: it may hang."""
+    pool = ProcessPoolExecutor(processes, mp_context=get_context(START_METHOD), initializer=_begin)
+    workers = pool._processes  # by their ids; Python has `kill_workers` from 3.14 on
+    try:
+        try:
+            yield pool
+        except Exception:
+            pool.shutdown(cancel_futures=True)
             raise
+        pool.shutdown()
+    except Exception:
+        raise
+    except BaseException:
+        for worker in list(workers.values()):
+            worker.kill()
+        pool.shutdown(cancel_futures=True)
+        raise
 
 
-def _leave_interrupts() -> None:
-    """Ctrl-C reaches every process of the terminal; the parent alone answers it."""
+def _begin() -> None:
+    """Ctrl-C reaches every process of the terminal; the parent alone answers it, and its end is the workers' end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent()

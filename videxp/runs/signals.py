@@ -4,7 +4,6 @@ SIGUSR1 is what Slurm sends before a pre-emption (`--signal=USR1@60`). A termina
 process of the group, some twice; what arrives within half a second counts as one request.
 """
 
-import ctypes
 import os
 import signal
 import socket
@@ -16,9 +15,10 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+from videxp.parent import die_with_parent
+
 STOPPING = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 ONE_REQUEST_SECONDS = 0.5
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class Interrupted(BaseException):
@@ -125,12 +125,6 @@ def _be_sheltered() -> None:
         signal.signal(number, signal.SIG_DFL)
     os.setpgid(0, 0)
     die_with_parent()
-
-
-def die_with_parent(signum: int = signal.SIGKILL) -> None:
-    """The kernel ends this process when its parent ends, however that ends. Linux only; elsewhere nothing happens."""
-    if sys.platform.startswith("linux"):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signum, 0, 0, 0)
 
 
 def end_with(parent: int) -> None:

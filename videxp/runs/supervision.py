@@ -22,7 +22,8 @@ from typing import Any
 
 import videxp
 from videxp.errors import VidexpError, system_words
-from videxp.runs.signals import Interrupted, Signals, die_with_parent
+from videxp.parent import die_with_parent
+from videxp.runs.signals import Interrupted, Signals
 
 # `python -c PROGRAM ARGUMENTS` is the command line. Not `-m videxp.cli`, which would put the current folder first on
 # the path: there, a json.py would hide Python's.
