@@ -216,6 +216,24 @@ def test_what_is_not_a_whole_cache_is_refused_in_a_line(root: Path, tmp_path: Pa
         clips(made)
 
 
+@pytest.mark.parametrize("content", [b"", b"\0" * 99, b"[]", b'{"format": 3}', b"[" * 100_000, b"\xff", "half"])
+def test_a_damaged_file_of_a_cache_is_named_and_made_again(content: bytes | str, root: Path, tmp_path: Path):
+    cache, manifest = tmp_path / "cache", data(root).manifest
+    make_cache(manifest, cache, making=RAW)
+    for file in (cache / "cache.json", cache / "index.tsv", next(cache.glob("*.packets"))):
+        whole = file.read_bytes()
+        damaged = whole[: len(whole) // 2] if isinstance(content, str) else content
+        if damaged == whole:  # raw copies have no packets
+            continue
+        file.write_bytes(damaged)
+        with pytest.raises(
+            BadRequest, match=rf"{file.name} is damaged.*: run `videxp prepare mini --cache {cache}` \(again\)$"
+        ):
+            data(root, cache=str(cache))
+        assert make_cache(manifest, cache, making=RAW)["made"] == 0
+        assert data(root, cache=str(cache)).counts["train"] == 4
+
+
 def test_a_damaged_packet_is_an_error_and_no_picture(root: Path, tmp_path: Path):
     making = Making("medium", None, 1, 21.0)
     make_cache(data(root).manifest, tmp_path / "cache", making=making)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from torch.utils.data import DataLoader, Dataset
 
-from videxp.data.loader import ClipLoader
+from videxp.data.loader import ClipLoader, _in_words
 from videxp.errors import VidexpError
 
 
@@ -48,6 +49,49 @@ def test_a_worker_that_dies_is_an_error_that_says_what_to_do():
     with pytest.raises(VidexpError, match=r"exited unexpectedly\n.*dataset\.num_workers=0") as caught:
         read_all(ClipLoader(Stuck("crashes"), num_workers=1, timeout=60, multiprocessing_context="fork"))
     assert len(str(caught.value).splitlines()) == 2
+
+
+FULL = """
+import sys
+import torch
+from torch.utils.data import DataLoader
+from videxp.data.loader import ClipLoader
+
+kind = {"ours": ClipLoader, "stock": DataLoader}[sys.argv[1]]
+try:
+    list(kind([torch.zeros(1 << 20)] * 4, num_workers=1, timeout=20, multiprocessing_context="fork"))
+except Exception as error:
+    print(f"{type(error).__name__}: {error}")
+"""
+
+
+@pytest.mark.slow
+def test_a_full_shared_memory_is_an_error_that_says_what_to_do():
+    """As in a container whose /dev/shm is small."""
+    inside = ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=1m none /dev/shm && exec "$@"', "sh"]
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run([*inside, "true"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("no file system can be mounted here")
+    said = {
+        kind: subprocess.run(
+            [*inside, sys.executable, "-c", FULL, kind], capture_output=True, text=True, timeout=60, check=True
+        ).stdout.strip()
+        for kind in ("ours", "stock")
+    }
+    assert len(said["stock"].splitlines()) > 5
+    assert said["ours"].splitlines() == [
+        "VidexpError: A data worker ran out of shared memory: /dev/shm is full",
+        "Give it more (docker run --shm-size=8g ...), or read without workers: hardware.num_workers=0",
+    ]
+
+
+def test_a_worker_that_is_killed_for_shared_memory_is_told_so():
+    """torch's words for a page of /dev/shm that the kernel cannot give."""
+    error = RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly")
+    error.__cause__ = RuntimeError("DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that ...")
+    assert "/dev/shm is full" in str(_in_words(error, timeout_seconds=1))
 
 
 STOPPED = """

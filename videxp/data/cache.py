@@ -24,7 +24,7 @@ from videxp.data.packets_file import Tables, is_whole, packets_writer, remove_ot
 from videxp.data.processes import in_processes
 from videxp.data.shards import Copy, Making, Shard, Source, damaged, make_shard, read_list, read_table
 from videxp.errors import BadRequest
-from videxp.files import only_one, replacing, write_text
+from videxp.files import only_one, read_json, replacing, write_text
 from videxp.video import filesystem, is_remote
 from videxp.video.byte_file import ask_store
 
@@ -133,7 +133,7 @@ def from_cache(manifest: Manifest, folder: str, *, cache_dir: Path) -> Manifest:
     again = f"run `videxp prepare {manifest.name} --cache {folder}` (again)"
     try:
         place, sizes = _fetched(folder, cache_dir) if is_remote(folder) else _found(Path(folder))
-        about = json.loads((place / "cache.json").read_text(encoding="utf-8"))
+        about = read_json(place / "cache.json")
         if about["format"] != FORMAT:
             raise ValueError
         making, shard_bytes = Making(**about["making"]), dict(about["shards"])
@@ -141,8 +141,12 @@ def from_cache(manifest: Manifest, folder: str, *, cache_dir: Path) -> Manifest:
         lost = Path(error.filename or str(error)).name
         raise BadRequest(f"dataset.cache={folder}: {lost} is missing: {again}") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
-        cause = f" ({error})" if is_remote(folder) else ""
-        raise BadRequest(f"dataset.cache={folder}: no cache of this version{cause}: {again}") from None
+        what = (
+            f"no cache of this version ({error})"
+            if is_remote(folder)
+            else "cache.json is damaged or of another version"
+        )
+        raise BadRequest(f"dataset.cache={folder}: {what}: {again}") from None
     if lost_shards := [name for name in shard_bytes if name not in sizes]:
         raise BadRequest(f"dataset.cache={folder}: {lost_shards[0]} is missing: {again}")
     if wrong := [name for name, size in shard_bytes.items() if sizes[name] not in (size, None)]:

@@ -10,6 +10,7 @@ from videxp.data.ring import HELD, InSlot, Requests, Ring
 from videxp.errors import VidexpError
 
 HUNG = "timed out after"  # in what torch says of workers from which nothing comes
+NO_SHARED_MEMORY = ("</torch_", "Bus error")  # in what it says where /dev/shm is full; the first is a file there
 Admit = Callable[[Batch, list[Failure]], Batch | None]
 """What becomes of a batch of which some samples could not be read; None: it is passed over."""
 
@@ -97,6 +98,11 @@ def _in_words(error: Exception, *, timeout_seconds: float) -> str | None:
         return (
             f"No batch came from the data workers for {timeout_seconds:g} s: one hangs, or the disk does\n"
             "Wait longer with dataset.timeout_seconds, or look for the file with dataset.num_workers=0"
+        )
+    if any(words in f"{text} {error.__cause__}" for words in NO_SHARED_MEMORY):
+        return (
+            "A data worker ran out of shared memory: /dev/shm is full\n"
+            "Give it more (docker run --shm-size=8g ...), or read without workers: hardware.num_workers=0"
         )
     if "exited unexpectedly" in text:
         return (
