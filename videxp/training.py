@@ -44,6 +44,13 @@ class Request:
     """Batches that are done there."""
 
 
+INSTEAD_OF_OVERRIDES = {
+    "dataset.max_unreadable": "change it in {config}",
+    "dataset.allow_copies": "put the data back as the run began with them, or train anew with it",
+}
+"""What to do in the place of an override that the data set's message names, for a run that goes on."""
+
+
 def carry_out(cfg: "DictConfig", request: Request, *, overrides: list[str] | None = None) -> int:
     """Take the run folder, prepare the data, train and test here or in ranks, and write down how it ended."""
     from videxp.runs.folder import RunFolder
@@ -113,10 +120,14 @@ def _prepared_data(cfg: "DictConfig", run: "RunFolder", *, new: bool) -> "VideoD
         datamodule = config.build(cfg.dataset)
         datamodule.prepare()
         config.require_labels(cfg, several=datamodule.several_labels)
-    except BadRequest:
+    except BadRequest as error:
         if new and is_rank_zero():
             run.discard()
-        raise
+        asked = next((key for key in INSTEAD_OF_OVERRIDES if f"{key}=" in str(error)), None)
+        if new or asked is None:
+            raise
+        remedy = INSTEAD_OF_OVERRIDES[asked].format(config=run.config)
+        raise BadRequest(f"{error}\nresume takes no overrides: {remedy}") from None
     return datamodule
 
 

@@ -27,6 +27,8 @@ SILENT_IN_HYDRA = [
     (["dataset.batch_size=-4"], "dataset.batch_size=-4: out of range; must be >= 1"),
     (["trainer.max_epochs=1.5"], "trainer.max_epochs=1.5: wrong type; takes a whole number"),
     (["seed="], "seed=: no value; write seed=VALUE"),
+    (["run.name="], "run.name=: unknown key of run; known: group, notes, resume, tags"),
+    (["optimizer.lr="], "optimizer.lr=: no value; write optimizer.lr=VALUE"),
     (["run.notes=None"], "run.notes=None: a word, not nothing; write run.notes=null"),
     (["seed=1", "seed=2"], "seed=2: given twice (seed=1 before); keep one of them"),
     (["+trainer.val_check_interval=0"], "trainer.val_check_interval=0: out of range; must be > 0"),
@@ -255,6 +257,65 @@ def test_a_recipe_that_chooses_no_model_is_told_what_there_is(folder, write: Wri
     )
     lines = refused(call, "check", "mine", folder=folder, listing=listing)
     assert len(lines) == 1 and "model: missing; the recipe chooses none: model=NAME" in lines[0]
+
+
+def test_a_recipe_with_a_whole_model_is_told_where_it_belongs(folder, write: Write, call, listing):
+    top = "# @package _global_\ndefaults:\n  - override /task: classification\n  - override /dataset: moving_digits\n"
+    node = "_target_: videxp.models.small.SmallCNN3D\nwidth: 4\n"
+    write("experiments/mine.yaml", f"{top}model:\n  _target_: videxp.models.small.SmallCNN3D\n  width: 4\n")
+    lines = refused(call, "check", "mine", folder=folder, listing=listing)
+    assert len(lines) == 1 and "experiments/mine.yaml gives a whole one: move what is below `model:` into" in lines[0]
+    write("conf/model/own.yaml", node)
+    write("experiments/mine.yaml", f"{top}  - override /model: own\n")
+    assert call("check", "mine")[0] == 0
+
+
+def test_clips_of_another_length_than_the_figures_are_refused(folder, call, listing):
+    wrong = ["dataset.num_frames=8", "task.protocol.num_frames=4"]
+    lines = refused(call, "check", "generation/moving_digits", *wrong, folder=folder, listing=listing)
+    assert len(lines) == 1 and lines[0].startswith("videxp: task.protocol.num_frames=4: only names the clips")
+    alike = lines[0].partition("write both alike: ")[2].split()
+    assert call("check", "generation/moving_digits", *alike)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("path,label,split\na.mp4,x,train\nb.mp4,y,trian\n", "line 3: split='trian' belongs to no split"),
+        ("path,label,split\na.mp4,x,train\nb.mp4,y,train\nc.mp4,x,val\n", "1 files that list.csv lists are not there"),
+        ("path,label,split\na.mp4,x,train\nb.mp4,x,val\nb.mp4,x,val\n", "lists b.mp4 twice in val"),
+    ],
+)
+def test_a_table_that_cannot_be_prepared_is_refused_by_the_check(table: str, said: str, folder, write: Write, call):
+    write("data/a.mp4", "")
+    write("data/b.mp4", "")
+    write("data/list.csv", table)
+    chosen = ["dataset=manifest", "dataset.root=data", "dataset.layout.file=list.csv"]
+    status, _, err = call("check", "classification/finetune", *chosen)
+    assert status == 2 and said in err and len(err.splitlines()) < 3
+    write("data/list.csv", "path,label,split\na.mp4,x,train\nb.mp4,x,val\n")
+    assert call("check", "classification/finetune", *chosen)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ([], ""),
+        (["trainer.limit_val_batches=0"], "no checkpoint will be the best: trainer.limit_val_batches=0"),
+        (
+            ["trainer.check_val_every_n_epoch=5", "trainer.max_epochs=4"],
+            "no checkpoint will be the best: trainer.check_val_every_n_epoch=5, trainer.max_epochs=4",
+        ),
+        (["scheduler.warmup_epochs=3", "trainer.max_epochs=2"], "not reached: scheduler.warmup_epochs=3"),
+        (
+            ["scheduler=multi_step", "scheduler.milestones=[1,2,7]", "trainer.max_epochs=4"],
+            "scheduler.milestones 7 are not reached: trainer.max_epochs=4",
+        ),
+    ],
+)
+def test_what_is_seldom_meant_is_noted(overrides: list[str], said: str, folder, call):
+    status, out, _ = call("check", RECIPE, *overrides)
+    assert status == 0 and ("  note " in out) == bool(said) and said in out
 
 
 def test_a_missing_data_folder_is_named(folder, write: Write, call, listing):

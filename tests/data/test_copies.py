@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.films import Put
+from videxp import config
 from videxp.commands.prepare import main
 from videxp.data import FolderPerClass, FrameSequences, Manifest, ManifestFile, prepare
 from videxp.data.alike import check_alike
@@ -19,6 +20,8 @@ from videxp.data.layouts import Layout
 from videxp.data.manifest import Facts, Row
 from videxp.data.notes import Notes
 from videxp.errors import BadRequest
+from videxp.runs.folder import RunFolder
+from videxp.training import _prepared_data
 
 Write = Callable[[str, str], Path]
 
@@ -76,6 +79,21 @@ def test_the_remedy_can_be_typed(
         main(["folder_per_class", "dataset.root=root"])
     assert main(["folder_per_class", "dataset.root=root", "dataset.allow_copies=true"]) == 0
     assert "test/run/copy.mp4" in capsys.readouterr().out
+
+
+def test_a_run_that_goes_on_is_told_no_override(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDEXP_CACHE", str(tmp_path / "cache"))
+    cfg = config.compose("classification/finetune", ["dataset=folder_per_class", f"dataset.root={root}"]).cfg
+    shutil.copy(root / "train/run/0.mp4", copy := root / "test/run/copy.mp4")
+    with pytest.raises(BadRequest) as caught:
+        _prepared_data(cfg, RunFolder(tmp_path / "run"), new=False)
+    assert "resume takes no overrides: put the data back as the run began with them" in str(caught.value)
+    copy.write_bytes(b"no video")
+    with pytest.raises(BadRequest) as caught:
+        _prepared_data(cfg, RunFolder(tmp_path / "run"), new=False)
+    assert f"resume takes no overrides: change it in {tmp_path / 'run' / 'config.yaml'}" in str(caught.value)
+    copy.unlink()
+    assert _prepared_data(cfg, RunFolder(tmp_path / "run"), new=False).counts["test"] == 4
 
 
 def test_val_and_test_may_be_the_same_but_not_share_a_part(root: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from tests.shrink import tiny
 from videxp.config.overriding import parse
-from videxp.config.sweeping import Axis, space_overrides, split_axes
+from videxp.config.sweeping import Axis, repeats, space_overrides, split_axes
 from videxp.errors import BadRequest
 from videxp.sweeps.planning import refuse_secrets
 from videxp.sweeps.request import _axis_text, load_sweep, read_plan, read_sweep, save_sweep
@@ -28,6 +28,13 @@ def test_hydras_grammar_is_the_spaces():
         Axis("optimizer.lr", low=1e-4, high=1e-1, is_log=True),
         Axis("n", low=1, high=8, is_int=True),
         Axis("model", values=("x3d_m", "x3d_s", "x3d_xs")),
+    ]
+
+
+def test_equal_values_are_told():
+    assert repeats(["seed=0,0", "optimizer.lr=1e-3,0.001,1e-2", "a=1", "b=1,2", "c=range(0,2)", LR]) == [
+        "seed=0,0: equal values are tried once: 0",
+        "optimizer.lr=1e-3,0.001,1e-2: equal values are tried once: 0.001, 0.01",
     ]
 
 

@@ -66,6 +66,7 @@ def summary(composed: "config.Composed") -> dict[str, str]:
         "run folder": composed.run_dir,
         "W&B": "; ".join(overruled(config.flat(cfg))) if "wandb" in (cfg.logger or {}) else "",
         "own files": ", ".join(config.replaced()),
+        "note": "; ".join(config.remarks(cfg)),
     }
     return {name: text for name, text in parts.items() if text}
 

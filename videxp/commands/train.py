@@ -146,6 +146,7 @@ def announce(
         ("model", f"{type(task.network).__name__}: {sizes} parameters, {work:,.2f} GMACs per clip{partly}"),
         *(("weights", text) for text in _weights(cfg, task, resuming=request.resuming)),
         ("device", f"{device}, {data.workers} workers"),
+        *(("note", text) for text in config.remarks(cfg)),
         ("run", str(run.path)),
     ]
     for name, text in rows:

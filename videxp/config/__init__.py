@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from videxp.config.recipe_hash import read_recipe as read_recipe
     from videxp.config.redaction import redacted_keys as redacted_keys
     from videxp.config.redaction import redacted_overrides as redacted_overrides
+    from videxp.config.remarks import remarks as remarks
     from videxp.config.saving import config_hash as config_hash
     from videxp.config.saving import flat as flat
     from videxp.config.saving import load_resolved as load_resolved
@@ -71,6 +72,7 @@ __getattr__, __all__ = lazy_exports(
         "refuse": "videxp.config.problems",
         "refuse_unknown_addresses": "videxp.config.addresses",
         "remember_addresses": "videxp.config.addresses",
+        "remarks": "videxp.config.remarks",
         "replaced": "videxp.config.places",
         "require_labels": "videxp.config.fitting",
         "run_hydra_flag": "videxp.config.showing",

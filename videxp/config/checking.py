@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from videxp import signatures
 from videxp.config.addresses import mixed_addresses
 from videxp.config.environment import named_by_environment, why_unresolved
-from videxp.config.fitting import check_fit
+from videxp.config.fitting import check_fit, check_samples
 from videxp.config.metric_names import sweep_problems
 from videxp.config.problems import NOTHING, SPECIAL_KEYS, Problem, listing, nearest, suggestion
 from videxp.config.redaction import redacted
@@ -74,6 +74,8 @@ def check(composed: "Composed") -> list[Problem]:
         found += sweep_problems(_plain_task(composed.cfg), around["sweep"])
     goes_on = OmegaConf.select(composed.cfg, "run.resume") == "auto" and Path(composed.run_dir, "config.yaml").is_file()
     found += mixed_addresses(composed.cfg)
+    if not any(problem.key.startswith("dataset") for problem in found):
+        found += check_samples(composed.cfg)
     return [*found, *_check_teacher(composed.cfg), *(() if goes_on else _check_weights(composed.cfg))]
 
 

@@ -17,8 +17,8 @@ from videxp.config.environment import interpolation_text, interpolations, resolv
 from videxp.config.growth import growth_problems
 from videxp.config.hydra_errors import NO_SUCH_ITEM, judge
 from videxp.config.hydra_keys import PLACES, VERSION_BASE, node_problems, place_problem
-from videxp.config.overriding import check_overrides, key_of, quote, value_of
-from videxp.config.places import COLLECTIONS, folders, group_options, own_folder, recipes, replaced
+from videxp.config.overriding import check_overrides, is_blank, key_of, quote, value_of
+from videxp.config.places import COLLECTIONS, folders, group_options, groups, own_folder, recipes, replaced
 from videxp.config.problems import NOTHING, Problem, listing, nearest, refuse, suggestion
 from videxp.config.recipe_text import recipe_problems
 from videxp.config.sources import mount, recipe_file
@@ -69,15 +69,18 @@ def compose(recipe: str, overrides: list[str]) -> Composed:
     name = mount_recipe(recipe)
     refuse(recipe_problems(name))
     problems, usable = check_overrides(overrides)
+    # Tried all the same, to tell which keys are unknown.
+    blank = [text for text in overrides if is_blank(text) and text.lstrip("+").split("=")[0] not in groups()]
     composed: Composed | None = None
     forced: list[str] = []
     while composed is None:
         try:
-            chosen = [choice_of(name), *usable, *(_force(text) for text in forced)]
+            chosen = [choice_of(name), *usable, *(_force(text) for text in [*forced, *blank])]
             composed = _compose_once(chosen, resolution_problems=problems, recipe=recipe_file(name))
         except Exception as error:  # Hydra raises about ten kinds; `judge` raises again what is not about a config
-            verdict = judge(error, recipe=recipe, overrides=[*usable, *forced])
+            verdict = judge(error, recipe=recipe, overrides=[*usable, *forced, *blank])
             problems += verdict.problems
+            blank = [text for text in blank if text not in verdict.dropped]
             if not verdict.dropped and not set(verdict.forced) - set(forced):
                 refuse(problems or [Problem(recipe, NOTHING, str(error).splitlines()[0])])
             forced = [text for text in [*forced, *verdict.forced] if text not in verdict.dropped]
@@ -89,6 +92,8 @@ def compose(recipe: str, overrides: list[str]) -> Composed:
         known = {problem.key for problem in problems}
         found = [problem for problem in check(composed) if problem.key not in known]
         problems += [not_there(text) for text in forced if not any(_covers(p.key, key_of(text)) for p in found)]
+        if blank:
+            problems, found = _without_blank(problems, found)
         mine = [Problem(name, NOTHING, "takes the place of videxp's own file of that name") for name in replaced()]
         refuse(problems + found + mine)
     composed.recipe, composed.overrides = name, list(overrides)
@@ -148,6 +153,14 @@ def _force(text: str) -> str:
 
 def _covers(outer: str, key: str) -> bool:
     return key == outer or key.startswith(outer + ".")
+
+
+def _without_blank(problems: list[Problem], found: list[Problem]) -> tuple[list[Problem], list[Problem]]:
+    """Of an override without a value, one problem: that its key is unknown, or else that the value is missing."""
+    unknown = [problem.key for problem in found if problem.message.startswith("unknown key")]
+    known = [p for p in problems if not (is_blank(p.key) and any(_covers(key, p.key[:-1]) for key in unknown))]
+    missing = {problem.key[:-1] for problem in known if is_blank(problem.key)}
+    return known, [problem for problem in found if problem.key not in missing]
 
 
 def not_there(text: str) -> Problem:

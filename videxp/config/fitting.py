@@ -9,8 +9,8 @@ from videxp import signatures
 from videxp.config.cuts import check_cuts
 from videxp.config.machine import count_cores, count_gpus
 from videxp.config.metric_names import logged_metrics
-from videxp.config.problems import Problem, refuse, suggestion
-from videxp.errors import VidexpError
+from videxp.config.problems import NOTHING, Problem, refuse, suggestion
+from videxp.errors import BadRequest, VidexpError
 from videxp.signatures import Signature
 
 LAYOUT = "videxp.data.layouts.Layout"
@@ -130,13 +130,14 @@ def _check_manual_steps(plain: dict[str, Any]) -> Iterator[Problem]:
 
 
 def _check_protocol(plain: dict[str, Any]) -> Iterator[Problem]:
-    """A figure's name tells the stride of its clips, and the data set makes them."""
-    protocol, made = plain["task"].get("protocol"), plain["dataset"].get("stride_frames")
-    named = protocol.get("stride_frames") if isinstance(protocol, dict) else None
-    if isinstance(named, int) and isinstance(made, int) and named != made:
-        both = f"dataset.stride_frames={named} task.protocol.stride_frames={named}"
-        message = f"only names the clips, which are of dataset.stride_frames={made}; write both alike: {both}"
-        yield Problem("task.protocol.stride_frames", named, message)
+    """A figure's name tells the length and stride of its clips, and the data set makes them."""
+    protocol = plain["task"].get("protocol")
+    for key in ("num_frames", "stride_frames") if isinstance(protocol, dict) else ():
+        named, made = protocol.get(key), plain["dataset"].get(key)
+        if isinstance(named, int) and isinstance(made, int) and named != made:
+            both = f"dataset.{key}={named} task.protocol.{key}={named}"
+            message = f"only names the clips, which are of dataset.{key}={made}; write both alike: {both}"
+            yield Problem(f"task.protocol.{key}", named, message)
 
 
 def _check_range(plain: dict[str, Any]) -> Iterator[Problem]:
@@ -273,6 +274,32 @@ def _check_data(plain: dict[str, Any], *, model_is_sound: bool) -> Iterator[Prob
         yield Problem("dataset.root", root, line)
     if not missing and model_is_sound:
         yield from _check_classes(plain, layout, Path(root))
+
+
+def check_samples(cfg: Mapping[str, Any]) -> Iterator[Problem]:
+    """Read the files that list the samples, if there are any, as preparing the data does; no video is opened."""
+    from videxp.config.building import build
+    from videxp.data.preparation import list_samples
+
+    dataset = cfg["dataset"]
+    found, root = _signature(_target(dataset.get("layout"))), dataset.get("root")
+    if found is None or LAYOUT not in found.lineage or not isinstance(root, str):
+        return
+    layout, place = build(dataset["layout"]), Path(root).expanduser()
+    if not layout.list_files:
+        return
+    try:
+        rows, _ = list_samples(layout, place, name=dataset["name"], allow_copies=bool(dataset.get("allow_copies")))
+    except BadRequest as error:
+        yield Problem("dataset.layout", NOTHING, str(error))
+        return
+    absent = [path for path in dict.fromkeys(row.path for row in rows) if not (place / path).exists()]
+    if len(absent) > (dataset.get("max_unreadable") or 0):
+        listed = ", ".join(layout.list_files)
+        message = (
+            f"{len(absent)} files that {listed} lists are not there, such as {absent[0]}: mend the paths or the root"
+        )
+        yield Problem("dataset.root", root, message)
 
 
 def _check_classes(plain: dict[str, Any], layout: Any, root: Path) -> Iterator[Problem]:

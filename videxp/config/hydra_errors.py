@@ -15,7 +15,7 @@ from videxp.config.places import folders, group_options, groups, recipes
 from videxp.config.problems import NOTHING, Problem, listing, suggestion
 from videxp.config.recipe_text import read_nodes, show_path
 from videxp.config.sources import recipe_file
-from videxp.yaml_files import read_yaml_text
+from videxp.yaml_files import read_yaml, read_yaml_text
 
 
 @dataclass
@@ -44,8 +44,7 @@ def judge(error: Exception, *, recipe: str, overrides: list[str]) -> Verdict:
         return _missing_file(match[1], text, recipe=recipe, overrides=overrides)
     if match := re.search(r"You must specify '([^']+)'", text):
         group = match[1]
-        message = f"missing; the recipe chooses none: {group}=NAME ({suggestion('', _names(group))})"
-        return Verdict([Problem(group, NOTHING, message)])
+        return Verdict([Problem(group, NOTHING, _why_missing(group, recipe=recipe))])
     for pattern, message in _OVERRIDE_ERRORS:
         if match := re.search(pattern, text):
             key = match[1].lstrip("+~")
@@ -67,6 +66,18 @@ def judge(error: Exception, *, recipe: str, overrides: list[str]) -> Verdict:
     if guilty:
         return Verdict([Problem(key, value_of(guilty[0]), reason)], dropped=guilty)
     return Verdict([Problem(_recipe_file(recipe), NOTHING, f"{key}: {reason}" if key else reason)])
+
+
+def _why_missing(group: str, *, recipe: str) -> str:
+    file = Path(recipe) if recipe.endswith(".yaml") else recipe_file(recipe)
+    own = read_yaml(file) if file is not None else None
+    node = own.get(group) if isinstance(own, dict) else None
+    if not isinstance(node, dict) or "_target_" not in node:
+        return f"missing; the recipe chooses none: {group}=NAME ({suggestion('', _names(group))})"
+    return (
+        f"a recipe gives values to a {group} that it chooses, and {_recipe_file(recipe)} gives a whole one: "
+        f"move what is below `{group}:` into conf/{group}/NAME.yaml and choose it, - override /{group}: NAME"
+    )
 
 
 NO_SUCH_ITEM = "there is no such item in the list"

@@ -81,9 +81,15 @@ def _override_problem(override: Override, text: str) -> Problem | None:
     return _value_problem(key, override.value(), text)
 
 
+def is_blank(text: str) -> bool:
+    """`run.name=`, an override of a value without one, which Hydra takes for an empty text."""
+    key, equals, value = text.partition("=")
+    return bool(equals and not value.strip()) and re.fullmatch(r"\+{0,2}\w+(\.\w+)*", key) is not None
+
+
 def _value_problem(key: str, value: Any, text: str) -> Problem | None:
     if text.rstrip().endswith("=") and value == "":
-        return Problem(f"{key}=", NOTHING, f"no value; write {key}=VALUE, {key}=null or {key}=''")
+        return Problem(f"{key}=", NOTHING, f"no value; write {key}=VALUE")
     if key not in groups():
         is_pythons = value_of(text).strip() == "None"  # as Python and W&B's agent write it
         return Problem(key, "None", f"a word, not nothing; write {key}=null") if is_pythons else None

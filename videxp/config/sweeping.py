@@ -10,7 +10,7 @@ from itertools import islice
 from math import isfinite, prod
 from typing import Any
 
-from hydra.core.override_parser.types import Glob, IntervalSweep, Override, RangeSweep
+from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, RangeSweep
 from hydra.errors import HydraException
 
 from videxp.config.overriding import key_of, parse, quote, value_of
@@ -168,6 +168,18 @@ def _without_repeats(values: Iterator[str]) -> tuple[str, ...]:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         first.setdefault(repr(float(value)) if number else repr(value), text)
     return tuple(first.values())
+
+
+def repeats(overrides: list[str]) -> list[str]:
+    """A line for each list that holds equal values: `seed=0,0: equal values are tried once: 0`."""
+    lists = [(text, override) for text in overrides if isinstance((override := parse(text)).value(), ChoiceSweep)]
+    typed = {text: list(override.sweep_string_iterator()) for text, override in lists}
+    kept = {text: _without_repeats(iter(values)) for text, values in typed.items()}
+    return [
+        f"{text}: equal values are tried once: {', '.join(kept[text])}"
+        for text, values in typed.items()
+        if len(kept[text]) < len(values)
+    ]
 
 
 def _interval(key: str, value: IntervalSweep, text: str) -> Axis:
