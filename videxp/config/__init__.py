@@ -12,6 +12,7 @@ from videxp.lazy import lazy_exports
 if TYPE_CHECKING:
     from videxp.config.addresses import refuse_unknown_addresses as refuse_unknown_addresses
     from videxp.config.addresses import remember_addresses as remember_addresses
+    from videxp.config.advice import remarks as remarks
     from videxp.config.building import build as build
     from videxp.config.checking import check as check
     from videxp.config.checking import check_config as check_config
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from videxp.config.recipe_hash import read_recipe as read_recipe
     from videxp.config.redaction import redacted_keys as redacted_keys
     from videxp.config.redaction import redacted_overrides as redacted_overrides
-    from videxp.config.remarks import remarks as remarks
     from videxp.config.saving import config_hash as config_hash
     from videxp.config.saving import flat as flat
     from videxp.config.saving import load_resolved as load_resolved
@@ -72,7 +72,7 @@ __getattr__, __all__ = lazy_exports(
         "refuse": "videxp.config.problems",
         "refuse_unknown_addresses": "videxp.config.addresses",
         "remember_addresses": "videxp.config.addresses",
-        "remarks": "videxp.config.remarks",
+        "remarks": "videxp.config.advice",
         "replaced": "videxp.config.places",
         "require_labels": "videxp.config.fitting",
         "run_hydra_flag": "videxp.config.showing",
