@@ -59,19 +59,19 @@ def naming_file(path: Path, *, writing: Path) -> Iterator[None]:
     except (OSError, RuntimeError) as error:
         if (reason := _reason(error, writing)) is None:
             raise
-        raise OSError(reason.errno, reason.strerror, str(path)) from error
+        raise OSError(reason, os.strerror(reason), str(path)) from error
 
 
-def _reason(error: Exception, file: Path) -> OSError | None:
-    """Why the file takes no more; None if it does. `write` names no file, and torch, for one, hides the reason in an
-    error of its own: then writing on shows it."""
+def _reason(error: Exception, file: Path) -> int | None:
+    """The system's number of why the file takes no more; None if it does. `write` names no file, and torch hides the
+    reason in an error of its own: then writing on shows it."""
     if isinstance(error, OSError) and error.errno is not None:
-        return error if error.errno in NO_ROOM else None
+        return error.errno if error.errno in NO_ROOM else None
     try:
         with file.open("ab") as stream:
             stream.write(bytes(BLOCK_BYTES))
     except OSError as reason:
-        return reason
+        return reason.errno  # not itself: its traceback would keep torch's half file open, and the room that it takes
     return None
 
 

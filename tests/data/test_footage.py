@@ -141,7 +141,11 @@ def test_what_did_not_change_is_not_read_again(images: Folder, tmp_path: Path, m
     layout = FrameSequences(targets="GT", inputs="LR", splits="test")
     first = prepared(layout, tmp_path)
     read = []
-    monkeypatch.setattr(FrameSequences, "facts", lambda self, path: read.append(path.parent.name + "/" + path.name))
+
+    def note(self: FrameSequences, path: Path, **_: bool) -> None:
+        read.append(f"{path.parent.name}/{path.name}")
+
+    monkeypatch.setattr(FrameSequences, "facts", note)
     assert prepared(layout, tmp_path).fingerprint == first.fingerprint
     assert read == []
 

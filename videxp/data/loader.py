@@ -1,7 +1,7 @@
 """A DataLoader whose failures are said in words."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import Any
 
 from torch.utils.data import DataLoader
 
@@ -38,7 +38,9 @@ class ClipLoader(DataLoader[dict[str, Any]]):
         try:  # workers that stay answer that they begin again, if they do not hang
             batches = super().__iter__()
         except Exception as error:
-            _raise_in_words(error, self._iterator, timeout_seconds=self.timeout)
+            if (words := _in_words(error, self._iterator, timeout_seconds=self.timeout)) is None:
+                raise
+            raise VidexpError(words) from error
         return _Batches(batches, admit=self.admit, ring=self.ring, timeout_seconds=self.timeout)
 
     # Lightning asks loaders whether they can resume in the middle of an epoch. Ours do: their batch sampler asks the
@@ -72,7 +74,9 @@ class _Batches:
                     # torch's frames hold the error, and it them: garbage, and in it the workers, which take ten seconds
                     # to end when garbage is collected. The worker's own traceback is in the message.
                     error.__traceback__ = None
-                _raise_in_words(error, self.batches, timeout_seconds=self.timeout_seconds)
+                if (words := _in_words(error, self.batches, timeout_seconds=self.timeout_seconds)) is None:
+                    raise  # here: a function that raised it would be in its traceback, and hold the batch before
+                raise VidexpError(words) from error
             if self.ring is not None:
                 batch = self.ring.receive(batch)
             if self.admit is None:
@@ -81,20 +85,13 @@ class _Batches:
                 return admitted
 
 
-def _raise_in_words(error: Exception, batches: Any, *, timeout_seconds: float) -> NoReturn:
+def _in_words(error: Exception, batches: Any, *, timeout_seconds: float) -> str | None:
     """`batches`, the DataLoader's own iterator, is ended if a worker of it hangs: such a worker does not answer the
     request to end, and Python would wait for it for ever before it ends itself."""
-    if HUNG in str(error):
-        for worker in batches._workers:
-            worker.kill()
-    if (words := _in_words(error, timeout_seconds=timeout_seconds)) is None:
-        raise error
-    raise VidexpError(words) from error
-
-
-def _in_words(error: Exception, *, timeout_seconds: float) -> str | None:
     text = str(error)
     if HUNG in text:
+        for worker in batches._workers:
+            worker.kill()
         return (
             f"No batch came from the data workers for {timeout_seconds:g} s: one hangs, or the disk does\n"
             "Wait longer with dataset.timeout_seconds, or look for the file with dataset.num_workers=0"

@@ -365,6 +365,8 @@ def facts_of_input(facts: Facts) -> Facts:
         mtime_ns=facts.input_mtime_ns,
         content_hash=facts.input_hash,
         num_frames=facts.num_frames,
+        fps=facts.fps,
+        container=facts.container,
         width=facts.input_width,
         height=facts.input_height,
         error=facts.error,
