@@ -131,7 +131,7 @@ def test_a_changed_video_is_said_first_by_name_and_anyway_goes_on(desk: Path):
     videos = sorted(desk.glob("data/moving_digits/*/train/*/*.mp4"))
     changed, other = videos[0], videos[-1]
     content = changed.read_bytes()
-    changed.write_bytes(other.read_bytes())
+    changed.write_bytes(other.read_bytes() + b"\0\0\0\x08free")  # not a copy of it
     try:
         refused = reproduce(desk, "a", "hydra.run.dir=runs/data")
         assert refused.returncode == 1

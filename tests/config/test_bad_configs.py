@@ -27,7 +27,6 @@ SILENT_IN_HYDRA = [
     (["dataset.batch_size=-4"], "dataset.batch_size=-4: out of range; must be >= 1"),
     (["trainer.max_epochs=1.5"], "trainer.max_epochs=1.5: wrong type; takes a whole number"),
     (["seed="], "seed=: no value; write seed=VALUE"),
-    (["run.name="], "run.name=: unknown key of run; known: group, notes, resume, tags"),
     (["optimizer.lr="], "optimizer.lr=: no value; write optimizer.lr=VALUE"),
     (["run.notes=None"], "run.notes=None: a word, not nothing; write run.notes=null"),
     (["seed=1", "seed=2"], "seed=2: given twice (seed=1 before); keep one of them"),
@@ -39,6 +38,7 @@ SILENT_IN_HYDRA = [
 
 OTHERS = [
     # keys
+    (["run.name="], "run.name=: unknown key of run; known: group, notes, resume, tags"),
     (["optimizer.lrr=1"], "optimizer.lrr=1: unknown key of torch.optim.AdamW; did you mean optimizer.lr?"),
     (["+optimizer.lrr=1"], "optimizer.lrr=1: unknown key of torch.optim.AdamW; did you mean optimizer.lr?"),
     (["++optimizer.lrr=1"], "optimizer.lrr=1: unknown key of torch.optim.AdamW; did you mean optimizer.lr?"),

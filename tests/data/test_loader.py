@@ -91,7 +91,7 @@ def test_a_worker_that_is_killed_for_shared_memory_is_told_so():
     """torch's words for a page of /dev/shm that the kernel cannot give."""
     error = RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly")
     error.__cause__ = RuntimeError("DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that ...")
-    assert "/dev/shm is full" in str(_in_words(error, timeout_seconds=1))
+    assert "/dev/shm is full" in str(_in_words(error, None, timeout_seconds=1))
 
 
 STOPPED = """

@@ -36,7 +36,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A list of all of them, with one sound file for validation."""
     root = tmp_path_factory.mktemp("odd") / "root"
     shutil.copytree(ODD, root, copy_function=os.symlink, ignore=shutil.ignore_patterns("*.tsv"))
-    shutil.copy(ODD / "made/all_intra.mp4", root / "sound.mp4")
+    (root / "sound.mp4").write_bytes((ODD / "made/all_intra.mp4").read_bytes() + b"\0\0\0\x08free")  # no copy of it
     files = sorted(str(file.relative_to(root)) for kind in ("made", "real") for file in (root / kind).iterdir())
     assert len(files) == 67
     lines = ["path,label,split", *(f"{file},{file[:4]},train" for file in files), "sound.mp4,made,val"]

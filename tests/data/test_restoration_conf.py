@@ -19,7 +19,7 @@ MADE_OF_IMAGES = ["frame_sequences", "vid4", "reds", "reds_real_world", "vimeo90
 
 def put_images(folder: Path, template: str, *, size: tuple[int, int] = (32, 40), count: int = 7) -> None:
     folder.mkdir(parents=True)
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(list(str(folder).encode()))  # no two folders alike
     for t in range(count):
         Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8)).save(folder / template.format(t + 1))
 

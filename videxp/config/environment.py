@@ -59,7 +59,7 @@ def environment_values(cfg: DictConfig, *, leave_out: tuple[str, ...] = ()) -> d
 
 def named_by_environment(cfg: DictConfig) -> Iterator[Problem]:
     """The data set's name stands in names of files, in records and on the terminal: no place for a variable's value."""
-    dataset = cfg._get_node("dataset")
+    dataset = cfg._get_node("dataset", validate_access=False)
     if not isinstance(dataset, DictConfig):
         return
     if any(parent is dataset and key == "name" for parent, key in interpolations(dataset)):

@@ -133,10 +133,12 @@ def _check_protocol(plain: dict[str, Any]) -> Iterator[Problem]:
     """A figure's name tells the length and stride of its clips, and the data set makes them."""
     protocol = plain["task"].get("protocol")
     for key in ("num_frames", "stride_frames") if isinstance(protocol, dict) else ():
-        named, made = protocol.get(key), plain["dataset"].get(key)
+        of_test = key == "num_frames" and plain["dataset"].get("test_frames") is not None
+        makes = "test_frames" if of_test else key
+        named, made = protocol.get(key), plain["dataset"].get(makes)
         if isinstance(named, int) and isinstance(made, int) and named != made:
-            both = f"dataset.{key}={named} task.protocol.{key}={named}"
-            message = f"only names the clips, which are of dataset.{key}={made}; write both alike: {both}"
+            both = f"dataset.{makes}={named} task.protocol.{key}={named}"
+            message = f"only names the clips, which are of dataset.{makes}={made}; write both alike: {both}"
             yield Problem(f"task.protocol.{key}", named, message)
 
 

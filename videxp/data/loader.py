@@ -1,6 +1,7 @@
 """A DataLoader whose failures are said in words."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from torch.utils.data import DataLoader
@@ -91,7 +92,9 @@ def _in_words(error: Exception, batches: Any, *, timeout_seconds: float) -> str 
     text = str(error)
     if HUNG in text:
         for worker in batches._workers:
-            worker.kill()
+            with suppress(RuntimeError):  # torch's, which says once that a worker was killed
+                worker.kill()
+                worker.join(timeout=1)
         return (
             f"No batch came from the data workers for {timeout_seconds:g} s: one hangs, or the disk does\n"
             "Wait longer with dataset.timeout_seconds, or look for the file with dataset.num_workers=0"
