@@ -35,11 +35,11 @@ def test_a_character_that_is_not_to_be_seen_is_written_out(text: str, shown: str
 def test_whatever_is_printed_a_terminal_gets_text_only():
     draw = random.Random(0)
     with clean_streams():
-        stream, sys.stdout.stream = sys.stdout.stream, io.TextIOWrapper(io.BytesIO(), "utf-8")  # type: ignore[attr-defined]
+        stream, sys.stdout.stream = sys.stdout.stream, io.TextIOWrapper(io.BytesIO(), "utf-8")
         for _ in range(300):
             print("".join(map(chr, draw.choices([*range(256), *range(0xD800, 0xE000), 0x202E, 0x1F600], k=20))))
         sys.stdout.flush()
-        written, sys.stdout.stream = sys.stdout.buffer.getvalue(), stream  # type: ignore[attr-defined]
+        written, sys.stdout.stream = sys.stdout.buffer.getvalue(), stream
     assert len(written) > 300 * 20
     assert {c for c in written.decode() if not c.isprintable()} <= set("\t\n\xa0\xad")  # a space, a soft hyphen
 

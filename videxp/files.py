@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import hashlib
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from typing import Any, TextIO
 MAX_READ_BYTES = 1 << 28  # of a file that is read whole
 MAX_NAME_BYTES = 255  # of ext4, XFS, APFS and others
 BLOCK_BYTES = 4096  # of most disks
+HASHED_BYTES = 1 << 20  # at once
 NO_ROOM = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS")}  # no EDQUOT on Windows
 
 ODD_BYTE = re.compile(r"(\\*)([\udc80-\udcff]|udc[89a-f][0-9a-f])")
@@ -141,6 +143,14 @@ def read_json(path: Path) -> Any:
         return json.loads(read_text(path))
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
+
+
+def hash_file(path: Path, digest: "hashlib._Hash | hashlib.blake2b") -> str:
+    """The digest of the whole file, in hexadecimal. Raises OSError."""
+    with path.open("rb") as file:
+        while block := file.read(HASHED_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def write_csv(file: TextIO, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:

@@ -361,7 +361,7 @@ def test_a_cache_is_read_from_a_store_by_ranges(root: Path, tmp_path: Path, form
 class Busy(WithRanges):
     """Answers some requests for clips as stores do under load: a status, or a connection that ends."""
 
-    answers: list[int] = []  # noqa: RUF012  of the next requests; 0: none, 200: as it should
+    answers: list[int] = []  # noqa: RUF012  # each test sets it; of the next requests; 0: none, 200: as it should
     asked = 0
 
     def do_GET(self) -> None:

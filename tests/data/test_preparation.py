@@ -75,7 +75,7 @@ def test_another_column_name_or_place_of_the_data_opens_no_file_again(
     assert opened == [] and set(renamed["label"]) == {"x"}
     before = by_folder.packets_file
     assert before is not None and renamed.packets_file is not None and before != renamed.packets_file  # its own
-    assert renamed.packets_file.read_bytes() == by_label.packets_file.read_bytes()  # type: ignore[union-attr]
+    assert renamed.packets_file.read_bytes() == by_label.packets_file.read_bytes()
     moved = root.rename(root.parent / "moved")
     assert prepare_again(moved, FolderPerClass(), "mini").fingerprint == by_folder.fingerprint
     assert opened == []

@@ -165,6 +165,18 @@ def test_each_real_file_counts_once_and_links_lead_in_no_circles(tmp_path: Path)
     assert len(looked_through(VideoFolder(), root)[0]) == 4
 
 
+@pytest.mark.parametrize("layout", [FolderPerClass(), VideoFolder(), FrameSequences()], ids=type)
+def test_samples_of_runs_that_lie_among_the_data_are_no_data(layout: Layout, tmp_path: Path) -> None:
+    own, kind = ("clips", "png") if isinstance(layout, FrameSequences) else ("walk", "mp4")
+    touched(tmp_path, *(f"{own}/{i}/0.{kind}" for i in range(3)), f"sit/1/0.{kind}")
+    expected, _ = looked_through(layout, tmp_path)
+    for run in ("runs/classification/2026-11-30", "walk/try"):
+        touched(tmp_path, f"{run}/config.yaml", f"{run}/status.json", f"{run}/samples/epoch_1/0.{kind}")
+    rows, notes = looked_through(layout, tmp_path)
+    assert rows == expected
+    assert "ignored: videxp's own run folders: 2, such as runs/classification/2026-11-30, walk/try" in notes
+
+
 def test_a_link_to_elsewhere_is_followed_and_a_broken_one_is_a_sample(tmp_path: Path) -> None:
     touched(tmp_path / "elsewhere", "x.mp4")
     root = touched(tmp_path / "root", "a/0.mp4", "b/1.mp4")
@@ -251,7 +263,7 @@ def test_recordings_that_made_splits_tear_apart_are_told_with_the_pattern_that_m
     assert "made:" in mended and "group_pattern" not in mended
     splits: dict[str, set[str]] = {}
     for row in rows:
-        splits.setdefault(re.search(pattern[1], row.path)[1], set()).add(row.split)  # type: ignore[index]
+        splits.setdefault(re.search(pattern[1], row.path)[1], set()).add(row.split)
     assert len(splits) > 2 and all(len(of) == 1 for of in splits.values())
     assert set(splits_of(rows)) == {"train", "val", "test"}
 

@@ -39,7 +39,7 @@ def losses(step: int) -> dict[str, float]:
 
 def log_rows_saying_all(*arguments: object) -> None:
     os.dup2(1, 2)
-    log_rows(*arguments)  # type: ignore[arg-type]
+    log_rows(*arguments)
 
 
 def log_rows_as_usual(first: int, upto: int, run_id: str) -> None:

@@ -54,7 +54,7 @@ def test_a_score_of_pairs_of_frames_is_absent_where_clips_have_one_frame():
         return (output[:, 1:] - target[:, 1:]).abs().mean((2, 3, 4))
 
     judge = nn.Module()
-    judge.forward = drift  # type: ignore[method-assign]
+    judge.forward = drift
     task, clips = restoration(Bicubic(), test_metrics={"drift": judge}), batch(3)
     still = {name: value[:, :1] if value.ndim > 2 else value for name, value in clips.items()}
     task.evaluation_step(still, "test")

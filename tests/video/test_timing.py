@@ -149,7 +149,9 @@ def test_each_picture_of_a_gif_lasts_as_long_as_it_says(tmp_path: Path) -> None:
 
 
 def test_time_stamps_are_repaired() -> None:
-    repair = lambda *stamps: repair_ticks(stamps, step=40, time_base=Fraction(1, 1000)).tolist()  # noqa: E731
+    def repair(*stamps: int | None) -> list[int]:
+        return repair_ticks(stamps, step=40, time_base=Fraction(1, 1000)).tolist()
+
     assert repair(None, 40, 80, None, 160) == [0, 40, 80, 120, 160]
     assert repair(None, None) == [0, 40]
     assert repair(0, 40, 30, 120) == [0, 40, 40, 120]

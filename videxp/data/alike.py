@@ -9,7 +9,7 @@ from videxp.errors import BadRequest
 
 # Letters of Greek and Cyrillic that look as Latin ones do.
 _LATIN = str.maketrans(
-    "АВЕЅІЈКМНОРСТХУасеоріјѕхуԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧο",  # noqa: RUF001
+    "АВЕЅІЈКМНОРСТХУасеоріјѕхуԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧο",  # noqa: RUF001  # the look-alikes themselves
     "ABESIJKMHOPCTXYaceopijsxydqwABEZHIKMNOPTYXo",
 )
 

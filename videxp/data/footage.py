@@ -73,18 +73,16 @@ class Footage(Layout):
         if self.splits == "test":
             return self._rows(self.clips(root, self.targets, notes), "test")
         if any(self._lists.values()):
-            found = {split: self._listed(root, split) for split in SPLITS}
-        elif folders := self._split_folders(root, notes):
-            found = {
-                split: self._rows(self.clips(root, below(self.targets, folder), notes), split)
-                for split, folder in folders.items()
-            }
+            rows = [row for split in SPLITS for row in self._listed(root, split)]
         else:
-            found = {"train": self._rows(self.clips(root, self.targets, notes), "train")}
+            folders = self._split_folders(root, notes) or {"train": ""}
+            rows = [
+                row
+                for split, folder in folders.items()
+                for row in self._rows(self.clips(root, below(self.targets, folder), notes), split)
+            ]
         return completed_splits(
-            found.get("train", []),
-            found.get("val", []),
-            found.get("test", []),
+            rows,
             val_fraction=self.val_fraction,
             test_fraction=self.test_fraction,
             group=source_of(self.group_pattern),

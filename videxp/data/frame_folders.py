@@ -9,12 +9,13 @@ from os.path import isdir
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
-from videxp.data.class_numbers import Listed, check_first_lines, numbered_classes, read_class_names, resolve_labels
-from videxp.data.layouts import Layout, absent, completed_splits, source_of
-from videxp.data.manifest import SPLITS, Facts, Row, Split, sorted_classes
+from videxp.data.class_numbers import Listed
+from videxp.data.labelled_lists import LabelledLists
+from videxp.data.layouts import Layout, absent
+from videxp.data.manifest import Facts, Row, Split, sorted_classes
 from videxp.data.notes import UNHEARD, Notes
 from videxp.data.split_folders import split_folders
-from videxp.data.tables import check_path, cut, read_each, read_list
+from videxp.data.tables import check_path, cut, read_each
 from videxp.data.walk import below, find_image_folders, holds_image_folders
 from videxp.errors import BadRequest
 from videxp.limits import Gt, Interval
@@ -80,7 +81,7 @@ class ImageSequences(Layout):
         )
 
 
-class FrameFolders(ImageSequences):
+class FrameFolders(ImageSequences, LabelledLists):
     """root/<folder of a clip>/img_00001.jpg, with lists of clips or a folder per class.
 
     With train_list: text files as TSN and TSM have them, a line per clip: "folder num_frames label", or "folder label"
@@ -114,7 +115,7 @@ class FrameFolders(ImageSequences):
         self.template = template
         self.fps = fps
         self.frames = frames
-        self.lists = {"train": train_list, "val": val_list, "test": test_list}
+        self.lists: dict[Split, str | None] = {"train": train_list, "val": val_list, "test": test_list}
         self.class_file = class_file
         self.first_label = first_label
         self.val_fraction = val_fraction
@@ -136,30 +137,12 @@ class FrameFolders(ImageSequences):
             return [str(error)]
         return [f"{root / top} holds no folders of images in one folder per class: or set dataset.layout.train_list"]
 
-    @property
-    def list_files(self) -> list[str]:
-        return [file for file in self.lists.values() if file is not None]
-
     def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
-        everything = self._listed(root) if self.lists["train"] else self._found(root, notes)
-        rows = {split: [row for row in everything if row.split == split] for split in SPLITS}
-        return completed_splits(
-            rows["train"],
-            rows["val"],
-            rows["test"],
-            val_fraction=self.val_fraction,
-            test_fraction=self.val_fraction,
-            group=source_of(self.group_pattern),
-            seed=0,
-            notes=notes,
-            own="folders train, val and test, or lists",
-        )
+        rows = self._listed(root) if self.lists["train"] else self._found(root, notes)
+        return self._with_all_splits(rows, own="folders train, val and test, or lists", notes=notes)
 
     def classes(self, root: Path, labels: Iterable[str]) -> list[str]:
-        if self.lists["train"] is None:
-            return sorted_classes(labels)
-        names = read_class_names(root, self.class_file)
-        return names or numbered_classes(list(labels), first_label=self.first_label)
+        return sorted_classes(labels) if self.lists["train"] is None else super().classes(root, labels)
 
     def _split_folders(self, root: Path, notes: Notes) -> dict[Split, str]:
         if self.splits == "made":
@@ -182,12 +165,7 @@ class FrameFolders(ImageSequences):
                 notes.pass_over("folders of images outside of class folders", path)
 
     def _listed(self, root: Path) -> list[Row]:
-        lines = [
-            (split, line, f"{root / file}, line {number}")
-            for split in SPLITS
-            if (file := self.lists[split]) is not None
-            for number, line in read_list(root / file)
-        ]
+        lines = self._lines(root)
         has_counts = _has_counts([line for _, line, _ in lines], root / self.frames)
 
         def listed(given: tuple[Split, str, str]) -> Listed:
@@ -196,10 +174,7 @@ class FrameFolders(ImageSequences):
             check_path(folder, folder=root / self.frames, place=place)
             return Listed(split, (Path(self.frames) / folder).as_posix(), label, place)
 
-        found = read_each(lines, listed)
-        check_first_lines(found, root)
-        labels = resolve_labels(found, names=read_class_names(root, self.class_file), first_label=self.first_label)
-        return [Row(path=line.path, label=label, split=line.split) for line, label in zip(found, labels)]
+        return self._labelled_rows(root, read_each(lines, listed))
 
 
 def _has_counts(lines: Sequence[str], frames: Path) -> bool:

@@ -131,13 +131,11 @@ class FolderPerClass(Layout):
     def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
         folders = self._split_folders(root, notes)
         if folders:
-            found = {split: list(self._labelled(root, folder, split, notes)) for split, folder in folders.items()}
+            rows = [row for split, folder in folders.items() for row in self._labelled(root, folder, split, notes)]
         else:
-            found = self._split_inside(root, list(self._labelled(root, "", "train", notes)), notes)
+            rows = self._split_inside(root, list(self._labelled(root, "", "train", notes)), notes)
         return completed_splits(
-            found.get("train", []),
-            found.get("val", []),
-            found.get("test", []),
+            rows,
             val_fraction=self.val_fraction,
             test_fraction=self.test_fraction,
             group=source_of(self.group_pattern),
@@ -175,7 +173,7 @@ class FolderPerClass(Layout):
                     notes.pass_over("videos in folders inside of a class, labelled by the class", path, about="classes")
                 yield Row(path=path, label=folder.name, split=split)
 
-    def _split_inside(self, root: Path, rows: list[Row], notes: Notes) -> dict[Split, list[Row]]:
+    def _split_inside(self, root: Path, rows: list[Row], notes: Notes) -> list[Row]:
         """By the folders inside of each class, where all of them are called as splits; else all are for training.
 
         Raises BadRequest where some are and others are not, and where root holds a single folder, and that the classes
@@ -183,7 +181,7 @@ class FolderPerClass(Layout):
         """
         inside: dict[Row, str] = {row: inner[0] if (inner := row.path.split("/")[1:-1]) else "" for row in rows}
         if self.splits == "made":
-            return {"train": rows}
+            return rows
         if len({row.label for row in rows}) == 1 and len(set(inside.values())) > 1 and "" not in inside.values():
             within = sorted(set(inside.values()))
             raise BadRequest(
@@ -193,14 +191,14 @@ class FolderPerClass(Layout):
         splits = {row: split_called(name) for row, name in inside.items()}
         called = [row for row in rows if splits[row]]
         if not called:
-            return {"train": rows}
+            return rows
         if other := next((row for row in rows if not splits[row]), None):
             raise BadRequest(
                 f"{root}: some videos lie in folders called as splits inside of their class, such as {called[0].path}, "
                 f"others do not, such as {other.path}: move them, or have the splits made, dataset.layout.splits=made"
             )
         notes.tell("splits", f"by the folders inside of each class: {', '.join(sorted(set(inside.values())))}")
-        return {split: [replace(row, split=split) for row in rows if splits[row] == split] for split in SPLITS}
+        return [replace(row, split=split) for row in rows if (split := splits[row])]
 
 
 def absent(root: Path, *names: str) -> list[str]:
@@ -219,9 +217,7 @@ def same_rows(rows: Iterable[Row], *, split: Split) -> list[Row]:
 
 
 def completed_splits(
-    train: list[Row],
-    val: list[Row],
-    test: list[Row],
+    rows: Iterable[Row],
     *,
     val_fraction: float,
     test_fraction: float,
@@ -234,6 +230,8 @@ def completed_splits(
 
     own: what says splits of one's own, for the note: "folders train, val and test".
     """
+    rows = list(rows)
+    train, val, test = ([row for row in rows if row.split == split] for split in SPLITS)
     if val and not test:
         notes.tell("splits", f"test is val, {len(val):,} samples: there is no test split (your own: {own})")
         return [*train, *val, *same_rows(val, split="test")]

@@ -131,7 +131,7 @@ class Strings(Sequence[str]):
         return Strings(self.data[np.arange(len(shifts)) + shifts], ends)
 
 
-COLUMNS: dict[str, type] = {f.name: f.type for f in (*fields(Row), *fields(Facts))}  # type: ignore[misc]
+COLUMNS: dict[str, type] = {f.name: f.type for f in (*fields(Row), *fields(Facts))}  # type: ignore[misc]  # mypy: types may be texts
 COLUMNS["split"] = str
 
 

@@ -16,12 +16,11 @@ import numpy as np
 
 from videxp.data.manifest import Facts
 from videxp.errors import BadRequest
-from videxp.files import replacing
+from videxp.files import hash_file, replacing
 from videxp.video.timing import FrameTimes
 
 SUFFIX = ".packets"
 DIGEST_BYTES = 6
-BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -79,14 +78,10 @@ def packets_writer(stem: Path) -> Iterator[PacketsWriter]:
 
 def is_whole(file: Path) -> bool:
     """Whether a file of tables is there, as it was written: its name has the digest of its content."""
-    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
     try:
-        with file.open("rb") as stream:
-            while block := stream.read(BLOCK_BYTES):
-                digest.update(block)
+        return file.stem.endswith(f"-{hash_file(file, hashlib.blake2b(digest_size=DIGEST_BYTES))}")
     except OSError:
         return False
-    return file.stem.endswith(f"-{digest.hexdigest()}")
 
 
 def map_packets(file: Path | None) -> np.ndarray:

@@ -29,10 +29,9 @@ from videxp.data.packets_file import Tables, frame_times, is_whole, map_packets,
 from videxp.data.processes import in_processes
 from videxp.data.remarks import tell_absent_classes, tell_late_ends, tell_oddities
 from videxp.errors import BadRequest
-from videxp.files import only_one
+from videxp.files import hash_file, only_one
 
 MAX_NAMED = 5
-HASH_BLOCK_BYTES = 1 << 20
 PIXELS_OF_VIDEOS = 32  # are measured
 
 
@@ -388,8 +387,4 @@ def pair_error(target: Facts, given: Facts, *, input_path: str) -> str:
 
 def content_hash(file: Path) -> str:
     """blake2b of a whole file."""
-    digest = hashlib.blake2b(digest_size=16)
-    with file.open("rb") as stream:
-        while block := stream.read(HASH_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
+    return hash_file(file, hashlib.blake2b(digest_size=16))

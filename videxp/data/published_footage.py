@@ -93,9 +93,7 @@ class Vimeo90k(ImageSequences):
             return [footage(line, split, targets=self.targets, inputs=self.inputs) for line in lines]
 
         return completed_splits(
-            of(self.train_list, "train"),
-            [],
-            of(self.test_list, "test"),
+            [*of(self.train_list, "train"), *of(self.test_list, "test")],
             val_fraction=self.val_fraction,
             test_fraction=self.val_fraction,
             group=source_of(_SEPTUPLET.pattern + "$"),

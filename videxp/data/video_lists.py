@@ -1,15 +1,15 @@
 """Lists of videos with numbers as labels, as other projects' users have them."""
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
-from videxp.data.class_numbers import Listed, check_first_lines, numbered_classes, read_class_names, resolve_labels
-from videxp.data.layouts import Layout, absent, completed_splits, source_of
-from videxp.data.manifest import SPLITS, Row, Split
+from videxp.data.class_numbers import Listed
+from videxp.data.labelled_lists import LabelledLists
+from videxp.data.layouts import absent
+from videxp.data.manifest import Row, Split
 from videxp.data.notes import UNHEARD, Notes
-from videxp.data.tables import check_path, cut, read_each, read_list
+from videxp.data.tables import check_path, cut, read_each
 from videxp.errors import BadRequest
 from videxp.limits import Interval
 from videxp.video.file_kinds import VIDEO_ENDINGS
@@ -18,7 +18,7 @@ _LINE = re.compile(r"(.*\S)\s*[\s,]\s*(\S+)")  # the last space or comma parts t
 _VIDEO = re.compile(rf"(.*(?:{'|'.join(map(re.escape, sorted(VIDEO_ENDINGS)))}))[\s,]+(.+)", re.IGNORECASE)
 
 
-class VideoLists(Layout):
+class VideoLists(LabelledLists):
     """Text files with a line "path label" for each video.
 
     mmaction2 writes them (`kinetics400_train_list_videos.txt`, paths relative to videos_train/: set train_videos),
@@ -46,7 +46,7 @@ class VideoLists(Layout):
         val_fraction: Annotated[float, Interval(gt=0, lt=1)] = 0.1,
         group_pattern: str | None = None,
     ) -> None:
-        self.lists = {"train": train_list, "val": val_list, "test": test_list}
+        self.lists: dict[Split, str | None] = {"train": train_list, "val": val_list, "test": test_list}
         self.videos = {"train": train_videos, "val": val_videos, "test": test_videos}
         self.class_file = class_file
         self.first_label = first_label
@@ -54,47 +54,17 @@ class VideoLists(Layout):
         self.group_pattern = group_pattern
 
     def missing(self, root: Path) -> list[str]:
-        needed = [*self.list_files, *(self.videos[split] for split in self._splits())]
+        needed = [*self.list_files, *(self.videos[split] for split, file in self.lists.items() if file is not None)]
         return super().missing(root) or absent(root, *needed, *([self.class_file] if self.class_file else []))
 
-    def _splits(self) -> list[Split]:
-        return [split for split in SPLITS if self.lists[split] is not None]
-
-    @property
-    def list_files(self) -> list[str]:
-        return [file for file in self.lists.values() if file is not None]
-
     def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
-        listed = [line for split in self._splits() for line in self._lines(root, split)]
-        check_first_lines(listed, root)
-        labels = resolve_labels(listed, names=read_class_names(root, self.class_file), first_label=self.first_label)
-        rows = [Row(path=line.path, label=label, split=line.split) for line, label in zip(listed, labels)]
-        found = {split: [row for row in rows if row.split == split] for split in SPLITS}
-        return completed_splits(
-            found["train"],
-            found["val"],
-            found["test"],
-            val_fraction=self.val_fraction,
-            test_fraction=self.val_fraction,
-            group=source_of(self.group_pattern),
-            seed=0,
-            notes=notes,
-            own="a list for each",
-        )
+        listed = read_each(self._lines(root), lambda given: self._listed(root, *given))
+        return self._with_all_splits(self._labelled_rows(root, listed), own="a list for each", notes=notes)
 
-    def classes(self, root: Path, labels: Iterable[str]) -> list[str]:
-        names = read_class_names(root, self.class_file)
-        return names or numbered_classes(list(labels), first_label=self.first_label)
-
-    def _lines(self, root: Path, split: Split) -> list[Listed]:
-        file = root / str(self.lists[split])
-
-        def line(numbered: tuple[int, str]) -> Listed:
-            path, label = _path_and_label(numbered[1], place := f"{file}, line {numbered[0]}")
-            check_path(path, folder=root / self.videos[split], place=place)
-            return Listed(split, (Path(self.videos[split]) / path).as_posix(), label, place)
-
-        return read_each(read_list(file), line)
+    def _listed(self, root: Path, split: Split, line: str, place: str) -> Listed:
+        path, label = _path_and_label(line, place)
+        check_path(path, folder=root / self.videos[split], place=place)
+        return Listed(split, (Path(self.videos[split]) / path).as_posix(), label, place)
 
 
 def _path_and_label(line: str, place: str) -> tuple[str, str]:

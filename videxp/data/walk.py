@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from videxp.data.notes import UNHEARD, Notes
 from videxp.errors import BadRequest
+from videxp.files import is_run_folder
 from videxp.video.file_kinds import IMAGE_ENDINGS, VIDEO_ENDINGS, ending_of, is_image, is_video
 
 # Left by macOS, Synology, QNAP, Windows, ext4 and Python.
@@ -24,8 +25,8 @@ Entry = os.DirEntry[str]
 def list_folder(root: Path, folder: str, notes: Notes = UNHEARD) -> tuple[list[Entry], list[Entry]]:
     """Folders and files that lie directly in root/folder, in order, links last.
 
-    Noted: hidden ones, links to a folder that holds them, and what is neither file nor folder. Raises BadRequest for a
-    folder that may not be read.
+    Noted: hidden ones, links to a folder that holds them, run folders, and what is neither file nor folder. Raises
+    BadRequest for a folder that may not be read.
     """
     path = root / folder
     real = os.path.realpath(path)
@@ -44,6 +45,8 @@ def list_folder(root: Path, folder: str, notes: Notes = UNHEARD) -> tuple[list[E
         elif entry.is_dir():
             if entry.is_symlink() and _is_within(real, os.path.realpath(entry.path)):
                 notes.pass_over("links to a folder that they lie in", name)
+            elif is_run_folder(Path(entry.path)):  # its samples are videos, too
+                notes.pass_over("videxp's own run folders", name)
             else:
                 folders.append(entry)
         elif entry.is_file() or (entry.is_symlink() and ending_of(name) in VIDEO_ENDINGS):

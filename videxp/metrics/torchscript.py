@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from videxp.errors import BadRequest
+from videxp.files import hash_file
 from videxp.metrics.features import FeatureNetwork, PixelInput
 
 
@@ -28,7 +29,8 @@ class TorchScriptNetwork(FeatureNetwork):
         input_text: str | None = None,
         arguments: dict[str, bool] | None = None,
     ) -> None:
-        super().__init__(_load_script(path), name=name, weights=_file_hash(path), input_text=input_text or str(pixels))
+        script, weights = _load_script(path), hash_file(Path(path), hashlib.sha256())
+        super().__init__(script, name=name, weights=weights, input_text=input_text or str(pixels))
         self.path, self.pixels, self.arguments = path, pixels, arguments or {}
 
     def compute(self, video_NTCHW: Tensor) -> Tensor:
@@ -77,11 +79,3 @@ def _load_script(path: str) -> nn.Module:
             return torch.jit.load(path, map_location="cpu")
     except (RuntimeError, ValueError) as error:
         raise BadRequest(f"{path}: no TorchScript file, or a damaged one") from error
-
-
-def _file_hash(path: str) -> str:
-    digest = hashlib.sha256()
-    with Path(path).open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

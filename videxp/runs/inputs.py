@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from videxp.files import hash_file
 from videxp.weight_files import is_url
 
 OF_A_MACHINE = ("hardware.", "logger.", "run.")
@@ -17,7 +18,6 @@ OF_A_MACHINE = ("hardware.", "logger.", "run.")
 MARK = "inputs."
 """What the keys of `input_marks` begin with."""
 MAX_PATH_CHARACTERS = 4096
-CHUNK_BYTES = 1 << 20
 
 
 def record_inputs(
@@ -154,14 +154,10 @@ def _facts(path: Path, *, text: str, known: dict[str, Any] | None) -> dict[str, 
 
 def _sha256(path: Path) -> str | None:
     """None for what cannot be read."""
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while chunk := file.read(CHUNK_BYTES):
-                digest.update(chunk)
+        return hash_file(path, hashlib.sha256())
     except OSError:
         return None
-    return digest.hexdigest()
 
 
 def _slow_hash(key: str, value: Any) -> str:

@@ -25,7 +25,7 @@ class StepMetrics(Callback):
         self.sums: Tensor | None = None
         self.steps = 0
 
-    def on_train_batch_end(  # type: ignore[override]
+    def on_train_batch_end(  # type: ignore[override]  # narrower types than Lightning's
         self, trainer: Trainer, pl_module: VideoTask, outputs: dict[str, Any], batch: dict[str, Tensor], batch_idx: int
     ) -> None:
         if outputs["log"]:  # not where the batch had nothing in it

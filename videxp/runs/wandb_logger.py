@@ -177,7 +177,7 @@ class WandbRun(Logger):
             tags=tags or None,  # else WANDB_TAGS would be overruled by nothing
             notes=notes,
             config=config,
-            mode=self.mode,  # type: ignore[arg-type]
+            mode=self.mode,  # type: ignore[arg-type]  # W&B types it as literals
             settings=settings,
         )
 

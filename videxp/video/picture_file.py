@@ -86,13 +86,26 @@ def _opened(data: bytes) -> Image.Image:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             picture = Image.open(io.BytesIO(data))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise BadPicture(f"it has more than {Image.MAX_IMAGE_PIXELS:,} pixels: make it smaller") from None
+        width, height = _size_of_any(data)
+        raise BadPicture(
+            f"it is {width}x{height}: at most {Image.MAX_IMAGE_PIXELS:,} pixels are read: make it smaller"
+        ) from None
     except Exception as error:
         unknown = isinstance(error, Image.UnidentifiedImageError)
         raise BadPicture("not a picture in a format that is read here" if unknown else one_line(error)) from None
     if said := WITHOUT_WHITE.get(picture.mode):
         raise BadPicture(f"its values are {said}, of which none is known to be white: make them 8 or 16 bits")
     return picture
+
+
+def _size_of_any(data: bytes) -> tuple[int, int]:
+    """(width, height), however large, from the header."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            return picture.size
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
 
 
 def _turn(picture: Image.Image) -> Turn:
