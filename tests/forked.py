@@ -17,26 +17,7 @@ from typing import Any
 from tests.forking import Forked, ForkedScript
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(
-    [
-        *(
-            "wandb.sdk.launch",
-            "wandb.apis.public",
-            "matplotlib.figure",
-            "matplotlib.backends.backend_agg",
-            "rich.progress",
-        ),
-        *(
-            "videxp.experiment",
-            "videxp.commands.train",
-            "videxp.tasks",
-            "videxp.data",
-            "videxp.runs",
-            "videxp.transforms",
-        ),
-        *("videxp.config.checking", "videxp.config.composing", "videxp.video.decord_reader", "videxp.models.small"),
-    ]
-)
+CONTEXT.set_forkserver_preload(["tests.warm"])
 
 
 def videxp(*arguments: str, cwd: Path, environment: dict[str, str], timeout: float) -> subprocess.CompletedProcess[str]:

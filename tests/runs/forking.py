@@ -87,7 +87,6 @@ def _environment(cwd: Path) -> dict[str, str]:
 
 
 def serve(requests: Any) -> None:
-    _import_everything()
     number = 0
     with suppress(EOFError):  # the other end is closed
         while True:
@@ -98,28 +97,6 @@ def serve(requests: Any) -> None:
             children = [_fork(request, rank=rank, port=port) for rank in range(request["ranks"])]
             requests.send(_statuses(children))
     os._exit(0)  # at once: to take apart what was imported takes seconds
-
-
-def _import_everything() -> None:
-    import warnings
-    from importlib import import_module
-
-    warnings.simplefilter("ignore")
-    names = ["experiment", "commands.train", "commands.resume", "tasks.classification", "transforms", "models.small"]
-    names += ["config.checking", "config.composing", "video.decord_reader", "data.moving_digits", "runs.newest"]
-    for name in [
-        "matplotlib.figure",
-        "matplotlib.backends.backend_agg",
-        "rich.progress",
-        *(f"videxp.{n}" for n in names),
-    ]:
-        import_module(name)
-    from tests.shrink import tiny
-    from videxp import config
-
-    os.environ["VIDEXP_ALLOW"] = "tests"
-    for more in ([], ["callbacks=[checkpoint,ema]"]):  # the check keeps what it has read of torch's source
-        config.check(config.compose("classification/moving_digits", tiny("logger=csv", *more)))
 
 
 def _statuses(children: list[int]) -> list[int]:
