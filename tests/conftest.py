@@ -129,6 +129,18 @@ def put(tmp_path: Path, films: dict[str, Path]) -> Callable[..., Path]:
 
 
 @pytest.fixture
+def no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """HOME is not set, and the system does not know the user, as in a container that was given a user's number."""
+    import pwd
+
+    def unknown(user: int) -> None:
+        raise KeyError(user)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+
+
+@pytest.fixture
 def quiet_lightning() -> Iterator[None]:
     """Its advice on loaders and loggers, which are the test's own."""
     with warnings.catch_warnings():

@@ -9,6 +9,7 @@ from pkgutil import iter_modules
 from videxp import __version__, commands
 from videxp.deferred import defer_torchmetrics
 from videxp.errors import BadRequest, VidexpError, system_words
+from videxp.files import expand_home
 from videxp.own_packages import find_own_packages
 from videxp.printable import clean_streams
 
@@ -73,7 +74,7 @@ def _dispatch(arguments: list[str]) -> int:
 def _expand_home(word: str) -> str:
     """`dataset.root=~/clips` and `--output=~/x`: a shell expands ~ only where a word begins with it."""
     before, equals, path = word.rpartition("=")
-    return before + equals + os.path.expanduser(path) if path == "~" or path.startswith("~/") else word
+    return before + equals + str(expand_home(path)) if path == "~" or path.startswith("~/") else word
 
 
 def command_names() -> list[str]:

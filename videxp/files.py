@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+from videxp.errors import BadRequest
+
 MAX_READ_BYTES = 1 << 28  # of a file that is read whole
 MAX_NAME_BYTES = 255  # of ext4, XFS, APFS and others
 BLOCK_BYTES = 4096  # of most disks
@@ -75,6 +77,27 @@ def _reason(error: Exception, file: Path) -> int | None:
     except OSError as reason:
         return reason.errno  # not itself: its traceback would keep torch's half file open, and the room that it takes
     return None
+
+
+def expand_home(path: Path | str) -> Path:
+    """`~/clips` in the home folder; other paths as they are. Raises BadRequest where the home folder is not known: HOME
+    is not set and the user is in no list of the system's, as in many a container, or `~name` names nobody."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        name = Path(path).parts[0]
+        known = "set HOME=FOLDER" if name == "~" else f"there is no user {name[1:]}"
+        raise BadRequest(f"{path}: the home folder {name} is not known: {known}, or write the whole path") from None
+
+
+def why_not_writable(folder: Path) -> str:
+    """`/home/ann/.cache: Permission denied`; "" for a folder that takes files, which is made where it is not there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return ""
+    except OSError as error:
+        return f"{folder}: {error.strerror}"
 
 
 def temporary_name(path: Path) -> tuple[str, str]:

@@ -170,7 +170,7 @@ def _secrets_in_files(folder: Path, *netrc_files: Path) -> frozenset[str]:
 
 def _netrc_files() -> list[Path]:
     names = (os.environ.get("NETRC"), "~/.netrc", "~/_netrc", ".netrc")
-    return [Path(name).expanduser().absolute() for name in names if name]
+    return [Path(os.path.expanduser(name)).absolute() for name in names if name]
 
 
 def _dotenv(path: Path) -> dict[str, str]:

@@ -8,6 +8,7 @@ from tests.conftest import videxp
 from videxp import cli
 from videxp.config import check, compose
 from videxp.errors import BadRequest
+from videxp.files import expand_home
 
 RECIPE = "classification/moving_digits"
 
@@ -62,3 +63,24 @@ def test_going_on_by_itself_needs_a_folder_that_keeps_its_name(home: Path):
     assert check(compose(RECIPE, ["run.resume=auto", "hydra.run.dir=FOLDER"])) == []
     with pytest.raises(BadRequest, match=r"run\.resume=auto: each command makes a new folder"):
         cli.import_module("videxp.commands.train").main([RECIPE, "run.resume=auto"])
+
+
+@pytest.mark.usefixtures("no_home")
+def test_without_a_home_folder_all_works_that_needs_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(RuntimeError, match="home directory"):
+        Path("~/clips").expanduser()
+    assert cli.main(["list", "recipes"]) == 0
+    assert cli.main(["check", RECIPE, f"hardware.cache_dir={tmp_path}"]) == 0
+    capsys.readouterr()
+    for words in (["prepare", "moving_digits"], ["train", RECIPE, "dataset.root=~/clips"]):
+        assert cli.main(words) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "the home folder ~ is not known: set HOME=FOLDER, or write the whole path" in line
+
+
+def test_the_home_folder_of_nobody():
+    with pytest.raises(
+        BadRequest, match=r"~nobody-here/clips: .* there is no user nobody-here, or write the whole path"
+    ):
+        expand_home("~nobody-here/clips")
+    assert expand_home("clips/~") == Path("clips/~")

@@ -36,6 +36,12 @@ def test_every_file_is_read_and_its_facts_are_kept(root: Path) -> None:
     assert len(row["content_hash"]) == 32
 
 
+def test_a_cache_folder_that_takes_no_files_is_named_with_the_remedy(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadRequest, match=f"{tmp_path}/file/cache takes no files: .* directory\nVIDEXP_CACHE=FOLDER"):
+        prepare(FolderPerClass(), root=root, cache_dir=tmp_path / "file/cache", name="mini")
+
+
 def test_several_processes_find_the_same(root: Path) -> None:
     assert prepared(root, processes=2).fingerprint == prepared(root, processes=1).fingerprint
 

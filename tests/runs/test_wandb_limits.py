@@ -1,12 +1,13 @@
 """What W&B refuses is found by the check; what its variables cannot change is said."""
 
+import os
 from pathlib import Path
 
 import pytest
 import wandb
 
 from videxp.config.wandb_limits import LOGGER, wandb_problems
-from videxp.runs.wandb_environment import overruled
+from videxp.runs.wandb_environment import FOLDERS, overruled, replace_unusable_folders
 from videxp.runs.wandb_logger import short_name
 
 
@@ -64,3 +65,30 @@ def test_a_variable_without_effect_is_named():
     ]
     assert overruled(config, {"WANDB_PROJECT": "films", "WANDB_SWEEP_ID": "s"}) == []  # W&B's agent decides
     assert overruled(config, {"WANDB_PROJECT": "videxp", "WANDB_RUN_GROUP": "g"}) == []
+
+
+def test_a_folder_of_wandb_that_takes_no_files_is_replaced_by_one_in_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name in FOLDERS:  # set first, so that what is set later is undone
+        monkeypatch.setenv(name, str(tmp_path / "own"))
+    assert list(replace_unusable_folders(tmp_path / "run")) == []
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "file/cache"))
+    (line,) = replace_unusable_folders(tmp_path / "run")
+    assert f"{tmp_path}/file/cache: Not a directory" in line and "WANDB_CACHE_DIR=FOLDER" in line
+    assert os.environ["WANDB_CACHE_DIR"] == str(tmp_path / "run/wandb/cache")
+    assert os.environ["WANDB_DATA_DIR"] == str(tmp_path / "own")
+    assert list(replace_unusable_folders(tmp_path / "run")) == []
+
+
+@pytest.mark.usefixtures("no_home")
+def test_without_a_home_folder_wandb_keeps_all_in_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name in FOLDERS:
+        monkeypatch.setenv(name, "")
+        del os.environ[name]
+    (line,) = replace_unusable_folders(tmp_path / "run")
+    assert "HOME is not set" in line
+    assert {os.environ[name] for name in FOLDERS} == {
+        str(tmp_path / "run/wandb" / name) for name in ("cache", "config", "data")
+    }

@@ -2,11 +2,11 @@
 
 import argparse
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videxp import config
 from videxp.errors import BadRequest
+from videxp.files import expand_home
 from videxp.outputs import require_own_folder
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def check_options(options: argparse.Namespace) -> None:
     if options.cache and is_remote(options.cache):
         raise BadRequest(f"prepare: --cache {options.cache}: make it in a folder, then copy that to the store")
     if options.cache:
-        require_own_folder(Path(options.cache).expanduser(), known=is_part_of_cache, option="--cache")
+        require_own_folder(expand_home(options.cache), known=is_part_of_cache, option="--cache")
     if options.short_side is not None and options.short_side < 16:
         raise BadRequest(f"prepare: --short-side {options.short_side}: at least 16 pixels")
     if options.crf is not None and not 0 <= options.crf <= 51:

@@ -8,7 +8,6 @@ import os
 import re
 import shlex
 from collections.abc import Iterator
-from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -16,8 +15,9 @@ from omegaconf.errors import OmegaConfBaseException
 from videxp.config.environment import environment_watched, interpolation_text, interpolations
 from videxp.config.problems import Problem
 from videxp.errors import BadRequest
+from videxp.files import expand_home
 
-KNOWN = Path("~/.config/videxp/known_addresses")  # a line each, as ssh keeps known hosts
+KNOWN = "~/.config/videxp/known_addresses"  # a line each, as ssh keeps known hosts
 ON_THIS_MACHINE = {"file", "local", "memory"}
 _ADDRESS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<place>[^/?#\s]*)", re.I)
 
@@ -45,7 +45,8 @@ def refuse_unknown_addresses(cfg: DictConfig, *, typed: list[str]) -> None:
     for key, value in _strings(cfg):
         for origin in _origins(value):
             if origin not in known:
-                folder, file = (shlex.quote(str(path)) for path in (KNOWN.expanduser().parent, KNOWN.expanduser()))
+                path = expand_home(KNOWN)
+                folder, file = (shlex.quote(str(place)) for place in (path.parent, path))
                 raise BadRequest(
                     f"{key}={value}: no recipe and no command of yours named {origin} before, so it is not asked\n"
                     f"To trust it: mkdir -p {folder} && echo {shlex.quote(origin)} >> {file}"
@@ -58,17 +59,18 @@ def remember_addresses(cfg: DictConfig) -> None:
     if not new:
         return
     try:
-        KNOWN.expanduser().parent.mkdir(parents=True, exist_ok=True)
-        with KNOWN.expanduser().open("a", encoding="utf-8") as lines:
+        path = expand_home(KNOWN)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as lines:
             lines.writelines(f"{origin}\n" for origin in sorted(new))
-    except OSError:
+    except (OSError, BadRequest):
         pass  # no home to write to: then an evaluation asks
 
 
 def _known() -> set[str]:
     try:
-        return set(KNOWN.expanduser().read_text(encoding="utf-8").splitlines())
-    except (OSError, UnicodeDecodeError):
+        return set(expand_home(KNOWN).read_text(encoding="utf-8").splitlines())
+    except (OSError, UnicodeDecodeError, BadRequest):
         return set()
 
 

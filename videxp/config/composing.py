@@ -25,6 +25,7 @@ from videxp.config.sources import mount, recipe_file
 from videxp.config.testing import settle_protocol
 from videxp.config.words import answer
 from videxp.errors import BadRequest
+from videxp.files import expand_home
 
 AROUND = ("sweep", "launcher")
 # Where people put a recipe so that its name alone does not find it.
@@ -203,7 +204,7 @@ def _expand_home(node: DictConfig | ListConfig) -> None:
             if not (child._is_none() or child._is_missing() or child._is_interpolation()):
                 _expand_home(child)
         elif str(text := child._value()).startswith("~/") and key != "cache_dir":
-            node[key] = os.path.expanduser(text)
+            node[key] = str(expand_home(text))
 
 
 def mount_recipe(recipe: str) -> str:
@@ -300,7 +301,7 @@ def _place(cfg: DictConfig, key: str, *, problems: list[Problem]) -> str:
     try:
         value = OmegaConf.select(cfg, key)
         problems += [wrong] if (wrong := place_problem(key, value)) else []
-        return os.path.expanduser(str(value))
+        return str(expand_home(str(value)))
     except OmegaConfBaseException as error:
         problems.append(Problem(key, NOTHING, f"cannot be resolved: {str(error).splitlines()[0]}"))
         return ""

@@ -1,6 +1,7 @@
 """Do the parts of a config fit each other, the data and the machine? Each rule is one function of plain values."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from videxp.config.machine import count_cores, count_gpus
 from videxp.config.metric_names import logged_metrics
 from videxp.config.problems import NOTHING, Problem, refuse, suggestion
 from videxp.errors import BadRequest, VidexpError
+from videxp.files import expand_home
 from videxp.signatures import Signature
 
 LAYOUT = "videxp.data.layouts.Layout"
@@ -268,7 +270,7 @@ def _check_data(plain: dict[str, Any], *, model_is_sound: bool) -> Iterator[Prob
         return
     try:
         layout = build(layout_node)
-        missing = layout.missing(Path(root).expanduser())
+        missing = layout.missing(expand_home(root))
     except VidexpError as error:
         yield Problem("dataset.layout", found.qualname, str(error))
         return
@@ -287,7 +289,7 @@ def check_samples(cfg: Mapping[str, Any]) -> Iterator[Problem]:
     found, root = _signature(_target(dataset.get("layout"))), dataset.get("root")
     if found is None or LAYOUT not in found.lineage or not isinstance(root, str):
         return
-    layout, place = build(dataset["layout"]), Path(root).expanduser()
+    layout, place = build(dataset["layout"]), expand_home(root)
     if not layout.list_files:
         return
     try:
@@ -313,7 +315,7 @@ def _check_classes(plain: dict[str, Any], layout: Any, root: Path) -> Iterator[P
     if not isinstance(cache, str) or not isinstance(name, str):
         return
     path = manifest_path(layout, root=root, cache_dir=Path(cache), name=name)
-    if not path.is_file():
+    if not os.path.isfile(path):  # which may lie where this user may not look
         return
     with path.open(encoding="utf-8", errors="surrogateescape") as manifest:
         first_line = manifest.readline()  # what is known of the whole; the rows may be a quarter of a million

@@ -265,7 +265,7 @@ class VideoDataModule(PreparedDataModule):
             self._datasets[split] = ClipDataset(
                 self.manifest,
                 split=split,
-                choice=self._choice(split),
+                choice=self.choice_of(split),
                 seed=self.seed,
                 frame_size=self.frame_size,
                 fit=self.frame_fit,
@@ -288,7 +288,8 @@ class VideoDataModule(PreparedDataModule):
         transform: Any = self._transform(split)
         return transform if self.frame_size is None and hasattr(transform, "views") else None
 
-    def _choice(self, split: Split) -> ClipChoice:
+    def choice_of(self, split: Split) -> ClipChoice:
+        """Which frames of a video the split's stage reads."""
         if split == "train":
             return self.choice
         clips = 1 if split == "val" else self.test_clips

@@ -29,7 +29,7 @@ from videxp.data.packets_file import Tables, frame_times, is_whole, map_packets,
 from videxp.data.processes import in_processes
 from videxp.data.remarks import tell_absent_classes, tell_late_ends, tell_oddities
 from videxp.errors import BadRequest
-from videxp.files import hash_file, only_one
+from videxp.files import expand_home, hash_file, only_one, why_not_writable
 
 MAX_NAMED = 5
 PIXELS_OF_VIDEOS = 32  # are measured
@@ -44,7 +44,7 @@ def manifest_path(layout: Layout, *, root: Path, cache_dir: Path, name: str) -> 
 
 def absolute(path: Path | str) -> Path:
     """`~` and relative paths made absolute. Links stay: a link to another version is new content, not a new root."""
-    return Path(os.path.abspath(Path(path).expanduser()))
+    return Path(os.path.abspath(expand_home(path)))
 
 
 def prepare(
@@ -68,6 +68,9 @@ def prepare(
     """
     root, cache_dir = absolute(root), absolute(cache_dir)
     path = manifest_path(layout, root=root, cache_dir=cache_dir, name=name)
+    if reason := why_not_writable(path.parent):
+        remedy = "VIDEXP_CACHE=FOLDER before the command names another"
+        raise BadRequest(f"the cache folder {cache_dir} takes no files: {reason}\n{remedy}")
     with only_one(path.with_suffix(".lock")):
         layout.make(root)
         if problems := layout.missing(root):

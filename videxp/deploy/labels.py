@@ -19,7 +19,7 @@ def label_video(
     several labels, all classes, and as `labels` those whose probability is at least `threshold`."""
     video_KTHWC = read_clips(
         path,
-        choice=datamodule.choice.with_clips(datamodule.test_clips),
+        choice=datamodule.choice_of("test"),
         frame_size=datamodule.frame_size,
         fit=datamodule.frame_fit,
         cutter=datamodule.cutter("test"),

@@ -6,6 +6,7 @@ judges it. Of a variable only a hash is kept, slow to try values on: it may be a
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,7 @@ def _file_at(text: str) -> Path | None:
         return None
     if is_url(text):
         return _cached(text)
-    path = Path(text).expanduser()
+    path = Path(os.path.expanduser(text))
     try:
         if path.is_file():
             return path
@@ -136,7 +137,8 @@ def _cached(url: str) -> Path | None:
 def _is_place(value: Any) -> bool:
     """Where something lies changes no result: what lies there does."""
     try:
-        return isinstance(value, str) and bool(value) and "\0" not in value and Path(value).expanduser().exists()
+        named = isinstance(value, str) and bool(value) and "\0" not in value
+        return named and Path(os.path.expanduser(value)).exists()
     except OSError:
         return False
 

@@ -19,9 +19,10 @@ from urllib.parse import urlsplit
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
+from videxp.errors import VidexpError
 from videxp.limits import Ge
 from videxp.runs.metrics_file import AXES
-from videxp.runs.wandb_environment import overruled
+from videxp.runs.wandb_environment import overruled, replace_unusable_folders
 
 VIDEO_SUFFIXES = {".mp4", ".gif", ".webm"}
 ANSWER_SECONDS = 3  # wandb.init would wait for 90, and not cleanly end afterwards
@@ -127,15 +128,16 @@ class WandbRun(Logger):
             self._go_offline(reason)
         of_config = {"run.group": group, "run.tags": tags, "run.notes": notes}
         of_config |= {"logger.wandb.project": self.project, "logger.wandb.entity": self.entity}
-        for line in overruled(of_config):
+        for line in [*overruled(of_config), *replace_unusable_folders(self.folder)]:
             print(f"videxp: {line}", file=sys.stderr)
         named: dict[str, Any] = {"group": group, "tags": tags, "notes": notes, "config": config}
         try:
             self._run = self._init(**named)
-        except (wandb.errors.Error, OSError) as error:
+        except (wandb.errors.Error, OSError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:120]
             if self.mode != "online":
-                raise
-            self._go_offline(" ".join(str(error).split())[:120])
+                raise VidexpError(f"W&B cannot log this run: {reason}\nWithout W&B: logger=csv") from error
+            self._go_offline(reason)
             self._run = self._init(**named)
         self._run.define_metric("step")
         self._run.define_metric("*", step_metric="step")

@@ -8,7 +8,6 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Literal
 
 from videxp.config.machine import count_cores
@@ -71,13 +70,13 @@ def connect(address: str | None) -> None:
 @contextmanager
 def _surroundings(address: str | None) -> Iterator[None]:
     """Ray reads the environment, and takes SIGTERM for itself."""
-    given = dict(os.environ)
+    given, token_file = dict(os.environ), os.path.expanduser("~/.ray/auth_token")
     mine = dict(QUIET)
     if address is None:
         # The token keeps others on this machine out, and is written nowhere.
         token = {} if "RAY_AUTH_MODE" in given else {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         mine |= {**LOCAL, **token}
-    elif "RAY_AUTH_MODE" not in given and ("RAY_AUTH_TOKEN" in given or (Path.home() / ".ray/auth_token").exists()):
+    elif "RAY_AUTH_MODE" not in given and ("RAY_AUTH_TOKEN" in given or os.path.exists(token_file)):
         mine["RAY_AUTH_MODE"] = "token"
     before = signal.getsignal(signal.SIGTERM)
     os.environ.update(mine)

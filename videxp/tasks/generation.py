@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from videxp.data.prepared import datamodule_of
 from videxp.errors import BadRequest
+from videxp.files import expand_home
 from videxp.limits import Ge, Gt
 from videxp.losses.adversarial import path_lengths
 from videxp.losses.objective import AdversarialObjective
@@ -250,7 +251,7 @@ class Generation(Adversarial):
         self._evaluated[split] = torch.from_numpy(part)
         transform = data.test_transform if split == "test" else data.eval_transform
         depends_on = f"{data.fingerprint} {split} {samples} {data.dataset(split).choice} {transform} {data.size}"
-        folder = Path(data.cache_dir).expanduser() / "features"
+        folder = expand_home(data.cache_dir) / "features"
         self._real[split] = RealStatistics(
             folder if len(part) == samples else None,
             data=depends_on,
