@@ -104,11 +104,11 @@ def test_clips_of_one_video_differ_and_are_those_of_its_sample(two: Path) -> Non
 
 def test_prediction_reads_a_file_as_a_test_does_and_keeps_no_whole_frames(two: Path) -> None:
     evaluation = EvalTransform(size=16, resize=18, crops=3)
-    data = module(two, FolderPerClass(), eval_transform=evaluation, size=16, test_clips=2)
+    data = module(two, FolderPerClass(), eval_transform=evaluation, size=16, test_clips=2, test_frames=5)
     data.prepare()
     path = data.dataset("test").path(0)
-    clips = read_clips(path, choice=data.choice.with_clips(2), cutter=data.cutter("test"))
+    clips = read_clips(path, choice=data.choice_of("test"), cutter=data.cutter("test"))
     assert torch.equal(clips, data.read("test", [0])["video"])
-    assert clips.shape == (6, 4, 16, 16, 3)
-    whole = read_clips(path, choice=data.choice.with_clips(2))
+    assert clips.shape == (6, 5, 16, 16, 3)
+    whole = read_clips(path, choice=data.choice_of("test"))
     assert torch.equal(evaluation({"video": whole})["video"], evaluation.finish({"video": clips})["video"])

@@ -38,11 +38,11 @@ def overruled(config: Mapping[str, Any], environment: Mapping[str, str] = os.env
 
 def replace_unusable_folders(folder: Path) -> Iterator[str]:
     """Give W&B's client folders beneath `folder` in place of its own that it cannot use; a line about them."""
-    import wandb
+    from wandb.env import get_cache_dir
 
     names = [name for name in FOLDERS if name not in os.environ] if os.path.expanduser("~") == "~" else []
     reasons = ["HOME is not set"] if names else []
-    if "WANDB_CACHE_DIR" not in names and (reason := why_not_writable(wandb.env.get_cache_dir())):
+    if "WANDB_CACHE_DIR" not in names and (reason := why_not_writable(get_cache_dir())):
         names, reasons = [*names, "WANDB_CACHE_DIR"], [*reasons, reason]
     if names:
         place, why = (folder / "wandb").absolute(), ", ".join(reasons)
