@@ -114,13 +114,35 @@ def test_colours_are_those_of_ffmpeg_with_accurate_rounding(tmp_path, kind):
         assert np.abs(by_ffmpeg("bicubic") - picture.astype(float)).mean() > 1.2
 
 
-def test_damage_that_ffmpeg_gets_over_is_told(tmp_path):
-    """MJPEG decodes on where a scan is damaged, and marks nothing."""
-    sound = piece(tmp_path / "sound.avi", "-c:v mjpeg -q:v 3 -pix_fmt yuvj420p")
+def test_a_jpeg_that_ffmpeg_gives_up_on_is_damaged(tmp_path):
+    """It marks nothing, and shows what is left of another picture in the rest."""
+    sound = piece(tmp_path / "sound.avi", "-c:v mjpeg -q:v 3 -pix_fmt yuvj420p", size=(96, 128))
+    hurt = repack(tmp_path / "hurt.avi", [sound], lambda number, jpeg: jpeg[:-200] if number == 7 else jpeg)
 
-    def scratched(number: int, jpeg: bytes) -> bytes:
-        middle = len(jpeg) - len(jpeg) // 4
-        return jpeg if number != 7 else jpeg[:middle] + b"\xfe" * 60 + jpeg[middle + 60 :]
+    def by_ffmpeg(first: int) -> np.ndarray:
+        with av.open(str(hurt)) as container:
+            container.streams.video[0].thread_type = "NONE"
+            packets = [packet for packet in container.demux(video=0) if packet.size]
+            for packet in packets[first:8]:
+                (frame,) = packet.decode()
+                assert not frame.is_corrupt
+                picture_HWC = frame.to_ndarray(format="rgb24")
+                del frame  # its memory serves the next one
+            return picture_HWC
 
-    assert probe(sound).note == ""
-    assert "frames of it may be damaged (FFmpeg: " in probe(repack(tmp_path / "hurt.avi", [sound], scratched)).note
+    assert not np.array_equal(by_ffmpeg(first=0), by_ffmpeg(first=7))  # the negative control
+    assert (probe(sound).num_frames, probe(sound).note) == (24, "")
+    with pytest.raises(UnreadableVideo, match="damaged: decoding stops after 7 frames"):
+        probe(hurt)
+    with open_video(hurt) as reader, pytest.raises(VidexpError, match="damaged"):
+        reader.frames([7])
+
+
+def test_damage_that_ffmpeg_gets_over_is_told_of_each_file_alone(tmp_path):
+    """PyAV keeps back a message that equals the last one, and tells it of the next file."""
+    sound = piece(tmp_path / "sound.avi", "-c:v cinepak", frames=6)
+    for name in ("hurt", "copy"):
+        repack(tmp_path / f"{name}.avi", [sound], lambda number, data: data[: len(data) // 2] if number == 3 else data)
+    notes = [probe(tmp_path / f"{name}.avi").note for name in ("hurt", "copy", "sound", "hurt")]
+    assert notes[0] == "frames of it may be damaged (FFmpeg: cinepak_decode failed)"
+    assert notes == [notes[0], notes[0], "", notes[0]]

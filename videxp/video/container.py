@@ -26,6 +26,8 @@ MAX_PIXELS = 89_478_485
 """Of a picture, as Pillow has it: 8192x8192 is read. A decoder may hold some twenty pictures in memory."""
 
 DECODER_OPTIONS = {"max_pixels": str(MAX_PIXELS)}
+# FFmpeg shows what was decoded of a damaged picture over what happens to be in memory, and marks it in no way.
+OPTIONS_OF_DECODER = {"mjpeg": {"err_detect": "explode"}}
 
 
 def plain_path(path: str | PathLike[str]) -> Path:
@@ -64,8 +66,13 @@ def open_container(path: str | PathLike[str]) -> tuple[InputContainer, VideoStre
         )
     stream.thread_type = "NONE"  # one core per worker; slices in threads cost more than they bring at these sizes
     stream.codec_context.thread_count = 1
-    stream.codec_context.options = DECODER_OPTIONS
+    stream.codec_context.options = decoder_options(stream.codec_context.name)
     return container, stream
+
+
+def decoder_options(decoder: str) -> dict[str, str]:
+    """decoder: FFmpeg's name."""
+    return DECODER_OPTIONS | OPTIONS_OF_DECODER.get(decoder, {})
 
 
 def film_streams(container: InputContainer) -> list[VideoStream]:

@@ -100,14 +100,19 @@ def read_packets(path: str | PathLike[str], container: InputContainer, stream: V
 
 @contextmanager
 def ffmpeg_errors() -> Iterator[list[tuple[int, str, str]]]:
-    """(level, part, message) of each error that FFmpeg logs meanwhile: what it gets over, it tells nowhere else."""
-    level = av.logging.get_level()
+    """(level, part, message) of each error that FFmpeg logs meanwhile: what it gets over, it tells nowhere else.
+
+    PyAV keeps back what equals its last message, be that of another file, and tells it in the next one.
+    """
+    level, skips = av.logging.get_level(), av.logging.get_skip_repeated()
     av.logging.set_level(av.logging.ERROR)
+    av.logging.set_skip_repeated(False)
     try:
         with av.logging.Capture() as messages:
             yield messages
     finally:
         av.logging.set_level(level)
+        av.logging.set_skip_repeated(skips)
 
 
 def _last(messages: list[tuple[int, str, str]]) -> str:

@@ -16,6 +16,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
 from videxp.video.byte_file import ByteFile, open_bytes
+from videxp.video.container import decoder_options
 from videxp.video.display import rgb_picture, turned
 from videxp.video.errors import DecodeError
 from videxp.video.packets import DISPOSABLE, PacketTable
@@ -159,5 +160,6 @@ def new_decoder(table: PacketTable) -> VideoCodecContext:
     decoder.extradata = table.extradata or None
     decoder.colorspace, decoder.color_range = table.matrix, table.color_range
     decoder.thread_type, decoder.thread_count = "NONE", 1
+    decoder.options = decoder_options(table.decoder)
     decoder.open()
     return decoder
