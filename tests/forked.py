@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from tests.forking import Forked, ForkedScript
+from tests.ready import copy_ready_digits
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["tests.warm"])
@@ -62,6 +63,7 @@ def _main(arguments: tuple[str, ...], cwd: Path, environment: dict[str, str], st
     from videxp import cli
     from videxp.runs import supervision
 
+    copy_ready_digits()
     # Other ranks likewise: training's, and those that Lightning starts.
     supervision.Popen = Forked
     subprocess_script.subprocess = SimpleNamespace(Popen=ForkedScript)

@@ -17,6 +17,7 @@ from typing import Any
 
 from tests.forked import CONTEXT
 from tests.forking import Forked, ends
+from tests.ready import copy_ready_digits
 
 KILLED = -signal.SIGKILL
 
@@ -135,6 +136,7 @@ def _child(request: dict[str, Any], *, rank: int, port: str) -> int:
     elif kill is not None and rank == kill.rank:
         _arm(kill)
     leave_out_what_no_result_depends_on()
+    copy_ready_digits()
     from videxp.cli import main
 
     sys.argv = ["videxp", *request["arguments"]]
