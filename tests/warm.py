@@ -16,7 +16,16 @@ from tests.shrink import tiny
 
 LIBRARIES = ["wandb.sdk.launch", "wandb.apis.public", "matplotlib.backends.backend_agg", "rich.progress"]
 LIBRARIES += ["rich._emoji_codes", "av.subtitles.stream", "torch.utils.serialization.config"]
-OURS = ["experiment", "training", "commands.train", "commands.resume", "commands.evaluate", "data", "runs", "runs.newest"]
+OURS = [
+    "experiment",
+    "training",
+    "commands.train",
+    "commands.resume",
+    "commands.evaluate",
+    "data",
+    "runs",
+    "runs.newest",
+]
 OURS += ["runs.signals", "runs.wandb_logger", "transforms.train", "transforms.evaluate", "transforms.restoration"]
 OURS += ["tasks.classification", "tasks.restoration", "tasks.generation", "tasks.pictures", "video.decord_reader"]
 OURS += ["runs.supervision", "runs.provenance", "runs.stopping", "runs.log_file", "transforms.downscale"]
