@@ -97,6 +97,39 @@ def test_a_class_called_as_a_split_is_asked_about_and_both_answers_work(tmp_path
     assert "loose videos outside of class folders: 5" in notes
 
 
+@pytest.mark.parametrize("names", ["kinetics_train kinetics_val kinetics_test", "train2017 test2017", "tr va te",
+                                   "TrainClipsV2 ValClipsV2 TestClipsV2", "split.train split.dev"])  # fmt: skip
+@pytest.mark.parametrize("layout", [FolderPerClass, VideoFolder])
+def test_folders_called_nearly_as_splits_are_asked_about_and_both_answers_work(
+    layout: type[FolderPerClass | VideoFolder], names: str, tmp_path: Path
+) -> None:
+    root = touched(tmp_path, *(f"{name}/{label}/{i}.mp4" for name in names.split() for label in "ab" for i in (1, 2)))
+    with pytest.raises(BadRequest, match="look like splits, not classes") as refused:
+        looked_through(layout(), root)
+    typed = re.findall(r"dataset\.layout\.(\w+)=(\S+?)[;'\s]", f"{refused.value} ")
+    rows, _ = looked_through(layout(**dict(typed[:-1])), root)
+    assert {row.path.split("/")[0] for row in rows if row.split == "train"} == {names.split(maxsplit=1)[0]}
+    assert {row.label for row in rows} == ({"a", "b"} if layout is FolderPerClass else {""})
+    assert typed[-1] == ("splits", "made")
+    if layout is FolderPerClass:
+        assert {row.label for row in layout(splits="made").rows(root)} == {*names.split()}
+
+
+def test_classes_one_of_which_is_called_nearly_as_a_split_are_classes(tmp_path: Path) -> None:
+    root = touched(tmp_path, *(f"{name}/{i}.mp4" for name in ("train_passes", "test_drive", "car") for i in range(5)))
+    assert {row.label for row in looked_through(FolderPerClass(), root)[0]} == {"train_passes", "test_drive", "car"}
+
+
+def test_where_dev_and_eval_are_there_the_one_may_be_for_testing(tmp_path: Path) -> None:
+    root = touched(tmp_path, "train/a/1.mp4", "dev/a/2.mp4", "eval/a/3.mp4")
+    with pytest.raises(BadRequest, match=r"val_folder=dev; if .* testing, dataset.layout.test_folder=eval, too"):
+        looked_through(FolderPerClass(), root)
+    rows, _ = looked_through(FolderPerClass(val_folder="dev", test_folder="eval"), root)
+    assert [(row.split, row.path) for row in rows] == [
+        ("train", "train/a/1.mp4"), ("val", "dev/a/2.mp4"), ("test", "eval/a/3.mp4")
+    ]  # fmt: skip
+
+
 def test_two_folders_for_one_split_are_asked_about(tmp_path: Path) -> None:
     touched(tmp_path, "train/a/1.mp4", "dev/a/2.mp4", "valid/a/3.mp4", "test/a/4.mp4")
     with pytest.raises(

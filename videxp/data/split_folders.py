@@ -16,8 +16,10 @@ SPELLINGS: dict[Split, frozenset[str]] = {
     | {"evaluation"},
     "test": frozenset(["test", "testing", "tst", "tests"]),
 }
+SHORT: dict[str, Split] = {"tr": "train", "va": "val", "te": "test"}
 # train_set, TestData, val-videos, 1_train
 _AROUND = re.compile(r"^\d{1,2}[-_. ]+|[-_. ]*(?:data|sets?|splits?|folder|videos?|clips|images|frames)$")
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 
 
 def split_called(name: str) -> Split | None:
@@ -58,10 +60,13 @@ def split_folders(
             raise BadRequest(
                 f"{root / top}: the folders {' and '.join(spelled)} both mean the {split} split: "
                 f"name one, dataset.layout.{split}_folder={spelled[0]}"
-            )
+                + (f"; if the other one is for testing, dataset.layout.test_folder={spelled[1]}, too"
+                   if split == "val" and "test" not in by_name.values() else "")
+            )  # fmt: skip
         if split not in told and spelled:
             found[split] = spelled[0]
     if not found:
+        _refuse_lookalikes(root / top, full)
         return {}
     list_folder(root, top, notes)
     for entry in files:
@@ -74,6 +79,30 @@ def split_folders(
     for name in others:
         notes.pass_over("folders beside those that dataset.layout names", name)
     return found
+
+
+def _hinted(name: str) -> Split | None:
+    """`kinetics_train`, `train2017`, `TrainClipsV2`, `tr` -> "train"; None where no word, or several, say a split."""
+    words = [word.casefold() for word in _WORD.findall(name)]
+    splits = {split for word in words if (split := split_called(word) or SHORT.get(word))}
+    return splits.pop() if len(splits) == 1 else None
+
+
+def _refuse_lookalikes(top: Path, names: Sequence[str]) -> None:
+    """Raises BadRequest where all folders are called in some unusual way as splits, so that they are hardly classes."""
+    folder_of: dict[Split, str] = {}
+    for name in names:
+        if (split := _hinted(name)) is None:
+            return
+        folder_of.setdefault(split, name)
+    if "train" in folder_of and len(folder_of) > 1:
+        named = shlex.join(
+            f"dataset.layout.{split}_folder={folder_of[split]}" for split in SPLITS if split in folder_of
+        )
+        raise BadRequest(
+            f"{top}: the folders {examples(names, most=3)} look like splits, not classes: if they are, {named}; "
+            "if not, dataset.layout.splits=made"
+        )
 
 
 def _refuse_mixture(top: Path, found: Mapping[Split, str], others: Sequence[str]) -> None:
