@@ -15,7 +15,7 @@ from tests.runs.small_tasks import Mean, trainer
 from videxp.commands.train import report_result
 from videxp.data import FolderPerClass
 from videxp.runs.folder import RunFolder
-from videxp.runs.progress import ProgressBar, Stage, progress_line
+from videxp.runs.progress import ProgressBar, Stage, fit_metrics, progress_line
 
 
 @pytest.mark.usefixtures("quiet_lightning")
@@ -88,6 +88,15 @@ def test_as_much_is_shown_as_there_is_room_for():
     assert line(59) == "epoch 12/100  1234/5678  left 6:00, run 1 d 03 h  12.3/s"
     assert line(27) == "epoch 12/100  1234/5678"
     assert line(8) == "epoch 12"
+
+
+def test_an_epochs_line_keeps_the_deciding_metric_then_those_of_validation():
+    names = ["train/generator_loss", "train/discriminator_loss", "train/r1", "val/fvd", "val/distance", "val/diversity"]
+    metrics = {name: f"{name} 0.1234" for name in names}
+    assert list(fit_metrics(metrics, deciding="val/distance", width=200)) == names
+    assert list(fit_metrics(metrics, deciding="val/distance", width=78)) == ["train/r1", *names[3:]]
+    assert list(fit_metrics(metrics, deciding="val/distance", width=40)) == ["val/fvd", "val/distance"]
+    assert list(fit_metrics(metrics, deciding="val/distance", width=1)) == ["val/distance"]
 
 
 def test_validation_is_no_part_of_the_pace_of_training_and_the_time_of_the_run_holds_it():

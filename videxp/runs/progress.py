@@ -93,11 +93,14 @@ class ProgressBar(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: VideoTask) -> None:
         self._close()
         self.epoch_seconds = time.perf_counter() - self.started
-        metrics = "  ".join(self._metrics()) + _part_validated(trainer)
-        line = f"epoch {trainer.current_epoch + 1}/{_total(pl_module)}  {self.epoch_seconds:5.1f} s  {metrics}"
+        beginning = f"epoch {trainer.current_epoch + 1}/{_total(pl_module)}  {self.epoch_seconds:5.1f} s"
+        part, metrics = _part_validated(trainer), self._metrics()
         if trainer.is_global_zero:
-            log.info(line)
-        self.console.print(line, markup=False, soft_wrap=True)
+            log.info("  ".join([beginning, *metrics.values(), *part]))
+        if self.console.is_terminal:
+            room = self.console.width - len("  ".join([beginning, *part]))
+            metrics = fit_metrics(metrics, deciding=pl_module.monitor, width=room)
+        self.console.print("  ".join([beginning, *metrics.values(), *part]), markup=False, soft_wrap=True)
 
     def on_exception(self, trainer: Trainer, pl_module: VideoTask, exception: BaseException) -> None:
         self._close()
@@ -116,7 +119,8 @@ class ProgressBar(Callback):
             self.stage.advance()
 
     def on_validation_end(self, trainer: Trainer, pl_module: VideoTask) -> None:
-        names = (f"val/{name}" for name in pl_module.headline or pl_module.metric_names)
+        headline = [f"val/{name}" for name in pl_module.headline or pl_module.metric_names]
+        names = dict.fromkeys([*headline, pl_module.monitor])
         values = trainer.callback_metrics
         self.validated |= {name: float(values[name]) for name in names if name in values}
         if self.training is not None and self.stage is not None:
@@ -171,7 +175,7 @@ class ProgressBar(Callback):
             rate=stage.rate(now),
             left=left,
             run_left=self._run_left(left, now),
-            metrics=[] if stage.title == TEST else self._metrics(),
+            metrics=[] if stage.title == TEST else list(self._metrics().values()),
         )
         return Text(line, no_wrap=True, overflow="crop")
 
@@ -186,10 +190,22 @@ class ProgressBar(Callback):
             return None
         return left + self.epochs_left * stage.total / stage.rate(now)
 
-    def _metrics(self) -> list[str]:
-        """`train/loss 0.31`, `val/accuracy 0.91`: the newest values of those that matter."""
+    def _metrics(self) -> dict[str, str]:
+        """`{"train/loss": "train/loss 0.31", ...}`: the newest values of those that matter."""
         values = {name: value for callback in self.step_metrics for name, value in callback.latest.items()}
-        return [f"{name} {value:.4g}" for name, value in (values | self.validated).items()]
+        return {name: f"{name} {value:.4g}" for name, value in (values | self.validated).items()}
+
+
+def fit_metrics(metrics: dict[str, str], *, deciding: str, width: int) -> dict[str, str]:
+    """Those for which `width` has room, two blanks before each, in their order: the deciding metric at any rate, then
+    those of validation, then the others."""
+    chosen: set[str] = set()
+    for name in sorted(metrics, key=lambda name: (name != deciding, not name.startswith("val/"))):
+        needed = len(metrics[name]) + 2
+        if needed <= width or name == deciding:
+            chosen.add(name)
+            width -= needed
+    return {name: text for name, text in metrics.items() if name in chosen}
 
 
 def progress_line(
@@ -237,8 +253,8 @@ def _total(task: VideoTask) -> str:
     return "?" if math.isinf(epochs) else str(math.ceil(epochs))
 
 
-def _part_validated(trainer: Trainer) -> str:
-    """`  (64 of 840 val videos)`; "" for all."""
+def _part_validated(trainer: Trainer) -> list[str]:
+    """`(64 of 840 val videos)`; nothing for all."""
     data = datamodule_of(trainer)
     seen, of = data.seen.get("val", (0, 0)) if isinstance(data, VideoDataModule) else (0, 0)
-    return f"  ({seen:,} of {of:,} val videos)" if seen < of else ""
+    return [f"({seen:,} of {of:,} val videos)"] if seen < of else []
