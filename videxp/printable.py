@@ -23,6 +23,11 @@ def printable(text: str) -> str:
     return _HIDDEN.sub(_escape, text)
 
 
+def in_one_line(text: str) -> str:
+    r"""A name as a cell of a table or a part of a line: tabs and line ends with their backslashes, too."""
+    return printable(re.sub(r"[\t\n]", _escape, text))
+
+
 def as_json(value: Any, *, indent: int | None = None) -> str:
     """JSON in which names can be read, and hidden characters stand as JSON's own escapes: printed, it stays JSON."""
     text = json.dumps(value, indent=indent, ensure_ascii=False)

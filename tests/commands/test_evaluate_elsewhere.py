@@ -12,14 +12,14 @@ import torch
 from tests.conftest import Run, videxp
 from tests.films import Put, copy_apart, module
 from tests.metrics.test_published_bicubic import PUBLISHED, VID4
-from videxp.commands.evaluate import chosen_samples, in_order_of_run
+from videxp.commands.evaluate import change_text, chosen_samples, in_order_of_run
 from videxp.data import FolderPerClass, ManifestFile
 from videxp.errors import BadRequest
 from videxp.models.spynet import SPyNet
 from videxp.runs import RunFolder
-from videxp.runs.evaluation_files import EvaluatedData, free_paths, result_path, short_hash
+from videxp.runs.evaluation_files import EvaluatedData, data_changes, free_paths, result_path, short_hash
 from videxp.runs.folder import write_json
-from videxp.runs.provenance import save_samples
+from videxp.runs.provenance import Sample, save_samples
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -115,14 +115,52 @@ def test_what_has_become_of_the_runs_data_is_told_with_counts_and_examples(
     put("test/b/5.mp4", of="new-1.mp4")
     shutil.copy(tmp_path / "root/train/b/3.mp4", tmp_path / "root/test/b/6.mp4")
     on = evaluated()
-    assert (
-        str(on.changes)
-        == "1 changed (test/a/2.mp4), 1 missing (test/a/0.mp4), 2 additional (test/b/5.mp4, test/b/6.mp4)"
-    )
+    assert on.changes is not None
+    assert on.changes.lines() == [
+        "1 changed: test/a/2.mp4",
+        "1 missing: test/a/0.mp4",
+        "2 additional: test/b/5.mp4, test/b/6.mp4",
+    ]
     assert on.trained == ["test/b/6.mp4"] and on.fingerprint != same.fingerprint
     own = {"name": "mini", "own_name": "mini", "own_root": str(tmp_path / "root")}
     assert on.word(root=tmp_path / "root", **own) == f"mini-{on.fingerprint[:8]}"
     assert on.word(root=tmp_path / "held_out", **own) == "held_out"
+
+
+def test_the_runs_own_data_by_another_path_are_its_own(put: Put, tmp_path: Path):
+    for i in range(12):
+        put(f"{'ab'[i % 2]}/{i}.mp4")
+    data = module(tmp_path, FolderPerClass())
+    data.prepare()
+    assert "test" in data.manifest.made_splits
+    run = RunFolder(tmp_path / "run")
+    run.path.mkdir()
+    save_samples(data.manifest, run.data)
+    (tmp_path / "link").symlink_to(tmp_path / "root")
+    linked = module(tmp_path, FolderPerClass(), root=str(tmp_path / "link"))
+    linked.prepare()
+    split, on = chosen_samples(linked, run, split=None, is_elsewhere=True)
+    assert split == "test" and not on.changes
+    put("b/99.mp4")
+    linked.prepare()
+    assert chosen_samples(linked, run, split=None, is_elsewhere=True)[0] == "all"
+
+
+def test_a_file_of_another_name_is_no_other_file():
+    def sample(path: str, content: str) -> Sample:
+        return Sample("test", path, "a", "nan", "nan", content)
+
+    before = [sample("test/a/0.mp4", "x"), sample("test/a/1.mp4", "x"), sample("test/a/2.mp4", "y")]
+    changes = data_changes(before, [sample("a/0.mp4", "x"), sample("a/2.mp4", "z" * 9)])
+    assert changes.lines() == ["2 missing: test/a/1.mp4, test/a/2.mp4", "1 additional: a/2.mp4"]
+    assert not data_changes(before, [sample(f"b/{one.path}", one.content) for one in before])
+    (line,) = data_changes(before, [sample(f"{'x' * 30}{i}.mp4", "") for i in range(3)]).lines()[1:]
+    assert line == f"3 additional: {'x' * 30}0.mp4, ..."
+
+
+def test_settings_that_were_not_set_are_said_in_words():
+    assert change_text("trainer.limit_test_batches", None, 1) == "trainer.limit_test_batches 1 (was all)"
+    assert change_text("dataset.clip_fps", 8.0, None) == "clip_fps not set (was 8.0)"
 
 
 def test_classes_are_told_by_name_whatever_their_order_and_number(put: Put, tmp_path: Path):
@@ -140,6 +178,8 @@ def test_classes_are_told_by_name_whatever_their_order_and_number(put: Put, tmp_
     ]
     with pytest.raises(BadRequest, match=r"not those of the run: it lacks a; the run does not know c$"):
         in_order_of_run(manifest, ["a", "b"])
+    with pytest.raises(BadRequest, match=r"\nRename them in the data as the run has them: b -> B, c -> C$"):
+        in_order_of_run(manifest, ["B", "C"])
 
 
 def test_a_set_of_tests_alone_is_read_and_other_splits_of_it_are_refused_by_name(put: Put, tmp_path: Path):

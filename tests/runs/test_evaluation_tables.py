@@ -24,6 +24,11 @@ def test_a_score_that_is_not_a_number_stands_first():
     assert [line.split()[-1] for line in lines] == ["precision", "nan", "0.0000"]
 
 
+def test_a_name_with_line_ends_stays_in_its_row():
+    classes = [{"class": name, "videos": 1, "accuracy": 0.5} for name in ("a\nb", "c\td\x1b[2J")]
+    assert [line.split()[0] for line in classes_table(classes)[1:]] == [r"a\x0ab", r"c\x09d\x1b[2J"]
+
+
 def test_the_worst_videos_are_those_of_the_greatest_loss():
     rows = [{"loss": loss, "path": f"{loss}.mp4"} for loss in (0.5, 2.0, math.nan, 1.0)]
     assert [row["path"] for row in worst_rows(rows)] == ["nan.mp4", "2.0.mp4", "1.0.mp4", "0.5.mp4"]

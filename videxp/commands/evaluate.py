@@ -9,6 +9,7 @@ run reads it; all others lie beside it, under names that say what they are of.
 import argparse
 import json
 import math
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 SUMMARY = "RUN [overrides]           test a run's best checkpoint -> RUN/evaluation.json"
 SPLITS = ("train", "val", "test")
 VIEWS = ("dataset.test_clips", "dataset.test_transform.crops")  # which the protocol's name says
+NULL_MEANS = {"trainer.limit_test_batches": "all", "dataset.test_frames": "as in training", "dataset.cache": "none"}
 WORST = 8  # videos that are kept and shown
 
 
@@ -56,7 +58,8 @@ def main(arguments: list[str]) -> int:
     datamodule.prepare()
     config.require_labels(cfg, several=datamodule.several_labels)
     fingerprint = datamodule.fingerprint
-    split, on = chosen_samples(datamodule, run, split=options.split, is_elsewhere=own.root != cfg.dataset.root)
+    is_elsewhere = os.path.realpath(own.root) != os.path.realpath(cfg.dataset.root)
+    split, on = chosen_samples(datamodule, run, split=options.split, is_elsewhere=is_elsewhere)
     datamodule.use(in_order_of_run(datamodule.manifest.as_test(split), content.get("classes")))
     console = Console(highlight=False, markup=False, quiet=options.json)
     progress = ProgressBar(console)
@@ -119,18 +122,20 @@ def chosen_samples(
 ) -> tuple[str, "EvaluatedData"]:
     """The split, and what its samples are beside those that the run recorded.
 
-    None: test; of other data than the run's, all samples where nobody but a hash has parted them.
+    None: test; of other data than the run's, all samples where nobody but a hash has parted them. Data elsewhere are
+    the run's where each sample, by its content, is one that the run recorded.
     """
     from videxp.runs.evaluation_files import evaluated_data
     from videxp.runs.provenance import read_samples, samples
 
-    manifest = datamodule.manifest
-    split = split or ("all" if is_elsewhere and "test" in manifest.made_splits else "test")
+    manifest, recorded = datamodule.manifest, read_samples(run.data)
+    is_other = is_elsewhere and {*recorded} != {*samples(manifest)}
+    split = split or ("all" if is_other and "test" in manifest.made_splits else "test")
     if split != "all" and not manifest["split"].equal(split).any():
         there = [name for name in SPLITS if manifest["split"].equal(name).any()]
         raise BadRequest(f"dataset {manifest.name} has no {split} samples: --split {there[0]}, or --split all")
     now = [sample for sample in samples(manifest) if split in (sample.split, "all")]
-    return split, evaluated_data(read_samples(run.data), now, split=split)
+    return split, evaluated_data(recorded, now, split=split)
 
 
 def write_files(
@@ -188,7 +193,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
 
 def report(result: dict[str, Any], console: Any, *, on: "EvaluatedData", own_name: str, files: list[Path]) -> None:
     """What the terminal shows."""
-    from videxp.runs.evaluation_files import first_of
+    from videxp.runs.evaluation_files import in_short
     from videxp.runs.evaluation_tables import classes_table, worst_table
 
     width = max([24, *map(len, result["metrics"])])
@@ -206,11 +211,11 @@ def report(result: dict[str, Any], console: Any, *, on: "EvaluatedData", own_nam
     data = result["data"]
     if result["read_otherwise"]:
         console.print(f"read otherwise than in the run: {', '.join(result['read_otherwise'])}", soft_wrap=True)
-    if on.changes and data["name"] == own_name:
-        console.print(f"not the run's own {result['split']} data: {on.changes}", soft_wrap=True)
+    for line in on.changes.lines() if on.changes and data["name"] == own_name else ():
+        console.print(f"not the run's own {result['split']} data: {line}", soft_wrap=True)
     if on.trained and result["split"] not in ("train", "all"):
         told = f"{len(on.trained)} of these videos are among those that the run was trained on"
-        console.print(f"{told}: {first_of(on.trained)}", soft_wrap=True)
+        console.print(f"{told}: {in_short(on.trained)}", soft_wrap=True)
     counted = f"{data['name']} {result['split']}: {data['clips']} of {data['of']} videos"
     where = f"{data['root']}, samples {data['samples'][:8]}"
     console.print(f"{counted}, {result['videos_per_second']:.3g} videos/s; {where}", soft_wrap=True)
@@ -238,13 +243,16 @@ def in_order_of_run(manifest: "Manifest", known: list[str] | None) -> "Manifest"
     if strange or not manifest.classes:
         reasons = [f"it lacks {first_of(lacking)}"] * bool(lacking)
         reasons += [f"the run does not know {first_of(strange)}"] * bool(strange)
-        raise BadRequest(f"dataset {manifest.name}: its classes are not those of the run: {'; '.join(reasons)}")
+        renamed = [f"{name} -> {other}" for name in strange for other in lacking if name.casefold() == other.casefold()]
+        remedy = f"\nRename them in the data as the run has them: {first_of(renamed)}" if renamed else ""
+        raise BadRequest(f"dataset {manifest.name}: its classes are not those of the run: {'; '.join(reasons)}{remedy}")
     return replace(manifest, classes=known)
 
 
 def change_text(key: str, was: Any, now: Any) -> str:
-    """`size 112 (was 40)`."""
-    before, after = ("null" if value is None else str(value) for value in (was, now))
+    """`size 112 (was 40)`, `clip_fps 8 (was not set)`."""
+    nothing = NULL_MEANS.get(key, "not set")
+    before, after = (nothing if value is None else str(value) for value in (was, now))
     return f"{key.removeprefix('dataset.')} {after} (was {before})"
 
 

@@ -35,7 +35,7 @@ from videxp.data.sampler import EpochBatches, EvaluationBatches
 from videxp.data.sizes import check_one_length, check_sizes, crop_height_width
 from videxp.data.views import Cutter, Fit
 from videxp.errors import BadRequest, VidexpError
-from videxp.limits import Ge, Gt
+from videxp.limits import Ge, Interval
 from videxp.video import Decoder, is_remote
 
 MAX_WORKERS = 8  # per rank, for "auto"
@@ -69,7 +69,7 @@ class VideoDataModule(PreparedDataModule):
         test_transform: nn.Module | None = None,
         eval_batch_size: Annotated[int, Ge(1)] | None = None,
         stride_frames: Annotated[int, Ge(1)] = 1,
-        clip_fps: Annotated[float, Gt(0)] | None = None,
+        clip_fps: Annotated[float, Interval(gt=0, le=1000)] | None = None,
         sampling: Sampling = "clip",
         short: Literal["loop", "clamp"] = "loop",
         test_clips: Annotated[int, Ge(1)] = 1,

@@ -3,8 +3,9 @@
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from videxp.runs.reading import read_json
 
 SPLITS = ("train", "val", "test")
 MAX_NAMED = 3
+MAX_CHARACTERS = 60  # of several names
 MAX_WORD = 24
+Contents = frozenset[Sample]
+"""The samples of one file, less its path and their split."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +31,9 @@ class DataChanges:
     def __bool__(self) -> bool:
         return bool(self.changed or self.missing or self.additional)
 
-    def __str__(self) -> str:
-        """`2 changed (test/a/0.mp4, test/a/1.mp4), 1 missing (test/b/0.mp4)`."""
-        return ", ".join(f"{len(paths)} {what} ({first_of(paths)})" for what, paths in vars(self).items() if paths)
+    def lines(self) -> list[str]:
+        """`["2 changed: test/a/0.mp4, test/a/1.mp4", "1 missing: test/b/0.mp4"]`."""
+        return [f"{len(paths)} {what}: {in_short(paths)}" for what, paths in vars(self).items() if paths]
 
     def facts(self) -> dict[str, Any]:
         """`{"changed": {"count": 2, "examples": [...]}, ...}`."""
@@ -37,13 +41,27 @@ class DataChanges:
 
 
 def data_changes(before: Iterable[Sample], now: Iterable[Sample]) -> DataChanges:
-    """Of two lists of one split's samples; a file is changed where its content, label or part is another."""
+    """Of two lists of one split's samples; a file is changed where its content, label or part is another. One of
+    another path is the same, where all these are those of one that is missing."""
     old, new = _by_path(before), _by_path(now)
+    missing, additional = old.keys() - new.keys(), new.keys() - old.keys()
+    gone, come = (Counter(what[path] for path in paths) for what, paths in ((old, missing), (new, additional)))
     return DataChanges(
         changed=sorted(path for path in old.keys() & new.keys() if old[path] != new[path]),
-        missing=sorted(old.keys() - new.keys()),
-        additional=sorted(new.keys() - old.keys()),
+        missing=_without(missing, old, found=come),
+        additional=_without(additional, new, found=gone),
     )
+
+
+def _without(paths: Iterable[str], contents: Mapping[str, Contents], *, found: Counter[Contents]) -> list[str]:
+    """Sorted, less as many of each content as were `found` elsewhere."""
+    left, kept = Counter(found), []
+    for path in sorted(paths):
+        if left[contents[path]]:
+            left[contents[path]] -= 1
+        else:
+            kept.append(path)
+    return kept
 
 
 @dataclass(frozen=True)
@@ -83,11 +101,16 @@ def trained_on(trained: Iterable[Sample], now: Iterable[Sample]) -> list[str]:
     return sorted({sample.path for sample in now if sample.content in known})
 
 
-def _by_path(samples: Iterable[Sample]) -> dict[str, set[Sample]]:
+def _by_path(samples: Iterable[Sample]) -> dict[str, Contents]:
     found: dict[str, set[Sample]] = {}
     for sample in samples:
-        found.setdefault(sample.path, set()).add(sample)
-    return found
+        found.setdefault(sample.path, set()).add(replace(sample, path="", split=""))
+    return {path: frozenset(some) for path, some in found.items()}
+
+
+def in_short(paths: Sequence[str]) -> str:
+    """The first few, or the first alone where they would make a long line."""
+    return text if len(text := first_of(paths)) <= MAX_CHARACTERS else first_of(paths, limit=1)
 
 
 def first_of(names: Sequence[str], *, limit: int = MAX_NAMED) -> str:

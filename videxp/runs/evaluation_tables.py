@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from videxp.printable import in_one_line
+
 CLASSES, VIDEOS = 10, 5
 
 
@@ -46,6 +48,7 @@ def _predicted(row: dict[str, Any]) -> str:
 
 def aligned(rows: list[tuple[str, ...]], *, right: set[int]) -> list[str]:
     """Columns of equal width, two blanks apart; those of numbers end, others begin, beneath one another."""
+    rows = [tuple(map(in_one_line, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = []
     for row in rows:
