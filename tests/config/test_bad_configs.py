@@ -25,6 +25,7 @@ SILENT_IN_HYDRA = [
     (["++optimzer.lr=1"], "optimzer: unknown key; did you mean optimizer?"),
     (["dataset.batch_size=eight"], "dataset.batch_size=eight: wrong type; takes a whole number"),
     (["dataset.batch_size=-4"], "dataset.batch_size=-4: out of range; must be >= 1"),
+    (["dataset.clip_fps=1e9"], "dataset.clip_fps=1000000000.0: out of range; must be > 0 and <= 1000"),
     (["trainer.max_epochs=1.5"], "trainer.max_epochs=1.5: wrong type; takes a whole number"),
     (["seed="], "seed=: no value; write seed=VALUE"),
     (["optimizer.lr="], "optimizer.lr=: no value; write optimizer.lr=VALUE"),

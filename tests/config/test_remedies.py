@@ -73,3 +73,24 @@ def test_remedies_work_when_typed(words: list[str], folder: Path, call: Call):
     remedies = [text for word in words for text in remedy(lines[word.lstrip("+").partition("=")[0]], word)]
     status, _, again = call("check", RECIPE, *remedies)
     assert status == 0, (said, remedies, again)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "dataset"),
+    [(RECIPE, "folder_per_class"), ("generation/moving_digits", "generation_folder")],
+    ids=["classes", "none"],
+)
+def test_a_folder_in_the_place_of_a_data_set_is_answered_with_what_reads_it(
+    recipe: str, dataset: str, folder: Path, call: Call
+):
+    (folder / "my clips/a").mkdir(parents=True)
+    (folder / "my clips/a/0.mp4").write_bytes(b"\0")
+    status, _, said = call("check", recipe, "dataset=my clips")
+    assert (status, len(said.splitlines())) == (2, 1), said
+    root = "'dataset.root=my clips'"
+    assert (
+        f"; dataset=folder_per_class {root}, or without classes dataset=video_folder or generation_folder {root} ("
+        in said
+    )
+    status, _, said = call("check", recipe, f"dataset={dataset}", *shlex.split(root))
+    assert status == 0, said

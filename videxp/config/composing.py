@@ -90,8 +90,8 @@ def compose(recipe: str, overrides: list[str]) -> Composed:
         from videxp.config.checking import check
 
         problems = [_with_length(problem, composed.cfg) for problem in problems]
-        known = {problem.key for problem in problems}
-        found = [problem for problem in check(composed) if problem.key not in known]
+        known = {problem.key for problem in problems}  # below them stands what the recipe has instead
+        found = [problem for problem in check(composed) if not any(_covers(key, problem.key) for key in known)]
         problems += [not_there(text) for text in forced if not any(_covers(p.key, key_of(text)) for p in found)]
         if blank:
             problems, found = _without_blank(problems, found)

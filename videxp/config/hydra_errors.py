@@ -1,6 +1,8 @@
 """Hydra's composition errors, five lines of prose each, as one `Problem` each; and what to compose without them."""
 
+import os
 import re
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,12 +104,20 @@ def _missing_file(path: str, text: str, *, recipe: str, overrides: list[str]) ->
     guilty = [override for override in overrides if key_of(override).split("@")[0] == group]
     names, kind = _names(group), "recipe" if group == "experiments" else group
     message = f"unknown {kind}; {suggestion(name, names)} ({listing(group)})"
+    if group == "dataset" and os.path.isdir(name):
+        message = f"is a folder, no dataset's name; {for_folder(name)} ({listing(group)})"
     if not guilty:
         inside = re.search(r"In '(?!config')([^']+)'", text)
         message += f" (in {_file_of(inside[1]) if inside else _recipe_file(recipe)})"
     # Keys of an unknown model cannot be judged against the model that the recipe has instead.
     depending = [override for override in overrides if guilty and key_of(override).startswith(f"{group}.")]
     return Verdict([Problem(group, name or path, message)], dropped=guilty + depending)
+
+
+def for_folder(folder: str) -> str:
+    """How a command reads a folder of one's own videos."""
+    root = shlex.quote(f"dataset.root={folder}")
+    return f"dataset=folder_per_class {root}, or without classes dataset=video_folder or generation_folder {root}"
 
 
 def _unreadable_file(recipe: str) -> Problem | None:
