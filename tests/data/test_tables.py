@@ -234,6 +234,25 @@ def test_paths_relative_to_the_table_itself_are_recognized(write: Write):
     assert listed(ManifestFile(file="m.csv"), root) == wanted
 
 
+@pytest.mark.parametrize("name", ["Split", "SPLIT", "split_"])
+def test_a_column_called_nearly_as_one_that_is_read_is_asked_about(name: str, write: Write):
+    root = write("m.csv", TABLE.replace("label,split", f"label,{name}")).parent
+    message = refusal(ManifestFile(file="m.csv"), root)
+    assert f"m.csv: the column '{name}' would not be read" in message
+    wanted = sorted(tuple(line.split(",")) for line in LINES)
+    assert listed(remedied(ManifestFile(file="m.csv"), message), root) == wanted
+    write("m.csv", TABLE.replace("label,split", "label,Start seconds").replace(",train", ",1.5"))
+    assert "'dataset.layout.start_column=Start seconds'" in refusal(ManifestFile(file="m.csv"), root)
+
+
+def test_columns_that_are_not_read_are_told(write: Write):
+    root = write("m.csv", TABLE.replace("path,label,split", "path,label,fold")).parent
+    list_samples(ManifestFile(file="m.csv"), root, name="mini", notes=(heard := Notes()))
+    assert ("ignored", "columns of the table that are not read: fold") in heard.lines
+    list_samples(ManifestFile(file="m.csv", split_column="fold"), root, name="mini", notes=(heard := Notes()))
+    assert heard.lines == []
+
+
 def test_splits_are_named_as_folders_are_or_as_the_layout_says(write: Write):
     root = write(
         "m.csv", TABLE.replace("train", "Train").replace(",val", ",Validation").replace(",test", ",TEST")

@@ -13,6 +13,9 @@ _LATIN = str.maketrans(
     "ABESIJKMHOPCTXYaceopijsxydqwABEZHIKMNOPTYXo",
 )
 
+# Beside format characters (category Cf): joiners, fillers and variation selectors, of which fonts show nothing.
+_UNSEEN = re.compile(r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+
 
 def check_alike(labels: Iterable[str], *, name: str, notes: Notes) -> None:
     """Note labels that differ in case, in - _ and blanks, in zeros of a number, or in letters of another script.
@@ -40,7 +43,7 @@ def _groups(labels: Sequence[str], form: Callable[[str], str]) -> list[list[str]
 
 def _visible(label: str) -> str:
     """What one sees of it."""
-    composed = unicodedata.normalize("NFC", label)
+    composed = _UNSEEN.sub("", unicodedata.normalize("NFC", label))
     return " ".join("".join(letter for letter in composed if unicodedata.category(letter) != "Cf").split())
 
 

@@ -1,12 +1,14 @@
 """A list of videos in a file of one's own: CSV, TSV or JSONL, with columns named as one likes."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 from videxp.data.class_numbers import check_spellings
@@ -119,6 +121,7 @@ class ManifestFile(Layout):
 
     def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
         lines = [line for split, file in self._sources() for line in self._lines(root / file, split)]
+        self._check_columns(lines, notes)
         split_known = self._is_split_known(lines)
         samples = [sample for of in read_each(lines, lambda line: self._samples(line, root)) for sample in of]
         self._check_labels(samples)
@@ -147,6 +150,25 @@ class ManifestFile(Layout):
             shown = ", ".join(found[:MAX_SHOWN]) + (", ..." if len(found) > MAX_SHOWN else "")
             raise BadRequest(f"dataset.layout.where.{column}={values}: {file} has no such lines; it has {shown}")
         return wanted
+
+    def _check_columns(self, lines: Sequence[_Line], notes: Notes) -> None:
+        """Note the columns that are not read. Raises BadRequest for `Split`, or `start seconds`, that would not be."""
+        kinds = {tuple(line.record): line.file for line in lines}
+        columns = {name: file for names, file in kinds.items() for name in names}
+        optional = {"start_column": self.start_column, "end_column": self.end_column}
+        if any(line.split is None for line in lines):
+            optional["split_column"] = self.split_column
+        for key, column in optional.items():
+            near = [name for name in columns if _plain(name) == _plain(column)]
+            if near and column not in columns:
+                raise BadRequest(
+                    f"{columns[near[0]]}: the column {near[0]!r} would not be read: "
+                    f"{quote(f'dataset.layout.{key}={near[0]}')}, or call it otherwise"
+                )
+        read = {self.path_column, self.label_column, self.group_column, *optional.values(), *self.where, ""}
+        for name in columns:
+            if name not in read:
+                notes.pass_over("columns of the table that are not read", name)
 
     def _is_wanted(self, line: _Line) -> bool:
         return all(_cell(line, column, "where") in values for column, values in self.where.items())
@@ -270,6 +292,11 @@ class ManifestFile(Layout):
                 f"{places[label]}: the column {self.label_column!r} {found} in a table of one label for each video; "
                 "where a video may have several, or none: dataset.layout.several_labels=true"
             )
+
+
+def _plain(column: str) -> str:
+    """`Start Seconds`, `start-seconds` -> `startseconds`."""
+    return re.sub(r"[\W_]", "", column).casefold()
 
 
 def _cell(line: _Line, column: str, key: str) -> str:

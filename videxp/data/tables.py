@@ -135,7 +135,7 @@ def _separated_rows(file: Path) -> list[tuple[int, Record]]:
             remedy = "a field that holds , stands in quotation marks" if delimiter == "," else "tabs part the fields"
             raise BadRequest(f"{place}: not {len(names)} columns as on top, but {len(fields)}: {remedy}")
         if fields == names:
-            raise BadRequest(f"{place}: the columns' names again: remove this line")
+            raise BadRequest(f"{place}: the columns' names again: remove this line (or name the columns in the first)")
         return number, dict(zip(names, fields)) if any(fields) else {}
 
     rows = [(number, record) for number, record in read_each(lines[1:], row) if record]
