@@ -42,17 +42,23 @@ def build_from_yaml(name: str) -> torch.nn.Module:
         return instantiate(OmegaConf.load(FILES[name]), _convert_="all")
 
 
-def check_count(name: str) -> None:
-    count = count_parameters(build_from_yaml(name))
+def check_published(name: str) -> None:
+    network = build_from_yaml(name)
+    check_count(name, network)
+    check_cost(name, network)
+
+
+def check_count(name: str, network: torch.nn.Module) -> None:
+    count = count_parameters(network)
     assert count == PUBLISHED["classifiers"][name]["parameters"]
     assert ZOO[name]["parameters"] == f"{count:,}"
 
 
-def check_cost(name: str) -> None:
+def check_cost(name: str, network: torch.nn.Module) -> None:
     """Some sources also count poolings, norms or sums: 1.2 % more at most."""
     facts = PUBLISHED["classifiers"][name]
     frames, size = facts["clip"]
-    measured = gmacs(build_from_yaml(name), num_frames=frames, size=size)
+    measured = gmacs(network, num_frames=frames, size=size)
     assert measured == pytest.approx(facts["gmacs"], rel=0.012)
     assert (ZOO[name]["input"], ZOO[name]["GMACs"]) == (f"{frames}x{size}x{size}", f"{measured:.4g}")
 
@@ -104,20 +110,13 @@ def test_a_yaml_says_in_its_first_line_what_it_is_and_repeats_nothing_that_data_
     assert OmegaConf.create("\n".join(rest)).keys().isdisjoint({"num_classes", "num_frames", "size"})
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ALWAYS)
-def test_parameters_are_the_published_ones_to_the_last(name: str):
-    check_count(name)
-
-
 @pytest.mark.parametrize("name", cases(ALWAYS))
-def test_multiply_accumulates_are_the_published_ones_to_a_percent(name: str):
-    check_cost(name)
+def test_parameters_are_the_published_ones_to_the_last_and_multiply_accumulates_to_a_percent(name: str):
+    check_published(name)
 
 
 @pytest.mark.slow  # importing transformers, timm
 @pytest.mark.parametrize("name", sorted(OPTIONAL))
 def test_the_optional_ones_are_the_published_ones_too(name: str):
     pytest.importorskip(OPTIONAL[name])
-    check_count(name)
-    check_cost(name)
+    check_published(name)

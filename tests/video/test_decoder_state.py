@@ -1,6 +1,7 @@
 """What a decoder remembers: whatever was read before, a frame is as it is where its file is decoded from the start."""
 
 import random
+from functools import cache
 from pathlib import Path
 
 import av
@@ -26,6 +27,7 @@ MPEG4 = "-c:v mpeg4 -q:v 3 -g 8"
 CHANGE = "its headers change on the way"
 
 
+@cache
 def plain_frames(path: Path) -> list[np.ndarray]:
     """uint8 [H,W,C] of each frame: the whole stream decoded once from its start, and nothing kept for another file."""
     container, stream = open_container(path)
