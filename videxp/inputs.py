@@ -81,10 +81,21 @@ def say_changed_inputs(run: "RunFolder", cfg: "DictConfig", *, file: "DictConfig
         present_inputs(cfg)  # a variable that is not set is missed all the same
         print(f"videxp: {error}: {NOT_KNOWN}", file=sys.stderr)
         return []
+    say_unrecorded(run, record)
     found = [one for one in changed_inputs(record, cfg, file=file or cfg) if not _is_free(one)]
     if found and is_rank_zero():
         print(f"videxp: {run.path}: not as it was trained: {in_short(found)}", file=sys.stderr)
     return found
+
+
+def say_unrecorded(run: "RunFolder", record: dict[str, Any]) -> None:
+    """A line on stderr where the record of a run's beginning was lost before it went on."""
+    from videxp.training import is_rank_zero
+
+    if (batches := record.get("unrecorded_batches")) and is_rank_zero():
+        print(
+            f"videxp: {run.path}: what its first {batches} batches were trained with is not recorded", file=sys.stderr
+        )
 
 
 def refuse_changed_inputs(run: "RunFolder", cfg: "DictConfig") -> None:
@@ -95,18 +106,19 @@ def refuse_changed_inputs(run: "RunFolder", cfg: "DictConfig") -> None:
     from videxp.runs.provenance import read_provenance
     from videxp.training import is_rank_zero
 
-    if not run.provenance.exists() or run.record().get("state") == "queued":
+    if run.record().get("state") == "queued" or not (run.provenance.exists() or run.last.exists()):
         return  # it has not begun
     try:
         record = read_provenance(run)
     except BadRequest as error:  # the run itself is whole
         print(f"videxp: {error}: {NOT_KNOWN}", file=sys.stderr)
         return
+    say_unrecorded(run, record)
     found = changed_inputs(record, cfg, file=cfg)
     if fixed := [one for one in found if not _may_change(one)]:
         one, *others = fixed
         more = f"; {in_short(others)}" if others else ""
-        new = f"videxp train {record['recipe']} hydra.run.dir=FOLDER"
+        new = f"videxp train {record['recipe'] or 'RECIPE'} hydra.run.dir=FOLDER"
         back = "write it back" if one.kind == "config" else f"set {one.name} as it was"
         if one.kind == "file":
             back = "put the file back"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Run
+from tests.conftest import Run, videxp
 from videxp import cli
 from videxp.errors import BadRequest
 from videxp.runs.folder import RunFolder
@@ -120,3 +120,17 @@ def test_what_is_needed_is_refused_by_its_name_and_what_is_not_is_passed_over(
     run = RunFolder(damage("manifest.tsv.gz", how))
     assert read_manifest(run.manifest) is None
     assert "manifest.tsv.gz: damaged" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_run_that_goes_on_without_the_record_of_its_beginning_has_one_that_says_so(
+    damage: Callable[[str, str], Path], finished: tuple[Path, Run]
+):
+    run, desk = RunFolder(damage("provenance.json", "empty")), finished[0].parents[1]
+    run.state.write_text('{"state": "interrupted"}')
+    resumed = videxp("resume", str(run.path), cwd=desk, WANDB_MODE="disabled")
+    assert resumed.returncode == 0 and "provenance.json: cannot be read" in resumed.stderr
+    assert "provenance.json is damaged, now provenance.damaged.json: a new one begins after batch 10" in resumed.stdout
+    assert read_provenance(run)["unrecorded_batches"] == 10
+    evaluated = videxp("evaluate", str(run.path), "hardware.num_workers=0", cwd=desk)
+    assert f"{run.path}: what its first 10 batches were trained with is not recorded" in evaluated.stderr

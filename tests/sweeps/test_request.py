@@ -11,7 +11,7 @@ from videxp.config.overriding import parse
 from videxp.config.sweeping import Axis, repeats, space_overrides, split_axes
 from videxp.errors import BadRequest
 from videxp.sweeps.planning import refuse_secrets
-from videxp.sweeps.request import _axis_text, load_sweep, read_plan, read_sweep, save_sweep
+from videxp.sweeps.request import _axis_text, load_sweep, read_plan, read_sweep, repeated_values, save_sweep
 
 DIGITS = "classification/moving_digits"
 LR = "optimizer.lr=tag(log,interval(1e-4,1e-1))"
@@ -31,7 +31,16 @@ def test_hydras_grammar_is_the_spaces():
     ]
 
 
+def test_equal_values_of_a_recipes_space_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    space = "sweep:\n  space:\n    optimizer.lr: [1.0e-3, 0.001, 1.0e-2]\n    seed: [0, 0]\n    run.notes: [a, b]\n"
+    Path("mine.yaml").write_text(f"# @package _global_\ndefaults:\n  - classification/moving_digits\n{space}")
+    said = [line.partition(": ")[2] for line in repeated_values(read_sweep("mine.yaml", ["seed=1,2"]), ["seed=1,2"])]
+    assert said == ["equal values are tried once: 0.001, 0.01"]
+
+
 def test_equal_values_are_told():
+    assert repeats(["run.notes=a,'a'"]) == ["run.notes=a,'a': equal values are tried once: a"]
     assert repeats(["seed=0,0", "optimizer.lr=1e-3,0.001,1e-2", "a=1", "b=1,2", "c=range(0,2)", LR]) == [
         "seed=0,0: equal values are tried once: 0",
         "optimizer.lr=1e-3,0.001,1e-2: equal values are tried once: 0.001, 0.01",

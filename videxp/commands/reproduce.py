@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_intermixed_args(arguments)
 
-    from videxp.inputs import changed_inputs
+    from videxp.inputs import changed_inputs, say_unrecorded
     from videxp.runs.folder import RunFolder, open_run, write_json
     from videxp.runs.provenance import read_provenance
 
@@ -46,6 +46,7 @@ def main(arguments: list[str]) -> int:
     if (state := run.how_it_stands()) != "finished":
         raise BadRequest(f"{run.path} is {state}: only a finished run can be reproduced")
     before = read_provenance(run)
+    say_unrecorded(run, before)
     _rows(run.metrics)  # before a training for nothing
     overrides = [text for text in options.overrides if not text.startswith(RUN_DIR)]
     chosen = [text.removeprefix(RUN_DIR) for text in options.overrides if text.startswith(RUN_DIR)]

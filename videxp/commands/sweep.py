@@ -60,8 +60,7 @@ def _options(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
 
 def begin(recipe: str, overrides: list[str], *, as_json: bool = False) -> int:
     """A new sweep."""
-    from videxp.config.sweeping import repeats
-    from videxp.sweeps.request import FILE, read_sweep, save_sweep
+    from videxp.sweeps.request import FILE, read_sweep, repeated_values, save_sweep
 
     sweep = read_sweep(recipe, overrides)
     folder = Path(sweep.base.sweep_dir)
@@ -69,7 +68,7 @@ def begin(recipe: str, overrides: list[str], *, as_json: bool = False) -> int:
         raise BadRequest(f"{folder} holds a sweep already: videxp sweep --resume {folder}, or another hydra.sweep.dir")
     sweep.launcher().close()  # what is wrong with it is said before anything is written
     save_sweep(sweep, folder)
-    for line in repeats(overrides):
+    for line in repeated_values(sweep, overrides):
         print(f"videxp: {line}", file=sys.stderr)
     return _carry_out(sweep, folder, as_json=as_json)
 

@@ -126,7 +126,7 @@ def announce(
     from videxp.runs.folder import write_json
     from videxp.runs.left_out import save_manifest
     from videxp.runs.metrics_file import read_metrics
-    from videxp.runs.provenance import provenance, save_samples
+    from videxp.runs.provenance import is_whole, provenance, save_samples
     from videxp.runs.wandb_logger import WandbRun
 
     task, data, trainer = experiment.task, experiment.datamodule, experiment.trainer
@@ -149,6 +149,10 @@ def announce(
         *(("note", text) for text in config.remarks(cfg)),
         ("run", str(run.path)),
     ]
+    before = run.record() if request.resuming else {}
+    begins_record = bool(request.checkpoint) and not is_whole(before)
+    if begins_record:
+        rows.append(("record", _put_record_aside(run, step=request.step)))
     for name, text in rows:
         console.print(f"  [dim]{name:<{NAME_COLUMNS}}[/]{escape(text)}", soft_wrap=True)
     record = provenance(
@@ -161,13 +165,14 @@ def announce(
         decoder=data.decoder,
         manifest=data.manifest,
     )
-    before = run.record() if request.resuming else {}
+    if begins_record:
+        record["unrecorded_batches"] = request.step
     save_samples(data.manifest, run.data)
     save_manifest(data.manifest, run.manifest)
     for logger in trainer.loggers:
         if isinstance(logger, WandbRun):
-            if "wandb_id" in before:
-                logger.go_on(before["wandb_id"], rows=read_metrics(run.metrics) if run.metrics.exists() else [])
+            if "wandb_id" in before or begins_record:
+                logger.go_on(before.get("wandb_id"), rows=read_metrics(run.metrics) if run.metrics.exists() else [])
             plain = config.plain(cfg)
             wandb_config = {**plain, "recipe": request.recipe, "parameters": parameters, "gmacs": work}
             wandb_config["code"] = (record["code"] or {}).get("commit")
@@ -175,11 +180,21 @@ def announce(
             named = plain["run"]  # not from cfg, which would read the environment
             logger.start(config=wandb_config, group=named["group"], tags=named["tags"], notes=named["notes"])
             record["wandb_id"] = logger.version
-    if "config_hash" in before:  # the record of the beginning stays; each time that it was gone on with is added
+    if is_whole(before):  # the record of the beginning stays; each time that it was gone on with is added
         changed = {key: value for key, value in record.items() if before.get(key) != value}
         record = {**before, "resumed": [*before.get("resumed", []), changed]}
         record |= {"wandb_id": changed["wandb_id"]} if "wandb_id" in changed else {}
     write_json(run.provenance, record)
+
+
+def _put_record_aside(run: "RunFolder", *, step: int) -> str:
+    """Of a run that goes on after batch `step`, and whose record of its beginning is missing or damaged."""
+    how = "missing"
+    if run.provenance.exists():
+        aside = run.provenance.with_name("provenance.damaged.json")
+        run.provenance.replace(aside)
+        how = f"damaged, now {aside.name}"
+    return f"provenance.json is {how}: a new one begins after batch {step:,}; what it began with is not known"
 
 
 def _weights(cfg: "DictConfig", task: Any, *, resuming: bool) -> list[str]:

@@ -10,7 +10,7 @@ from itertools import islice
 from math import isfinite, prod
 from typing import Any
 
-from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, RangeSweep
+from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, QuotedString, RangeSweep
 from hydra.errors import HydraException
 
 from videxp.config.overriding import key_of, parse, quote, value_of
@@ -165,6 +165,7 @@ def _without_repeats(values: Iterator[str]) -> tuple[str, ...]:
     first: dict[str, str] = {}
     for text in values:
         value = parse(f"k={text}").value()
+        value = value.text if isinstance(value, QuotedString) else value
         number = isinstance(value, int | float) and not isinstance(value, bool)
         first.setdefault(repr(float(value)) if number else repr(value), text)
     return tuple(first.values())

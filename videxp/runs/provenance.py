@@ -30,7 +30,7 @@ KINDS: dict[str, Any] = {
     **{"recipe": str, "command": str, "world_size": int, "torch_threads": int},
     **{"inputs": dict, "data": dict, "sources": dict, "packages": dict},
 }
-"""What is needed of it, beside what `_is_whole` looks into."""
+"""What is needed of it, beside what `is_whole` looks into."""
 COLUMNS = ("split", "path", "label", "start_seconds", "end_seconds", "content")
 
 
@@ -100,7 +100,7 @@ def read_provenance(run: RunFolder) -> dict[str, Any]:
     """Raises BadRequest where it is missing or damaged."""
     try:
         record = read_json(run.provenance)
-        if not isinstance(record, dict) or record.get("format") != FORMAT or not _is_whole(record):
+        if not is_whole(record):
             raise ValueError("it does not hold what this version records")
     except FileNotFoundError:
         raise BadRequest(
@@ -111,8 +111,10 @@ def read_provenance(run: RunFolder) -> dict[str, Any]:
     return record
 
 
-def _is_whole(record: dict[str, Any]) -> bool:
-    """Whether it has, in the right form, what commands take from it."""
+def is_whole(record: Any) -> bool:
+    """Whether it is of this format and has, in the right form, what commands take from it."""
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        return False
     inputs: Any = record.get("inputs")
     return (
         all(isinstance(record.get(key), kind) for key, kind in KINDS.items())

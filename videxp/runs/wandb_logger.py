@@ -114,8 +114,8 @@ class WandbRun(Logger):
             return None
         return f"wandb sync {Path(self._run.dir).parent}"
 
-    def go_on(self, run_id: str, *, rows: list[dict[str, float]]) -> None:
-        """Called before `start` where a run is resumed: its id, and the rows that it has logged."""
+    def go_on(self, run_id: str | None, *, rows: list[dict[str, float]]) -> None:
+        """Called before `start` where a run is resumed: its id (None: not known), and the rows that it has logged."""
         self._id, self._rows = run_id, rows
 
     @rank_zero_only

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from videxp import config
 from videxp.config.overriding import key_of
 from videxp.config.problems import NOTHING, Problem
-from videxp.config.sweeping import Axis, count_points, several, space_overrides, split_axes
+from videxp.config.sweeping import Axis, count_points, repeats, several, space_overrides, split_axes
 from videxp.errors import BadRequest
 from videxp.files import write_text
 from videxp.runs.differences import outside_differences, summary
@@ -112,6 +112,14 @@ def read_sweep(recipe: str, overrides: list[str], *, check_values: bool = True) 
     )
     policy = Policy(retries=settings.retries, trial_minutes=settings.trial_minutes)
     return Sweep(_findable(recipe), fixed, base, plan, policy)
+
+
+def repeated_values(sweep: Sweep, overrides: list[str]) -> list[str]:
+    """As `repeats`, of a sweep's command line and of its recipe's `sweep.space`."""
+    typed = {key_of(text) for text in overrides}
+    space = cast(dict[str, Any], OmegaConf.to_container(sweep.base.around.sweep.space, resolve=True))
+    lists = {key: values for key, values in space.items() if key not in typed and values[1:]}
+    return repeats([*overrides, *space_overrides(lists)])
 
 
 def _launcher_key(text: str) -> str:
