@@ -6,6 +6,7 @@ Shapes: T frames, H, W pixels, C = 3.
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import av
@@ -173,17 +174,23 @@ def run_ffmpeg(arguments: list[str], *, data: bytes | None = None) -> bytes:
     return done.stdout
 
 
+@cache
+def stamped_frames(num_frames: int, size: tuple[int, int]) -> bytes:
+    """For ffmpeg; most kinds show the same."""
+    return source_frames(num_frames, size).tobytes()
+
+
 def make(kind: Kind, folder: Path) -> Path:
     """The file of a kind, made once per folder."""
     path = folder / str(kind)
     if path.exists():
         return path
     height, width = kind.size
-    frames = source_frames(kind.num_frames, kind.size)
+    raw_frames = stamped_frames(kind.num_frames, kind.size)
     first = path.with_name(f"{kind.name}_first.{kind.first_suffix or kind.suffix}") if kind.recut[1] else path
     raw = f"-f rawvideo -pix_fmt rgb24 -s {width}x{height} -r {kind.fps} -i -".split()
     encode = kind.encode.replace("'", "").split()
-    run_ffmpeg([*raw, *kind.second_input.split(), *encode, str(first)], data=frames.tobytes())
+    run_ffmpeg([*raw, *kind.second_input.split(), *encode, str(first)], data=raw_frames)
     if kind.recut[1]:
         before, after = kind.recut
         run_ffmpeg([*before.split(), "-i", str(first), *after.split(), str(path)])
