@@ -40,24 +40,34 @@ def nested(overrides: list[str]) -> str:
     return "".join(f"{first}:\n" + "".join(f"  {line}\n" for line in lines) for first, lines in groups.items())
 
 
+BRIEF = {
+    **dict(text.split("=") for text in TINY),
+    "dataset.layout.train_videos": "16",
+    "dataset.layout.val_videos": "10",
+    "dataset.layout.test_videos": "10",
+    "trainer.max_epochs": "1",
+}
+SMALL = [f"{key}={value}" for key, value in BRIEF.items()]
+
+
 def shrunk_restoration() -> str:
-    """The recipe as it is, on its real footage, with a tiny network for four batches."""
+    """The recipe as it is, on a few frames of its real footage, with a tiny network for two batches."""
     text = (EXPERIMENTS / "super_resolution/sample_clips.yaml").read_text()
     assert "channels: 24" in text and "blocks: 8" in text
     text = text.replace("channels: 24", "channels: 4").replace("blocks: 8", "blocks: 1")
     text = text.replace("\ndataset:", "\ndataset:\n  test_frames: 5\n  val_frames: 3")
-    return re.sub("max_epochs: .*", "max_epochs: 1\n  limit_train_batches: 4", text)
+    return re.sub("max_epochs: .*", "max_epochs: 1\n  limit_train_batches: 2", text)
 
 
 def shrunk_generation() -> str:
-    """The recipe as it is, of few clips and tiny networks, for four batches."""
+    """The recipe as it is, of few clips and tiny networks, for two batches."""
     text = (EXPERIMENTS / "generation/moving_digits.yaml").read_text()
     for key, value in {"width": 4, "discriminator_width": 4, "num_clips": 16, "val_clips": 8, "max_epochs": 1}.items():
         assert f" {key}: " in text
         text = re.sub(rf" {key}: \d+", f" {key}: {value}", text)
     videos = "    train_videos: 32\n    val_videos: 10\n    test_videos: 16\n"
     return text.replace("  layout:\n", "  layout:\n" + videos).replace(
-        "\ntrainer:", "\ntrainer:\n  limit_train_batches: 4"
+        "\ntrainer:", "\ntrainer:\n  limit_train_batches: 2"
     )
 
 
@@ -77,14 +87,18 @@ def test_the_readme_shows_every_command_that_there_is():
 @pytest.mark.slow
 def test_every_command_of_the_readme_works(tmp_path: Path):
     (tmp_path / "experiments/classification").mkdir(parents=True)
-    (tmp_path / "experiments/classification/moving_digits.yaml").write_text(SHRUNK + nested(TINY))
+    (tmp_path / "experiments/classification/moving_digits.yaml").write_text(SHRUNK + nested(SMALL))
     (tmp_path / "experiments/super_resolution").mkdir(parents=True)
     (tmp_path / "experiments/super_resolution/sample_clips.yaml").write_text(shrunk_restoration())
     (tmp_path / "experiments/generation").mkdir(parents=True)
     (tmp_path / "experiments/generation/moving_digits.yaml").write_text(shrunk_generation())
+    (tmp_path / "conf/dataset").mkdir(parents=True)
+    config = (EXPERIMENTS.parent / "conf/dataset/sample_clips.yaml").read_text()
+    short = config.replace("videxp.data.sample_clips.SampleClips", "tests.short.ShortClips")
+    (tmp_path / "conf/dataset/sample_clips.yaml").write_text(short)
     quick.provide(tmp_path, name="local")  # trials are started without the seconds that imports take
     assert len(VIDEXP) > 10
-    layout = [word for word in TINY if word.startswith("dataset.layout")]
+    layout = [word for word in SMALL if word.startswith("dataset.layout")]
     more = {"record runs/two-processes": ["--allow-dirty"], "prepare moving_digits": layout}  # the code may be changing
     for words in VIDEXP:
         done = videxp(*words, *more.get(" ".join(words[:2]), []), cwd=tmp_path, VIDEXP_ALLOW="tests")

@@ -1,5 +1,6 @@
 """What a command has to wait for: the libraries that it imports."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -16,88 +17,84 @@ LIBRARIES = (
     *("hydra", "omegaconf", "yaml", "rich", "numpy", "torch", "pytorch_lightning", "torchmetrics", "torchvision"),
     *("transformers", "scipy", "matplotlib", "wandb", "decord", "av", "torchcodec", "hydra_plugins"),
 )
-PROGRAM = """import sys
+PROGRAM = """import json, os, sys
 from videxp import cli
-try:
-    status = cli.main(sys.argv[2:])
-except SystemExit as stop:  # argparse's, of --help
-    status = stop.code
-print(status, *(name for name in sys.argv[1].split() if name in sys.modules), file=sys.stderr)"""
+for command, line in json.loads(sys.argv[2]):
+    os.environ["COMP_LINE"] = line
+    try:
+        status = cli.main(command)
+    except SystemExit as stop:  # argparse's, of --help
+        status = stop.code
+    found = [name for name in sys.argv[1].split() if name in sys.modules]
+    print(json.dumps([status, found]), file=sys.stderr)"""
 CONFIG = {"hydra", "omegaconf", "yaml"}
 CHECK = {*CONFIG, "numpy"}
+COMPLETE = "-sc query=bash"
 
 
-def imported(*command: str, cwd: Path, status: int | None = 0, **environment: str) -> set[str]:
-    """Which of the libraries `videxp COMMAND` imports in an interpreter of its own."""
+def imported(*commands: str, cwd: Path) -> list[tuple[int, set[str]]]:
+    """Exit status of each `videxp COMMAND`, one after the other in one new interpreter, and the libraries it has then.
+
+    A command may follow its name with " < " and the line that is to be completed.
+    """
+    asked = [(words.split(), line) for words, _, line in (command.partition(" < ") for command in commands)]
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, " ".join(LIBRARIES), *command],
+        [sys.executable, "-c", PROGRAM, " ".join(LIBRARIES), json.dumps(asked)],
         cwd=cwd,
-        env={**clean_environment(cwd), **environment},
+        env=clean_environment(cwd),
         capture_output=True,
         text=True,
         check=True,
     )
-    answer, *found = done.stderr.splitlines()[-1].split()
-    assert status is None or answer == str(status), done.stderr
-    return set(found)
+    answers = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("[")]
+    assert len(answers) == len(commands), done.stderr
+    return [(status, set(found)) for status, found in answers]
 
 
-@pytest.mark.parametrize(
-    ("command", "libraries"),
-    [
-        ("--help", set()),
-        ("train --help", set()),
-        ("list", set()),
-        ("list models --json", set()),
-        (f"train {RECIPE} --cfg job", CONFIG),
-        (f"check {RECIPE}", CHECK),
-        ("check super_resolution/sample_clips", CHECK),
-        ("check generation/moving_digits", CHECK),
-        (f"check {RECIPE} model=r3d_18", CHECK),
-    ],
-)
-def test_a_command_that_only_answers_imports_no_more_than_it_needs(command: str, libraries: set[str], tmp_path: Path):
-    assert imported(*command.split(), cwd=tmp_path) <= libraries
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        "resume no",
-        "evaluate no",
-        "reproduce no",
-        "predict no clip.mp4",
-        "compare no",
-        f"train {RECIPE} optimizer.lrr=1",
-    ],
-)
-def test_a_refusal_does_not_wait_for_torch(command: str, tmp_path: Path):
-    assert imported(*command.split(), cwd=tmp_path, status=2) <= CHECK
-
-
-@pytest.mark.parametrize(
-    ("line", "libraries"),
-    [("videxp tr", set()), ("videxp train cl", set()), (f"videxp train {RECIPE} optimizer.l", CONFIG)],
-)
-def test_completion_imports_no_more_than_it_needs(line: str, libraries: set[str], tmp_path: Path):
-    assert imported("-sc", "query=bash", cwd=tmp_path, COMP_LINE=line) <= libraries
+def test_a_command_imports_no_more_than_it_needs(tmp_path: Path):
+    """What only answers or refuses does not wait for torch, nor what only completes for more than the config."""
+    for task in ("Classification", "Restoration", "Generation"):
+        make_run(tmp_path / task, config=changed(RUN_CONFIG, task___target_=f"videxp.tasks.{task}"))
+    # Those that need least come first: a library is there for all that follow.
+    expected: dict[str, tuple[int, set[str]]] = {
+        "--help": (0, set()),
+        "train --help": (0, set()),
+        "list": (0, set()),
+        "list models --json": (0, set()),
+        f"{COMPLETE} < videxp tr": (0, set()),
+        f"{COMPLETE} < videxp train cl": (0, set()),
+        f"{COMPLETE} < videxp train {RECIPE} optimizer.l": (0, CONFIG),
+        f"train {RECIPE} --cfg job": (0, CONFIG),
+        f"check {RECIPE}": (0, CHECK),
+        "check super_resolution/sample_clips": (0, CHECK),
+        "check generation/moving_digits": (0, CHECK),
+        f"check {RECIPE} model=r3d_18": (0, CHECK),
+        "resume no": (2, CHECK),
+        "evaluate no": (2, CHECK),
+        "reproduce no": (2, CHECK),
+        "predict no clip.mp4": (2, CHECK),
+        "compare no": (2, CHECK),
+        f"train {RECIPE} optimizer.lrr=1": (2, CHECK),
+        "predict Classification --help": (0, CHECK),
+        "predict Restoration --help": (0, CHECK),
+        "predict Generation --help": (0, CHECK),
+    }
+    for command, (status, found) in zip(expected, imported(*expected, cwd=tmp_path), strict=True):
+        assert (command, status, found - expected[command][1]) == (command, expected[command][0], set())
 
 
 def test_runs_are_compared_and_records_checked_without_torch(tmp_path: Path):
-    assert imported("record", "--check", cwd=tmp_path, status=None) <= CONFIG  # 1 where a record is out of date
+    ((_, found),) = imported("record --check", cwd=tmp_path)  # 1 where a record is out of date
+    assert found <= CONFIG
     for name in ("a", "b"):
         make_run(tmp_path / name)
-    assert imported("compare", "a", "b", cwd=tmp_path) <= {"yaml", "rich"}
-
-
-@pytest.mark.parametrize("task", ["Classification", "Restoration", "Generation"])
-def test_the_help_of_predict_for_a_run_does_not_wait_for_torch(task: str, tmp_path: Path):
-    make_run(tmp_path / "run", config=changed(RUN_CONFIG, task___target_=f"videxp.tasks.{task}"))
-    assert imported("predict", "run", "--help", cwd=tmp_path) <= CHECK
+    ((status, found),) = imported("compare a b", cwd=tmp_path)
+    assert status == 0 and found <= {"yaml", "rich"}
 
 
 @pytest.mark.slow
 def test_a_training_imports_what_it_uses(tmp_path: Path):
-    found = imported("train", RECIPE, *tiny("logger=csv"), cwd=tmp_path)
-    assert {"torch", "pytorch_lightning", "torchmetrics"} <= found
+    brief = ["logger=csv", "trainer.max_epochs=1", "dataset.layout.train_videos=10", "dataset.layout.test_videos=10"]
+    ((status, found),) = imported(" ".join(["train", RECIPE, *tiny(*brief)]), cwd=tmp_path)
+    assert status == 0 and {"torch", "pytorch_lightning", "torchmetrics"} <= found
     assert not found & {"wandb", "torchvision", "transformers"}  # scipy is used to make the digits

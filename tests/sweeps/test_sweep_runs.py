@@ -43,20 +43,21 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_failing_trial_does_not_end_the_sweep(folder: Path):
-    """20 trials of which 2 raise, 1 exits, 1 is killed, 1 hangs, 1 is NaN; mended, the second call runs those 6."""
+    """7 trials of which one each hangs, raises, exits, is killed, is NaN; mended, the second call runs those 5."""
     small = tiny("trainer.max_epochs=1", "model=moody", "sweep.metric=val/loss", "sweep.trial_minutes=0.5", *QUICK)
-    space = ["model.number=range(0,20)", "launcher.jobs=2"]
+    space = ["model.number=2,0,5,8,11,13,1", "launcher.jobs=2"]
     done = sweep("classification/moving_digits", *small, *space, cwd=folder)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert states(folder) == {"finished": 14, "failed": 6}
-    causes = {int(name): trial["cause"] for name, trial in account(folder).items() if trial["state"] == "failed"}
+    assert states(folder) == {"finished": 2, "failed": 5}
+    trials = account(folder)
+    numbers = {name: int(trial["values"]["model.number"]) for name, trial in trials.items()}
+    causes = {numbers[name]: trial["cause"] for name, trial in trials.items() if trial["state"] == "failed"}
     expected = {
         2: "took longer than 0.5 minutes",
         5: "RuntimeError: cannot go on with number 5",
         8: "SystemExit: 5",
         11: "was ended by SIGKILL; out of memory? while training",
         13: "val/loss is nan",
-        17: "RuntimeError: cannot go on with number 17",
     }
     assert {number: cause[: len(expected[number])] for number, cause in causes.items()} == expected
     assert all(cause in done.stdout for cause in expected.values())
@@ -64,8 +65,8 @@ def test_a_failing_trial_does_not_end_the_sweep(folder: Path):
     (folder / CURED).touch()
     again = sweep("--resume", "sweep", cwd=folder)
     assert again.returncode == 0, again.stdout + again.stderr
-    assert states(folder) == {"finished": 20}
-    assert {int(name) for name in before if attempts(folder)[name] != before[name]} == set(expected)
+    assert states(folder) == {"finished": 7}
+    assert {numbers[name] for name in before if attempts(folder)[name] != before[name]} == set(expected)
 
 
 def space(trials: int) -> list[str]:
@@ -159,7 +160,8 @@ def test_the_stock_sweep_ends_with_its_first_failing_job_and_begins_anew(tmp_pat
 def test_fresh_processes_two_metrics_and_a_table(tmp_path: Path):
     """As users run it: `train -m`, real processes, a Pareto front, what matters, JSON; W&B groups the runs."""
     metrics = "sweep.metric=[val/accuracy,throughput/latency_ms]"
-    words = tiny("model=cnn3d_small,cnn2d_small", metrics, "launcher.jobs=2", "hydra.sweep.dir=sweep")
+    brief = ["trainer.max_epochs=1", "launcher.jobs=2", "hydra.sweep.dir=sweep"]
+    words = tiny("model=cnn3d_small,cnn2d_small", metrics, *brief)
     done = videxp("train", "-m", "classification/moving_digits", *words, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "best   val/accuracy (maximize), throughput/latency_ms (minimize)" in done.stdout
@@ -180,8 +182,8 @@ def test_fresh_processes_two_metrics_and_a_table(tmp_path: Path):
 def test_what_is_behind_is_pruned_and_can_be_gone_on_with(folder: Path):
     """A network that learns nothing falls behind one that learns; what is pruned leaves a checkpoint."""
     rates = "optimizer.lr=1e-2,1e-9"
-    # Long enough for the controller, which looks once a second, on a machine of any speed.
-    words = tiny("trainer.max_epochs=20", "sweep.metric=train/loss", "sweep.pruner=median", "launcher.jobs=1", *QUICK)
+    # Long enough for the controller, which looks ten times a second, on a machine of any speed.
+    words = tiny("trainer.max_epochs=8", "sweep.metric=train/loss", "sweep.pruner=median", "launcher.jobs=1", *QUICK)
     done = sweep("classification/moving_digits", *words, rates, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     last = account(folder)["0001"]
@@ -210,9 +212,8 @@ def test_a_second_ctrl_c_ends_even_what_hangs(folder: Path):
 def test_each_trial_is_a_fresh_run_of_its_own_number_of_ranks(folder: Path):
     """What a distributed parent left in the environment is nothing to a trial; both ranks train its one config."""
     left = {"LOCAL_RANK": "1", "RANK": "1", "WORLD_SIZE": "2", "MASTER_PORT": "1", "NODE_RANK": "1"}
-    words = tiny("trainer.max_epochs=1", "optimizer.lr=choice(0.4)", "hardware=ddp_cpu", "logger=csv")
-    arguments = ("sweep", "classification/moving_digits", *words, "hydra.sweep.dir=sweep")
-    done = videxp(*arguments, cwd=folder, **left)
+    words = tiny("trainer.max_epochs=1", "optimizer.lr=choice(0.4)", "hardware=ddp_cpu", *QUICK)
+    done = sweep("classification/moving_digits", *words, cwd=folder, **left)
     assert done.returncode == 0, done.stdout + done.stderr
     record = json.loads((folder / "sweep/0000/provenance.json").read_text())
     assert (record["world_size"], record["state"]) == (2, "finished")
