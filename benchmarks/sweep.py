@@ -54,7 +54,7 @@ def main() -> None:
     swept: list[float] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        in_a_loop(folder, "warm-up", 1)  # makes the data set
+        run(["check", RECIPE, *SMALL, "--batch"], folder)  # makes the data set
         for number in range(options.rounds):
             bare.append(seconds_a_run(in_a_loop, folder, f"loop-{number}", options.runs))
             swept.append(seconds_a_run(as_a_sweep, folder, f"sweep-{number}", options.runs))
