@@ -23,9 +23,9 @@ from footage import make_footage
 from own import CASES, ours
 
 from videxp.data import ClipDataset, VideoDataModule
-from videxp.data.cache import make_cache
-from videxp.data.shards import Making
-from videxp.data.views import resize
+from videxp.data.loading.views import resize
+from videxp.data.preparing.cache import make_cache
+from videxp.data.preparing.shards import Making
 
 SETTINGS = ["small-21", "small-27", "medium-18", "medium-21", "medium-24", "raw"]
 """Format and crf."""

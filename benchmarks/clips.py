@@ -35,8 +35,8 @@ from own import BATCH, CASES, ours
 from rivals import Mmaction2, Pytorchvideo, endless, loader, mmaction2_on_device
 
 from videxp.data import VideoDataModule
-from videxp.data.cache import make_cache
-from videxp.data.shards import Making
+from videxp.data.preparing.cache import make_cache
+from videxp.data.preparing.shards import Making
 from videxp.video import probe
 from videxp.video.packets import PacketTable
 

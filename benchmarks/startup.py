@@ -66,7 +66,7 @@ from pathlib import Path
 import decord, numpy, torch
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
-from videxp.models.small import SmallCNN3D
+from videxp.models.classification.small import SmallCNN3D
 
 class Clips(Dataset):
     def __init__(self, root):

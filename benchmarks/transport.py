@@ -23,9 +23,9 @@ from typing import Any
 
 import torch
 
-from videxp.data.dataset import Samples, collate
-from videxp.data.loader import ClipLoader
-from videxp.data.processes import START_METHOD
+from videxp.core.processes import START_METHOD
+from videxp.data.loading.dataset import Samples, collate
+from videxp.data.loading.loader import ClipLoader
 
 SHAPES = {"8x112": (8, 112), "16x112": (16, 112), "16x224": (16, 224), "32x224": (32, 224)}
 PAGE_BYTES = 4096

@@ -9,7 +9,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from videxp.data import VideoDataModule
-from videxp.data.layouts import Layout
+from videxp.data.layouts.base import Layout
 
 Put = Callable[..., Path]
 """The fixture `put`: put("train/walk/a.mp4", of="wide.mp4") -> where it lies."""

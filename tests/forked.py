@@ -61,7 +61,7 @@ def _main(arguments: tuple[str, ...], cwd: Path, environment: dict[str, str], st
     from pytorch_lightning.strategies.launchers import subprocess_script
 
     from videxp import cli
-    from videxp.runs import supervision
+    from videxp.training.processes import supervision
 
     copy_ready_digits()
     # Other ranks likewise: training's, and those that Lightning starts.

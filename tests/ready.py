@@ -17,8 +17,8 @@ FOLDER = Path(os.environ[PLACE])
 
 def copy_ready_digits() -> None:
     """In a child: where a run would make its first moving digits, they are copied, with what is known of the files."""
-    from videxp.data import preparation
-    from videxp.data.moving_digits import MovingDigits
+    from videxp.data.layouts.moving_digits import MovingDigits
+    from videxp.data.preparing import preparation
 
     prepare, make, known_facts = preparation.prepare, MovingDigits.make, preparation.known_facts
     making = False

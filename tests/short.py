@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from videxp.data import SampleClips, sample_clips
+from videxp.data import SampleClips
+from videxp.data.layouts import sample_clips
 
 FRAMES = 16
 sample_clips.SHOTS = tuple(

@@ -32,7 +32,7 @@ defaults:
   - _restoration
 name: moving_digits
 layout:
-  _target_: videxp.data.moving_digits.MovingDigits
+  _target_: videxp.data.layouts.moving_digits.MovingDigits
   train_videos: 12
   val_videos: 10
   test_videos: 11

@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import videxp
 from tests.shrink import tiny
 from videxp import cli
-from videxp.runs.metrics_file import last_values, read_metrics
+from videxp.training.loggers.metrics_file import last_values, read_metrics
 from videxp.video import write_video
 
 TEXT = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text()

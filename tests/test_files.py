@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from videxp.files import escape_name, replacing, sweep, unescape_name, write_csv, write_text
+from videxp.core.files import escape_name, replacing, sweep, unescape_name, write_csv, write_text
 
 LATIN1 = os.fsdecode(b"caf\xe9.mp4")
 

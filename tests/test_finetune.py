@@ -59,8 +59,8 @@ def test_any_classifier_fits_the_recipe(model: str, here: Path) -> None:
 
 @pytest.mark.parametrize("data", [[], ["dataset=manifest", "dataset.layout.file=list.csv"]], ids=["folders", "table"])
 def test_weights_from_a_file_are_fine_tuned_at_a_size_of_ones_own(data: list[str], here: Path) -> None:
-    from videxp.experiment import build_task
     from videxp.models.weights import loaded_weights
+    from videxp.training.assembling import build_task
 
     public = build_tiny("mc3_18")  # with other classes
     torch.save({"state_dict": public.state_dict()}, here / "public.pth")

@@ -9,8 +9,8 @@ import torch
 
 from tests.conftest import train, videxp
 from tests.shrink import tiny
-from videxp.runs.metrics_file import read_metrics
-from videxp.runs.throughput import DeviceWait, HostWait
+from videxp.training.callbacks.throughput import DeviceWait, HostWait
+from videxp.training.loggers.metrics_file import read_metrics
 from videxp.transforms import BicubicDown, BlurDown, EvalTransform, RestorationTrain, TrainTransform
 from videxp.transforms.rand_augment import NAMES, apply, operation
 

@@ -103,7 +103,7 @@ def append(text: str) -> None:
 
 def replace_model(yaml: str) -> None:
     path = Path("run/config.yaml")
-    path.write_text(path.read_text().replace("_target_: videxp.models.small.SmallCNN3D", yaml))
+    path.write_text(path.read_text().replace("_target_: videxp.models.classification.small.SmallCNN3D", yaml))
 
 
 DATAPIPE = """
@@ -265,8 +265,8 @@ def test_a_hostile_override_runs_nothing(override: str, place: Path, capsys: pyt
 
 @pytest.mark.parametrize("suffix", ["pt", "safetensors"])
 def test_hostile_weights_run_nothing(suffix: str, place: Path):
-    from videxp.errors import BadRequest
-    from videxp.models.x3d import x3d_xs
+    from videxp.core.errors import BadRequest
+    from videxp.models.classification.x3d import x3d_xs
 
     path = Path(f"weights.{suffix}")
     path.write_bytes(Path("evil.pt").read_bytes() if suffix == "pt" else b"\xff" * 7 + b"\x7f" + b"{" * 100)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from videxp.errors import BadRequest
-from videxp.files import replacing, write_text
-from videxp.outputs import identities, own_files, require_output_file, require_own_folder, run_that_owns
+from videxp.core.errors import BadRequest
+from videxp.core.files import replacing, write_text
+from videxp.core.outputs import identities, own_files, require_output_file, require_own_folder, run_that_owns
 from videxp.runs.folder import RunFolder
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from videxp.own_packages import find_own_packages, user_packages
+from videxp.core.own_packages import find_own_packages, user_packages
 
 RAN = "open('ran', 'w').close()\n"
 

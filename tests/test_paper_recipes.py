@@ -89,7 +89,7 @@ def test_there_is_a_recipe_of_a_paper_for_each_data_set() -> None:
 def test_a_papers_recipe_is_right_as_it_stands_and_shrunk_takes_a_step(
     recipe: str, roots: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from videxp.experiment import build_task
+    from videxp.training.assembling import build_task
 
     monkeypatch.chdir(roots)
     root = roots / recipe.rpartition("_")[2]

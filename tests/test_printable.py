@@ -10,8 +10,8 @@ import pytest
 from rich.live import Live
 
 from videxp import cli
-from videxp.console import Console
-from videxp.printable import as_json, clean_streams, printable
+from videxp.core.console import Console
+from videxp.core.printable import as_json, clean_streams, printable
 
 TITLE = "\x1b]0;PWNED\x07"
 

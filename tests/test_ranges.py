@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from videxp.ranges import real_number, whole_number
+from videxp.core.ranges import real_number, whole_number
 
 
 @pytest.mark.parametrize(

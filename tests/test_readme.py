@@ -94,7 +94,7 @@ def test_every_command_of_the_readme_works(tmp_path: Path):
     (tmp_path / "experiments/generation/moving_digits.yaml").write_text(shrunk_generation())
     (tmp_path / "conf/dataset").mkdir(parents=True)
     config = (EXPERIMENTS.parent / "conf/dataset/sample_clips.yaml").read_text()
-    short = config.replace("videxp.data.sample_clips.SampleClips", "tests.short.ShortClips")
+    short = config.replace("videxp.data.layouts.sample_clips.SampleClips", "tests.short.ShortClips")
     (tmp_path / "conf/dataset/sample_clips.yaml").write_text(short)
     quick.provide(tmp_path, name="local")  # trials are started without the seconds that imports take
     assert len(VIDEXP) > 10

@@ -28,7 +28,7 @@ def test_every_recipe_composes_and_is_found_to_be_right(
 def test_a_step_of_mirrored_clips_gives_every_parameter_a_gradient(
     recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from videxp.experiment import build_task
+    from videxp.training.assembling import build_task
 
     monkeypatch.chdir(tmp_path)
     cfg = composed(recipe, tmp_path, "dataset.train_transform.mirror=true").cfg

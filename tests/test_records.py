@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from videxp.cli import main
-from videxp.commands.record import stale_records
+from videxp.cli.commands.record import stale_records
 from videxp.config import read_recipe
 from videxp.runs.record import read_records, table, with_table
 

@@ -5,7 +5,7 @@ from scipy.ndimage import map_coordinates
 from torch import Tensor
 from torch.nn import functional as F
 
-from videxp.warping import flow_warp, visible
+from videxp.core.warping import flow_warp, visible
 
 
 def constant_flow(x: float, y: float, *, height: int = 6, width: int = 8) -> Tensor:

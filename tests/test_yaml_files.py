@@ -10,8 +10,8 @@ from omegaconf import OmegaConf
 from tests.shrink import tiny
 from videxp import cli
 from videxp.config import compose, load_resolved, save_resolved
-from videxp.errors import BadRequest
-from videxp.yaml_files import MAX_DEPTH, Growth, read_yaml, read_yaml_text
+from videxp.core.errors import BadRequest
+from videxp.core.yaml_files import MAX_DEPTH, Growth, read_yaml, read_yaml_text
 
 ALIASES = "b0: &b0 [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"b{i}: &b{i} [{','.join([f'*b{i - 1}'] * 9)}]\n" for i in range(1, 9)

@@ -14,11 +14,12 @@ from torch import Tensor
 from tests.conftest import Run, videxp
 from tests.runs.small_tasks import Mean, trainer
 from tests.shrink import tiny
-from videxp.benchmark import Result, Training, summed_up, verdict
 from videxp.cli import main
 from videxp.data.speed import Loading, Reading, Spread, share_within
-from videxp.runs import StepMetrics, Throughput
-from videxp.runs.phases import PHASES, StepPhases
+from videxp.training.benchmark import Result, Training, summed_up, verdict
+from videxp.training.callbacks.step_metrics import StepMetrics
+from videxp.training.callbacks.throughput import Throughput
+from videxp.training.phases import PHASES, StepPhases
 
 
 def bench(*overrides: str, cwd: Path, recipe: str = "classification/moving_digits", flags: tuple[str, ...] = ()) -> Run:

@@ -11,11 +11,11 @@ import pytest
 
 from tests.conftest import Run, videxp
 from videxp import cli
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 from videxp.runs.folder import RunFolder
-from videxp.runs.left_out import read_manifest
-from videxp.runs.metrics_file import MetricsFile, keep_rows
 from videxp.runs.provenance import read_provenance, read_samples
+from videxp.training.callbacks.left_out import read_manifest
+from videxp.training.loggers.metrics_file import MetricsFile, keep_rows
 
 FILES = ("status.json", "provenance.json", "overrides.yaml", "metrics.csv", "data.jsonl.gz", "manifest.tsv.gz")
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.conftest import train, videxp
-from videxp.runs.metrics_file import last_values, read_metrics
+from videxp.training.loggers.metrics_file import last_values, read_metrics
 
 pytestmark = pytest.mark.slow
 

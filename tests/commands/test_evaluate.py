@@ -13,8 +13,8 @@ from torchmetrics import MeanMetric
 
 from tests import forked
 from tests.conftest import clean_environment, train, videxp
-from videxp.runs.metrics_file import last_values, read_metrics
 from videxp.runs.weights import read_checkpoint, weights_hash
+from videxp.training.loggers.metrics_file import last_values, read_metrics
 
 
 class Mean(LightningModule):
@@ -126,7 +126,7 @@ def test_exported_weights_are_the_networks_bit_for_bit_and_can_be_loaded_by_name
     assert weights_hash(weights) == weights_hash(network)
     assert weights_hash(weights) in done.stdout
 
-    from videxp.models.small import SmallCNN3D
+    from videxp.models.classification.small import SmallCNN3D
     from videxp.models.weights import load_weights
 
     fresh = SmallCNN3D(num_classes=10)

@@ -12,13 +12,12 @@ import torch
 from tests.conftest import Run, videxp
 from tests.films import Put, copy_apart, module
 from tests.metrics.test_published_bicubic import PUBLISHED, VID4
-from videxp.commands.evaluate import change_text, chosen_samples, in_order_of_run
+from videxp.cli.commands.evaluate import change_text, chosen_samples, in_order_of_run
+from videxp.core.errors import BadRequest
 from videxp.data import FolderPerClass, ManifestFile
-from videxp.errors import BadRequest
-from videxp.models.spynet import SPyNet
-from videxp.runs import RunFolder
+from videxp.models.restoration.spynet import SPyNet
 from videxp.runs.evaluation_files import EvaluatedData, data_changes, free_paths, result_path, short_hash
-from videxp.runs.folder import write_json
+from videxp.runs.folder import RunFolder, write_json
 from videxp.runs.provenance import Sample, save_samples
 
 
@@ -279,7 +278,7 @@ def test_a_test_can_be_judged_by_networks_whose_files_are_named(restored: Path, 
     with torch.random.fork_rng():
         torch.manual_seed(0)
         torch.save(SPyNet(levels=1, width=8).state_dict(), workplace / "spynet.pth")
-    flow = "{_target_: videxp.models.spynet.SPyNet, levels: 1, width: 8, weights: spynet.pth}"
+    flow = "{_target_: videxp.models.restoration.spynet.SPyNet, levels: 1, width: 8, weights: spynet.pth}"
     lpips, tof = (
         f"{{_target_: videxp.metrics.Lpips, weights: {alex}}}",
         f"{{_target_: videxp.metrics.TOF, flow: {flow}}}",

@@ -55,7 +55,7 @@ def test_an_evaluation_says_what_it_was_measured_on_and_what_it_means(gan: Path,
 
 def test_a_classifier_that_videxp_trained_judges_by_its_name(gan: Path, place: Path):
     train(cwd=place, run="classifier")
-    by_run = "{_target_: videxp.experiment.RunFeatures, _partial_: true, run: classifier"
+    by_run = "{_target_: videxp.training.assembling.RunFeatures, _partial_: true, run: classifier"
     overrides = [f"task.features={by_run}}}", f"task.classifier={by_run}, output: logits}}"]
     done = videxp("evaluate", str(gan), *overrides, "task.protocol.num_frames=6", "dataset.test_frames=6", cwd=place)
     assert done.returncode == 0, done.stderr
@@ -78,7 +78,7 @@ def test_two_processes_measure_what_one_measures(gan: Path, place: Path):
 
 
 def test_a_run_of_another_task_has_no_such_features(gan: Path, place: Path):
-    by_run = "{_target_: videxp.experiment.RunFeatures, _partial_: true, run: gan}"
+    by_run = "{_target_: videxp.training.assembling.RunFeatures, _partial_: true, run: gan}"
     done = videxp("evaluate", str(gan), f"task.features={by_run}", cwd=place)
     assert done.returncode == 2 and "features.run=gan is a run of Generation" in done.stderr
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from tests.conftest import videxp
-from videxp.config.overriding import check_overrides
-from videxp.files import unescape_name
+from videxp.config.compose.overriding import check_overrides
+from videxp.core.files import unescape_name
 from videxp.tasks.pictures import Example, save_confusion_matrix, save_prediction_clips, save_prediction_strips
 
 NAMES = [

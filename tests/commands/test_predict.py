@@ -13,7 +13,7 @@ from tests.shrink import tiny
 from tests.video.torture_set import source_frames
 from videxp import cli
 from videxp.config import compose, save_resolved
-from videxp.experiment import build_task
+from videxp.training.assembling import build_task
 from videxp.video import open_video, write_video
 
 RECIPE = "classification/moving_digits"

@@ -11,7 +11,7 @@ import pytest
 from tests.browser import browser
 from tests.commands.test_compare import COLOURED
 from tests.conftest import train, videxp
-from videxp.runs.metrics_file import last_values, read_metrics
+from videxp.training.loggers.metrics_file import last_values, read_metrics
 
 pytestmark = pytest.mark.slow
 

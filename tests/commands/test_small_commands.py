@@ -10,8 +10,8 @@ import pytest
 
 from tests.conftest import clean_environment, videxp
 from videxp.cli import command_names, main
+from videxp.core.errors import BadRequest
 from videxp.deploy.inputs import expand
-from videxp.errors import BadRequest
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]):

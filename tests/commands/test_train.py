@@ -16,7 +16,7 @@ from PIL import Image
 from tests.conftest import Run, train, videxp
 from tests.shrink import tiny
 from videxp.config import load_resolved
-from videxp.runs.metrics_file import last_values, read_metrics
+from videxp.training.loggers.metrics_file import last_values, read_metrics
 from videxp.video import open_video
 
 pytestmark = pytest.mark.slow
@@ -195,7 +195,7 @@ def test_accumulation_takes_fewer_steps_and_the_schedule_ends_where_it_should(wo
 
 
 def test_compiling_leaves_the_names_of_the_weights_as_they_are(finished: Finished, tmp_path: Path):
-    from videxp.experiment import build_experiment
+    from videxp.training.assembling import build_experiment
 
     cfg = load_resolved(finished[0] / "config.yaml", overrides=["hardware.compile=true"])
 

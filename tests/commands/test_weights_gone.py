@@ -10,9 +10,9 @@ import torch
 from tests.conftest import videxp
 from tests.shrink import tiny
 from videxp.config import load_resolved
-from videxp.errors import BadRequest
-from videxp.experiment import build_task, load_classifier
+from videxp.core.errors import BadRequest
 from videxp.models import r3d_18
+from videxp.training.assembling import build_task, load_classifier
 
 MODEL = ["model=r3d_18", "+model.width=4", "+model.depths=[1,1,1,1]"]
 

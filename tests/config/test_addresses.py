@@ -11,8 +11,8 @@ from tests.shrink import tiny
 from videxp import cli
 from videxp.config import compose, load_resolved, remember_addresses, save_resolved
 from videxp.config.addresses import refuse_unknown_addresses
-from videxp.config.elsewhere import load_for_evaluation
-from videxp.errors import BadRequest
+from videxp.config.compose.elsewhere import load_for_evaluation
+from videxp.core.errors import BadRequest
 
 RECIPE = "classification/moving_digits"
 

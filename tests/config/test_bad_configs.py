@@ -13,8 +13,8 @@ from hydra.core.hydra_config import HydraConfig
 
 from tests.config.conftest import RECIPE
 from tests.conftest import videxp
+from videxp.config.compose.sources import mount
 from videxp.config.places import own_folder
-from videxp.config.sources import mount
 
 Call = Callable[..., tuple[int, str, str]]
 Write = Callable[[str, str], Path]
@@ -65,7 +65,10 @@ OTHERS = [
     (["+hardware.devics=1"], "hardware.devics=1: unknown key of hardware; did you mean hardware.devices?"),
     (["hydra.rundir=a"], "hydra.rundir=a: unknown key; did you mean hydra.run.dir?"),
     (["run.grup=a"], "run.grup=a: unknown key of run; did you mean run.group?"),
-    (["+dataset.layout.fpss=3"], "dataset.layout.fpss=3: unknown key of videxp.data.moving_digits.MovingDigits; did"),
+    (
+        ["+dataset.layout.fpss=3"],
+        "dataset.layout.fpss=3: unknown key of videxp.data.layouts.moving_digits.MovingDigits; did",
+    ),
     (["+optimizer.lr=1"], "optimizer.lr=1: exists already; write it without the +"),
     (["~optimizer.lrr"], "optimizer.lrr: nothing to delete there"),
     (["+trainer.devices=2"], "trainer.devices=2: set hardware.devices instead"),
@@ -76,11 +79,14 @@ OTHERS = [
     (["task.monitor=???"], "task.monitor=???: missing"),
     (
         ["~callbacks.checkpoint.monitor"],
-        "callbacks.checkpoint.monitor: missing; videxp.runs.checkpoint.Checkpoint needs it",
+        "callbacks.checkpoint.monitor: missing; videxp.training.callbacks.checkpoint.Checkpoint needs it",
     ),
     (["model=null"], "model=null: choose one by its name (videxp list models)"),
-    (["model=mocogan"], "model=videxp.models.mocogan.MoCoGAN: no network for Classification, whose models take"),
-    (["model=basicvsr"], "model=videxp.models.basicvsr.BasicVSR: no network for Classification, whose"),
+    (
+        ["model=mocogan"],
+        "model=videxp.models.generation.mocogan.MoCoGAN: no network for Classification, whose models take",
+    ),
+    (["model=basicvsr"], "model=videxp.models.restoration.basicvsr.BasicVSR: no network for Classification, whose"),
     # types and ranges
     (
         ["trainer.limit_train_batches=1.5"],
@@ -262,8 +268,10 @@ def test_a_recipe_that_chooses_no_model_is_told_what_there_is(folder, write: Wri
 
 def test_a_recipe_with_a_whole_model_is_told_where_it_belongs(folder, write: Write, call, listing):
     top = "# @package _global_\ndefaults:\n  - override /task: classification\n  - override /dataset: moving_digits\n"
-    node = "_target_: videxp.models.small.SmallCNN3D\nwidth: 4\n"
-    write("experiments/mine.yaml", f"{top}model:\n  _target_: videxp.models.small.SmallCNN3D\n  width: 4\n")
+    node = "_target_: videxp.models.classification.small.SmallCNN3D\nwidth: 4\n"
+    write(
+        "experiments/mine.yaml", f"{top}model:\n  _target_: videxp.models.classification.small.SmallCNN3D\n  width: 4\n"
+    )
     lines = refused(call, "check", "mine", folder=folder, listing=listing)
     assert len(lines) == 1 and "experiments/mine.yaml gives a whole one: move what is below `model:` into" in lines[0]
     write("conf/model/own.yaml", node)
@@ -322,7 +330,7 @@ def test_what_is_seldom_meant_is_noted(overrides: list[str], said: str, folder, 
 def test_a_missing_data_folder_is_named(folder, write: Write, call, listing):
     write(
         "conf/dataset/mine.yaml",
-        "defaults:\n  - _base\nname: mine\nroot: nowhere\nlayout:\n  _target_: videxp.data.layouts.FolderPerClass\n",
+        "defaults:\n  - _base\nname: mine\nroot: nowhere\nlayout:\n  _target_: videxp.data.layouts.base.FolderPerClass\n",
     )
     lines = refused(call, "check", RECIPE, "dataset=mine", folder=folder, listing=listing)
     assert len(lines) == 1
@@ -331,7 +339,7 @@ def test_a_missing_data_folder_is_named(folder, write: Write, call, listing):
 
 def test_a_number_of_classes_unlike_the_data_is_refused(folder, write: Write, call, listing):
     from videxp import config
-    from videxp.data.preparation import manifest_path
+    from videxp.data.preparing.preparation import manifest_path
 
     dataset = config.compose(RECIPE, []).cfg.dataset
     path = manifest_path(
@@ -356,7 +364,7 @@ def test_a_number_of_classes_unlike_the_data_is_refused(folder, write: Write, ca
 )
 def test_more_devices_than_there_are(gpus: int, overrides: list[str], said: str, request: pytest.FixtureRequest):
     folder, call, listing = (request.getfixturevalue(name) for name in ("folder", "call", "listing"))
-    request.getfixturevalue("monkeypatch").setattr("videxp.config.fitting.count_gpus", lambda: gpus)
+    request.getfixturevalue("monkeypatch").setattr("videxp.config.check.fitting.count_gpus", lambda: gpus)
     lines = refused(call, "check", RECIPE, *overrides, folder=folder, listing=listing)
     assert len(lines) == 1 and said in lines[0]
 

@@ -11,7 +11,7 @@ from tests.config.conftest import RECIPE
 from tests.conftest import videxp
 from videxp import config
 from videxp.config.places import own_folder
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 
 Write = Callable[[str, str], Path]
 MINE = "# @package _global_\n# Mine\ndefaults:\n  - classification/moving_digits\n\nseed: 7\n"

@@ -9,9 +9,9 @@ import hydra.utils
 import pytest
 
 from videxp.config import build, check_config, load_resolved, save_resolved
+from videxp.config.check.targets import read_target
 from videxp.config.gate import refusal_of_object, resolve
-from videxp.config.targets import read_target
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 
 HOSTILE: list[dict[str, Any]] = [
     {"_target_": "os.system", "command": "touch ran"},
@@ -29,7 +29,7 @@ HOSTILE: list[dict[str, Any]] = [
     {"_target_": "videxp.tasks.Classification.load_from_checkpoint", "checkpoint_path": "x"},
     {"_target_": "videxp.cli.main", "argv": []},
     {"_target_": "videxp.cli.os.system", "command": "touch ran"},
-    {"_target_": "videxp.files.write_text", "path": "ran", "text": ""},
+    {"_target_": "videxp.core.files.write_text", "path": "ran", "text": ""},
     {"_target_": "evil.Network"},
 ]
 
@@ -50,7 +50,7 @@ def evil(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("node", HOSTILE, ids=target_of)
 def test_a_hostile_target_is_refused_and_runs_nothing(node: dict[str, Any], evil: Path):
     assert read_target(node["_target_"], key="model._target_").problem is not None
-    for nested in (node, {"_target_": "videxp.limits.Accepts", "min_frames": node}, {"a": [{"b": node}]}):
+    for nested in (node, {"_target_": "videxp.core.limits.Accepts", "min_frames": node}, {"a": [{"b": node}]}):
         with pytest.raises(BadRequest, match="_target_"):
             build(nested)
     assert not (evil / "ran").exists() and "evil" not in sys.modules

@@ -7,8 +7,8 @@ import pytest
 from tests.conftest import videxp
 from videxp import cli
 from videxp.config import check, compose
-from videxp.errors import BadRequest
-from videxp.files import expand_home
+from videxp.core.errors import BadRequest
+from videxp.core.files import expand_home
 
 RECIPE = "classification/moving_digits"
 
@@ -62,7 +62,7 @@ def test_going_on_by_itself_needs_a_folder_that_keeps_its_name(home: Path):
     assert str(problem) == "run.resume=auto: each command makes a new folder; name one: hydra.run.dir=FOLDER"
     assert check(compose(RECIPE, ["run.resume=auto", "hydra.run.dir=FOLDER"])) == []
     with pytest.raises(BadRequest, match=r"run\.resume=auto: each command makes a new folder"):
-        cli.import_module("videxp.commands.train").main([RECIPE, "run.resume=auto"])
+        cli.import_module("videxp.cli.commands.train").main([RECIPE, "run.resume=auto"])
 
 
 @pytest.mark.usefixtures("no_home")

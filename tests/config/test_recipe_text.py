@@ -8,8 +8,8 @@ import pytest
 from hydra.errors import ConfigCompositionException
 
 from tests.config.test_bad_configs import plain_hydra
+from videxp.config.compose.sources import mount
 from videxp.config.places import own_folder
-from videxp.config.sources import mount
 
 Call = Callable[..., tuple[int, str, str]]
 

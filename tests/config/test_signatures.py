@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from videxp.config.check.targets import targets_in
+from videxp.config.check.values import complaint
 from videxp.config.places import own_folder
-from videxp.config.targets import targets_in
-from videxp.config.values import complaint
-from videxp.signatures import UNREADABLE, signature
+from videxp.core.signatures import UNREADABLE, signature
 
 FILES = sorted(own_folder("conf").rglob("*.yaml"))
 TARGETS = sorted(
@@ -60,7 +60,7 @@ def test_kwargs_are_followed_to_where_they_go():
 
 PACKAGE = {
     "__init__.py": """
-from videxp.lazy import lazy_exports
+from videxp.core.lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(__name__, {"Lazy": "pack.deep"})
 from .deep import Base as Renamed
 from .stars import *
@@ -144,7 +144,7 @@ def test_values_are_judged_by_the_annotation(annotation: str, tmp_path: Path, mo
 
 
 def test_each_machine_counts_its_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    from videxp.config import machine
+    from videxp.config.check import machine
 
     for name in "abc":
         (tmp_path / name).mkdir()

@@ -9,8 +9,8 @@ import pytest
 from tests.config.conftest import RECIPE
 from videxp import config
 from videxp.config.recipe_hash import read_recipe
-from videxp.data.testing_protocols import PROTOCOLS, Views, views_in, views_of
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
+from videxp.data.loading.testing_protocols import PROTOCOLS, Views, views_in, views_of
 
 KEYS = ("dataset.test_clips", "dataset.test_transform.crops")
 

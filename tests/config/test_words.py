@@ -3,8 +3,8 @@
 import pytest
 
 from videxp.config import check, compose, compose_dataset, flat
-from videxp.config.words import ANSWERS, KEYS, answer
-from videxp.errors import BadRequest
+from videxp.config.compose.words import ANSWERS, KEYS, answer
+from videxp.core.errors import BadRequest
 
 RECIPE = "classification/moving_digits"
 

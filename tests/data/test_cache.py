@@ -24,11 +24,11 @@ import torch
 from tests.films import Put, module
 from tests.forked import CONTEXT
 from tests.video.torture_set import source_frames, stamped_number
+from videxp.core.errors import BadRequest, VidexpError
 from videxp.data import FolderPerClass, VideoDataModule
-from videxp.data.cache import make_cache
 from videxp.data.manifest import Manifest
-from videxp.data.shards import Making, damaged, read_list
-from videxp.errors import BadRequest, VidexpError
+from videxp.data.preparing.cache import make_cache
+from videxp.data.preparing.shards import Making, damaged, read_list
 from videxp.transforms import EvalTransform, TrainTransform
 from videxp.video import byte_file, packet_reader, write_video
 

@@ -12,16 +12,16 @@ import pytest
 
 from tests.films import Put
 from videxp import config
-from videxp.commands.prepare import main
+from videxp.cli.commands.prepare import main
+from videxp.core.errors import BadRequest
 from videxp.data import FolderPerClass, FrameSequences, Manifest, ManifestFile, prepare
-from videxp.data.alike import check_alike
-from videxp.data.copies import find_copies
-from videxp.data.layouts import Layout
+from videxp.data.layouts.alike import check_alike
+from videxp.data.layouts.base import Layout
 from videxp.data.manifest import Facts, Row
 from videxp.data.notes import Notes
-from videxp.errors import BadRequest
+from videxp.data.preparing.copies import find_copies
 from videxp.runs.folder import RunFolder
-from videxp.training import _prepared_data
+from videxp.training.course import _prepared_data
 
 Write = Callable[[str, str], Path]
 

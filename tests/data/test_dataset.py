@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from tests.films import Put, module, moving_bar, save_picture
+from videxp.core.errors import BadRequest, VidexpError
 from videxp.data import FolderPerClass, FrameFolders
-from videxp.data.views import resize
-from videxp.errors import BadRequest, VidexpError
+from videxp.data.loading.views import resize
 from videxp.video import DecodeError
 from videxp.video.timing import FrameTimes
 

@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 
 from tests.films import moving_bar
-from videxp.data.clips import ClipChoice
-from videxp.data.file_clips import read_clips
+from videxp.data.loading.clips import ClipChoice
+from videxp.data.loading.file_clips import read_clips
 from videxp.video import UnreadableVideo, write_video
 
 

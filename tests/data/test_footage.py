@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from tests.films import Put, moving_bar, save_picture
+from videxp.core.errors import BadRequest
 from videxp.data import FrameSequences, Reds, VideoFolder, Vimeo90k, prepare
-from videxp.data.footage import counterpart
-from videxp.data.layouts import Layout
+from videxp.data.layouts.base import Layout
+from videxp.data.layouts.footage import counterpart
 from videxp.data.manifest import Manifest
-from videxp.errors import BadRequest
 from videxp.video.frame_names import frame_files
 
 Folder = Callable[..., None]

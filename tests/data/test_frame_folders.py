@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.video.torture_set import source_frames
-from videxp.commands.prepare import main
+from videxp.cli.commands.prepare import main
 from videxp.data import FrameFolders, Manifest, prepare
 from videxp.video import picture_file
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.films import Put, save_picture
+from videxp.core.errors import BadRequest
 from videxp.data import (
     HMDB51,
     UCF101,
@@ -19,9 +20,8 @@ from videxp.data import (
     SomethingSomethingV2,
     prepare,
 )
-from videxp.data.layouts import Layout, check_rows
+from videxp.data.layouts.base import Layout, check_rows
 from videxp.data.manifest import Manifest, Row
-from videxp.errors import BadRequest
 
 Write = Callable[[str, str], Path]
 

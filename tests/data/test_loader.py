@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from torch.utils.data import DataLoader, Dataset
 
-from videxp.data.loader import ClipLoader, _in_words
-from videxp.errors import VidexpError
+from videxp.core.errors import VidexpError
+from videxp.data.loading.loader import ClipLoader, _in_words
 
 
 class Stuck(Dataset[dict[str, Any]]):
@@ -55,7 +55,7 @@ FULL = """
 import sys
 import torch
 from torch.utils.data import DataLoader
-from videxp.data.loader import ClipLoader
+from videxp.data.loading.loader import ClipLoader
 
 kind = {"ours": ClipLoader, "stock": DataLoader}[sys.argv[1]]
 try:
@@ -97,7 +97,7 @@ def test_a_worker_that_is_killed_for_shared_memory_is_told_so():
 STOPPED = """
 import os, signal, sys
 from torch.utils.data import DataLoader
-from videxp.data.loader import ClipLoader
+from videxp.data.loading.loader import ClipLoader
 
 kind = {"ours": ClipLoader, "stock": DataLoader}[sys.argv[1]]
 loader = kind([{"a": 1}] * 4, num_workers=2, persistent_workers=True, timeout=1, multiprocessing_context="fork")

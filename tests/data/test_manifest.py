@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from videxp.core.errors import BadRequest
 from videxp.data.manifest import Facts, Manifest, Row, Strings, sorted_classes
-from videxp.errors import BadRequest
 
 
 def manifest(rows: list[tuple[Row, Facts]], root: str = "/data") -> Manifest:

@@ -10,8 +10,8 @@ from pytorch_lightning.callbacks import Callback
 from torch.utils.data import DataLoader, Dataset
 
 from tests.films import Put, module
+from videxp.core.errors import BadRequest
 from videxp.data import FolderPerClass, VideoDataModule
-from videxp.errors import BadRequest
 from videxp.transforms import TrainTransform
 
 pytestmark = pytest.mark.usefixtures("quiet_lightning")

@@ -7,10 +7,10 @@ import pytest
 
 from tests.films import module
 from videxp.cli import main
+from videxp.core.errors import BadRequest
+from videxp.core.randomness import Stream, generator
 from videxp.data import MovingDigits
-from videxp.data.moving_digits import CLASSES, digits_of, trajectory
-from videxp.errors import BadRequest
-from videxp.randomness import Stream, generator
+from videxp.data.layouts.moving_digits import CLASSES, digits_of, trajectory
 
 SMALL = {"train_videos": 20, "val_videos": 10, "test_videos": 10, "frames_per_video": 6}
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.films import module
+from videxp.core.errors import BadRequest
 from videxp.data import ManifestFile, VideoDataModule
-from videxp.errors import BadRequest
 
 ODD = Path(__file__).parents[2].parent / "shared" / "data" / "odd"
 UNREADABLE = {

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 from tests.films import Put, module
+from videxp.core.errors import BadRequest
 from videxp.data import FrameSequences, VideoFolder
-from videxp.data.cropping import Box, random_box, whole_box
-from videxp.errors import BadRequest
+from videxp.data.loading.cropping import Box, random_box, whole_box
 from videxp.transforms import BicubicDown, RestorationEval, RestorationTrain
 
 

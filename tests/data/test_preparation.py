@@ -10,9 +10,10 @@ import pytest
 
 from tests.films import Put
 from tests.video.joined import piece, with_still
-from videxp.data import FolderPerClass, Manifest, ManifestFile, manifest_path, preparation, prepare
-from videxp.data.layouts import Layout
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
+from videxp.data import FolderPerClass, Manifest, ManifestFile, manifest_path, prepare
+from videxp.data.layouts.base import Layout
+from videxp.data.preparing import preparation
 
 
 @pytest.fixture

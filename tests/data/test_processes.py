@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.forked import CONTEXT
-from videxp.data.processes import in_processes
+from videxp.core.processes import in_processes
 
 
 def hang(folder: Path) -> None:

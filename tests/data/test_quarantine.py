@@ -10,10 +10,10 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from tests.films import Put, module
 from tests.runs.small_tasks import Mean, trainer
+from videxp.core.errors import BadRequest, VidexpError
 from videxp.data import FolderPerClass, VideoDataModule
 from videxp.data.left_out import lost_classes
-from videxp.errors import BadRequest, VidexpError
-from videxp.runs import Checkpoint
+from videxp.training.callbacks.checkpoint import Checkpoint
 
 pytestmark = pytest.mark.usefixtures("quiet_lightning")
 

@@ -11,8 +11,8 @@ from PIL import Image
 from tests.conftest import videxp
 from videxp import config
 from videxp.config.places import group_options
+from videxp.core.errors import BadRequest
 from videxp.data import VideoDataModule
-from videxp.errors import BadRequest
 
 MADE_OF_IMAGES = ["frame_sequences", "vid4", "reds", "reds_real_world", "vimeo90k", "udm10"]
 

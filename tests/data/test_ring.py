@@ -13,11 +13,12 @@ from torch import Tensor
 
 from tests import forked
 from tests.films import Put, module
-from videxp.data import FolderPerClass, ring
-from videxp.data.dataset import Samples, collate
-from videxp.data.loader import ClipLoader
-from videxp.data.quarantine import Failure
-from videxp.data.ring import HELD, InSlot, Packet, Request, Ring
+from videxp.data import FolderPerClass
+from videxp.data.loading import ring
+from videxp.data.loading.dataset import Samples, collate
+from videxp.data.loading.loader import ClipLoader
+from videxp.data.loading.quarantine import Failure
+from videxp.data.loading.ring import HELD, InSlot, Packet, Request, Ring
 
 FRAMES, SIZE, BATCH = 4, 40, 2
 SAMPLE_BYTES = FRAMES * SIZE * SIZE * 3
@@ -128,7 +129,7 @@ def first_pixels(loader: ClipLoader) -> list[int]:
 
 
 def test_a_ring_by_turns_would_write_over_batches_that_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("videxp.data.loader.Ring", TakesTurns)
+    monkeypatch.setattr("videxp.data.loading.loader.Ring", TakesTurns)
     assert first_pixels(loader(workers=2)) != list(range(0, 40, 2))
 
 

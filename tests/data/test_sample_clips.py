@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from videxp.data import SampleClips, sample_clips
-from videxp.data.sample_clips import SHOTS, equal_parts, package_folder, pieces, shrunk
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
+from videxp.data import SampleClips
+from videxp.data.layouts import sample_clips
+from videxp.data.layouts.sample_clips import SHOTS, equal_parts, package_folder, pieces, shrunk
 from videxp.video import open_video
 
 

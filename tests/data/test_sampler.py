@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch.utils.data import BatchSampler, RandomSampler, WeightedRandomSampler
 
-from videxp.data.sampler import (
+from videxp.core.errors import BadRequest
+from videxp.data.loading.sampler import (
     SHARDS_MIXED,
     EpochBatches,
     EvaluationBatches,
@@ -15,7 +16,6 @@ from videxp.data.sampler import (
     local_order,
     spread_part,
 )
-from videxp.errors import BadRequest
 
 
 def epoch(sampler: EpochBatches) -> list[list[tuple[int, int]]]:

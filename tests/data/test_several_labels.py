@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from tests.films import Put, module
+from videxp.core.errors import BadRequest
 from videxp.data import FolderPerClass, Manifest, ManifestFile
-from videxp.data.labels import joined, parted
-from videxp.data.layouts import check_rows, hold_out
+from videxp.data.annotations.labels import joined, parted
+from videxp.data.layouts.base import check_rows, hold_out
 from videxp.data.manifest import Row
-from videxp.errors import BadRequest
 from videxp.transforms import TrainTransform
 
 Write = Callable[[str, str], Path]

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 import yaml
 
+from videxp.core.errors import BadRequest
 from videxp.data import HMDB51, UCF101, FrameFolders, Kinetics, ManifestFile, SomethingSomethingV2, VideoLists, prepare
-from videxp.data.footage import VideoFolder
-from videxp.data.layouts import Layout
+from videxp.data.layouts.base import Layout
+from videxp.data.layouts.footage import VideoFolder
+from videxp.data.layouts.published_footage import Vimeo90k
 from videxp.data.notes import Notes
-from videxp.data.preparation import list_samples
-from videxp.data.published_footage import Vimeo90k
-from videxp.errors import BadRequest
+from videxp.data.preparing.preparation import list_samples
 
 Write = Callable[[str, str], Path]
 LINES = [f"v/{i}.mp4,{'abc'[i % 3]},{['train', 'train', 'val', 'test'][i // 3]}" for i in range(12)]

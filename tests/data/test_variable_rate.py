@@ -8,14 +8,14 @@ import pytest
 from tests.deploy.networks import Identity
 from tests.films import module
 from tests.timed_films import avi_with_empty_packets, number_of, seconds_by_pyav, timed_film
+from videxp.core.errors import BadRequest
 from videxp.data import ManifestFile, VideoDataModule
-from videxp.data.cache import make_cache
-from videxp.data.file_clips import read_clips
-from videxp.data.shards import Making
+from videxp.data.loading.file_clips import read_clips
+from videxp.data.preparing.cache import make_cache
+from videxp.data.preparing.shards import Making
 from videxp.deploy.restore import restore_video
-from videxp.errors import BadRequest
-from videxp.runs import RunFolder
-from videxp.runs.left_out import recall_data, save_manifest
+from videxp.runs.folder import RunFolder
+from videxp.training.callbacks.left_out import recall_data, save_manifest
 
 VARIABLE = [*(i / 30 for i in range(30)), *(1 + i / 5 for i in range(10))]  # 1 s at 30 fps, 2 s at 5 fps
 PARTS = {"variable.mp4": (0.5, 2.1), "late.mkv": (1.55, 2.0), "dropped.avi": (0.75, 1.6), "constant.mp4": (0.5, 1.0)}

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from tests.films import Put, module
+from videxp.core.errors import BadRequest
 from videxp.data import ManifestFile, VideoLists, prepare
-from videxp.errors import BadRequest
 from videxp.tasks import Classification
 
 Write = Callable[[str, str], Path]

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from tests.films import Put, module
+from videxp.core.errors import BadRequest
 from videxp.data import FolderPerClass, VideoDataModule
-from videxp.data.file_clips import read_clips
-from videxp.errors import BadRequest
+from videxp.data.loading.file_clips import read_clips
 from videxp.transforms import EvalTransform, TrainTransform
 
 TRAIN = {

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.films import Put
-from videxp.commands.prepare import main
+from videxp.cli.commands.prepare import main
+from videxp.core.errors import BadRequest
 from videxp.data import FolderPerClass, FrameFolders, FrameSequences, VideoFolder
-from videxp.data.layouts import Layout
+from videxp.data.layouts.base import Layout
 from videxp.data.manifest import Row
 from videxp.data.notes import Notes
-from videxp.data.preparation import list_samples
+from videxp.data.preparing.preparation import list_samples
 from videxp.deploy.inputs import expand
-from videxp.errors import BadRequest
 
 
 def touched(root: Path, *paths: str) -> Path:

@@ -12,9 +12,9 @@ from PIL import Image
 
 from tests.deploy.networks import Bicubic, Convolutions, Identity, Interrupted, Pyramid, Recurrent
 from tests.video.torture_set import source_frames
+from videxp.core.errors import BadRequest, VidexpError
 from videxp.deploy import tiles
 from videxp.deploy.restore import Plan, plan_for, restore_video, restored
-from videxp.errors import BadRequest, VidexpError
 from videxp.video import open_video, write_video
 from videxp.video.sequence import Picture
 

@@ -9,9 +9,9 @@ from PIL import Image
 
 from tests.deploy.networks import Identity
 from tests.video.torture_set import source_frames
+from videxp.core.errors import BadRequest
 from videxp.deploy.inputs import expand
 from videxp.deploy.restore_files import add_arguments, check, destinations, predict
-from videxp.errors import BadRequest
 from videxp.video import write_video
 
 FRAMES = source_frames(4, (16, 24))

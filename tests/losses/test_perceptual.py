@@ -5,7 +5,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 from videxp.losses import Perceptual
 
 LAYERS = {"conv1_2": 0.1, "conv2_2": 1.0}  # layers 2 and 7

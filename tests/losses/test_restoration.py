@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from videxp.config.building import build
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 from videxp.losses import L1, L2, Charbonnier, TemporalDifference, WarpingConsistency, WeightedLosses
 
 TARGET = torch.rand(2, 3, 3, 8, 10, generator=torch.Generator().manual_seed(0))

@@ -8,7 +8,7 @@ from safetensors import safe_open
 from torch import Tensor, distributed, multiprocessing
 
 from tests.metrics.pixel_network import PixelNetwork, bright_clips
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 from videxp.metrics.feature_statistics import (
     FeatureStatistics,
     StatisticsFile,

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from torchvision import models as torchvision_models
 from torchvision.transforms.v2 import functional as tv
 
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 from videxp.metrics import features
 from videxp.metrics.features import (
     ClassifierFeatures,
@@ -19,8 +19,8 @@ from videxp.metrics.features import (
     torchvision_features,
 )
 from videxp.metrics.frechet import Moments, frechet_distance
-from videxp.models.small import FrameCNN, SmallCNN3D
-from videxp.models.torchvision_video import r3d_18
+from videxp.models.classification.small import FrameCNN, SmallCNN3D
+from videxp.models.classification.torchvision_video import r3d_18
 from videxp.transforms import EvalTransform
 
 VIDEO = torch.randint(0, 256, (2, 4, 3, 24, 24), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.metrics.pixel_network import PixelNetwork, bright_clips
-from videxp.errors import BadRequest, VidexpError
+from videxp.core.errors import BadRequest, VidexpError
 from videxp.metrics.feature_statistics import evenly_spread, in_first_half, merged, statistics_of
 from videxp.metrics.frechet import Moments, frechet_distance
 from videxp.metrics.generation import frechet_figure, generation_figures, reference_figures

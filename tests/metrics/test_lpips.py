@@ -6,7 +6,7 @@ from torchmetrics.functional.image import lpips as published
 from torchmetrics.image import LearnedPerceptualImagePatchSimilarity
 
 from tests.image_networks import random_features
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 from videxp.metrics import Lpips
 from videxp.metrics.lpips import _NETS
 

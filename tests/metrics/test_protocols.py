@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 from videxp.metrics.features import FeatureNetwork
 from videxp.metrics.protocols import PROTOCOLS, Figure, GenerationProtocol
 from videxp.metrics.torchscript import I3D

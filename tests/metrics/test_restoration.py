@@ -10,7 +10,7 @@ from torchmetrics import MeanMetric
 from torchmetrics.functional.image import peak_signal_noise_ratio as torchmetrics_psnr
 from torchmetrics.functional.image import structural_similarity_index_measure as torchmetrics_ssim
 
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 from videxp.metrics import ClipMean, QualityProtocol, clip_rows, frame_scores, psnr, ssim, worst_clips
 from videxp.metrics import restoration as module
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 from videxp.metrics import TLP, TOF, Lpips, WarpingError, ssim, tlp, tof, warping_error
-from videxp.models.spynet import SPyNet
+from videxp.models.restoration.spynet import SPyNet
 
 
 def texture(*, frames: int = 4, seed: int = 0) -> Tensor:

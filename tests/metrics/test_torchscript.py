@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 from videxp.metrics.features import PixelInput
 from videxp.metrics.torchscript import I3D, TorchScriptNetwork
 

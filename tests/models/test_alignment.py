@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from videxp.models.alignment import DeformableConv, FlowGuidedDeformableConv, ModulatedDeformableConv
-from videxp.warping import flow_warp
+from videxp.core.warping import flow_warp
+from videxp.models.layers.alignment import DeformableConv, FlowGuidedDeformableConv, ModulatedDeformableConv
 
 
 def noise(*shape: int) -> torch.Tensor:

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from videxp.models.bicubic import Bicubic, bicubic
+from videxp.models.restoration.bicubic import Bicubic, bicubic
 
 PLANE = np.random.default_rng(0).random((13, 11), dtype=np.float32)
 

@@ -10,7 +10,7 @@ import torch
 from tests.models import classifier_names as public
 from tests.models.catalogue import build
 from tests.models.public_names import Shapes
-from videxp.models.tsn import RESNET_NAMES, TSM, TSN
+from videxp.models.classification.tsn import RESNET_NAMES, TSM, TSN
 from videxp.models.weights import Renames, load_weights, renamed
 
 CASES: dict[str, tuple[str, Callable[[], Shapes], Renames]] = {

@@ -6,9 +6,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tests.models.gans import build_tiny, rngs
-from videxp.models.continuous_gan import MotionCodes
-from videxp.models.stylegan2 import Linear as EqualisedLinear
-from videxp.models.stylegan2 import ModulatedConv
+from videxp.models.generation.continuous_gan import MotionCodes
+from videxp.models.layers.stylegan2 import Linear as EqualisedLinear
+from videxp.models.layers.stylegan2 import ModulatedConv
 
 
 @pytest.fixture(autouse=True)

@@ -85,8 +85,8 @@ def test_the_same_seed_gives_the_same_network(name: str):
 
 
 def test_a_missing_optional_package_is_named_with_the_extra_that_brings_it(monkeypatch: pytest.MonkeyPatch):
-    from videxp.errors import NotInstalled
-    from videxp.models.huggingface import videomae_b
+    from videxp.core.errors import NotInstalled
+    from videxp.models.classification.huggingface import videomae_b
 
     monkeypatch.setitem(__import__("sys").modules, "transformers", None)
     with pytest.raises(NotInstalled, match=r"pip install 'videxp\[transformers\]'"):

@@ -6,14 +6,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from videxp.models.frame_lstm import caffenet_cells, caffenet_features, lrcn
-from videxp.models.huggingface import timesformer_b, vjepa2_l
-from videxp.models.recurrent import convlstm
-from videxp.models.slowfast import slow_frames
-from videxp.models.small import FrameCNN, SmallCNN3D
+from videxp.models.classification.frame_lstm import caffenet_cells, caffenet_features, lrcn
+from videxp.models.classification.huggingface import timesformer_b, vjepa2_l
+from videxp.models.classification.recurrent import convlstm
+from videxp.models.classification.slowfast import slow_frames
+from videxp.models.classification.small import FrameCNN, SmallCNN3D
+from videxp.models.classification.tsn import shift_in_time, tsm_r50
+from videxp.models.classification.vgg3d import c3d
 from videxp.models.summary import count_parameters, gmacs
-from videxp.models.tsn import shift_in_time, tsm_r50
-from videxp.models.vgg3d import c3d
 
 
 def test_the_temporal_shift_moves_an_eighth_each_way_and_fills_with_zeros():

@@ -9,8 +9,8 @@ import torchvision
 from torchvision.models.swin_transformer import SwinTransformer
 
 from tests.models.catalogue import CATALOGUE, build, build_tiny
-from videxp.errors import BadRequest
-from videxp.models.inflation import inflated, swin_in_time
+from videxp.core.errors import BadRequest
+from videxp.models.layers.inflation import inflated, swin_in_time
 
 
 def test_a_video_swin_answers_to_a_still_video_as_the_swin_that_it_was_inflated_from(tmp_path: Path):

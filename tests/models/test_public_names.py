@@ -11,12 +11,12 @@ import torch
 from tests.models import public_names as public
 from tests.models.public_names import Shapes
 from tests.models.restorers import PARAMETERS, build
-from videxp.errors import BadRequest
-from videxp.models.basicvsr import BASICVSR_NAMES, RECURRENT_NAMES, BasicVSR
-from videxp.models.edvr import EDVR, EDVR_NAMES
-from videxp.models.iconvsr import ICONVSR_NAMES
-from videxp.models.spynet import SPYNET_NAMES, SPyNet
-from videxp.models.srresnet import HEAD_NAMES
+from videxp.core.errors import BadRequest
+from videxp.models.restoration.basicvsr import BASICVSR_NAMES, RECURRENT_NAMES, BasicVSR
+from videxp.models.restoration.edvr import EDVR, EDVR_NAMES
+from videxp.models.restoration.iconvsr import ICONVSR_NAMES
+from videxp.models.restoration.spynet import SPYNET_NAMES, SPyNet
+from videxp.models.restoration.srresnet import HEAD_NAMES
 from videxp.models.weights import Renames, renamed
 
 STYLES = ("basicsr", "mmagic")

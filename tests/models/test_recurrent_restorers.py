@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tests.models.restorers import build_tiny, clip
-from videxp.models.basicvsr import BasicVSR, propagate
-from videxp.models.bicubic import bicubic
-from videxp.models.restoration_blocks import pad_to_multiple, windows
+from videxp.models.layers.restoration_blocks import pad_to_multiple, windows
+from videxp.models.restoration.basicvsr import BasicVSR, propagate
+from videxp.models.restoration.bicubic import bicubic
 
 
 class Sum(nn.Module):

@@ -11,10 +11,10 @@ from torch import nn
 from tests.models.catalogue import CATALOGUE
 from tests.models.gans import GANS
 from tests.models.restorers import FILES, PARAMETERS, RESTORERS, TINY, TRAINABLE, build, build_tiny, clip
-from videxp.models.edvr import EDVR
-from videxp.models.spynet import SPyNet
+from videxp.core.signatures import signature
+from videxp.models.restoration.edvr import EDVR
+from videxp.models.restoration.spynet import SPyNet
 from videxp.models.summary import count_parameters, gmacs
-from videxp.signatures import signature
 
 SLOW = {True: pytest.mark.slow, False: ()}  # covered in part by another case that is not
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from videxp.models.spynet import SPyNet, flows_along, is_mirrored
-from videxp.warping import flow_warp
+from videxp.core.warping import flow_warp
+from videxp.models.restoration.spynet import SPyNet, flows_along, is_mirrored
 
 
 def always(*flows: tuple[float, float]) -> SPyNet:

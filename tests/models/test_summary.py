@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from videxp.models.small import SmallCNN3D
+from videxp.models.classification.small import SmallCNN3D
 from videxp.models.summary import count_parameters, gmacs
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from videxp.errors import BadRequest, NotInstalled
-from videxp.models.timm_backbones import residual_branches, tsm_timm, tsn_timm
-from videxp.models.tsn import tsm_r50, tsn_r50
+from videxp.core.errors import BadRequest, NotInstalled
+from videxp.models.classification.timm_backbones import residual_branches, tsm_timm, tsn_timm
+from videxp.models.classification.tsn import tsm_r50, tsn_r50
 
 pytestmark = pytest.mark.slow  # importing timm
 

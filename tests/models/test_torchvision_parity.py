@@ -11,8 +11,8 @@ import torchvision
 import torchvision.models.video as tv
 
 from tests.models.catalogue import build, build_tiny
-from videxp.errors import BadRequest
-from videxp.weight_files import TORCHVISIONS
+from videxp.core.errors import BadRequest
+from videxp.core.weight_files import TORCHVISIONS
 
 NAMES = ["r3d_18", "mc3_18", "r2plus1d_18", "s3d", "mvit_v1_b", "mvit_v2_s", "swin3d_t", "swin3d_s", "swin3d_b"]
 CLIPS = {  # frames, size
@@ -101,5 +101,5 @@ def test_tsm_is_tsn_but_for_the_shift(monkeypatch: pytest.MonkeyPatch):
     video = torch.randn(1, 3, 3, 64, 64)
     with torch.no_grad():
         assert not torch.allclose(tsm(video), tsn(video), rtol=1e-3)
-        monkeypatch.setattr("videxp.models.tsn.shift_in_time", lambda x: x)
+        monkeypatch.setattr("videxp.models.classification.tsn.shift_in_time", lambda x: x)
         torch.testing.assert_close(tsm(video), tsn(video))

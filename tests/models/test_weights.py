@@ -17,11 +17,11 @@ from safetensors.torch import save_file
 from torch import nn
 
 from tests.models.catalogue import CATALOGUE, OPTIONAL, build_tiny, cases
-from videxp.errors import BadRequest
-from videxp.models.basicvsr import BasicVSR
-from videxp.models.torchvision_video import r2plus1d_18, r3d_18
+from videxp.core.errors import BadRequest
+from videxp.models.classification.torchvision_video import r2plus1d_18, r3d_18
+from videxp.models.classification.x3d import x3d_xs
+from videxp.models.restoration.basicvsr import BasicVSR
 from videxp.models.weights import load_weights, loaded_weights, weights_unread
-from videxp.models.x3d import x3d_xs
 
 X3D = {"width_factor": 0.7, "depth_factor": 0.2, "head_width": 16}
 

@@ -147,7 +147,8 @@ def leave_out_what_no_result_depends_on() -> None:
     """Pictures and the list of installed packages take longer than the training of a test."""
     import torch
 
-    from videxp.runs import Samples, provenance
+    from videxp.runs import provenance
+    from videxp.training.callbacks.samples import Samples
 
     Samples.on_test_end = lambda *_: None
     provenance.environment = lambda: {"torch_threads": torch.get_num_threads(), "packages": {}}
@@ -155,7 +156,7 @@ def leave_out_what_no_result_depends_on() -> None:
 
 def _fork_ranks(kill: Kill | None) -> None:
     """The supervisor's ranks are forked from it, where it would start Python anew for each."""
-    from videxp.runs import supervision
+    from videxp.training.processes import supervision
 
     class Killed(Forked):
         def begin(self) -> None:
@@ -193,8 +194,8 @@ def _arm(kill: Kill) -> None:
     import torch
 
     from videxp.data import VideoDataModule
-    from videxp.runs.metrics_file import MetricsFile
     from videxp.tasks import VideoTask
+    from videxp.training.loggers.metrics_file import MetricsFile
 
     if kill.at == "time":
         timer = threading.Timer(kill.amount, _end, [kill])

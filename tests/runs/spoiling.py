@@ -5,7 +5,7 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from videxp.data.sampler import epoch_order
+from videxp.data.loading.sampler import epoch_order
 
 DONE = Path("spoiled.txt")
 

@@ -17,11 +17,11 @@ import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from tests import forked
-from videxp.errors import BadRequest
-from videxp.runs.checkpoint import AtomicCheckpointIO
+from videxp.core.errors import BadRequest
 from videxp.runs.folder import RunFolder
 from videxp.runs.newest import newest_checkpoint, restore_last
 from videxp.runs.weights import read_checkpoint
+from videxp.training.callbacks.checkpoint import AtomicCheckpointIO
 
 SHM = Path("/dev/shm")
 

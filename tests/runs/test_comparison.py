@@ -6,8 +6,8 @@ import pytest
 
 from tests.runs.made import CONFIG, PROVENANCE, ROWS, changed, make_run
 from videxp.cli import main
-from videxp.errors import BadRequest
-from videxp.runs.comparison import (
+from videxp.comparison.repetitions import spread
+from videxp.comparison.table import (
     best_rows,
     cell_text,
     common_config,
@@ -20,8 +20,8 @@ from videxp.runs.comparison import (
     short_names,
     table_columns,
 )
+from videxp.core.errors import BadRequest
 from videxp.runs.reading import read_run
-from videxp.runs.repetitions import spread
 
 THREE = [
     {"run": "a", "state": "finished", "optimizer.lr": 0.001, "val/loss": 2.0, "model._target_": "m.X3D"},
@@ -199,7 +199,11 @@ def test_a_wrong_key_is_one_line_with_the_remedy(call, words: str):
 
 
 def test_cells_are_short(tmp_path: Path):
-    run = read_run(make_run(tmp_path / "a", config=changed(CONFIG, model___target_="videxp.models.small.SmallCNN3D")))
+    run = read_run(
+        make_run(
+            tmp_path / "a", config=changed(CONFIG, model___target_="videxp.models.classification.small.SmallCNN3D")
+        )
+    )
     values = row(run)
     texts = {c.key: cell_text(c, values) for c in table_columns([run])}
     assert (texts["val/accuracy"], texts["seconds"], texts["test/loss"]) == ("0.5000", "12 s", "1.0000")

@@ -75,7 +75,7 @@ def test_files_that_fail_are_left_out_counted_and_named(faulty: Faulty) -> None:
 
 
 def _rows(run: Path) -> list[dict[str, float]]:
-    from videxp.runs.metrics_file import read_metrics
+    from videxp.training.loggers.metrics_file import read_metrics
 
     return read_metrics(run / "metrics.csv")
 

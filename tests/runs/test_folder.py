@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from videxp.errors import BadRequest
-from videxp.files import replacing, write_text
+from videxp.core.errors import BadRequest
+from videxp.core.files import replacing, write_text
 from videxp.runs.folder import RunFolder, open_run
 
 

@@ -22,13 +22,14 @@ from tests.runs.conftest import checkpoint, command
 from tests.runs.forking import Nursery
 from tests.runs.test_signals import state
 from videxp import cli
-from videxp.errors import VidexpError, system_words
-from videxp.files import replacing, write_text
-from videxp.runs import Checkpoint, Samples
-from videxp.runs.log_file import LogFile
-from videxp.runs.metrics_file import MetricsFile, read_metrics
+from videxp.core.errors import VidexpError, system_words
+from videxp.core.files import replacing, write_text
 from videxp.tasks import pictures
 from videxp.tasks.generated import save_clip_strips
+from videxp.training.callbacks.checkpoint import Checkpoint
+from videxp.training.callbacks.samples import Samples
+from videxp.training.log_file import LogFile
+from videxp.training.loggers.metrics_file import MetricsFile, read_metrics
 from videxp.video import write_video
 from videxp.video.remaking import picture_folder
 from videxp.video.sequence import Picture

@@ -9,7 +9,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from videxp.config import environment_values, flat
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 from videxp.runs.differences import Difference, config_differences, outside_differences
 from videxp.runs.inputs import record_inputs
 

@@ -6,9 +6,9 @@ import pytest
 
 from tests.films import Put, module
 from videxp.data import FolderPerClass, VideoDataModule
-from videxp.runs import RunFolder
 from videxp.runs.differences import environment_differences
-from videxp.runs.left_out import read_manifest, recall_data, save_manifest
+from videxp.runs.folder import RunFolder
+from videxp.training.callbacks.left_out import read_manifest, recall_data, save_manifest
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pytorch_lightning.profilers import SimpleProfiler
 from tests.films import Put, module
 from tests.runs.small_tasks import Mean, trainer
 from videxp.data import FolderPerClass, VideoDataModule
-from videxp.runs.loops import STEP_HOOKS, take_short_ways
+from videxp.training.loops import STEP_HOOKS, take_short_ways
 
 pytestmark = pytest.mark.usefixtures("quiet_lightning")
 

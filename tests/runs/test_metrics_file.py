@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from videxp.errors import BadRequest
-from videxp.runs.metrics_file import MetricsFile, keep_rows, last_values, read_metrics
+from videxp.core.errors import BadRequest
+from videxp.training.loggers.metrics_file import MetricsFile, keep_rows, last_values, read_metrics
 
 
 def test_rows_are_on_disk_when_log_metrics_returns(tmp_path: Path):

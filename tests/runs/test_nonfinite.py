@@ -9,9 +9,12 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 
 from tests.films import Put, module
 from tests.runs.small_tasks import Mean, trainer
+from videxp.core.errors import VidexpError
 from videxp.data import FolderPerClass, VideoDataModule
-from videxp.errors import VidexpError
-from videxp.runs import Checkpoint, NonFinite, RunFolder, StepMetrics
+from videxp.runs.folder import RunFolder
+from videxp.training.callbacks.checkpoint import Checkpoint
+from videxp.training.callbacks.nonfinite import NonFinite
+from videxp.training.callbacks.step_metrics import StepMetrics
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quiet_lightning")]
 
@@ -62,7 +65,7 @@ def test_stop_is_at_the_batch_with_its_samples_and_the_weights_as_they_were(
 
 
 def _indices_of_batch(data: VideoDataModule, number: int) -> list[int]:
-    from videxp.data.sampler import epoch_order
+    from videxp.data.loading.sampler import epoch_order
 
     return epoch_order(8, seed=0, epoch=0)[2 * number : 2 * number + 2].tolist()
 

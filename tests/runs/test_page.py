@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from tests.runs.made import CONFIG, ROWS, changed, make_run
-from videxp.runs.comparison import row, table_columns
-from videxp.runs.page import Page, build_page, thinned
+from videxp.comparison.page import Page, build_page, thinned
+from videxp.comparison.table import row, table_columns
 from videxp.runs.reading import read_run
 
 

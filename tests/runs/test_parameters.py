@@ -10,9 +10,9 @@ import pytest
 
 from tests.browser import Tab, browser
 from tests.runs.made import CONFIG, ROWS, changed, make_run
-from videxp.runs.comparison import row, table_columns
+from videxp.comparison.page import build_page
+from videxp.comparison.table import row, table_columns
 from videxp.runs.folder import RunFolder
-from videxp.runs.page import build_page
 from videxp.runs.reading import read_run
 
 pytestmark = pytest.mark.slow

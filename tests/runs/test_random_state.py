@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from videxp.runs.random_state import RandomState, random_state, set_random_state
+from videxp.training.callbacks.random_state import RandomState, random_state, set_random_state
 
 NOBODY = cast(Any, None)  # the callback asks neither the trainer nor the task
 

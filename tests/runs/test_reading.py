@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.runs.made import ROWS, csv_text, make_run
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 from videxp.runs.folder import RunFolder
-from videxp.runs.metrics_file import read_metrics
 from videxp.runs.reading import Run, find_runs, read_run
+from videxp.training.loggers.metrics_file import read_metrics
 
 
 def test_last_best_time_and_speed_of_a_good_run(tmp_path: Path):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.runs.made import CONFIG, PROVENANCE, ROWS, changed, make_run
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 from videxp.runs.reading import Run, read_run
 from videxp.runs.record import (
     BEGIN,

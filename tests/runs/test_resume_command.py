@@ -15,7 +15,7 @@ from tests.conftest import clean_environment, videxp
 from tests.runs.conftest import checkpoint, command, differences, metrics
 from tests.runs.forking import KILLED, Kill, Nursery
 from videxp.cli import main
-from videxp.runs.metrics_file import read_metrics
+from videxp.training.loggers.metrics_file import read_metrics
 
 pytestmark = pytest.mark.slow
 AUTO = "run.resume=auto"

@@ -13,9 +13,9 @@ import pytest
 
 from tests.conftest import clean_environment, videxp
 from tests.shrink import tiny
-from videxp.config.overriding import check_overrides
+from videxp.config.compose.overriding import check_overrides
 from videxp.config.redaction import redacted, redacted_keys, redacted_overrides
-from videxp.secret_values import known_secrets, looks_random, scrubbed
+from videxp.core.secrets import known_secrets, looks_random, scrubbed
 
 WAYS = ["environment", "oc_env", "command_line", "env_set", "dotenv", "netrc"]
 
@@ -270,4 +270,9 @@ def test_overrides_lose_secrets_under_keys_and_in_braces():
 
 def test_looks_random_tells_keys_from_names():
     assert looks_random("a8Kd93kQw0aaLm12")
-    assert not any(map(looks_random, ["classification", "runs/first", "videxp.models.small", "123456789012", "x3d_s"]))
+    assert not any(
+        map(
+            looks_random,
+            ["classification", "runs/first", "videxp.models.classification.small", "123456789012", "x3d_s"],
+        )
+    )

@@ -139,7 +139,7 @@ def test_stock_lightning_ends_with_success_and_without_a_checkpoint(tmp_path: Pa
 
 PLAIN = """
 import hashlib, sys, time
-from videxp.runs.signals import Interrupted, Signals
+from videxp.training.processes.signals import Interrupted, Signals
 try:
     with Signals(at_once=lambda: print("at once", flush=True)) as signals:
         if sys.argv[1] == "held":

@@ -20,8 +20,8 @@ from tests.forking import Forked
 from tests.runs.conftest import checkpoint, command, differences, metrics
 from tests.runs.forking import Kill, Nursery
 from tests.runs.test_signals import RARE, state
-from videxp.runs.signals import Interrupted, Signals
-from videxp.runs.supervision import RanksFailed, Supervisor
+from videxp.training.processes.signals import Interrupted, Signals
+from videxp.training.processes.supervision import RanksFailed, Supervisor
 
 DDP = ["hardware=ddp_cpu", "hardware.num_workers=1"]
 TIMEOUT = "hardware.timeout_seconds=5"

@@ -11,9 +11,17 @@ import torch
 from torch import Tensor
 
 from tests.runs.small_tasks import Mean, trainer
-from videxp.runs import StepMetrics, Throughput
 from videxp.runs.differences import first_difference
-from videxp.runs.throughput import DeviceWait, HostWait, Total, latency_ms, peak_memory_gib, summary
+from videxp.training.callbacks.step_metrics import StepMetrics
+from videxp.training.callbacks.throughput import (
+    DeviceWait,
+    HostWait,
+    Throughput,
+    Total,
+    latency_ms,
+    peak_memory_gib,
+    summary,
+)
 
 
 @dataclass
@@ -47,7 +55,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("videxp.runs.throughput.time", clock)
+    monkeypatch.setattr("videxp.training.callbacks.throughput.time", clock)
     monkeypatch.setattr(torch.cuda, "Event", clock.event)
     return clock
 

@@ -11,8 +11,8 @@ from tests.conftest import clean_environment
 from tests.runs.conftest import command
 from tests.runs.forking import Nursery
 from tests.runs.wandb_server import serving
-from videxp.runs.metrics_file import read_metrics
-from videxp.runs.wandb_logger import unanswered
+from videxp.training.loggers.metrics_file import read_metrics
+from videxp.training.loggers.wandb_logger import unanswered
 
 REFUSING = "http://127.0.0.1:9"
 

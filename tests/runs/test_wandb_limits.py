@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import wandb
 
-from videxp.config.wandb_limits import LOGGER, wandb_problems
-from videxp.runs.wandb_environment import FOLDERS, overruled, replace_unusable_folders
-from videxp.runs.wandb_logger import short_name
+from videxp.config.check.wandb_limits import LOGGER, wandb_problems
+from videxp.training.loggers.wandb_environment import FOLDERS, overruled, replace_unusable_folders
+from videxp.training.loggers.wandb_logger import short_name
 
 
 def problems(project: str = "films", **run: object) -> list[str]:

@@ -12,7 +12,7 @@ from tests.conftest import clean_environment
 from tests.runs.conftest import command
 from tests.runs.forking import KILLED, Kill, Nursery
 from tests.runs.wandb_server import Server, serving
-from videxp.runs.metrics_file import read_metrics
+from videxp.training.loggers.metrics_file import read_metrics
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 def log_rows(first: int, upto: int, *run_id: str) -> None:
     """An attempt: hand over `first` rows of an earlier one (if there is its id), log up to `upto`."""
-    from videxp.runs.wandb_logger import WandbRun
+    from videxp.training.loggers.wandb_logger import WandbRun
 
     run = WandbRun(save_dir=".", project="videxp")
     if run_id:

@@ -20,8 +20,8 @@ from tests.runs.wandb_server import serving
 from tests.runs.wandb_sweeps import SWEEP, SweepServer
 from tests.shrink import tiny
 from videxp import config
-from videxp.errors import BadRequest
-from videxp.runs.metrics_file import read_metrics
+from videxp.core.errors import BadRequest
+from videxp.training.loggers.metrics_file import read_metrics
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,8 +75,8 @@ def test_every_value_of_the_documented_sweep_is_accepted_as_the_agent_writes_it(
             if key != "model":
                 assert OmegaConf.select(cfg, key) == (None if value == "null" else value), key
     assert {composed({"model": name}).model._target_ for name in choices["model"]} == {
-        "videxp.models.small.SmallCNN3D",
-        "videxp.models.small.FrameCNN",
+        "videxp.models.classification.small.SmallCNN3D",
+        "videxp.models.classification.small.FrameCNN",
     }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from videxp.tensor_files import weights_hash
+from videxp.core.tensor_files import weights_hash
 
 
 class Watch(Callback):

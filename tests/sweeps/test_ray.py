@@ -27,7 +27,7 @@ from tests.sweeps.running import (
     wait_for,
     weights,
 )
-from videxp.errors import BadRequest, NotInstalled
+from videxp.core.errors import BadRequest, NotInstalled
 from videxp.sweeps.ray import Ray
 from videxp.sweeps.ray_cluster import share_out
 from videxp.sweeps.ray_keeper import Keeper
@@ -40,7 +40,7 @@ BEGIN = ["classification/moving_digits", *SMALL]
 A_RUN = """
 import os, signal, sys, time
 from pathlib import Path
-from videxp.runs.signals import end_with
+from videxp.training.processes.signals import end_with
 signal.signal(signal.SIGTERM, lambda *_: (Path("told").touch(), sys.exit(143)))
 end_with(int(sys.argv[2]))
 print("a run", flush=True)

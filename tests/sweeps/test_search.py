@@ -12,8 +12,8 @@ import optuna
 import pytest
 
 from videxp.config import save_overrides
-from videxp.config.sweeping import Axis, split_axes
-from videxp.errors import BadRequest, VidexpError
+from videxp.config.compose.sweeping import Axis, split_axes
+from videxp.core.errors import BadRequest, VidexpError
 from videxp.runs.folder import RunFolder
 from videxp.sweeps.controller import take_up_folders
 from videxp.sweeps.search import Objective, Plan, Search

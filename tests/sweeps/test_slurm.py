@@ -16,13 +16,13 @@ from tests.runs.conftest import checkpoint, differences, metrics
 from tests.shrink import tiny
 from tests.sweeps.slurm_cluster import Cluster
 from videxp import config
-from videxp.errors import BadRequest, VidexpError
+from videxp.core.errors import BadRequest, VidexpError
 from videxp.runs.folder import RunFolder
-from videxp.runs.metrics_file import read_metrics
 from videxp.sweeps import slurm as slurm_launcher
 from videxp.sweeps.launching import OUTPUT, resume_command, started
 from videxp.sweeps.planning import plan
 from videxp.sweeps.slurm import Slurm
+from videxp.training.loggers.metrics_file import read_metrics
 
 RECIPE = "classification/moving_digits"
 SMALL = [
@@ -240,7 +240,7 @@ def test_what_the_cluster_refuses_is_one_line(slurm: Cluster, place: Path, monke
 
 def test_the_process_that_failed_first_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Each process of a run on several nodes ends by itself; the first one may only have lost the other."""
-    from videxp.training import _ended
+    from videxp.training.course import _ended
 
     run = RunFolder(tmp_path)
     run.plan(command="videxp train x")

@@ -20,7 +20,7 @@ from tests.shrink import tiny
 from tests.sweeps.moody import CURED
 from tests.sweeps.quick import provide
 from tests.sweeps.running import attempts, processes, provide_moody, start, statuses, sweep, wait_for, weights
-from videxp.runs.metrics_file import read_metrics
+from videxp.training.loggers.metrics_file import read_metrics
 
 pytestmark = pytest.mark.slow
 QUICK = ["launcher=quick", "logger=csv", "hydra.sweep.dir=sweep"]

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from tests.shrink import tiny
 from videxp import config
+from videxp.core.errors import VidexpError
 from videxp.data import VideoDataModule
-from videxp.errors import VidexpError
-from videxp.experiment import build_task
-from videxp.runs import NonFinite
 from videxp.tasks import Generation
 from videxp.tasks.adversarial import average_over_ranks, frozen
+from videxp.training.assembling import build_task
+from videxp.training.callbacks.nonfinite import NonFinite
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quiet_lightning")]
 
@@ -316,7 +316,7 @@ def test_what_two_optimizers_cannot_use_is_said_before_anything_starts(override:
 
 
 def test_a_wasserstein_critic_without_a_penalty_is_refused():
-    from videxp.errors import BadRequest
+    from videxp.core.errors import BadRequest
     from videxp.losses import AdversarialObjective
 
     with pytest.raises(BadRequest, match="gradient_penalty_weight=0"):

@@ -8,10 +8,10 @@ import torch
 from tests.conftest import train, videxp
 from tests.shrink import tiny
 from videxp import config
-from videxp.experiment import build_task
-from videxp.models.restoration_gan import UNetDiscriminator
+from videxp.models.restoration.restoration_gan import UNetDiscriminator
 from videxp.models.summary import count_parameters
 from videxp.tasks.adversarial import frozen
+from videxp.training.assembling import build_task
 from videxp.video import open_video, write_video
 
 RECIPE = "super_resolution/realbasicvsr_gan_reds"

@@ -9,8 +9,8 @@ from torch import nn
 
 from tests.films import Plain, Put, module
 from tests.runs.small_tasks import Constant, Mean, trainer
+from videxp.core.errors import BadRequest, VidexpError
 from videxp.data import FolderPerClass, VideoDataModule
-from videxp.errors import BadRequest, VidexpError
 from videxp.tasks import Classification
 
 pytestmark = pytest.mark.usefixtures("quiet_lightning")

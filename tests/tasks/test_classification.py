@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 from videxp.tasks.classification import Classification, chosen_examples, video_probabilities
 from videxp.tasks.freezing import train_only
 

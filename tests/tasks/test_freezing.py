@@ -8,9 +8,9 @@ from torch import nn
 
 from tests.films import Put, module
 from tests.runs.small_tasks import trainer
+from videxp.core.errors import BadRequest
 from videxp.data import FolderPerClass
-from videxp.errors import BadRequest
-from videxp.models.small import SmallCNN3D
+from videxp.models.classification.small import SmallCNN3D
 from videxp.tasks import Classification
 from videxp.tasks.freezing import rest_frozen, train_only
 from videxp.tasks.schedules import Cosine

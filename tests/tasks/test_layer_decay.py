@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from tests.models.catalogue import build, build_tiny
-from videxp.models.small import SmallCNN3D
+from videxp.models.classification.small import SmallCNN3D
 from videxp.tasks import Classification
 from videxp.tasks.base import parameter_groups
 from videxp.tasks.layer_decay import parameter_layers, with_layer_decay

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
+from videxp.core.errors import BadRequest, VidexpError
 from videxp.deploy.label_files import predict
-from videxp.errors import BadRequest, VidexpError
 from videxp.losses import binary_cross_entropy, binary_distillation
-from videxp.models.small import SmallCNN3D
+from videxp.models.classification.small import SmallCNN3D
 from videxp.tasks import Classification, MultiLabelClassification
 from videxp.tasks.blame import require_scores
 from videxp.tasks.schedules import Cosine

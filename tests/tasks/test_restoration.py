@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 from videxp.losses import L1, L2, Charbonnier
 from videxp.metrics.restoration import QualityProtocol, psnr
-from videxp.models.basicvsr import BasicVSR
-from videxp.models.bicubic import Bicubic
-from videxp.models.tdan import TDAN
+from videxp.models.restoration.basicvsr import BasicVSR
+from videxp.models.restoration.bicubic import Bicubic
+from videxp.models.restoration.tdan import TDAN
 from videxp.tasks import Restoration
 from videxp.tasks.comparisons import Comparison, middle, save_comparison_strips, to_uint8
 from videxp.tasks.schedules import Constant

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 from videxp.tasks.schedules import Constant, Cosine, CosineRestarts, MultiStep
 
 

@@ -10,10 +10,10 @@ from tests.conftest import train, videxp
 from tests.films import Put, module
 from tests.runs.small_tasks import trainer
 from tests.shrink import tiny
+from videxp.core.errors import BadRequest
 from videxp.data import FolderPerClass
-from videxp.errors import BadRequest
 from videxp.losses import cross_entropy, distillation
-from videxp.models.small import SmallCNN3D
+from videxp.models.classification.small import SmallCNN3D
 from videxp.tasks import Classification
 from videxp.tasks.schedules import Cosine
 
@@ -106,7 +106,7 @@ def test_a_task_that_is_only_evaluated_needs_no_teacher():
 
 @pytest.mark.slow
 def test_a_run_learns_from_another_and_works_when_that_is_gone(tmp_path: Path, finished):
-    from videxp.experiment import load_teacher
+    from videxp.training.assembling import load_teacher
 
     big = tmp_path / "big"
     shutil.copytree(finished[0], big)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 from videxp.transforms import EvalTransform
 
 MEAN, STD = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from videxp.randomness import Stream, generator
+from videxp.core.randomness import Stream, generator
 from videxp.transforms.mixing import Mix, cutmix_box, draw_mix, mix_
 
 

@@ -7,7 +7,7 @@ from PIL import Image
 from torchvision.transforms import InterpolationMode, RandAugment
 from torchvision.transforms.autoaugment import _apply_op
 
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 from videxp.transforms import TrainTransform
 from videxp.transforms.rand_augment import NAMES, apply, draw_operations, operation
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from videxp.errors import BadRequest
-from videxp.randomness import Stream, generator
+from videxp.core.errors import BadRequest
+from videxp.core.randomness import Stream, generator
 from videxp.transforms import Blur, Jpeg, Noise, RealWorld, Resize, VideoCompression
 from videxp.transforms.blur_kernels import KINDS, blur_kernel
 from videxp.transforms.frame_damage import as_uint8, chosen, filtered, resized, walk

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 from videxp.transforms import BicubicDown, BlurDown, RestorationEval, RestorationTrain
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 from videxp.transforms import TrainTransform
 
 FULL = {"size": 24, "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1}

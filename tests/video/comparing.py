@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tests.video.torture_set import Kind, stamped_number, upright
-from videxp.errors import VidexpError
+from videxp.core.errors import VidexpError
 from videxp.video import Probe, VideoReader, open_video
 
 # Mean difference in grey levels: swscale versions scale chroma and 10 bits differently, by less than 1.2 here.

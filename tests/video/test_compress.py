@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from videxp.errors import BadRequest, VidexpError
+from videxp.core.errors import BadRequest, VidexpError
 from videxp.video import compress
 
 

@@ -11,7 +11,7 @@ from av.video.reformatter import VideoReformatter
 
 from tests.video.joined import join, new_headers, piece, repack, without_tables
 from tests.video.torture_set import KINDS
-from videxp.errors import VidexpError
+from videxp.core.errors import VidexpError
 from videxp.video import Probe, UnreadableVideo, open_video, probe
 from videxp.video.container import open_container
 from videxp.video.display import display_matrix, rgb_picture, turn_of, turned

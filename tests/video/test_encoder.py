@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.video.torture_set import source_frames, stamped_number
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 from videxp.video import open_video, probe, write_video
 
 FRAMES = source_frames(20, (48, 64))

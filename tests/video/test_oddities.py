@@ -11,7 +11,7 @@ import pytest
 from tests.video.joined import piece, repack, with_still
 from tests.video.test_decoder_state import X264, plain_frames
 from tests.video.torture_set import run_ffmpeg, source_frames
-from videxp.errors import VidexpError
+from videxp.core.errors import VidexpError
 from videxp.video import UnreadableVideo, open_video, probe
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from tests.video.torture_set import source_frames, stamped_number
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 from videxp.video import DecodeError, DecoderRefused, UnreadableVideo, open_video, probe, write_video
 
 

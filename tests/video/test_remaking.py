@@ -13,7 +13,7 @@ import pytest
 
 from tests.video.conftest import Torture
 from tests.video.torture_set import run_ffmpeg, source_frames
-from videxp.errors import BadRequest, VidexpError
+from videxp.core.errors import BadRequest, VidexpError
 from videxp.video import UnreadableVideo, open_video, write_video
 from videxp.video.remaking import remade_video
 from videxp.video.sequence import Picture, VideoFile, name_template, open_sequence

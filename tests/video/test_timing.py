@@ -13,7 +13,7 @@ from PIL import Image
 from tests.timed_films import avi_with_empty_packets, numbered_picture, seconds_by_pyav, timed_film
 from tests.video.conftest import Torture
 from tests.video.torture_set import run_ffmpeg
-from videxp.data.clips import ClipChoice
+from videxp.data.loading.clips import ClipChoice
 from videxp.video import probe
 from videxp.video.probing import scan
 from videxp.video.timing import FrameTimes, repair_ticks

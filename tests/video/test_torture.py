@@ -11,7 +11,7 @@ import pytest
 
 from tests.video.comparing import compare
 from tests.video.torture_set import KINDS, stamped_number, upright
-from videxp.errors import VidexpError
+from videxp.core.errors import VidexpError
 from videxp.video import probe
 
 QUICK = ("h264_closed.mp4", "h264_open_gop.mp4", "h264_edit_list_start.mp4", "h264_rotated_90.mp4", "mpeg2.ts")

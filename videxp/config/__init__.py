@@ -7,22 +7,24 @@ network = build(composed.cfg.model, num_classes=8)
 
 from typing import TYPE_CHECKING
 
-from videxp.lazy import lazy_exports
+from videxp.core.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from videxp.config.addresses import refuse_unknown_addresses as refuse_unknown_addresses
     from videxp.config.addresses import remember_addresses as remember_addresses
-    from videxp.config.advice import remarks as remarks
     from videxp.config.building import build as build
-    from videxp.config.checking import check as check
-    from videxp.config.checking import check_config as check_config
-    from videxp.config.composing import Composed as Composed
-    from videxp.config.composing import compose as compose
-    from videxp.config.composing import compose_dataset as compose_dataset
-    from videxp.config.elsewhere import load_for_evaluation as load_for_evaluation
+    from videxp.config.check.advice import remarks as remarks
+    from videxp.config.check.checking import check as check
+    from videxp.config.check.checking import check_config as check_config
+    from videxp.config.check.fitting import accepts_parameter as accepts_parameter
+    from videxp.config.check.fitting import require_labels as require_labels
+    from videxp.config.check.schema import Hardware as Hardware
+    from videxp.config.compose.composing import Composed as Composed
+    from videxp.config.compose.composing import compose as compose
+    from videxp.config.compose.composing import compose_dataset as compose_dataset
+    from videxp.config.compose.elsewhere import load_for_evaluation as load_for_evaluation
+    from videxp.config.compose.showing import run_hydra_flag as run_hydra_flag
     from videxp.config.environment import environment_values as environment_values
-    from videxp.config.fitting import accepts_parameter as accepts_parameter
-    from videxp.config.fitting import require_labels as require_labels
     from videxp.config.places import Choice as Choice
     from videxp.config.places import group_options as group_options
     from videxp.config.places import recipes as recipes
@@ -41,28 +43,26 @@ if TYPE_CHECKING:
     from videxp.config.saving import save_overrides as save_overrides
     from videxp.config.saving import save_resolved as save_resolved
     from videxp.config.saving import with_secrets as with_secrets
-    from videxp.config.schema import Hardware as Hardware
-    from videxp.config.showing import run_hydra_flag as run_hydra_flag
 
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
         "Choice": "videxp.config.places",
-        "Composed": "videxp.config.composing",
-        "Hardware": "videxp.config.schema",
+        "Composed": "videxp.config.compose.composing",
+        "Hardware": "videxp.config.check.schema",
         "Problem": "videxp.config.problems",
         "Recipe": "videxp.config.recipe_hash",
-        "accepts_parameter": "videxp.config.fitting",
+        "accepts_parameter": "videxp.config.check.fitting",
         "build": "videxp.config.building",
-        "check": "videxp.config.checking",
-        "check_config": "videxp.config.checking",
-        "compose": "videxp.config.composing",
-        "compose_dataset": "videxp.config.composing",
+        "check": "videxp.config.check.checking",
+        "check_config": "videxp.config.check.checking",
+        "compose": "videxp.config.compose.composing",
+        "compose_dataset": "videxp.config.compose.composing",
         "config_hash": "videxp.config.saving",
         "environment_values": "videxp.config.environment",
         "flat": "videxp.config.saving",
         "group_options": "videxp.config.places",
-        "load_for_evaluation": "videxp.config.elsewhere",
+        "load_for_evaluation": "videxp.config.compose.elsewhere",
         "load_resolved": "videxp.config.saving",
         "plain": "videxp.config.saving",
         "read_recipe": "videxp.config.recipe_hash",
@@ -72,10 +72,10 @@ __getattr__, __all__ = lazy_exports(
         "refuse": "videxp.config.problems",
         "refuse_unknown_addresses": "videxp.config.addresses",
         "remember_addresses": "videxp.config.addresses",
-        "remarks": "videxp.config.advice",
+        "remarks": "videxp.config.check.advice",
         "replaced": "videxp.config.places",
-        "require_labels": "videxp.config.fitting",
-        "run_hydra_flag": "videxp.config.showing",
+        "require_labels": "videxp.config.check.fitting",
+        "run_hydra_flag": "videxp.config.compose.showing",
         "save_overrides": "videxp.config.saving",
         "save_resolved": "videxp.config.saving",
         "suggestion": "videxp.config.problems",

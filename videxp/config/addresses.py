@@ -14,8 +14,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from videxp.config.environment import environment_watched, interpolation_text, interpolations
 from videxp.config.problems import Problem
-from videxp.errors import BadRequest
-from videxp.files import expand_home
+from videxp.core.errors import BadRequest
+from videxp.core.files import expand_home
 
 KNOWN = "~/.config/videxp/known_addresses"  # a line each, as ssh keeps known hosts
 ON_THIS_MACHINE = {"file", "local", "memory"}

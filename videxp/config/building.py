@@ -5,11 +5,11 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from videxp.config.fitting import accepts_parameter
+from videxp.config.check.fitting import accepts_parameter
+from videxp.config.check.targets import read_target, targets_in
 from videxp.config.gate import resolve
 from videxp.config.problems import SPECIAL_KEYS, refuse, show
-from videxp.config.targets import read_target, targets_in
-from videxp.errors import BadRequest, VidexpError
+from videxp.core.errors import BadRequest, VidexpError
 
 
 def build(node: Any, **injected: Any) -> Any:

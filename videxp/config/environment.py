@@ -9,8 +9,8 @@ from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from videxp.config.problems import Problem
-from videxp.errors import BadRequest
-from videxp.secret_values import remember_if_secret
+from videxp.core.errors import BadRequest
+from videxp.core.secrets import remember_if_secret
 
 
 def resolve_except_environment(cfg: DictConfig) -> list[Problem]:

@@ -14,8 +14,8 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from videxp.errors import BadRequest
-from videxp.own_packages import user_packages
+from videxp.core.errors import BadRequest
+from videxp.core.own_packages import user_packages
 
 PACKAGES = frozenset(
     ["videxp", "torch", "torchvision", "torchmetrics", "pytorch_lightning", "lightning_fabric", "transformers", "timm"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 
 # An argument that stands for "no value to show", since None is a value.
 NOTHING: Any = object()

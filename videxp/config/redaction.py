@@ -6,7 +6,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from videxp.secret_values import REDACTED, known_secrets, remember, scrubbed
+from videxp.core.secrets import REDACTED, known_secrets, remember, scrubbed
 
 # Keys whose value is never written, however it came into the config. `num_tokens` and `cls_token_std` are none.
 SECRET_KEY = re.compile(

@@ -11,15 +11,15 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from videxp.config.addresses import mixed_addresses
-from videxp.config.checking import check_config, check_targets
-from videxp.config.growth import growth_problems
-from videxp.config.overriding import apply_overrides
+from videxp.config.check.checking import check_config, check_targets
+from videxp.config.compose.growth import growth_problems
+from videxp.config.compose.overriding import apply_overrides
+from videxp.config.compose.testing import settle_protocol
 from videxp.config.problems import refuse
 from videxp.config.redaction import redacted, redacted_overrides
-from videxp.config.testing import settle_protocol
-from videxp.errors import BadRequest
-from videxp.files import write_text
-from videxp.yaml_files import read_yaml_text
+from videxp.core.errors import BadRequest
+from videxp.core.files import write_text
+from videxp.core.yaml_files import read_yaml_text
 
 
 def save_resolved(cfg: DictConfig, path: Path | str) -> None:

@@ -4,32 +4,32 @@ Public: `VideoDataModule` for training; `prepare` and `Manifest` to look at a da
 of arranging files on disk. `preparation` reads every file once; training meets no file that nobody has opened.
 """
 
-from videxp.lazy import lazy_exports
+from videxp.core.lazy import lazy_exports
 
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
         "VideoDataModule": "videxp.data.module",
-        "ClipDataset": "videxp.data.dataset",
-        "collate": "videxp.data.dataset",
-        "EpochBatches": "videxp.data.sampler",
-        "EvaluationBatches": "videxp.data.sampler",
+        "ClipDataset": "videxp.data.loading.dataset",
+        "collate": "videxp.data.loading.dataset",
+        "EpochBatches": "videxp.data.loading.sampler",
+        "EvaluationBatches": "videxp.data.loading.sampler",
         "Manifest": "videxp.data.manifest",
-        "prepare": "videxp.data.preparation",
-        "manifest_path": "videxp.data.preparation",
-        "MovingDigits": "videxp.data.moving_digits",
-        "FolderPerClass": "videxp.data.layouts",
-        "ManifestFile": "videxp.data.manifest_file",
-        "UCF101": "videxp.data.published",
-        "HMDB51": "videxp.data.published",
-        "Kinetics": "videxp.data.published",
-        "SomethingSomethingV2": "videxp.data.published",
-        "FrameFolders": "videxp.data.frame_folders",
-        "VideoLists": "videxp.data.video_lists",
-        "VideoFolder": "videxp.data.footage",
-        "FrameSequences": "videxp.data.footage",
-        "Reds": "videxp.data.published_footage",
-        "Vimeo90k": "videxp.data.published_footage",
-        "SampleClips": "videxp.data.sample_clips",
+        "prepare": "videxp.data.preparing.preparation",
+        "manifest_path": "videxp.data.preparing.preparation",
+        "MovingDigits": "videxp.data.layouts.moving_digits",
+        "FolderPerClass": "videxp.data.layouts.base",
+        "ManifestFile": "videxp.data.layouts.manifest_file",
+        "UCF101": "videxp.data.layouts.published",
+        "HMDB51": "videxp.data.layouts.published",
+        "Kinetics": "videxp.data.layouts.published",
+        "SomethingSomethingV2": "videxp.data.layouts.published",
+        "FrameFolders": "videxp.data.layouts.frame_folders",
+        "VideoLists": "videxp.data.layouts.video_lists",
+        "VideoFolder": "videxp.data.layouts.footage",
+        "FrameSequences": "videxp.data.layouts.footage",
+        "Reds": "videxp.data.layouts.published_footage",
+        "Vimeo90k": "videxp.data.layouts.published_footage",
+        "SampleClips": "videxp.data.layouts.sample_clips",
     },
 )

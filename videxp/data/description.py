@@ -7,8 +7,8 @@ from math import isnan
 
 import numpy as np
 
-from videxp.data.clips import ClipChoice
-from videxp.data.labels import parted
+from videxp.data.annotations.labels import parted
+from videxp.data.loading.clips import ClipChoice
 from videxp.data.manifest import Manifest
 from videxp.data.packets_file import frame_times, map_packets
 from videxp.video.timing import FrameTimes

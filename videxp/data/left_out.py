@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from videxp.data.labels import parted
+from videxp.data.annotations.labels import parted
 from videxp.data.manifest import SPLITS, Manifest, Split
 
 MAX_NAMED = 3

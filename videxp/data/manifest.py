@@ -16,10 +16,10 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from videxp.data.labels import SEVERAL
+from videxp.core.errors import BadRequest
+from videxp.core.files import replacing
+from videxp.data.annotations.labels import SEVERAL
 from videxp.data.notes import Note
-from videxp.errors import BadRequest
-from videxp.files import replacing
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -30,7 +30,7 @@ FORMAT = 5
 class Row:
     """One sample as a layout lists it. Paths are relative to the root, with `/`; nan = from the start, to the end.
 
-    label: "" where a data set has none; several are joined (`videxp.data.labels`). input: the degraded
+    label: "" where a data set has none; several are joined (`videxp.data.annotations.labels`). input: the degraded
     counterpart of `path`, frame by frame; "" where it is made.
     """
 

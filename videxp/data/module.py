@@ -18,24 +18,24 @@ import torch
 from pytorch_lightning import Trainer
 from torch import Tensor, nn
 
-from videxp.data.cache import from_cache
-from videxp.data.clips import ClipChoice, Sampling
-from videxp.data.dataset import ClipDataset, Samples, collate
+from videxp.core.errors import BadRequest, VidexpError
+from videxp.core.limits import Ge, Interval
+from videxp.core.processes import START_METHOD, available_cores
 from videxp.data.description import Description
-from videxp.data.layouts import Layout
+from videxp.data.layouts.base import Layout
 from videxp.data.left_out import nothing_left
-from videxp.data.loader import ClipLoader
+from videxp.data.loading.clips import ClipChoice, Sampling
+from videxp.data.loading.dataset import ClipDataset, Samples, collate
+from videxp.data.loading.loader import ClipLoader
+from videxp.data.loading.position import Position
+from videxp.data.loading.quarantine import Batch, Failure, agreed, is_empty, kept
+from videxp.data.loading.sampler import EpochBatches, EvaluationBatches
+from videxp.data.loading.views import Cutter, Fit
 from videxp.data.manifest import SPLITS, Manifest, Split
-from videxp.data.position import Position
-from videxp.data.preparation import absolute, check_unreadable
 from videxp.data.prepared import PreparedDataModule
-from videxp.data.processes import START_METHOD, available_cores
-from videxp.data.quarantine import Batch, Failure, agreed, is_empty, kept
-from videxp.data.sampler import EpochBatches, EvaluationBatches
+from videxp.data.preparing.cache import from_cache
+from videxp.data.preparing.preparation import absolute, check_unreadable
 from videxp.data.sizes import check_one_length, check_sizes, crop_height_width
-from videxp.data.views import Cutter, Fit
-from videxp.errors import BadRequest, VidexpError
-from videxp.limits import Ge, Interval
 from videxp.video import Decoder, is_remote
 
 MAX_WORKERS = 8  # per rank, for "auto"

@@ -14,9 +14,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from videxp.core.errors import BadRequest
+from videxp.core.files import hash_file, replacing
 from videxp.data.manifest import Facts
-from videxp.errors import BadRequest
-from videxp.files import hash_file, replacing
 from videxp.video.timing import FrameTimes
 
 SUFFIX = ".packets"

@@ -5,11 +5,11 @@ from typing import Any, cast
 
 from pytorch_lightning import LightningDataModule, Trainer
 
-from videxp.data.layouts import Layout
+from videxp.core.errors import BadRequest
+from videxp.data.layouts.base import Layout
+from videxp.data.loading.quarantine import Quarantine
 from videxp.data.manifest import Manifest, Split
-from videxp.data.preparation import absolute, manifest_path, prepare
-from videxp.data.quarantine import Quarantine
-from videxp.errors import BadRequest
+from videxp.data.preparing.preparation import absolute, manifest_path, prepare
 
 
 class PreparedDataModule(LightningDataModule):

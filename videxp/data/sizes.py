@@ -4,8 +4,8 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from videxp.core.errors import BadRequest
 from videxp.data.manifest import Manifest, Split
-from videxp.errors import BadRequest
 
 EVALUATED: tuple[Split, ...] = ("val", "test")
 

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 
 import videxp.video
-from videxp.data.dataset import collate as collate_samples
+from videxp.data.loading.dataset import collate as collate_samples
+from videxp.data.loading.sampler import EpochBatches
 from videxp.data.module import VideoDataModule
-from videxp.data.sampler import EpochBatches
 
 PART_SECONDS = 20.0  # after which reading and loading are cut short
 PROFILED_SAMPLES = 8

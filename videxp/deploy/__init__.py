@@ -1,6 +1,6 @@
 """A trained task at work: predictions on files."""
 
-from videxp.lazy import lazy_exports
+from videxp.core.lazy import lazy_exports
 
 __getattr__, __all__ = lazy_exports(
     __name__,

@@ -8,10 +8,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from videxp.core.errors import BadRequest
+from videxp.core.outputs import refuse_inputs_and_runs, require_place
+from videxp.core.ranges import real_number, whole_number
 from videxp.deploy.restore_files import usable_device
-from videxp.errors import BadRequest
-from videxp.outputs import refuse_inputs_and_runs, require_place
-from videxp.ranges import real_number, whole_number
 
 if TYPE_CHECKING:  # torch: `--help` does not wait for it
     from videxp.data.module import VideoDataModule

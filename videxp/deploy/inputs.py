@@ -5,9 +5,9 @@ import glob
 import sys
 from pathlib import Path
 
+from videxp.core.errors import BadRequest
+from videxp.data.layouts.walk import find_image_folders, find_videos
 from videxp.data.notes import Notes
-from videxp.data.walk import find_image_folders, find_videos
-from videxp.errors import BadRequest
 from videxp.video.file_kinds import is_image
 
 

@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from videxp.core.errors import BadRequest, VidexpError
+from videxp.core.files import write_text
+from videxp.core.outputs import identities, require_output_file
+from videxp.core.printable import as_json
+from videxp.core.ranges import real_number
 from videxp.deploy.inputs import add_inputs, expand
-from videxp.errors import BadRequest, VidexpError
-from videxp.files import write_text
-from videxp.outputs import identities, require_output_file
-from videxp.printable import as_json
-from videxp.ranges import real_number
 
 if TYPE_CHECKING:  # torch: `--help` does not wait for it
     from videxp.data.module import VideoDataModule

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from videxp.data.file_clips import read_clips
+from videxp.data.loading.file_clips import read_clips
 from videxp.data.module import VideoDataModule
 from videxp.tasks.classification import Classification
 from videxp.tasks.multi_label import THRESHOLD, MultiLabelClassification

@@ -13,10 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from videxp.data.progress import progress
-from videxp.deploy.tiles import joined, spans, windows
-from videxp.errors import BadRequest, VidexpError
-from videxp.outputs import (
+from videxp.core.errors import BadRequest, VidexpError
+from videxp.core.outputs import (
     OVERWRITE,
     Identity,
     identities,
@@ -24,6 +22,8 @@ from videxp.outputs import (
     require_output_file,
     require_place,
 )
+from videxp.core.progress import progress
+from videxp.deploy.tiles import joined, spans, windows
 from videxp.video.remaking import picture_folder, remade_video
 from videxp.video.sequence import Picture, PictureFolder, VideoFile, open_sequence, pictures_in
 

@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from videxp.core.errors import BadRequest, VidexpError
+from videxp.core.outputs import identities
+from videxp.core.ranges import whole_number
 from videxp.deploy.inputs import add_inputs, expand
-from videxp.errors import BadRequest, VidexpError
-from videxp.outputs import identities
-from videxp.ranges import whole_number
 from videxp.video.timed_files import TIMED_SUFFIXES, require_timed
 
 if TYPE_CHECKING:  # `--help` does not wait for it

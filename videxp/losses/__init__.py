@@ -1,6 +1,6 @@
 """Losses: functions of tensors, and modules forward(output, target) -> scalar where recipes choose among them."""
 
-from videxp.lazy import lazy_exports
+from videxp.core.lazy import lazy_exports
 
 __getattr__, __all__ = lazy_exports(
     __name__,

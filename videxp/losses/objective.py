@@ -2,8 +2,8 @@
 
 from typing import Annotated
 
-from videxp.errors import BadRequest
-from videxp.limits import Ge
+from videxp.core.errors import BadRequest
+from videxp.core.limits import Ge
 from videxp.losses.adversarial import AdversarialLoss
 
 

@@ -6,9 +6,9 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from videxp.backbones import IMAGENET_MEAN, IMAGENET_STD, activations, torchvision_features
-from videxp.errors import BadRequest
-from videxp.limits import Ge
+from videxp.core.backbones import IMAGENET_MEAN, IMAGENET_STD, activations, torchvision_features
+from videxp.core.errors import BadRequest
+from videxp.core.limits import Ge
 
 _BLOCKS = (2, 2, 4, 4, 4)  # convolutions of each block of VGG-19; each is followed by a ReLU, each block by a pooling
 _LAYERS = {  # "conv1_2" -> 2: the number of the layer in torchvision's features

@@ -11,9 +11,9 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from videxp.errors import BadRequest
-from videxp.limits import Ge, Gt
-from videxp.warping import flow_warp
+from videxp.core.errors import BadRequest
+from videxp.core.limits import Ge, Gt
+from videxp.core.warping import flow_warp
 
 OUTPUT = "output"
 

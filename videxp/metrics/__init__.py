@@ -1,6 +1,6 @@
 """Metrics: functions of tensors first, small torchmetrics classes after."""
 
-from videxp.lazy import lazy_exports
+from videxp.core.lazy import lazy_exports
 
 __getattr__, __all__ = lazy_exports(
     __name__,

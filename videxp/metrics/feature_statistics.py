@@ -13,12 +13,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from videxp.errors import BadRequest
-from videxp.files import replacing
+from videxp.core.errors import BadRequest
+from videxp.core.files import replacing
+from videxp.core.randomness import Stream, generator
 from videxp.metrics.features import FeatureNetwork
 from videxp.metrics.frechet import Moments
 from videxp.metrics.protocols import GenerationProtocol
-from videxp.randomness import Stream, generator
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from videxp.errors import BadRequest
-from videxp.limits import Ge
-from videxp.tensor_files import read_tensors, weights_hash
+from videxp.core.errors import BadRequest
+from videxp.core.limits import Ge
+from videxp.core.tensor_files import read_tensors, weights_hash
 
 Transform = Callable[[Tensor], Tensor]
 """uint8 or float in [0,1] [N,T,C,H,W] -> what a network takes, [N',T,C,H,W]: N' = N, or V N for V adjacent views."""

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
+from videxp.core.randomness import Stream, generator
 from videxp.metrics.feature_sets import kernel_distance, mean_pairwise_distance, precision_and_recall
 from videxp.metrics.feature_statistics import FeatureStatistics, chosen_clips, in_first_half, merged
 from videxp.metrics.features import FeatureNetwork
 from videxp.metrics.frechet import frechet_distance
 from videxp.metrics.protocols import Figure, GenerationProtocol
-from videxp.randomness import Stream, generator
 
 
 def frechet_figure(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from videxp.limits import Ge
+from videxp.core.limits import Ge
 
 Given = Literal["logits", "probabilities"]
 

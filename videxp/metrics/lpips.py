@@ -7,10 +7,10 @@ import torch
 import torchmetrics
 from torch import Tensor, nn
 
-from videxp.backbones import Backbone, activations, torchvision_features
-from videxp.errors import BadRequest
+from videxp.core.backbones import Backbone, activations, torchvision_features
+from videxp.core.errors import BadRequest
+from videxp.core.tensor_files import read_tensors
 from videxp.metrics.restoration import in_chunks
-from videxp.tensor_files import read_tensors
 
 _NETS: dict[str, tuple[Backbone, tuple[int, ...]]] = {  # net -> torchvision's name, the activations that are compared
     "alex": ("alexnet", (1, 4, 7, 9, 11)),

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from videxp.errors import BadRequest
-from videxp.limits import Ge
+from videxp.core.errors import BadRequest
+from videxp.core.limits import Ge
 from videxp.metrics.features import FeatureNetwork, eight_bit
 from videxp.metrics.torchscript import I3D
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from videxp.errors import BadRequest
-from videxp.limits import Ge
+from videxp.core.errors import BadRequest
+from videxp.core.limits import Ge
 
 PSNR_CAP_DB = 100.0
 """What `frame_scores` gives a frame that equals its target: infinity would swallow the mean of its whole set."""

@@ -1,6 +1,6 @@
 """Does a restored video flicker? Legend: B clips, T frames, C channels, H, W; values are of pairs of adjacent frames.
 
-Flows are computed by a function that is handed in (`videxp.warping.FlowFunction`): the numbers are its, too, and two of
+Flows are computed by a function that is handed in (`videxp.core.warping.FlowFunction`): the numbers are its, too, and two of
 them can only be compared where it was the same.
 
 The functions come first; the classes, for a config's `task.test_metrics`, look at two frames at a time, so that a long
@@ -14,9 +14,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
+from videxp.core.warping import FlowFunction, flow_warp, visible
 from videxp.metrics.lpips import Lpips
-from videxp.warping import FlowFunction, flow_warp, visible
 
 
 def warping_error(video_BTCHW: Tensor, flow: FlowFunction, *, reference_BTCHW: Tensor | None = None) -> Tensor:
@@ -68,7 +68,7 @@ def _adjacent(video_BTCHW: Tensor) -> tuple[Tensor, Tensor]:
 class WarpingError(nn.Module):
     """`warping_error` of the output along the target's flow: float [B,T,3,H,W] twice, in [0,1] -> [B,T-1].
 
-    flow: a network such as `videxp.models.spynet.SPyNet` with its weights.
+    flow: a network such as `videxp.models.restoration.spynet.SPyNet` with its weights.
     """
 
     better: ClassVar[str] = "min"

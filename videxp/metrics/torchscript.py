@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from videxp.errors import BadRequest
-from videxp.files import hash_file
+from videxp.core.errors import BadRequest
+from videxp.core.files import hash_file
 from videxp.metrics.features import FeatureNetwork, PixelInput
 
 

@@ -10,9 +10,9 @@ from types import MappingProxyType
 
 from torch import Tensor, nn
 
-from videxp.errors import BadRequest
-from videxp.tensor_files import read_tensors
-from videxp.weight_files import is_url, unusable
+from videxp.core.errors import BadRequest
+from videxp.core.tensor_files import read_tensors
+from videxp.core.weight_files import is_url, unusable
 
 log = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from videxp.files import is_run_folder
+from videxp.core.files import is_run_folder
+from videxp.core.secrets import known_secrets, scrubbed
 from videxp.runs.git import diff, git
-from videxp.secret_values import known_secrets, scrubbed
 
 SOURCE_SUFFIXES = {".py", ".pyi", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".sh", ".ipynb", ".c", ".cpp", ".cu", ".h"}
 # Left out of diffs and copies whatever they hold.

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from videxp.data.labels import parted, shown
+from videxp.data.annotations.labels import parted, shown
 from videxp.runs.provenance import Sample
 from videxp.runs.reading import THROUGHPUT
 

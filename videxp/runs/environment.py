@@ -8,7 +8,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from videxp.secret_values import scrubbed
+from videxp.core.secrets import scrubbed
 from videxp.video.versions import decoder_versions
 
 # Variables that change numbers or devices.

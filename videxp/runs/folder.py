@@ -13,10 +13,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from videxp.errors import BadRequest, system_words
-from videxp.files import read_json, sweep, write_text
-from videxp.outputs import own_files, require_place
-from videxp.secret_values import scrubbed
+from videxp.core.errors import BadRequest, system_words
+from videxp.core.files import read_json, sweep, write_text
+from videxp.core.outputs import own_files, require_place
+from videxp.core.secrets import scrubbed
 
 State = Literal["running", "finished", "failed", "interrupted"]
 # What status.json keeps besides: path -> cause of files left out; batches whose step was left out; split -> what its

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from videxp.files import hash_file
-from videxp.weight_files import is_url
+from videxp.core.files import hash_file
+from videxp.core.weight_files import is_url
 
 OF_A_MACHINE = ("hardware.", "logger.", "run.")
 """What changes no result, by the beginnings of its keys."""
@@ -128,7 +128,7 @@ def _file_at(text: str) -> Path | None:
 
 
 def _cached(url: str) -> Path | None:
-    from videxp.tensor_files import cached_file  # torch
+    from videxp.core.tensor_files import cached_file  # torch
 
     path = cached_file(url)
     return path if path.is_file() else None

@@ -8,7 +8,7 @@ from pickle import UnpicklingError
 
 import torch
 
-from videxp.files import replacing
+from videxp.core.files import replacing
 from videxp.runs.folder import RunFolder
 from videxp.runs.weights import refuse_damage
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import videxp
+from videxp.core.errors import BadRequest, VidexpError
+from videxp.core.files import read_json, replacing
+from videxp.core.randomness import RANDOM_SCHEME
 from videxp.data.manifest import SPLITS, Manifest
-from videxp.errors import BadRequest, VidexpError
-from videxp.files import read_json, replacing
-from videxp.randomness import RANDOM_SCHEME
 from videxp.runs.code_state import code_state, own_packages, source_hashes
 from videxp.runs.environment import environment
 from videxp.runs.folder import RunFolder, State, write_json

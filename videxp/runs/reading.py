@@ -16,11 +16,11 @@ from typing import Any
 
 import yaml
 
-from videxp import files, signatures
-from videxp.errors import BadRequest
+from videxp.core import files, signatures
+from videxp.core.errors import BadRequest
+from videxp.core.yaml_files import read_yaml
 from videxp.runs.folder import RunFolder, seconds_since
 from videxp.runs.inputs import input_marks
-from videxp.yaml_files import read_yaml
 
 AXES = ("step", "epoch", "clips_seen")
 THROUGHPUT = "throughput/"

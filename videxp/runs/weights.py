@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from videxp.errors import BadRequest
-from videxp.tensor_files import CODE, weights_hash
+from videxp.core.errors import BadRequest
+from videxp.core.tensor_files import CODE, weights_hash
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

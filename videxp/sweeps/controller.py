@@ -9,15 +9,15 @@ from typing import Protocol
 import yaml
 
 from videxp.config import Composed
-from videxp.config.sweeping import Axis
-from videxp.errors import VidexpError
+from videxp.config.compose.sweeping import Axis
+from videxp.core.errors import VidexpError
+from videxp.core.yaml_files import read_yaml
 from videxp.runs.folder import RunFolder, seconds_now
-from videxp.runs.signals import Signals
 from videxp.sweeps.launching import Launcher, started
 from videxp.sweeps.outcome import NoScore, curve, ending, scores
 from videxp.sweeps.planning import plan
 from videxp.sweeps.search import Search, Trial
-from videxp.yaml_files import read_yaml
+from videxp.training.processes.signals import Signals
 
 STOPPING_SECONDS = 15
 """What a trial that is to stop has for its checkpoint."""

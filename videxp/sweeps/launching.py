@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from videxp.runs.supervision import PROGRAM
+from videxp.training.processes.supervision import PROGRAM
 
 # What a launcher of distributed training, a Slurm allocation or a W&B agent left in the environment: a run that found
 # it would take itself for a part of that.

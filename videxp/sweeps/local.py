@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from videxp.config.machine import count_cores, count_gpus
-from videxp.limits import Ge
-from videxp.runs.supervision import death
+from videxp.config.check.machine import count_cores, count_gpus
+from videxp.core.limits import Ge
 from videxp.sweeps.launching import OUTPUT, clean_environment, resume_command
+from videxp.training.processes.supervision import death
 
 
 class Local:

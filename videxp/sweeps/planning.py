@@ -6,7 +6,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from videxp import config
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 from videxp.runs.folder import RunFolder
 
 

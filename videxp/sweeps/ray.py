@@ -6,8 +6,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from videxp.errors import BadRequest, NotInstalled
-from videxp.limits import Ge, Gt
+from videxp.core.errors import BadRequest, NotInstalled
+from videxp.core.limits import Ge, Gt
 from videxp.sweeps.launching import clean_environment, resume_command
 from videxp.sweeps.ray_cluster import NAMESPACE, connect, last_line, nodes, refuse_unreachable, share_out
 from videxp.sweeps.ray_keeper import Keeper

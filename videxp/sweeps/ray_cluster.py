@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from videxp.config.machine import count_cores
-from videxp.errors import BadRequest
+from videxp.config.check.machine import count_cores
+from videxp.core.errors import BadRequest
 
 NAMESPACE = "videxp"
 OBJECT_STORE_BYTES = 80_000_000

@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from videxp.runs.supervision import death
 from videxp.sweeps.launching import OUTPUT
+from videxp.training.processes.supervision import death
 
 POLL_SECONDS = 0.1
 LINGER_SECONDS = 60

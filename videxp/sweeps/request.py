@@ -9,11 +9,12 @@ import yaml
 from omegaconf import OmegaConf
 
 from videxp import config
-from videxp.config.overriding import key_of
+from videxp.config.compose.overriding import key_of
+from videxp.config.compose.sweeping import Axis, count_points, repeats, several, space_overrides, split_axes
 from videxp.config.problems import NOTHING, Problem
-from videxp.config.sweeping import Axis, count_points, repeats, several, space_overrides, split_axes
-from videxp.errors import BadRequest
-from videxp.files import write_text
+from videxp.core.errors import BadRequest
+from videxp.core.files import write_text
+from videxp.core.yaml_files import read_yaml
 from videxp.runs.differences import outside_differences, summary
 from videxp.runs.inputs import OF_A_MACHINE, record_inputs
 from videxp.runs.reading import better
@@ -21,7 +22,6 @@ from videxp.sweeps.controller import Policy
 from videxp.sweeps.launching import Launcher
 from videxp.sweeps.planning import refuse_secrets
 from videxp.sweeps.search import Objective, Plan, Trial
-from videxp.yaml_files import read_yaml
 
 MAX_TRIED = 20
 """Values that are composed and checked beforehand."""

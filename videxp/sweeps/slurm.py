@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from videxp import config
-from videxp.errors import BadRequest, NotInstalled, VidexpError
-from videxp.limits import Ge, Gt
+from videxp.core.errors import BadRequest, NotInstalled, VidexpError
+from videxp.core.limits import Ge, Gt
 from videxp.runs.folder import RunFolder
-from videxp.runs.supervision import death
 from videxp.sweeps.launching import clean_environment
 from videxp.sweeps.slurm_job import ResumeRun
+from videxp.training.processes.supervision import death
 
 ENDED = {
     "BOOT_FAIL": "its node did not boot",

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from videxp.runs.signals import Interrupted
 from videxp.sweeps.launching import OUTPUT, clean_environment, resume_command
+from videxp.training.processes.signals import Interrupted
 
 STOPPING = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 # The second is of a run that was told before it listened.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from videxp.errors import BadRequest, VidexpError
+from videxp.core.errors import BadRequest, VidexpError
 
 DATABASE, JOURNAL = "study.db", "study.journal"
 LOCK_SECONDS = 5.0

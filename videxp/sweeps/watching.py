@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from videxp.console import Console
+from videxp.core.console import Console
 from videxp.runs.folder import RunFolder, seconds_now
 from videxp.sweeps.controller import Active
 from videxp.sweeps.search import Objective, Plan, Trial

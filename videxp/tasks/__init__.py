@@ -1,6 +1,6 @@
 """Tasks: a network, its losses and its metrics in one LightningModule for each kind of problem."""
 
-from videxp.lazy import lazy_exports
+from videxp.core.lazy import lazy_exports
 
 __getattr__, __all__ = lazy_exports(
     __name__,

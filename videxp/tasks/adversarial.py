@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from videxp.core.randomness import Stream, generator
 from videxp.losses.adversarial import (
     PathLengthPenalty,
     category_loss,
@@ -30,7 +31,6 @@ from videxp.losses.adversarial import (
 from videxp.losses.objective import AdversarialObjective
 from videxp.metrics.divergence import DivergenceWatch
 from videxp.models.gan import Rngs, View, uniform
-from videxp.randomness import Stream, generator
 from videxp.tasks.base import VideoTask, parameter_groups
 from videxp.tasks.schedules import Schedule
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from videxp.limits import Ge, Gt
+from videxp.core.limits import Ge, Gt
 from videxp.losses.objective import AdversarialObjective
 from videxp.models.gan import Discriminator, Rngs, View
 from videxp.models.summary import gmacs

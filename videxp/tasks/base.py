@@ -13,10 +13,10 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
+from videxp.core.errors import VidexpError
+from videxp.data.loading.quarantine import is_empty
 from videxp.data.module import VideoDataModule
 from videxp.data.prepared import datamodule_of
-from videxp.data.quarantine import is_empty
-from videxp.errors import VidexpError
 from videxp.models.summary import gmacs
 from videxp.tasks.blame import naming_samples
 from videxp.tasks.schedules import Schedule
@@ -49,7 +49,7 @@ def parameter_groups(network: nn.Module, *, decay_norms_and_biases: bool) -> lis
 def trains_on_what_is_left(step: Callable[..., Any]) -> Callable[..., Any]:
     """A `training_step` that is called only for batches with something in them, and whose errors name the samples.
 
-    Of a batch whose files all turned out unreadable (on one rank: `videxp.data.quarantine`), the loss is a zero that
+    Of a batch whose files all turned out unreadable (on one rank: `videxp.data.loading.quarantine`), the loss is a zero that
     hangs on all weights: DDP's ranks meet in the backward pass. No optimizer step follows (`on_before_optimizer_step`).
     """
 

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from videxp.core.errors import VidexpError
 from videxp.data.manifest import Split
 from videxp.data.prepared import datamodule_of
-from videxp.errors import VidexpError
 
 MAX_NAMED = 4
 # What wrong shapes, labels and types end in. Where memory or another process is at fault, the samples are not.

@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import MeanMetric, Metric, MetricCollection
 
+from videxp.core.errors import BadRequest
+from videxp.core.limits import Ge, Gt, Interval
+from videxp.data.loading.testing_protocols import views_of
 from videxp.data.prepared import datamodule_of
-from videxp.data.testing_protocols import views_of
-from videxp.errors import BadRequest
-from videxp.limits import Ge, Gt, Interval
 from videxp.losses.classification import cross_entropy, distillation
 from videxp.metrics.classification import accuracy_by_class, classification_metrics
 from videxp.tasks.base import Split, VideoTask

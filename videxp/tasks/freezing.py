@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 
 
 def train_only(network: nn.Module, trained: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from videxp.files import replacing
+from videxp.core.files import replacing
 from videxp.tasks.comparisons import to_uint8
 from videxp.video import write_video
 

@@ -12,10 +12,10 @@ from typing import Annotated, Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from videxp.core.errors import BadRequest
+from videxp.core.files import expand_home
+from videxp.core.limits import Ge, Gt
 from videxp.data.prepared import datamodule_of
-from videxp.errors import BadRequest
-from videxp.files import expand_home
-from videxp.limits import Ge, Gt
 from videxp.losses.adversarial import path_lengths
 from videxp.losses.objective import AdversarialObjective
 from videxp.metrics.feature_statistics import FeatureStatistics

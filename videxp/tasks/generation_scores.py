@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from videxp.errors import VidexpError
+from videxp.core.errors import VidexpError
 from videxp.metrics.feature_statistics import (
     FeatureStatistics,
     StatisticsFile,

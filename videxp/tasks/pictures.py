@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 from torch.nn import functional as F
 
-from videxp.files import replacing
+from videxp.core.files import replacing
 from videxp.video import write_video
 
 DPI = 120

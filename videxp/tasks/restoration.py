@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric, MetricCollection
 
-from videxp.errors import BadRequest
-from videxp.limits import Ge
+from videxp.core.errors import BadRequest
+from videxp.core.limits import Ge
 from videxp.losses.restoration import OUTPUT, WeightedLosses
 from videxp.metrics.restoration import PSNR_CAP_DB, ClipMean, QualityProtocol, clip_rows, frame_scores, psnr
-from videxp.models.bicubic import bicubic
+from videxp.models.restoration.bicubic import bicubic
 from videxp.tasks.base import Split, VideoTask, parameter_groups
 from videxp.tasks.comparisons import Comparison, save_comparison_clips, save_comparison_strips
 

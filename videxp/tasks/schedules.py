@@ -7,8 +7,8 @@ import math
 from bisect import bisect_right
 from typing import Annotated, Protocol
 
-from videxp.errors import BadRequest
-from videxp.limits import Ge, Gt
+from videxp.core.errors import BadRequest
+from videxp.core.limits import Ge, Gt
 
 
 class Schedule(Protocol):

@@ -6,7 +6,7 @@ functions of `geometry.py`, `color.py` and `mixing.py`; `memory.py` may be skipp
 For restoration it is `restoration.py`, whose degradations are `downscale.py`'s; `real_world.py` makes one on the CPU.
 """
 
-from videxp.lazy import lazy_exports
+from videxp.core.lazy import lazy_exports
 
 __getattr__, __all__ = lazy_exports(
     __name__,

@@ -6,7 +6,7 @@ Wang et al., Real-ESRGAN, 2021, section 3. Legend: K = height = width of a kerne
 import numpy as np
 import torch
 
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 
 KINDS = ("iso", "aniso", "generalized_iso", "generalized_aniso", "plateau_iso", "plateau_aniso", "sinc")
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from videxp.limits import Ge, Gt
+from videxp.core.limits import Ge, Gt
 
 Border = Literal["symmetric", "reflect"]
 

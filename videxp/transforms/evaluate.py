@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from torch import Tensor, nn
 
-from videxp.errors import BadRequest
-from videxp.limits import Gt
+from videxp.core.errors import BadRequest
+from videxp.core.limits import Gt
 from videxp.transforms.color import normalize
 from videxp.transforms.geometry import crop, resize_short_side, short_side_size, view_boxes
 from videxp.transforms.memory import Blocks

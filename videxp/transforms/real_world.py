@@ -12,8 +12,8 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from videxp.errors import BadRequest
-from videxp.limits import Ge, Interval
+from videxp.core.errors import BadRequest
+from videxp.core.limits import Ge, Interval
 from videxp.transforms.blur_kernels import blur_kernel
 from videxp.transforms.frame_damage import (
     MODES,

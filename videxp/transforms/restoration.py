@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from videxp.errors import BadRequest
-from videxp.limits import Ge, Interval
-from videxp.randomness import Stream, generator
+from videxp.core.errors import BadRequest
+from videxp.core.limits import Ge, Interval
+from videxp.core.randomness import Stream, generator
 from videxp.transforms.train import check_video
 
 Key = tuple[int, int]  # (epoch, index)

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from videxp.errors import BadRequest
-from videxp.limits import Ge, Gt, Interval
-from videxp.randomness import Stream, generator
+from videxp.core.errors import BadRequest
+from videxp.core.limits import Ge, Gt, Interval
+from videxp.core.randomness import Stream, generator
 from videxp.transforms.color import color_matrices, jitter_normalize, normalize
 from videxp.transforms.geometry import (
     BOX_DRAWS,

@@ -1,6 +1,6 @@
 """Files and frames: probe, decoders, encoder, clip sampling. No ML; the only imports of av, decord and torchcodec."""
 
-from videxp.lazy import lazy_exports
+from videxp.core.lazy import lazy_exports
 
 __getattr__, __all__ = lazy_exports(
     __name__,

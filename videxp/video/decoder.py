@@ -4,7 +4,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal, get_args
 
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 from videxp.video.container import plain_path
 from videxp.video.decord_reader import DecordReader, decord_is_installed
 from videxp.video.errors import DecodeError, DecoderRefused, UnreadableVideo

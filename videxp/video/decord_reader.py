@@ -11,7 +11,7 @@ from types import ModuleType
 
 import numpy as np
 
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 from videxp.video.container import file_url
 from videxp.video.errors import DecodeError, DecoderRefused, UnreadableVideo
 from videxp.video.probing import Probe

@@ -17,8 +17,8 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
-from videxp.errors import BadRequest, VidexpError
-from videxp.files import replacing
+from videxp.core.errors import BadRequest, VidexpError
+from videxp.core.files import replacing
 from videxp.video.display import rgb_picture
 
 # One thread each, because with several the bytes depend on their number; closed GOPs, so that every reader can seek.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from os import PathLike
 
-from videxp.errors import VidexpError
+from videxp.core.errors import VidexpError
 
 MAX_CAUSE_CHARACTERS = 200
 MAX_INDICES_SHOWN = 8

@@ -8,7 +8,7 @@ from os import PathLike
 
 import numpy as np
 
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 from videxp.video.errors import DecodeError, UnreadableVideo
 from videxp.video.frame_names import frame_files
 from videxp.video.picture_file import BadPicture, decode_picture, picture_size

@@ -6,7 +6,7 @@ from itertools import pairwise
 from os import PathLike
 from pathlib import Path
 
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 from videxp.video.errors import UnreadableVideo
 from videxp.video.file_kinds import is_image
 

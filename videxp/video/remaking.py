@@ -17,8 +17,8 @@ from av.video.reformatter import ColorRange, VideoReformatter
 from av.video.stream import VideoStream
 from PIL import Image
 
-from videxp.errors import BadRequest, VidexpError
-from videxp.files import naming_file, replacing, temporary_name
+from videxp.core.errors import BadRequest, VidexpError
+from videxp.core.files import naming_file, replacing, temporary_name
 from videxp.video.audio import AudioTracks
 from videxp.video.color import coded_picture
 from videxp.video.container import open_container

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from videxp.errors import BadRequest
+from videxp.core.errors import BadRequest
 
 TIMED_SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".webm"})
 """AVI, for one, has only a rate."""

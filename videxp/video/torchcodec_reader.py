@@ -8,7 +8,7 @@ from os import PathLike
 
 import numpy as np
 
-from videxp.errors import BadRequest, NotInstalled
+from videxp.core.errors import BadRequest, NotInstalled
 from videxp.video.display import stream_display
 from videxp.video.errors import DecodeError, DecoderRefused
 from videxp.video.index import FrameIndex

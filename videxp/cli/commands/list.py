@@ -1,0 +1,61 @@
+"""videxp list: what there is to choose from, read from the YAML files themselves."""
+
+import argparse
+import json
+from pathlib import Path
+
+from videxp.config import Choice, group_options, recipes, suggestion
+from videxp.core.errors import BadRequest
+
+SUMMARY = "[recipes|datasets|...]    what there is, with one line each"
+# What one types -> the group under conf/.
+GROUPS = {
+    "datasets": "dataset",
+    "models": "model",
+    "optimizers": "optimizer",
+    "schedulers": "scheduler",
+    "tasks": "task",
+    "hardware": "hardware",
+    "launchers": "launcher",
+    "trainers": "trainer",
+    "loggers": "logger",
+    "callbacks": "callbacks",
+}
+# Singular and plural mean the same.
+ALIASES = {"recipe": "recipes", "callback": "callbacks", "experiments": "recipes", "experiment": "recipes"} | {
+    group: plural for plural, group in GROUPS.items()
+}
+
+
+def main(arguments: list[str]) -> int:
+    kinds = ["recipes", *GROUPS]
+    parser = argparse.ArgumentParser(prog="videxp list", description=__doc__)
+    parser.add_argument("kind", nargs="?", metavar="KIND", help=", ".join(kinds))
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options = parser.parse_args(arguments)
+
+    kind = ALIASES.get(options.kind, options.kind)
+    if kind is not None and kind not in kinds:
+        raise BadRequest(f"list {kind}: unknown kind; {suggestion(kind, kinds, limit=20)}")
+    found = {kind: choices_of(kind) for kind in ([kind] if kind else kinds)}
+    if options.json:
+        print(json.dumps({kind: [_as_dict(choice) for choice in choices] for kind, choices in found.items()}))
+        return 0
+    for kind, choices in found.items():
+        if len(found) > 1:
+            print(f"{kind}  (videxp list {kind})")
+        width = max((len(choice.name) for choice in choices), default=0)
+        for choice in choices:
+            print(f"  {choice.name:<{width}}  {choice.comment}".rstrip())
+    return 0
+
+
+def choices_of(kind: str) -> list[Choice]:
+    """`choices_of("models")`: the YAML files of one kind."""
+    return recipes() if kind == "recipes" else group_options(GROUPS[kind])
+
+
+def _as_dict(choice: Choice) -> dict[str, str]:
+    path = choice.path
+    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return {"name": choice.name, "comment": choice.comment, "path": str(shown)}

@@ -1,0 +1,70 @@
+"""videxp predict: a run's model put to work on video files, or at making them."""
+
+import argparse
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, NoReturn
+
+from videxp import config
+from videxp.core.errors import BadRequest
+from videxp.core.signatures import signature
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+SUMMARY = "RUN INPUT... -o OUT       a run at work: labels of videos as JSON, restored videos, new clips"
+USAGE = """usage: videxp predict RUN INPUT... [-o OUT] [...]
+
+RUN is a run folder; what comes after it depends on the run's task: videxp predict RUN --help
+  classification   videxp predict RUN clips/ more.mp4 -o labels.json
+  restoration      videxp predict RUN video.mp4 -o restored.mp4
+  generation       videxp predict RUN --num 16 --seconds 4 --seed 0 -o clips/"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Its errors are one line, as all others are."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadRequest(f"{message.removeprefix('argument ')}; {self.prog} --help")
+
+
+def main(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(USAGE)
+        return 0 if arguments else 2
+    path, *rest = arguments
+    if path.startswith("-"):
+        raise BadRequest(f"the run folder comes first, got {path}: videxp predict RUN INPUT... {path} ...")
+
+    from videxp.runs.folder import open_run
+
+    run = open_run(path)  # before the slow imports
+    cfg = config.load_resolved(run.config)
+    predictor, options = read_request(cfg, path, rest)
+
+    from videxp.training.changed_inputs import say_changed_inputs
+
+    say_changed_inputs(run, cfg)
+
+    from videxp.cli.commands.train import quiet_libraries
+    from videxp.training.assembling import load_task
+
+    quiet_libraries()
+    datamodule = config.build(cfg.dataset)  # for its clips and transforms; the data need not be there
+    task = load_task(cfg, run.checkpoint())
+    return predictor.predict(task, datamodule, options)
+
+
+def read_request(cfg: "DictConfig", run: str, words: list[str]) -> tuple[ModuleType, argparse.Namespace]:
+    """The module that the run's task names, and what it is asked for; what it refuses costs no loading of weights."""
+    found = signature(str(cfg.task._target_))
+    name = str(found.constants.get("predictor", "")) if found else ""
+    if not name:
+        raise BadRequest(f"{run} is a run of {cfg.task._target_.split('.')[-1]}, which says nothing about predicting")
+    predictor = import_module(name)
+    parser = _Parser(prog=f"videxp predict {run}", description=predictor.__doc__)
+    predictor.add_arguments(parser)
+    options = parser.parse_args(words)
+    if hasattr(predictor, "check"):
+        predictor.check(options)
+    return predictor, options

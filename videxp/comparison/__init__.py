@@ -1,0 +1,1 @@
+"""Runs beside one another: the table, the page, means over repetitions."""

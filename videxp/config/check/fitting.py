@@ -1,0 +1,354 @@
+"""Do the parts of a config fit each other, the data and the machine? Each rule is one function of plain values."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from videxp.config.check.cuts import check_cuts
+from videxp.config.check.machine import count_cores, count_gpus
+from videxp.config.check.metric_names import logged_metrics
+from videxp.config.problems import NOTHING, Problem, refuse, suggestion
+from videxp.core import signatures
+from videxp.core.errors import BadRequest, VidexpError
+from videxp.core.files import expand_home
+from videxp.core.signatures import Signature
+
+LAYOUT = "videxp.data.layouts.base.Layout"
+
+
+def accepts_parameter(target: str, name: str) -> bool:
+    """Can `target` be given an argument `name`, by itself or through its **kwargs?"""
+    found = _signature(target)
+    return found is not None and name in found.parameters
+
+
+def check_fit(plain: dict[str, Any], *, broken: set[str]) -> list[Problem]:
+    """Problems between parts; rules about keys in `broken`, which are wrong by themselves, are left out."""
+
+    def sound(*keys: str) -> bool:
+        return not any(f"{a}.".startswith(f"{b}.") for key in keys for other in broken for a, b in _both(key, other))
+
+    problems: list[Problem] = []
+    if sound("hardware"):
+        problems += _check_devices(plain["hardware"])
+        if not problems and sound("dataset.batch_size"):
+            problems += _check_batch(plain)
+    if sound("task._target_"):
+        problems += [*_check_monitors(plain), *_check_distillation(plain["task"])]
+    if sound("trainer"):
+        problems += _check_limits(plain["trainer"])
+        problems += _check_manual_steps(plain)
+    if sound("callbacks"):
+        problems += _check_checkpoint(plain.get("callbacks") or {})
+    if sound("model._target_", "task._target_"):
+        problems += _check_network(plain)
+        if sound("dataset"):
+            problems += list(_check_targets(plain)) or list(_check_scale(plain))
+    if sound("model._target_", "dataset.num_frames", "dataset.size"):
+        problems += _check_clip(plain)
+    if sound("dataset", "task"):
+        problems += _check_protocol(plain)
+    if sound("dataset", "task._target_"):
+        problems += _check_range(plain)
+    if sound("dataset"):
+        problems += [*_check_views(plain["dataset"]), *check_cuts(plain["dataset"])]
+        problems += _check_data(plain, model_is_sound=sound("model"))
+    return problems
+
+
+def _both(one: str, other: str) -> list[tuple[str, str]]:
+    """A key is touched by a problem of its part (`dataset`) as by one beneath it (`dataset.size`)."""
+    return [(one, other), (other, one)]
+
+
+# --- hardware ----------------------------------------------------------------------------------------------------
+
+
+def _check_devices(hardware: dict[str, Any]) -> Iterator[Problem]:
+    accelerator, devices = hardware.get("accelerator", "auto"), hardware.get("devices", "auto")
+    strategy, gpus, cores = hardware.get("strategy", "auto"), count_gpus(), count_cores()
+    on_gpu = accelerator in ("gpu", "cuda") or (accelerator == "auto" and gpus > 0)
+    number = len(devices) if isinstance(devices, list) else devices
+    if accelerator in ("gpu", "cuda") and gpus == 0:
+        yield Problem("hardware.accelerator", accelerator, "this machine has no GPU that is visible; hardware=cpu")
+    elif on_gpu and number != "auto" and number > gpus:
+        yield Problem(
+            "hardware.devices", devices, f"more than the {gpus} GPUs of this machine; hardware.devices={gpus}"
+        )
+    elif on_gpu and isinstance(devices, list) and max(devices, default=0) >= gpus:
+        yield Problem("hardware.devices", devices, f"this machine's {gpus} GPUs are numbered from 0 to {gpus - 1}")
+    elif not on_gpu and isinstance(devices, list):
+        yield Problem("hardware.devices", devices, "a list names GPUs, but this runs on the CPU; write a number")
+    elif not on_gpu and number != "auto" and number > max(2, cores):
+        limit = max(2, cores)
+        yield Problem(
+            "hardware.devices", devices, f"more processes than the {cores} cores here; hardware.devices={limit}"
+        )
+    if strategy == "fsdp" and not on_gpu:
+        yield Problem("hardware.strategy", strategy, "needs GPUs; hardware=ddp_cpu")
+    if strategy == "single" and number not in ("auto", 1):
+        yield Problem("hardware.strategy", strategy, f"uses one device, not {number}; hardware.strategy=ddp")
+
+
+def _check_batch(plain: dict[str, Any]) -> Iterator[Problem]:
+    batch, ranks = plain["dataset"].get("batch_size"), _ranks(plain["hardware"])
+    if isinstance(batch, int) and batch % ranks:
+        below = batch - batch % ranks
+        near = f"{below} or {below + ranks}" if below else str(ranks)
+        yield Problem("dataset.batch_size", batch, f"does not divide over {ranks} processes; write {near}")
+
+
+def _ranks(hardware: dict[str, Any]) -> int:
+    devices, gpus = hardware.get("devices", "auto"), count_gpus()
+    if hardware.get("strategy") == "single":
+        return 1
+    if devices == "auto":
+        devices = gpus if gpus and hardware.get("accelerator") != "cpu" else 1
+    return (len(devices) if isinstance(devices, list) else devices) * hardware.get("num_nodes", 1)
+
+
+def _check_limits(trainer: dict[str, Any]) -> Iterator[Problem]:
+    """Lightning takes a share or a number, and says so only once the data is prepared."""
+    for key, value in trainer.items():
+        if (key.startswith("limit_") or key == "val_check_interval") and isinstance(value, float) and value > 1:
+            message = f"a number of batches, such as {round(value)}, or a share of them, up to 1.0"
+            yield Problem(f"trainer.{key}", value, message)
+        if key == "limit_train_batches" and value == 0 and not isinstance(value, bool) and value is not None:
+            yield Problem(f"trainer.{key}", value, f"no batch, and nothing to train on; trainer.{key}=null takes all")
+
+
+def _check_manual_steps(plain: dict[str, Any]) -> Iterator[Problem]:
+    """What the trainer does for one optimizer only, a task with two does itself."""
+    task = _signature(_target(plain.get("task")))
+    own = task.constants.get("instead_of_trainer") if task else None
+    if task is None or not isinstance(own, dict):
+        return
+    for key, of_task in own.items():
+        value = plain["trainer"].get(key)
+        if value is not None and (key, value) != ("accumulate_grad_batches", 1):
+            yield Problem(f"trainer.{key}", value, f"{task.qualname} has two optimizers; task.{of_task}={value}")
+
+
+def _check_protocol(plain: dict[str, Any]) -> Iterator[Problem]:
+    """A figure's name tells the length and stride of its clips, and the data set makes them."""
+    protocol = plain["task"].get("protocol")
+    for key in ("num_frames", "stride_frames") if isinstance(protocol, dict) else ():
+        of_test = key == "num_frames" and plain["dataset"].get("test_frames") is not None
+        makes = "test_frames" if of_test else key
+        named, made = protocol.get(key), plain["dataset"].get(makes)
+        if isinstance(named, int) and isinstance(made, int) and named != made:
+            both = f"dataset.{makes}={named} task.protocol.{key}={named}"
+            message = f"only names the clips, which are of dataset.{makes}={made}; write both alike: {both}"
+            yield Problem(f"task.protocol.{key}", named, message)
+
+
+def _check_range(plain: dict[str, Any]) -> Iterator[Problem]:
+    """A task that generates clips says in which range; the data must come in the same."""
+    task, dataset = _signature(_target(plain.get("task"))), plain.get("dataset")
+    wanted = task.constants.get("normalization") if task else None
+    transform = dataset.get("train_transform") if isinstance(dataset, dict) else None
+    if task is None or not isinstance(wanted, dict) or not isinstance(transform, dict):
+        return
+    for key, value in wanted.items():
+        if key in transform and list(transform[key]) != [value] * 3:
+            message = f"{task.qualname} draws in [-1,1]; dataset.train_transform.{key}=[{value},{value},{value}]"
+            yield Problem(f"dataset.train_transform.{key}", transform[key], message)
+
+
+# --- metrics -----------------------------------------------------------------------------------------------------
+
+
+def _check_monitors(plain: dict[str, Any]) -> Iterator[Problem]:
+    """What a callback watches must be logged, and in the direction in which it gets better."""
+    every = logged_metrics(plain["task"])
+    if every is None:
+        return
+    logged = {name: mode for name, mode in every.items() if name.startswith("val/")}
+    watchers = {"task": plain.get("task"), **{f"callbacks.{k}": v for k, v in (plain.get("callbacks") or {}).items()}}
+    for path, node in watchers.items():
+        if not isinstance(node, dict) or not isinstance(node.get("monitor"), str) or node["monitor"] == "???":
+            continue
+        name = node["monitor"]
+        inherited = path != "task" and name == (plain.get("task") or {}).get("monitor")
+        if name not in logged and not inherited:
+            yield Problem(f"{path}.monitor", name, f"nobody logs it; {suggestion(name, logged)}")
+        elif node.get("mode") in ("min", "max") and logged.get(name, node["mode"]) != node["mode"]:
+            word = "higher" if logged[name] == "max" else "lower"
+            yield Problem(f"{path}.mode", node["mode"], f"{name} is better when {word}; {path}.mode={logged[name]}")
+
+
+def _check_distillation(task: dict[str, Any]) -> Iterator[Problem]:
+    for key in ("teacher_weight", "temperature"):
+        if key in task and task.get("teacher") is None:
+            yield Problem(f"task.{key}", task[key], "is of distillation, and there is no task.teacher=RUN")
+
+
+def _check_checkpoint(callbacks: dict[str, Any]) -> Iterator[Problem]:
+    """`callbacks=early_stopping` replaces the default choice, which writes the weights."""
+    if not any(_target(node).endswith(".Checkpoint") for node in callbacks.values()):
+        chosen = ",".join(["checkpoint", *callbacks])
+        yield Problem("callbacks", list(callbacks), f"no weights would be saved; callbacks=[{chosen}]")
+
+
+# --- data and model ----------------------------------------------------------------------------------------------
+
+
+def _check_network(plain: dict[str, Any]) -> Iterator[Problem]:
+    """Of the networks that come with videxp, a task can only train those that it knows how to speak to."""
+    target = _target(plain.get("model"))
+    model, task = _signature(target), _signature(_target(plain.get("task")))
+    if model is None or task is None or not target.startswith("videxp."):
+        return
+    needed = task.constants.get("network_parameter")
+    kind = model.constants.get("network_parameter")  # of those whose parameters do not tell
+    fits = kind == needed if kind else needed in model.parameters
+    if isinstance(needed, str) and needed and not fits:
+        yield Problem(
+            "model", target, f"no network for {task.qualname}, whose models take `{needed}`; videxp list models"
+        )
+
+
+def _check_scale(plain: dict[str, Any]) -> Iterator[Problem]:
+    """A network that enlarges by another factor than the data was made smaller by."""
+    model, task = _signature(_target(plain.get("model"))), _signature(_target(plain.get("task")))
+    if model is None or task is None or task.constants.get("network_parameter") != "scale":
+        return
+    default = model.parameters["scale"].default if "scale" in model.parameters else None
+    enlarges, reduced = plain["model"].get("scale", default), (plain.get("dataset") or {}).get("scale", 1)
+    if isinstance(enlarges, int) and isinstance(reduced, int) and enlarges != reduced:
+        message = f"the model enlarges {enlarges} times (model.scale); dataset.scale={enlarges}"
+        yield Problem("dataset.scale", reduced, message)
+
+
+def _check_targets(plain: dict[str, Any]) -> Iterator[Problem]:
+    """A task that needs clean clips to compare with, and a data set that comes with videxp and gives none."""
+    dataset = plain.get("dataset") or {}
+    task, target = _signature(_target(plain.get("task"))), _target(dataset.get("test_transform"))
+    transform = _signature(target)
+    if task is None or transform is None or not target.startswith("videxp."):
+        return
+    if task.constants.get("needs_target") and not transform.constants.get("gives_target"):
+        message = f"gives no clean clips to compare with, which {task.qualname} needs; dataset=video_folder does"
+        yield Problem("dataset", dataset.get("name"), message)
+
+
+def _check_views(dataset: dict[str, Any]) -> Iterator[Problem]:
+    """What the data module would say once the data is prepared."""
+    clips = dataset.get("test_clips")
+    if dataset.get("sampling") == "segments" and isinstance(clips, int) and clips > 1:
+        yield Problem("dataset.test_clips", clips, "sampling=segments makes one clip of a whole video; set 1")
+
+
+def _check_clip(plain: dict[str, Any]) -> Iterator[Problem]:
+    """The frames and pixels of a clip against what the model declares by `@accepts`."""
+    model, dataset = _signature(_target(plain.get("model"))), plain.get("dataset")
+    if model is None or not model.accepts or not isinstance(dataset, dict):
+        return
+    for key, unit, name in (("num_frames", "frames", "frames"), ("size", "pixels", "size")):
+        value = dataset.get(key)
+        least, step = model.accepts.get(f"min_{name}", 1), model.accepts.get(f"{name}_multiple", 1)
+        if isinstance(value, int) and not isinstance(value, bool) and (value < least or value % step):
+            wanted = [f"at least {least} {unit}"] * (least > 1) + [f"a multiple of {step}"] * (step > 1)
+            fits = max(least, -(-value // step) * step)
+            message = f"{model.qualname} takes {' and '.join(wanted)}; dataset.{key}={-(-fits // step) * step}"
+            yield Problem(f"dataset.{key}", value, message)
+
+
+def _check_data(plain: dict[str, Any], *, model_is_sound: bool) -> Iterator[Problem]:
+    """Is the data where the config says, and has the model as many outputs as it has classes?"""
+    from videxp.config.building import build
+
+    dataset = plain.get("dataset")
+    layout_node = dataset.get("layout") if isinstance(dataset, dict) else None
+    found = _signature(_target(layout_node))
+    if not isinstance(dataset, dict) or found is None or LAYOUT not in found.lineage:
+        return
+    root = dataset.get("root")
+    if not isinstance(root, str):
+        return
+    try:
+        layout = build(layout_node)
+        missing = layout.missing(expand_home(root))
+    except VidexpError as error:
+        yield Problem("dataset.layout", found.qualname, str(error))
+        return
+    for line in missing:
+        yield Problem("dataset.root", root, line)
+    if not missing and model_is_sound:
+        yield from _check_classes(plain, layout, Path(root))
+
+
+def check_samples(cfg: Mapping[str, Any]) -> Iterator[Problem]:
+    """Read the files that list the samples, if there are any, as preparing the data does; no video is opened."""
+    from videxp.config.building import build
+    from videxp.data.preparing.preparation import list_samples
+
+    dataset = cfg["dataset"]
+    found, root = _signature(_target(dataset.get("layout"))), dataset.get("root")
+    if found is None or LAYOUT not in found.lineage or not isinstance(root, str):
+        return
+    layout, place = build(dataset["layout"]), expand_home(root)
+    if not layout.list_files:
+        return
+    try:
+        rows, _ = list_samples(layout, place, name=dataset["name"], allow_copies=bool(dataset.get("allow_copies")))
+    except BadRequest as error:
+        yield Problem("dataset.layout", NOTHING, str(error))
+        return
+    absent = [path for path in dict.fromkeys(row.path for row in rows) if not (place / path).exists()]
+    if len(absent) > (dataset.get("max_unreadable") or 0):
+        listed = ", ".join(layout.list_files)
+        message = (
+            f"{len(absent)} files that {listed} lists are not there, such as {absent[0]}: mend the paths or the root"
+        )
+        yield Problem("dataset.root", root, message)
+
+
+def _check_classes(plain: dict[str, Any], layout: Any, root: Path) -> Iterator[Problem]:
+    """An explicit number of classes, and what the task takes, against the prepared data set's, if it is prepared."""
+    from videxp.data.preparing.preparation import manifest_path
+
+    model, dataset = plain["model"], plain["dataset"]
+    given, cache, name = model.get("num_classes"), dataset.get("cache_dir"), dataset.get("name")
+    if not isinstance(cache, str) or not isinstance(name, str):
+        return
+    path = manifest_path(layout, root=root, cache_dir=Path(cache), name=name)
+    if not os.path.isfile(path):  # which may lie where this user may not look
+        return
+    with path.open(encoding="utf-8", errors="surrogateescape") as manifest:
+        first_line = manifest.readline()  # what is known of the whole; the rows may be a quarter of a million
+    about = json.loads(first_line[first_line.index("{") :])
+    several = about.get("several_labels", False)
+    yield from _check_labels(plain, several=several)
+    if several and dataset.get("shuffle") == "class_balanced":
+        yield Problem("dataset.shuffle", "class_balanced", f"the videos of {name} have several classes each; null")
+    classes = len(about["classes"])
+    if isinstance(given, int) and given != classes:
+        message = f"{name} has {classes} classes; leave it out (it is filled from the data)"
+        yield Problem("model.num_classes", given, message)
+
+
+def _check_labels(plain: dict[str, Any], *, several: bool) -> Iterator[Problem]:
+    """Several labels of a video are more than most tasks know what to do with."""
+    task = _signature(_target(plain.get("task")))
+    if several and task is not None and task.constants.get("takes_several_labels") is not True:
+        name = (plain.get("dataset") or {}).get("name")
+        message = f"takes one label of a video, those of {name} have several; task=multi_label"
+        yield Problem("task", task.qualname, message)
+
+
+def require_labels(cfg: Mapping[str, Any], *, several: bool) -> None:
+    """Raises BadRequest where the task of a checked config cannot take `several` labels of a video, which its data has:
+    asked again of data that was prepared after the check."""
+    refuse(_check_labels({key: cfg[key] for key in ("task", "dataset")}, several=several))
+
+
+def _target(node: Any) -> str:
+    target = node.get("_target_") if isinstance(node, Mapping) else None
+    return target if isinstance(target, str) else ""
+
+
+def _signature(target: str) -> Signature | None:
+    return signatures.signature(target) if target else None

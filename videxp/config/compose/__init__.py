@@ -1,0 +1,1 @@
+"""Recipe, overrides and files to one config, through Hydra."""

@@ -1,0 +1,36 @@
+"""What a dotted name takes, read from source text: nothing is imported, so a config is checked in milliseconds and a
+hostile one runs nothing.
+
+    signature("torch.optim.AdamW").parameters["lr"]           -> annotation, default, required
+    signature("videxp.models.classification.x3d.x3d_m").accepts              -> the literals of its @accepts(...) line
+
+`modules` finds what a name means, `reading` what it takes.
+"""
+
+from videxp.core.signatures.modules import (
+    UNREADABLE,
+    Definition,
+    Source,
+    find_spec,
+    last_name,
+    literal,
+    locate,
+    lookup_expression,
+    names_in,
+)
+from videxp.core.signatures.reading import Parameter, Signature, signature
+
+__all__ = [
+    "UNREADABLE",
+    "Definition",
+    "Parameter",
+    "Signature",
+    "Source",
+    "find_spec",
+    "last_name",
+    "literal",
+    "locate",
+    "lookup_expression",
+    "names_in",
+    "signature",
+]

@@ -1,0 +1,1 @@
+"""The fields of a sample beside its clip."""

@@ -1,0 +1,51 @@
+"""Clips of a file that is in no manifest: what prediction reads."""
+
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from videxp.data.loading.clips import ClipChoice
+from videxp.data.loading.cropping import whole_box
+from videxp.data.loading.views import Cutter, Fit, fitted, read_views
+from videxp.video import Decoder, UnreadableVideo, VideoReader, open_video
+from videxp.video.sequence import name_template
+
+NO_RATE = 25  # of pictures, where none is asked for
+
+
+def read_clips(
+    path: Path,
+    *,
+    choice: ClipChoice,
+    frame_size: tuple[int, int] | None = None,
+    fit: Fit = "crop",
+    cutter: Cutter | None = None,
+    decoder: Decoder = "auto",
+) -> Tensor:
+    """uint8 [K*V,T,H,W,C]: the clips that a test would take from this video, or from this folder of numbered pictures;
+    of each, next to one another, the V views of `cutter`, or one that is brought to `frame_size`. Large pictures are
+    made small one by one.
+
+    Raises UnreadableVideo or DecodeError with path and cause.
+    """
+    with _reader(path, choice, decoder) as reader:
+        frames_KT = choice.frames(
+            reader.times,
+            start_seconds=np.nan,
+            end_seconds=np.nan,
+            rng=np.random.default_rng(0),  # a test's clips are evenly spaced: nothing is drawn
+        )
+        if cutter is not None:
+            return read_views(reader, frames_KT, cutter.views(reader.size, epoch=0, index=0, clips=len(frames_KT)))
+        box = whole_box(frame_size or reader.size, multiple=1)
+        view = box.cut if frame_size is None else fitted(frame_size, fit, box=box)
+        return read_views(reader, frames_KT, [[view]] * len(frames_KT))
+
+
+def _reader(path: Path, choice: ClipChoice, decoder: Decoder) -> VideoReader:
+    if not path.is_dir():
+        return open_video(path, decoder=decoder)
+    if choice.clip_fps is not None:
+        raise UnreadableVideo(path, f"pictures have no rate, and the run reads {choice.clip_fps:g} frames a second")
+    return open_video(path, template=name_template(path), fps=NO_RATE)

@@ -1,0 +1,123 @@
+"""What is kept of each decoded picture, while it is there: clips are made small before they are whole.
+
+Legend: K clips of a sample, V views of a clip, T frames, H, W, C = 3 channels.
+"""
+
+import math
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate, pad
+
+from videxp.data.loading.cropping import Box
+from videxp.video import VideoReader
+
+Fit = Literal["crop", "stretch", "pad"]
+View = Callable[[Tensor], Tensor]
+"""uint8 [1,H,W,C] -> uint8 [1,h,w,C]: one picture as a clip has it."""
+
+WHOLE_BYTES = 16 << 20  # clips of more are not held whole: to make a picture small while it is in the cache is cheaper
+_thread = threading.local()
+
+
+class Cutter(Protocol):
+    """A transform whose cutting and resizing can be done where the pictures are decoded."""
+
+    def views(self, size: tuple[int, int], *, epoch: int, index: int, clips: int) -> Sequence[Sequence[View]]:
+        """For each of a sample's clips its V views on pictures of (height, width)."""
+
+    def finish(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """What is left to be done with a batch of such clips, on the device."""
+
+
+def read_views(reader: VideoReader, frames_KT: np.ndarray, views: Sequence[Sequence[View]]) -> Tensor:
+    """uint8 [K*V,T,h,w,C]: the views of a clip are adjacent. Each frame is decoded once, however many clips have it.
+
+    Raises as `VideoReader.frames` does.
+    """
+    clips, length = frames_KT.shape
+    needed, places_KT = np.unique(frames_KT, return_inverse=True)
+    places_KT = places_KT.reshape(clips, length)
+    height, width = reader.size
+    if len(needed) * height * width * 3 > WHOLE_BYTES:
+        return _picture_by_picture(reader, needed, places_KT, views)
+    held_THWC = _workspace((len(needed), height, width, 3))
+    place_of = {number: place for place, number in enumerate(needed.tolist())}
+    for number, picture_HWC in reader.pictures(needed.tolist()):
+        held_THWC[place_of[number]] = picture_HWC
+    held = torch.from_numpy(held_THWC)
+    in_order = np.arange(len(needed))
+    parts = []
+    for places, of_clip in zip(places_KT, views):
+        clip = held if np.array_equal(places, in_order) else held[torch.from_numpy(places)]
+        parts += [view(clip) for view in of_clip]
+    if len(parts) == 1 and parts[0].untyped_storage().data_ptr() != held.untyped_storage().data_ptr():
+        return parts[0][None]
+    return torch.stack(parts)  # a copy, without which a view on all of it would stay in the workspace
+
+
+def _picture_by_picture(
+    reader: VideoReader, needed: np.ndarray, places_KT: np.ndarray, views: Sequence[Sequence[View]]
+) -> Tensor:
+    (clips, length), of_each = places_KT.shape, len(views[0])
+    where: dict[int, list[tuple[int, int]]] = {int(number): [] for number in needed}
+    for (clip, time), place in np.ndenumerate(places_KT):
+        where[int(needed[place])].append((clip, time))
+    video = torch.empty(0)
+    for number, picture_HWC in reader.pictures(needed.tolist()):
+        picture = _tensor(picture_HWC)[None]
+        seen: dict[View, Tensor] = {}
+        for clip, time in where[number]:
+            for place, view in enumerate(views[clip]):
+                if view not in seen:
+                    seen[view] = view(picture)[0]
+                if not len(video):
+                    video = torch.empty((clips * of_each, length, *seen[view].shape), dtype=torch.uint8)
+                video[clip * of_each + place, time] = seen[view]
+        del picture, picture_HWC  # before the next one is decoded
+    return video
+
+
+def _workspace(shape: tuple[int, ...]) -> np.ndarray:
+    """uint8 memory of this thread's, the same each time: new memory of some MB costs more than what is done in it."""
+    if not hasattr(_thread, "memory"):
+        _thread.memory = np.empty(WHOLE_BYTES, np.uint8)  # paged in as it is used
+    return _thread.memory[: math.prod(shape)].reshape(shape)
+
+
+def fitted(size: tuple[int, int], fit: Fit, *, box: Box) -> View:
+    """The view on `box` of a picture that is brought to (height, width) before."""
+    return lambda clip: box.cut(resize(clip, size=size, fit=fit))
+
+
+def _tensor(picture_HWC: np.ndarray) -> Tensor:
+    """Without a copy, where torch can have it: rows from left to right, and memory that may be written to."""
+    if not picture_HWC.flags.writeable or min(picture_HWC.strides) < 0:
+        picture_HWC = picture_HWC.copy()
+    return torch.from_numpy(picture_HWC)
+
+
+def resize(clip: Tensor, *, size: tuple[int, int], fit: Fit) -> Tensor:
+    """uint8 [T,H,W,C] -> uint8 [T,height,width,C], antialiased, channels last throughout.
+
+    crop: fill the size, cut off what stands over, centred. pad: fit inside, black around. stretch: change the shape.
+    """
+    height, width = clip.shape[1:3]
+    target_height, target_width = size
+    if (height, width) == size:
+        return clip
+    scales = target_height / height, target_width / width
+    scale = {"crop": max(scales), "pad": min(scales), "stretch": None}[fit]
+    inner = size if scale is None else (max(1, round(height * scale)), max(1, round(width * scale)))
+    view = clip.permute(0, 3, 1, 2)  # [T,C,H,W], channels last in memory: the fast path of uint8
+    scaled = view if inner == (height, width) else interpolate(view, inner, mode="bilinear", antialias=True)
+    top, left = (target_height - inner[0]) // 2, (target_width - inner[1]) // 2
+    if fit == "pad":
+        scaled = pad(scaled, (left, target_width - inner[1] - left, top, target_height - inner[0] - top))
+        top = left = 0
+    scaled = scaled[..., -top : target_height - top, -left : target_width - left]
+    return scaled.permute(0, 2, 3, 1).contiguous()

@@ -1,0 +1,1 @@
+"""Networks that give a clip back better than it came."""

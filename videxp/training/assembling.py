@@ -1,0 +1,265 @@
+"""From a checked config to objects: the data module, the task and the trainer. Imports torch and Lightning."""
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from omegaconf import DictConfig
+from pytorch_lightning import Callback, Trainer, seed_everything
+from pytorch_lightning.callbacks import Checkpoint as LightningCheckpoint
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
+from pytorch_lightning.strategies import FSDPStrategy, Strategy
+from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
+from torch import nn
+
+from videxp.config import build, load_resolved
+from videxp.core.console import Console
+from videxp.core.errors import BadRequest
+from videxp.data import VideoDataModule
+from videxp.metrics import ClassifierFeatures, through_batch
+from videxp.models.weights import weights_unread
+from videxp.runs.folder import RunFolder, open_run
+from videxp.runs.weights import read_checkpoint
+from videxp.tasks import Classification, VideoTask
+from videxp.training.callbacks.checkpoint import AtomicCheckpointIO, Checkpoint
+from videxp.training.callbacks.left_out import LeftOut
+from videxp.training.callbacks.nonfinite import NonFinite
+from videxp.training.callbacks.progress import ProgressBar
+from videxp.training.callbacks.random_state import RandomState
+from videxp.training.callbacks.samples import Samples
+from videxp.training.callbacks.step_metrics import StepMetrics
+from videxp.training.callbacks.throughput import Throughput
+from videxp.training.changed_inputs import config_with_variables, say_changed_inputs
+from videxp.training.loggers.metrics_file import MetricsFile
+from videxp.training.loops import take_short_ways
+from videxp.training.processes.agreement import SameConfig
+from videxp.training.processes.strategy import UnpaddedDDPStrategy
+
+
+@dataclass
+class Experiment:
+    """What one run is made of."""
+
+    datamodule: VideoDataModule
+    task: VideoTask
+    trainer: Trainer
+
+
+def build_task(cfg: DictConfig, *, classes: list[str], fresh: bool = True) -> VideoTask:
+    """Network, optimizer and schedule go into the task; what the data decides is filled in.
+
+    fresh: False where a checkpoint's weights follow: `model.weights` is then not read, and its file may be gone.
+    """
+    decided = {"num_classes": len(classes), "num_frames": cfg.dataset.num_frames, "size": cfg.dataset.size}
+    with nullcontext() if fresh else weights_unread():
+        network = build(cfg.model, **decided)
+    return build(
+        cfg.task,
+        network=network,
+        optimizer=build(cfg.optimizer),
+        scheduler=build(cfg.scheduler),
+        classes=classes,
+        load_teacher=load_teacher,
+    )
+
+
+def load_task(cfg: DictConfig, checkpoint: Path) -> VideoTask:
+    """A trained task from a run's files alone: its data need not be there. In evaluation mode, on the CPU."""
+    content = read_checkpoint(checkpoint)
+    task = build_task(cfg, classes=content.get("classes", []), fresh=False)  # none: a task without labels
+    set_weights(task, content["state_dict"], path=checkpoint)
+    return task.eval()
+
+
+def load_classifier(run: str, *, key: str) -> tuple[Classification, DictConfig]:
+    """A finished classification and its config; its data need not be there. Raises BadRequest for another kind of run,
+    naming the key that asked for it."""
+    folder = open_run(run)
+    cfg = load_resolved(folder.config)
+    say_changed_inputs(folder, cfg)
+    task = load_task(cfg, folder.checkpoint())
+    if not isinstance(task, Classification):
+        raise BadRequest(f"{key}={run} is a run of {type(task).__name__}: give one of a classification")
+    return task, cfg
+
+
+def load_teacher(run: str, *, classes: list[str], data: VideoDataModule, activation: str = "softmax") -> nn.Module:
+    """The network of a run that another one learns from: float [B,T,C,H,W], as `data` normalises it -> logits [B,K].
+
+    activation: "softmax" or "sigmoid", by which its logits are read.
+    Raises BadRequest where its classes are others, where its logits are read in another way, where it is used to clips
+    that are normalised in another way, or where it cannot take clips of this length and size.
+    """
+    task, cfg = load_classifier(run, key="task.teacher")
+    if task.activation != activation:
+        learned = f"learned by {task.activation}, this task by {activation}"
+        raise BadRequest(f"task.teacher={run}: {learned}: give another run")
+    if task.classes != classes:
+        raise BadRequest(f"task.teacher={run}: it knows other classes ({len(task.classes)}) than {data.name} has")
+    learned_from = build(cfg.dataset)
+    theirs, ours = (_normalisation(one.train_transform) for one in (learned_from, data))
+    if theirs != ours:
+        raise BadRequest(
+            f"task.teacher={run}: give it clips as it knows them: dataset.train_transform {theirs}, not {ours}"
+        )
+    try:
+        with torch.no_grad():
+            task.network.eval()(torch.zeros(1, data.num_frames, 3, data.size, data.size))
+    except (RuntimeError, ValueError, IndexError) as error:
+        shapes = [f"{one.num_frames} frames, {one.size} x {one.size}" for one in (learned_from, data)]
+        raise BadRequest(f"task.teacher={run}: made for {shapes[0]}; it cannot take clips of {shapes[1]}") from error
+    return task.network
+
+
+def _normalisation(transform: nn.Module) -> str:
+    mean, std = (getattr(transform, name, ()) for name in ("mean", "std"))
+    return f"mean={list(mean)} std={list(std)}"
+
+
+class RunFeatures(ClassifierFeatures):
+    """The features of a classifier that videxp trained, for figures of generated clips, which are read as that run's.
+
+    run: a run folder of a classification; its data need not be there. output: "logits" for an inception score.
+    Raises BadRequest for another kind of run.
+    """
+
+    def __init__(self, *, run: str, output: Literal["features", "logits"] = "features") -> None:
+        task, cfg = load_classifier(run, key="features.run")
+        if output == "logits" and task.activation != "softmax":
+            raise BadRequest(f"features.run={run}: it learned by {task.activation}; logits are read by a softmax")
+        datamodule = build(cfg.dataset)
+        super().__init__(
+            task.network,
+            name=f"{type(task.network).__name__.lower()}_{datamodule.name}",
+            transform=through_batch(datamodule.eval_transform),
+            input_text=f"{datamodule.size}x{datamodule.size}, read as {datamodule.name}",
+            output=output,
+        )
+
+
+def build_trainer(cfg: DictConfig, *, root: Path, loggers: list[Logger], callbacks: list[Callback]) -> Trainer:
+    """Lightning's Trainer on the recipe's hardware; `root` is where it may leave files of its own."""
+    hardware = cfg.hardware
+    if hardware.num_threads is not None:
+        torch.set_num_threads(hardware.num_threads)
+    trainer: Trainer = build(
+        cfg.trainer,
+        accelerator=hardware.accelerator,
+        devices=1 if hardware.strategy == "single" else hardware.devices,
+        num_nodes=hardware.num_nodes,
+        precision=hardware.precision,
+        strategy=_strategy(hardware),
+        logger=loggers,
+        callbacks=callbacks,
+        plugins=[AtomicCheckpointIO()],
+        use_distributed_sampler=False,  # ours pads nothing and survives a resume
+        default_root_dir=str(root),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=any(isinstance(callback, LightningCheckpoint) for callback in callbacks),
+    )
+    take_short_ways(trainer)
+    return trainer
+
+
+def ranks_to_start(cfg: DictConfig, *, root: Path) -> tuple[int, dict[str, str]]:
+    """(processes that this machine needs, what they must find in their environment); 1 where a launcher (Slurm,
+
+    torchrun) started them already. Asked of a trainer, because nobody else knows all launchers and kinds of devices.
+    """
+    strategy = build_trainer(cfg, root=root, loggers=[], callbacks=[]).strategy
+    if not isinstance(strategy.launcher, _SubprocessScriptLauncher):
+        return 1, {}
+    launcher, cluster = strategy.launcher, strategy.launcher.cluster_environment
+    if cluster.creates_processes_externally:
+        return 1, {}
+    return launcher.num_processes, {
+        "MASTER_ADDR": cluster.main_address,
+        "MASTER_PORT": str(cluster.main_port),
+        "NODE_RANK": str(cluster.node_rank()),
+        "WORLD_SIZE": str(launcher.num_processes * launcher.num_nodes),
+    }
+
+
+def build_loggers(cfg: DictConfig, run: RunFolder, *, after_step: int = 0) -> list[Logger]:
+    """metrics.csv always; others by config. What was logged after `after_step` (batches) will be logged again."""
+    loggers: list[Logger] = [build(node, save_dir=str(run.path)) for node in cfg.logger.values()]
+    for logger in loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger._kwargs["purge_step"] = after_step + 1  # TensorBoard hides older events from there on
+    return [MetricsFile(run.metrics), *loggers]
+
+
+def build_callbacks(cfg: DictConfig, run: RunFolder, console: Console) -> list[Callback]:
+    """The recipe's, and those that every training has."""
+    chosen = [build(node) for node in cfg.callbacks.values()]
+    for callback in chosen:
+        if isinstance(callback, Checkpoint):
+            callback.folder = run.best.parent
+    watch = [one for one in chosen if isinstance(one, NonFinite)] or [NonFinite()]
+    for callback in watch:
+        callback.run = run
+    rest = [one for one in chosen if one not in watch]
+    throughput = Throughput()
+    logged = [throughput, StepMetrics(throughput)]
+    first = [SameConfig(config_with_variables(cfg)), RandomState(cfg.seed)]
+    return [*first, *watch, *logged, LeftOut(run), Samples(run.samples), *rest, ProgressBar(console)]
+
+
+def build_experiment(
+    cfg: DictConfig,
+    datamodule: VideoDataModule,
+    *,
+    root: Path,
+    loggers: list[Logger],
+    callbacks: list[Callback],
+    fresh: bool = True,
+) -> Experiment:
+    """Seed first: the same seed gives the same initial weights. fresh: as of `build_task`."""
+    seed_everything(cfg.seed, verbose=False)
+    task = build_task(cfg, classes=datamodule.classes, fresh=fresh)
+    if cfg.hardware.compile:
+        task.network.compile()  # in place: state-dict keys stay as they are
+    return Experiment(datamodule, task, build_trainer(cfg, root=root, loggers=loggers, callbacks=callbacks))
+
+
+def _strategy(hardware: Any) -> Strategy | str:
+    several_gpus = hardware.accelerator in ("auto", "gpu") and _gpus(hardware.devices) * hardware.num_nodes > 1
+    name = ("ddp" if several_gpus else "single") if hardware.strategy == "auto" else hardware.strategy
+    timeout = timedelta(seconds=hardware.timeout_seconds)
+    if name == "single":
+        return "auto"
+    if name == "fsdp":
+        return FSDPStrategy(timeout=timeout)
+    return UnpaddedDDPStrategy(
+        find_unused_parameters=name == "ddp_find_unused_parameters", gradient_as_bucket_view=True, timeout=timeout
+    )
+
+
+def _gpus(devices: Any) -> int:
+    """How many of this machine's GPUs `devices` asks for."""
+    there = torch.cuda.device_count()
+    if devices in ("auto", -1):
+        return there
+    return min(there, devices if isinstance(devices, int) else len(devices))
+
+
+def load_weights(task: VideoTask, path: Any) -> None:
+    """The weights that a checkpoint of a run would be used with (the average, where there is an EMA).
+
+    Not through `Trainer.test(ckpt_path=...)`: after a fit, Lightning's EMA callback answers that by loading the
+    unaveraged weights.
+    """
+    set_weights(task, read_checkpoint(Path(path))["state_dict"], path=path)
+
+
+def set_weights(task: VideoTask, state: dict[str, torch.Tensor], *, path: Any) -> None:
+    """The same for weights that were read already; `path` is for the message where they do not fit."""
+    try:
+        task.load_state_dict(state)
+    except RuntimeError as error:
+        first = " ".join(str(error).split(":", 1)[-1].split())[:200]
+        raise BadRequest(f"{path}: does not fit the network that config.yaml describes: {first}") from error

@@ -1,0 +1,1 @@
+"""What is done at moments of the training: checkpoints, progress, samples, thinned metrics."""

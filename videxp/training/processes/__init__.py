@@ -1,0 +1,1 @@
+"""The processes of a run: ranks, signals, and agreement between them."""
