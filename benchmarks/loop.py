@@ -44,13 +44,13 @@ from torch.utils.data import DataLoader, IterableDataset
 from torchmetrics.classification import MulticlassAccuracy
 
 from videxp import config
-from videxp.cli.commands.train import quiet_libraries
 from videxp.data import VideoDataModule
 from videxp.data.loading.loader import ClipLoader
 from videxp.models import SmallCNN3D
 from videxp.runs.folder import RunFolder
 from videxp.training.assembling import build_callbacks, build_experiment, build_loggers
 from videxp.training.callbacks.stopping import StopOnSignal
+from videxp.training.log_file import quiet_libraries
 from videxp.training.loops import leave_signals_alone
 from videxp.training.processes.signals import Signals
 

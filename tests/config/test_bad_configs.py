@@ -330,7 +330,8 @@ def test_what_is_seldom_meant_is_noted(overrides: list[str], said: str, folder, 
 def test_a_missing_data_folder_is_named(folder, write: Write, call, listing):
     write(
         "conf/dataset/mine.yaml",
-        "defaults:\n  - _base\nname: mine\nroot: nowhere\nlayout:\n  _target_: videxp.data.layouts.base.FolderPerClass\n",
+        "defaults:\n  - _base\nname: mine\nroot: nowhere\n"
+        "layout:\n  _target_: videxp.data.layouts.base.FolderPerClass\n",
     )
     lines = refused(call, "check", RECIPE, "dataset=mine", folder=folder, listing=listing)
     assert len(lines) == 1

@@ -45,7 +45,8 @@ def test_only_seed_hardware_logger_run_and_places_are_no_part_of_a_recipe(recipe
     other = config.compose("mine/tiny", OF_THE_RECIPE)
     assert as_it_stands.differences(config.flat(other.cfg)) == [
         "dataset.layout.seed=1 (recipe: 0)",
-        'model._target_="videxp.models.classification.small.FrameCNN" (recipe: "videxp.models.classification.small.SmallCNN3D")',
+        'model._target_="videxp.models.classification.small.FrameCNN" '
+        '(recipe: "videxp.models.classification.small.SmallCNN3D")',
         "optimizer.lr=0.002 (recipe: 0.001)",
     ]
 

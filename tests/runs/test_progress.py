@@ -12,10 +12,10 @@ from rich.console import Console
 
 from tests.films import Put, module
 from tests.runs.small_tasks import Mean, trainer
-from videxp.cli.commands.train import report_result
 from videxp.data import FolderPerClass
 from videxp.runs.folder import RunFolder
 from videxp.training.callbacks.progress import ProgressBar, Stage, fit_metrics, progress_line
+from videxp.training.terminal import report_result
 
 
 @pytest.mark.usefixtures("quiet_lightning")

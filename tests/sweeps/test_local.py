@@ -59,7 +59,8 @@ def test_a_run_ends_with_the_sweep_that_started_it(tmp_path: Path):
     """The stock way: what a killed process started runs on."""
     stock = "import subprocess, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"
     with_us = (
-        "import os, signal, time; from videxp.training.processes.signals import end_with; parent = os.getpid(); pid = os.fork()\n"
+        "import os, signal, time; from videxp.training.processes.signals import end_with\n"
+        "parent = os.getpid(); pid = os.fork()\n"
         "if pid == 0: end_with(parent); signal.signal(signal.SIGTERM, signal.SIG_DFL); time.sleep(60)\n"
         "time.sleep(0.5); print(pid, flush=True); time.sleep(60)"
     )

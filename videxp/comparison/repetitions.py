@@ -4,8 +4,9 @@ import re
 from statistics import mean, stdev
 from typing import Any
 
-from videxp.comparison.table import DATA, Column, Row, canonical, is_number, number_text
-from videxp.runs.inputs import MARK
+from videxp.comparison.table import Column, Row, canonical, is_number
+from videxp.core.printable import number_text
+from videxp.runs.inputs import DATA, MARK
 
 REPEATED = re.compile(r"(.*\.)?seed|dataset\.layout\.(fold|\w*_list|\w*file)")
 """What repetitions of one experiment differ in: seeds and splits."""

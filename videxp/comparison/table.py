@@ -18,14 +18,14 @@ from typing import Any, Literal
 import yaml
 
 from videxp.core.errors import BadRequest
-from videxp.runs.inputs import MARK, OF_A_MACHINE
+from videxp.core.printable import duration, number_text
+from videxp.runs.inputs import DATA, MARK, OF_A_MACHINE
 from videxp.runs.reading import Run
 
 Row = dict[str, Any]
 BEST = ".best"
 IMPLIED = {"dataset.layout._target_": "dataset.name", "task.monitor": "task._target_"}
 """Config keys, and what mostly decides each: where it does, its own column says nothing new."""
-DATA = f"{MARK}data"
 CONDITION = re.compile(r"(?P<key>.+?)(?P<operator>!=|>=|<=|=|>|<)(?P<value>.*)", re.DOTALL)
 
 
@@ -338,20 +338,6 @@ def best_rows(column: Column, rows: list[Row]) -> set[int]:
         return set()
     best = (max if column.better == "max" else min)(values.values())
     return {i for i, value in values.items() if value == best}
-
-
-def number_text(value: float) -> str:
-    return f"{value:.4f}" if 1e-3 <= abs(value) < 1e4 or value == 0 else f"{value:.4g}"
-
-
-def duration(seconds: float) -> str:
-    """`48 s`, `12 min 05 s`, `3 h 20 min`."""
-    whole = round(seconds)
-    if whole < 120:
-        return f"{whole} s"
-    if whole < 7200:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
 def _text(value: Any) -> str:

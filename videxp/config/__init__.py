@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from videxp.config.check.advice import remarks as remarks
     from videxp.config.check.checking import check as check
     from videxp.config.check.checking import check_config as check_config
-    from videxp.config.check.fitting import accepts_parameter as accepts_parameter
     from videxp.config.check.fitting import require_labels as require_labels
     from videxp.config.check.schema import Hardware as Hardware
-    from videxp.config.compose.composing import Composed as Composed
+    from videxp.config.check.targets import accepts_parameter as accepts_parameter
+    from videxp.config.compose.composed import Composed as Composed
     from videxp.config.compose.composing import compose as compose
     from videxp.config.compose.composing import compose_dataset as compose_dataset
     from videxp.config.compose.elsewhere import load_for_evaluation as load_for_evaluation
@@ -48,11 +48,11 @@ __getattr__, __all__ = lazy_exports(
     __name__,
     {
         "Choice": "videxp.config.places",
-        "Composed": "videxp.config.compose.composing",
+        "Composed": "videxp.config.compose.composed",
         "Hardware": "videxp.config.check.schema",
         "Problem": "videxp.config.problems",
         "Recipe": "videxp.config.recipe_hash",
-        "accepts_parameter": "videxp.config.check.fitting",
+        "accepts_parameter": "videxp.config.check.targets",
         "build": "videxp.config.building",
         "check": "videxp.config.check.checking",
         "check_config": "videxp.config.check.checking",

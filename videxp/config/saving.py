@@ -7,19 +7,15 @@ from pathlib import Path
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from videxp.config.addresses import mixed_addresses
 from videxp.config.check.checking import check_config, check_targets
-from videxp.config.compose.growth import growth_problems
 from videxp.config.compose.overriding import apply_overrides
 from videxp.config.compose.testing import settle_protocol
 from videxp.config.problems import refuse
+from videxp.config.reading import read_config
 from videxp.config.redaction import redacted, redacted_overrides
-from videxp.core.errors import BadRequest
 from videxp.core.files import write_text
-from videxp.core.yaml_files import read_yaml_text
 
 
 def save_resolved(cfg: DictConfig, path: Path | str) -> None:
@@ -41,16 +37,7 @@ def load_resolved(path: Path | str, *, overrides: list[str] | None = None) -> Di
     With overrides the whole result is checked as a recipe's is. Raises BadRequest if the file is missing or is no
     YAML mapping, if a target may not be built, or with all that is wrong with the overrides.
     """
-    try:
-        cfg = OmegaConf.create(read_yaml_text(path) or "{}")
-    except FileNotFoundError as error:
-        raise BadRequest(f"{path}: no such file; a run folder holds config.yaml") from error
-    except (YAMLError, OmegaConfBaseException, OSError, ValueError) as error:
-        raise BadRequest(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(cfg, DictConfig):
-        raise BadRequest(f"{path}: holds a list, not a config")
-    OmegaConf.set_struct(cfg, True)
-    refuse(growth_problems(cfg))
+    cfg = read_config(path)
     refuse(check_targets(cfg))
     if overrides:
         problems = apply_overrides(cfg, overrides)

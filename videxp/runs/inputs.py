@@ -17,6 +17,7 @@ from videxp.core.weight_files import is_url
 OF_A_MACHINE = ("hardware.", "logger.", "run.")
 """What changes no result, by the beginnings of its keys."""
 MARK = "inputs."
+DATA = f"{MARK}data"
 """What the keys of `input_marks` begin with."""
 MAX_PATH_CHARACTERS = 4096
 

@@ -5,11 +5,11 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from videxp.comparison.table import DATA, duration, number_text
 from videxp.core.errors import BadRequest
 from videxp.core.files import write_text
+from videxp.core.printable import duration, number_text
 from videxp.runs.folder import write_json
-from videxp.runs.inputs import MARK
+from videxp.runs.inputs import DATA, MARK
 from videxp.runs.reading import Run, read_json
 
 BEGIN, END = "<!-- records: written by videxp record -->", "<!-- end of records -->"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from videxp import config
 from videxp.core.errors import BadRequest
+from videxp.training.processes.rank import is_rank_zero
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -73,7 +74,6 @@ def say_changed_inputs(run: "RunFolder", cfg: "DictConfig", *, file: "DictConfig
     Arguments and errors as of `changed_inputs`. Of several processes, the first says it.
     """
     from videxp.runs.provenance import read_provenance
-    from videxp.training.course import is_rank_zero
 
     try:
         record = read_provenance(run)
@@ -104,7 +104,6 @@ def refuse_changed_inputs(run: "RunFolder", cfg: "DictConfig") -> None:
     Raises BadRequest for the rest: the state of an optimizer, say, keeps the learning rate that it began with.
     """
     from videxp.runs.provenance import read_provenance
-    from videxp.training.course import is_rank_zero
 
     if run.record().get("state") == "queued" or not (run.provenance.exists() or run.last.exists()):
         return  # it has not begun

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from videxp import config
 from videxp.core.errors import BadRequest, VidexpError, system_words
 from videxp.training.deferred import uncollected
+from videxp.training.log_file import quiet_libraries
+from videxp.training.processes.rank import is_rank_zero, rank
+from videxp.training.request import RunRequest
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -28,22 +31,6 @@ if TYPE_CHECKING:
     from videxp.training.processes.supervision import RanksFailed, Supervisor
 
 
-@dataclass(frozen=True)
-class Request:
-    """What was asked for, as it is told on the terminal and in the records, and where the run begins."""
-
-    run_dir: str
-    recipe: str
-    command: str
-    started: float
-    """Seconds since the epoch."""
-    resuming: bool = False
-    checkpoint: str | None = None
-    """Where it goes on; None: from the beginning."""
-    step: int = 0
-    """Batches that are done there."""
-
-
 INSTEAD_OF_OVERRIDES = {
     "dataset.max_unreadable": "change it in {config}",
     "dataset.allow_copies": "put the data back as the run began with them, or train anew with it",
@@ -51,7 +38,7 @@ INSTEAD_OF_OVERRIDES = {
 """What to do in the place of an override that the data set's message names, for a run that goes on."""
 
 
-def carry_out(cfg: "DictConfig", request: Request, *, overrides: list[str] | None = None) -> int:
+def carry_out(cfg: "DictConfig", request: RunRequest, *, overrides: list[str] | None = None) -> int:
     """Take the run folder, prepare the data, train and test here or in ranks, and write down how it ended."""
     from videxp.runs.folder import RunFolder
     from videxp.training.processes.signals import Signals
@@ -76,13 +63,12 @@ def carry_out(cfg: "DictConfig", request: Request, *, overrides: list[str] | Non
 def _carry_out(
     cfg: "DictConfig",
     run: "RunFolder",
-    request: Request,
+    request: RunRequest,
     overrides: list[str],
     *,
     signals: "Signals",
     supervisor: "Supervisor",
 ) -> None:
-    from videxp.cli.commands.train import quiet_libraries
     from videxp.core.console import Console
     from videxp.training.processes.supervision import PROGRAM
 
@@ -131,7 +117,7 @@ def _prepared_data(cfg: "DictConfig", run: "RunFolder", *, new: bool) -> "VideoD
     return datamodule
 
 
-def _go_on(run: "RunFolder", request: Request, console: "Console", datamodule: "VideoDataModule") -> Request:
+def _go_on(run: "RunFolder", request: RunRequest, console: "Console", datamodule: "VideoDataModule") -> RunRequest:
     """Choose the checkpoint, and put the run folder into the state that it had then.
 
     Raises BadRequest where the data are not what they were; files may have gone, where so many may be missing.
@@ -155,9 +141,8 @@ def _go_on(run: "RunFolder", request: Request, console: "Console", datamodule: "
     return replace(request, checkpoint=str(start.path), step=start.step) if start else request
 
 
-def be_a_rank(request: Request) -> NoReturn:
+def be_a_rank(request: RunRequest) -> NoReturn:
     """One of a DDP run's processes: its config comes through standard input, its data is prepared."""
-    from videxp.cli.commands.train import quiet_libraries
     from videxp.core.console import Console
     from videxp.runs.folder import RunFolder
     from videxp.training.processes.signals import Interrupted, Signals
@@ -197,11 +182,10 @@ def _train_and_test(
     console: "Console",
     datamodule: "VideoDataModule",
     *,
-    request: Request,
+    request: RunRequest,
     signals: "Signals",
 ) -> None:
-    from videxp.cli.commands.train import announce, report_result
-    from videxp.runs.provenance import finish_provenance
+    from videxp.runs.provenance import finish_provenance, is_whole
     from videxp.training.assembling import build_callbacks, build_experiment, build_loggers
     from videxp.training.callbacks.left_out import recall_data
     from videxp.training.callbacks.stopping import StopOnSignal
@@ -209,6 +193,8 @@ def _train_and_test(
     from videxp.training.loops import leave_signals_alone
     from videxp.training.processes.signals import Interrupted
     from videxp.training.processes.supervision import report, under_supervision
+    from videxp.training.recording import put_record_aside, record_start
+    from videxp.training.terminal import announce, report_result
 
     experiment = None
     with LogFile(run.log) if is_rank_zero() else nullcontext() as log_file:
@@ -223,7 +209,11 @@ def _train_and_test(
             )
             leave_signals_alone(experiment.trainer)
             if is_rank_zero():
-                announce(cfg, run, experiment, console, request)
+                before = run.record() if request.resuming else {}
+                lost = request.checkpoint is not None and not is_whole(before)
+                notes = [("record", put_record_aside(run, step=request.step))] if lost else []
+                announce(cfg, run, experiment, console, resuming=request.resuming, notes=notes)
+                record_start(cfg, run, experiment, request, before=before)
             with signals.held():
                 test_metrics = fit_and_test(experiment, run, checkpoint=request.checkpoint)
         except BaseException as error:
@@ -276,10 +266,10 @@ def _ended(run: "RunFolder", error: BaseException) -> int:
         if run.config.exists() and _knows_the_cause(run, error):
             if isinstance(error, RanksFailed):
                 _note_ranks(run, error)
-            rank = f"rank {_rank()}: " if _rank() else ""
+            of_rank = f"rank {rank()}: " if rank() else ""
             name = "" if isinstance(error, VidexpError) else f"{type(error).__name__}: "  # ours say what is wrong
             words = system_words(error) or f"{name}{error}"
-            _write_state(run, "failed", cause=" ".join(f"{rank}{words}".split())[:1000])
+            _write_state(run, "failed", cause=" ".join(f"{of_rank}{words}".split())[:1000])
         raise error
     if is_rank_zero():
         _write_state(run, "interrupted")
@@ -344,15 +334,3 @@ def _close_loggers(experiment: Any, *, summary: dict[str, float], exit_code: int
     for logger in experiment.trainer.loggers if experiment is not None else []:
         if isinstance(logger, WandbRun):
             logger.finish(summary=summary, exit_code=exit_code)
-
-
-def _rank() -> int | None:
-    """Of this process, as its launcher counts."""
-    return next((int(os.environ[name]) for name in ("RANK", "SLURM_PROCID") if name in os.environ), None)
-
-
-def is_rank_zero() -> bool:
-    """Whether this process is the first of the run; so is the one that a person started."""
-    if (rank := _rank()) is not None:
-        return rank == 0
-    return all(int(os.environ.get(name, "0")) == 0 for name in ("NODE_RANK", "LOCAL_RANK"))

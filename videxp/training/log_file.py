@@ -2,6 +2,8 @@
 
 import logging
 import sys
+import warnings
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -43,3 +45,11 @@ class LogFile(logging.FileHandler):
             raise VidexpError(
                 f"{self.baseFilename} is incomplete: {self.problem}\nMetrics and checkpoints are whole: training ended"
             )
+
+
+def quiet_libraries() -> None:
+    """Lightning's tips and hardware lines say less than our own; its warnings go to log.txt."""
+    import_module("pytorch_lightning")  # which sets the levels itself
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric|torchmetrics)\b.*")

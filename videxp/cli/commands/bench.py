@@ -46,8 +46,8 @@ def main(arguments: list[str]) -> int:
     composed = config.compose(options.recipe, options.overrides)
     config.refuse(config.check(composed))
 
-    from videxp.cli.commands.train import quiet_libraries
     from videxp.training.benchmark import benchmark, verdict
+    from videxp.training.log_file import quiet_libraries
 
     quiet_libraries()
     with tempfile.TemporaryDirectory(prefix="videxp-bench-") as folder:

@@ -43,12 +43,12 @@ def main(arguments: list[str]) -> int:
     cfg, changes, not_as_trained = read_config(run, options.overrides)
     own = config.load_resolved(run.config).dataset
 
-    from videxp.cli.commands.train import quiet_libraries
     from videxp.core.console import Console
     from videxp.data.loading.testing_protocols import views_in
     from videxp.runs.weights import read_checkpoint, weights_hash
     from videxp.training.assembling import build_experiment, set_weights
     from videxp.training.callbacks.progress import ProgressBar
+    from videxp.training.log_file import quiet_libraries
 
     checkpoint = run.checkpoint()
     content = read_checkpoint(checkpoint)

@@ -46,8 +46,8 @@ def main(arguments: list[str]) -> int:
 
     say_changed_inputs(run, cfg)
 
-    from videxp.cli.commands.train import quiet_libraries
     from videxp.training.assembling import load_task
+    from videxp.training.log_file import quiet_libraries
 
     quiet_libraries()
     datamodule = config.build(cfg.dataset)  # for its clips and transforms; the data need not be there

@@ -43,7 +43,8 @@ def resume(run: "RunFolder", *, wanted: "DictConfig | None" = None) -> int:
     Raises BadRequest if the run's config is not `wanted`, or if a process is training there.
     """
     from videxp.training.changed_inputs import refuse_changed_inputs
-    from videxp.training.course import Request, carry_out
+    from videxp.training.course import carry_out
+    from videxp.training.request import RunRequest
 
     cfg = config.load_resolved(run.config)
     if wanted is not None:
@@ -55,7 +56,7 @@ def resume(run: "RunFolder", *, wanted: "DictConfig | None" = None) -> int:
     record = run.record()
     typed = str(record.get("command", ""))
     command = typed if record.get("state") == "queued" else shlex.join(["videxp", "resume", str(run.path)])
-    return carry_out(cfg, Request(str(run.path), _recipe(typed), command, started=time.time(), resuming=True))
+    return carry_out(cfg, RunRequest(str(run.path), _recipe(typed), command, started=time.time(), resuming=True))
 
 
 def _refuse_another_config(run: "RunFolder", *, old: dict[str, Any], new: dict[str, Any]) -> None:

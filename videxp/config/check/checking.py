@@ -18,14 +18,15 @@ from videxp.config.check.values import complaint
 from videxp.config.check.wandb_limits import wandb_problems
 from videxp.config.compose.words import answer
 from videxp.config.environment import named_by_environment, why_unresolved
-from videxp.config.problems import NOTHING, SPECIAL_KEYS, Problem, listing, nearest, suggestion
+from videxp.config.problems import NOTHING, SPECIAL_KEYS, Problem, listing, nearest, refuse, suggestion
+from videxp.config.reading import read_config
 from videxp.config.redaction import redacted
 from videxp.core import signatures
 from videxp.core.signatures import Parameter, Signature
 from videxp.core.weight_files import TORCHVISIONS, is_name, is_url, unusable
 
 if TYPE_CHECKING:
-    from videxp.config.compose.composing import Composed
+    from videxp.config.compose.composed import Composed
 
 SCHEMA = "videxp.config.check.schema"
 # Filled in while building: a config that leaves them out misses nothing.
@@ -99,9 +100,9 @@ def _check_teacher(cfg: DictConfig) -> Iterator[Problem]:
             "task.teacher", teacher, "no run folder: there is no config.yaml in it; give one of a classification"
         )
         return
-    from videxp.config.saving import load_resolved  # which asks this module for its checks
-
-    theirs, ours = (_activation(one) for one in (load_resolved(file), cfg))
+    theirs_cfg = read_config(file)
+    refuse([*check_targets(theirs_cfg), *mixed_addresses(theirs_cfg)])
+    theirs, ours = (_activation(one) for one in (theirs_cfg, cfg))
     if theirs != ours:
         yield Problem("task.teacher", teacher, f"learned by {theirs or 'no labels'}, this task by {ours}; another run")
 

@@ -18,12 +18,6 @@ from videxp.core.signatures import Signature
 LAYOUT = "videxp.data.layouts.base.Layout"
 
 
-def accepts_parameter(target: str, name: str) -> bool:
-    """Can `target` be given an argument `name`, by itself or through its **kwargs?"""
-    found = _signature(target)
-    return found is not None and name in found.parameters
-
-
 def check_fit(plain: dict[str, Any], *, broken: set[str]) -> list[Problem]:
     """Problems between parts; rules about keys in `broken`, which are wrong by themselves, are left out."""
 

@@ -90,3 +90,9 @@ def _read_by_importing(target: str, *, key: str) -> Target:
     }
     is_open = any(p.kind == p.VAR_KEYWORD for p in taken)
     return Target(Signature(found.__module__, found.__qualname__, "class", named, is_open))
+
+
+def accepts_parameter(target: str, name: str) -> bool:
+    """Can `target` be given an argument `name`, by itself or through its **kwargs?"""
+    found = signatures.signature(target)
+    return found is not None and name in found.parameters

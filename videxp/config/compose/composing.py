@@ -2,7 +2,6 @@
 
 import os
 import shlex
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,8 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
+from videxp.config.check.checking import check, check_config
+from videxp.config.compose.composed import RUN_ID, Composed
 from videxp.config.compose.growth import growth_problems
 from videxp.config.compose.hydra_errors import NO_SUCH_ITEM, judge
 from videxp.config.compose.hydra_keys import PLACES, VERSION_BASE, node_problems, place_problem
@@ -30,35 +31,6 @@ from videxp.core.files import expand_home
 AROUND = ("sweep", "launcher")
 # Where people put a recipe so that its name alone does not find it.
 WRONG_PLACES = (".", "conf", "conf/experiments", "conf/experiment", "experiment", "configs", "recipes")
-# Six hexadecimal digits, the same for the whole process: the end of the run folder's name.
-RUN_ID = os.urandom(3).hex()
-
-
-@dataclass
-class Composed:
-    """A recipe with its overrides, composed and resolved; not yet checked."""
-
-    cfg: DictConfig
-    """Interpolations are resolved, except those that read the environment: they may hold secrets."""
-    recipe: str
-    """`classification/moving_digits`."""
-    overrides: list[str]
-    """As typed, without the recipe."""
-    run_dir: str
-    """hydra.run.dir, resolved."""
-    choices: dict[str, str] = field(default_factory=dict)
-    """Group -> option: `{"model": "cnn3d_small", "callbacks": "[checkpoint]"}`."""
-    interpolations: dict[str, str] = field(default_factory=dict)
-    """Full key -> what was written there before it was resolved: `{"dataset.seed": "${seed}"}`."""
-    around: DictConfig = field(default_factory=OmegaConf.create)
-    """`sweep` and `launcher`: what is no part of any one run, nor of its config.yaml."""
-    sweep_dir: str = ""
-    """hydra.sweep.dir, resolved."""
-
-    @property
-    def is_new_each_time(self) -> bool:
-        """Does the run folder have another name in each process?"""
-        return RUN_ID in self.run_dir
 
 
 def compose(recipe: str, overrides: list[str]) -> Composed:
@@ -87,8 +59,6 @@ def compose(recipe: str, overrides: list[str]) -> Composed:
             forced = [text for text in [*forced, *verdict.forced] if text not in verdict.dropped]
             usable = [text for text in usable if text not in verdict.dropped and text not in verdict.forced]
     if problems or forced:
-        from videxp.config.check.checking import check
-
         problems = [_with_length(problem, composed.cfg) for problem in problems]
         known = {problem.key for problem in problems}  # below them stands what the recipe has instead
         found = [problem for problem in check(composed) if not any(_covers(key, problem.key) for key in known)]
@@ -106,8 +76,6 @@ def compose_dataset(name: str, overrides: list[str], *, shared: dict[str, Any] |
 
     `shared` takes the place of the defaults of `hardware` and `seed`. Raises BadRequest with all that is wrong.
     """
-    from videxp.config.check.checking import check_config
-
     _register_resolvers()
     mount(None)
     problems, usable = check_overrides(overrides)

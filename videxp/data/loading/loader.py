@@ -20,7 +20,8 @@ class ClipLoader(DataLoader[dict[str, Any]]):
     """`admit`, if given, is asked about each batch. Raises VidexpError, in words, where a worker hangs or dies.
 
     slot_bytes: what the clips of a batch take at most. Forked workers that stay lay them in a ring of shared memory
-    (videxp/data/loading/ring.py), if the data set's `__getitems__` hands the request's slot on to `collate_fn`. 0: no ring.
+    (videxp/data/loading/ring.py), if the data set's `__getitems__` hands the request's slot on to `collate_fn`. 0: no
+    ring.
     """
 
     def __init__(self, *args: Any, admit: Admit | None = None, slot_bytes: int = 0, **kwargs: Any) -> None:

@@ -63,8 +63,8 @@ def prepare(
     Unreadable files are left out of the samples and listed in the manifest with their cause. Raises BadRequest where
     data is missing, the list of samples is wrong, more than `max_unreadable` files cannot be read, or, unless
     `allow_copies`, a video of train is in val or test under whatever name, or one has two labels.
-    Of a video every frame is decoded; of a folder of pictures `DECODED` in `videxp.data.layouts.frame_folders`, and of the
-    others the header and the end are looked at. thorough: all files are read again, and every picture decoded.
+    Of a video every frame is decoded; of a folder of pictures `DECODED` in `videxp.data.layouts.frame_folders`, and of
+    the others the header and the end are looked at. thorough: all files are read again, and every picture decoded.
     """
     root, cache_dir = absolute(root), absolute(cache_dir)
     path = manifest_path(layout, root=root, cache_dir=cache_dir, name=name)
