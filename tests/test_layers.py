@@ -54,12 +54,14 @@ def imports(source: str) -> set[str]:
 
 def own(names: set[str]) -> set[str]:
     """The modules of videxp that imported names stand in."""
-    found = set()
-    for name in names:
-        while name and name not in FILES:
-            name = name.rpartition(".")[0]
-        found |= {name} if name else set()
-    return found
+    return {module for name in names if (module := longest_known(name))}
+
+
+def longest_known(name: str) -> str:
+    """videxp.video.probe.Probe -> videxp.video.probe; "" for what is not videxp's."""
+    while name and name not in FILES:
+        name = name.rpartition(".")[0]
+    return name
 
 
 def room(module: str) -> str:

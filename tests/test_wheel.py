@@ -62,9 +62,10 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_every_config_and_recipe_and_the_compare_page_and_no_test(wheel: Path):
     names = set(zipfile.ZipFile(wheel).namelist())
-    assets = {str(path.relative_to(ROOT)) for path in (ROOT / "videxp/runs/assets").rglob("*") if path.is_file()}
+    assets = {str(path.relative_to(ROOT)) for path in (ROOT / "videxp/comparison/assets").rglob("*") if path.is_file()}
     assert {
-        f"videxp/runs/assets/{name}" for name in ("page.html", "page.js", "scales.js", "page.css", "uplot/LICENSE")
+        f"videxp/comparison/assets/{name}"
+        for name in ("page.html", "page.js", "scales.js", "page.css", "uplot/LICENSE")
     } <= assets
     assert assets <= names
     for folder in ("conf", "experiments"):

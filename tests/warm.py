@@ -17,23 +17,40 @@ from tests.shrink import tiny
 LIBRARIES = ["wandb.sdk.launch", "wandb.apis.public", "matplotlib.backends.backend_agg", "rich.progress"]
 LIBRARIES += ["rich._emoji_codes", "av.subtitles.stream", "torch.utils.serialization.config"]
 OURS = [
-    "experiment",
-    "training",
-    "commands.train",
-    "commands.resume",
-    "commands.evaluate",
-    "data",
-    "runs",
-    "runs.newest",
+    "videxp.training.assembling",
+    "videxp.training.course",
+    "videxp.training.recording",
+    "videxp.training.terminal",
+    "videxp.training.log_file",
+    "videxp.training.callbacks.stopping",
+    "videxp.training.loggers.wandb_logger",
+    "videxp.training.processes.signals",
+    "videxp.training.processes.supervision",
+    "videxp.cli.commands.train",
+    "videxp.cli.commands.resume",
+    "videxp.cli.commands.evaluate",
+    "videxp.config.check.advice",
+    "videxp.runs.newest",
+    "videxp.runs.provenance",
+    "videxp.data",
+    "videxp.data.layouts.moving_digits",
+    "videxp.video.decord_reader",
+    "videxp.video.versions",
+    "videxp.transforms.train",
+    "videxp.transforms.evaluate",
+    "videxp.transforms.restoration",
+    "videxp.transforms.downscale",
+    "videxp.tasks.classification",
+    "videxp.tasks.restoration",
+    "videxp.tasks.generation",
+    "videxp.tasks.pictures",
+    "videxp.models.classification.small",
+    "videxp.models.restoration.srresnet",
 ]
-OURS += ["runs.signals", "runs.wandb_logger", "transforms.train", "transforms.evaluate", "transforms.restoration"]
-OURS += ["tasks.classification", "tasks.restoration", "tasks.generation", "tasks.pictures", "video.decord_reader"]
-OURS += ["runs.supervision", "runs.provenance", "runs.stopping", "runs.log_file", "transforms.downscale"]
-OURS += ["config.advice", "data.moving_digits", "models.small", "models.srresnet", "video.versions"]
 
 
 def warm() -> None:
-    for name in (*LIBRARIES, *(f"videxp.{name}" for name in OURS)):
+    for name in (*LIBRARIES, *OURS):
         import_module(name)
     Image.preinit()
     from videxp import config

@@ -144,8 +144,8 @@ def test_each_phase_has_its_time_and_the_training_ends_after_the_steps(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     clock = SimpleNamespace(now=0.0)
-    for name in ("phases", "throughput"):
-        monkeypatch.setattr(f"videxp.runs.{name}.time", SimpleNamespace(perf_counter=lambda: clock.now))
+    for name in ("phases", "callbacks.throughput"):
+        monkeypatch.setattr(f"videxp.training.{name}.time", SimpleNamespace(perf_counter=lambda: clock.now))
     phases, meter, task = StepPhases(steps=6, warmup=2), Throughput(), Timed(clock)
     trainer(tmp_path, phases, meter, StepMetrics(meter), epochs=9).fit(task, Clips(clock))
     assert task.batches_seen == 2 + 6 + 1

@@ -93,4 +93,4 @@ def build_tiny(name: str, **arguments: Any) -> nn.Module:
 def constructor(name: str) -> Any:
     """The class or function that the YAML names."""
     entry = CATALOGUE[name]
-    return getattr(import_module(f"videxp.models.{entry.module}"), entry.target or name)
+    return getattr(import_module(f"videxp.models.classification.{entry.module}"), entry.target or name)

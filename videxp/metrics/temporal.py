@@ -1,7 +1,7 @@
 """Does a restored video flicker? Legend: B clips, T frames, C channels, H, W; values are of pairs of adjacent frames.
 
-Flows are computed by a function that is handed in (`videxp.core.warping.FlowFunction`): the numbers are its, too, and two
-of them can only be compared where it was the same.
+Flows are computed by a function that is handed in (`videxp.core.warping.FlowFunction`): the numbers are its, too, and
+two of them can only be compared where it was the same.
 
 The functions come first; the classes, for a config's `task.test_metrics`, look at two frames at a time, so that a long
 clip takes no more memory than a short one, and say in `protocol` by which network they judge.

@@ -50,7 +50,8 @@ def trains_on_what_is_left(step: Callable[..., Any]) -> Callable[..., Any]:
     """A `training_step` that is called only for batches with something in them, and whose errors name the samples.
 
     Of a batch whose files all turned out unreadable (on one rank: `videxp.data.loading.quarantine`), the loss is a zero
-    that hangs on all weights: DDP's ranks meet in the backward pass. No optimizer step follows (`on_before_optimizer_step`).
+    that hangs on all weights: DDP's ranks meet in the backward pass. No optimizer step follows
+    (`on_before_optimizer_step`).
     """
 
     @wraps(step)
