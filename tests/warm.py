@@ -29,7 +29,7 @@ OURS = [
     "videxp.cli.commands.train",
     "videxp.cli.commands.resume",
     "videxp.cli.commands.evaluate",
-    "videxp.config.check.advice",
+    "videxp.config.checking.advice",
     "videxp.runs.newest",
     "videxp.runs.provenance",
     "videxp.data",

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.conftest import videxp
-from videxp.config.compose.overriding import check_overrides
+from videxp.config.composing.overriding import check_overrides
 from videxp.core.files import unescape_name
 from videxp.tasks.pictures import Example, save_confusion_matrix, save_prediction_clips, save_prediction_strips
 

@@ -11,7 +11,7 @@ from tests.shrink import tiny
 from videxp import cli
 from videxp.config import compose, load_resolved, remember_addresses, save_resolved
 from videxp.config.addresses import refuse_unknown_addresses
-from videxp.config.compose.elsewhere import load_for_evaluation
+from videxp.config.composing.elsewhere import load_for_evaluation
 from videxp.core.errors import BadRequest
 
 RECIPE = "classification/moving_digits"

@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 
 from tests.config.conftest import RECIPE
 from tests.conftest import videxp
-from videxp.config.compose.sources import mount
+from videxp.config.composing.sources import mount
 from videxp.config.places import own_folder
 
 Call = Callable[..., tuple[int, str, str]]
@@ -365,7 +365,7 @@ def test_a_number_of_classes_unlike_the_data_is_refused(folder, write: Write, ca
 )
 def test_more_devices_than_there_are(gpus: int, overrides: list[str], said: str, request: pytest.FixtureRequest):
     folder, call, listing = (request.getfixturevalue(name) for name in ("folder", "call", "listing"))
-    request.getfixturevalue("monkeypatch").setattr("videxp.config.check.fitting.count_gpus", lambda: gpus)
+    request.getfixturevalue("monkeypatch").setattr("videxp.config.checking.fitting.count_gpus", lambda: gpus)
     lines = refused(call, "check", RECIPE, *overrides, folder=folder, listing=listing)
     assert len(lines) == 1 and said in lines[0]
 

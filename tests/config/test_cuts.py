@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from videxp import config
-from videxp.config.check.cuts import check_cuts
+from videxp.config.checking.cuts import check_cuts
 
 pytestmark = pytest.mark.slow  # together
 RECIPE = "classification/moving_digits"

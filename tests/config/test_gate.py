@@ -9,7 +9,7 @@ import hydra.utils
 import pytest
 
 from videxp.config import build, check_config, load_resolved, save_resolved
-from videxp.config.check.targets import read_target
+from videxp.config.checking.targets import read_target
 from videxp.config.gate import refusal_of_object, resolve
 from videxp.core.errors import BadRequest
 

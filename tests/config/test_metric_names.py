@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Run
-from videxp.config.check.metric_names import THROUGHPUT, logged_metrics
+from videxp.config.checking.metric_names import THROUGHPUT, logged_metrics
 from videxp.runs.reading import AXES
 
 NO_METRICS = ("learning_rate", "val/videos", "test/videos")

@@ -8,7 +8,7 @@ import pytest
 from hydra.errors import ConfigCompositionException
 
 from tests.config.test_bad_configs import plain_hydra
-from videxp.config.compose.sources import mount
+from videxp.config.composing.sources import mount
 from videxp.config.places import own_folder
 
 Call = Callable[..., tuple[int, str, str]]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from videxp.config.check.targets import targets_in
-from videxp.config.check.values import complaint
+from videxp.config.checking.targets import targets_in
+from videxp.config.checking.values import complaint
 from videxp.config.places import own_folder
 from videxp.core.signatures import UNREADABLE, signature
 

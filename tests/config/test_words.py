@@ -3,7 +3,7 @@
 import pytest
 
 from videxp.config import check, compose, compose_dataset, flat
-from videxp.config.compose.words import ANSWERS, KEYS, answer
+from videxp.config.composing.words import ANSWERS, KEYS, answer
 from videxp.core.errors import BadRequest
 
 RECIPE = "classification/moving_digits"

@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import clean_environment, videxp
 from tests.shrink import tiny
-from videxp.config.compose.overriding import check_overrides
+from videxp.config.composing.overriding import check_overrides
 from videxp.config.redaction import redacted, redacted_keys, redacted_overrides
 from videxp.core.secrets import known_secrets, looks_random, scrubbed
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import wandb
 
-from videxp.config.check.wandb_limits import LOGGER, wandb_problems
+from videxp.config.checking.wandb_limits import LOGGER, wandb_problems
 from videxp.training.loggers.wandb_environment import FOLDERS, overruled, replace_unusable_folders
 from videxp.training.loggers.wandb_logger import short_name
 

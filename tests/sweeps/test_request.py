@@ -7,8 +7,8 @@ import yaml
 from omegaconf import OmegaConf
 
 from tests.shrink import tiny
-from videxp.config.compose.overriding import parse
-from videxp.config.compose.sweeping import Axis, repeats, space_overrides, split_axes
+from videxp.config.composing.overriding import parse
+from videxp.config.composing.sweeping import Axis, repeats, space_overrides, split_axes
 from videxp.core.errors import BadRequest
 from videxp.sweeps.planning import refuse_secrets
 from videxp.sweeps.request import _axis_text, load_sweep, read_plan, read_sweep, repeated_values, save_sweep

@@ -12,7 +12,7 @@ import optuna
 import pytest
 
 from videxp.config import save_overrides
-from videxp.config.compose.sweeping import Axis, split_axes
+from videxp.config.composing.sweeping import Axis, split_axes
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.runs.folder import RunFolder
 from videxp.sweeps.controller import take_up_folders

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from videxp.config.compose.sweeping import Axis
+from videxp.config.composing.sweeping import Axis
 from videxp.runs.folder import RunFolder
 from videxp.sweeps.controller import Active
 from videxp.sweeps.launching import clean_environment

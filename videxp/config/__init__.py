@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from videxp.config.addresses import refuse_unknown_addresses as refuse_unknown_addresses
     from videxp.config.addresses import remember_addresses as remember_addresses
     from videxp.config.building import build as build
-    from videxp.config.check.advice import remarks as remarks
-    from videxp.config.check.checking import check as check
-    from videxp.config.check.checking import check_config as check_config
-    from videxp.config.check.fitting import require_labels as require_labels
-    from videxp.config.check.schema import Hardware as Hardware
-    from videxp.config.check.targets import accepts_parameter as accepts_parameter
-    from videxp.config.compose.composed import Composed as Composed
-    from videxp.config.compose.composing import compose as compose
-    from videxp.config.compose.composing import compose_dataset as compose_dataset
-    from videxp.config.compose.elsewhere import load_for_evaluation as load_for_evaluation
-    from videxp.config.compose.showing import run_hydra_flag as run_hydra_flag
+    from videxp.config.checking.advice import remarks as remarks
+    from videxp.config.checking.check import check as check
+    from videxp.config.checking.check import check_config as check_config
+    from videxp.config.checking.fitting import require_labels as require_labels
+    from videxp.config.checking.schema import Hardware as Hardware
+    from videxp.config.checking.targets import accepts_parameter as accepts_parameter
+    from videxp.config.composing.composed import Composed as Composed
+    from videxp.config.composing.elsewhere import load_for_evaluation as load_for_evaluation
+    from videxp.config.composing.recipe import compose as compose
+    from videxp.config.composing.recipe import compose_dataset as compose_dataset
+    from videxp.config.composing.showing import run_hydra_flag as run_hydra_flag
     from videxp.config.environment import environment_values as environment_values
     from videxp.config.places import Choice as Choice
     from videxp.config.places import group_options as group_options
@@ -48,21 +48,21 @@ __getattr__, __all__ = lazy_exports(
     __name__,
     {
         "Choice": "videxp.config.places",
-        "Composed": "videxp.config.compose.composed",
-        "Hardware": "videxp.config.check.schema",
+        "Composed": "videxp.config.composing.composed",
+        "Hardware": "videxp.config.checking.schema",
         "Problem": "videxp.config.problems",
         "Recipe": "videxp.config.recipe_hash",
-        "accepts_parameter": "videxp.config.check.targets",
+        "accepts_parameter": "videxp.config.checking.targets",
         "build": "videxp.config.building",
-        "check": "videxp.config.check.checking",
-        "check_config": "videxp.config.check.checking",
-        "compose": "videxp.config.compose.composing",
-        "compose_dataset": "videxp.config.compose.composing",
+        "check": "videxp.config.checking.check",
+        "check_config": "videxp.config.checking.check",
+        "compose": "videxp.config.composing.recipe",
+        "compose_dataset": "videxp.config.composing.recipe",
         "config_hash": "videxp.config.saving",
         "environment_values": "videxp.config.environment",
         "flat": "videxp.config.saving",
         "group_options": "videxp.config.places",
-        "load_for_evaluation": "videxp.config.compose.elsewhere",
+        "load_for_evaluation": "videxp.config.composing.elsewhere",
         "load_resolved": "videxp.config.saving",
         "plain": "videxp.config.saving",
         "read_recipe": "videxp.config.recipe_hash",
@@ -72,10 +72,10 @@ __getattr__, __all__ = lazy_exports(
         "refuse": "videxp.config.problems",
         "refuse_unknown_addresses": "videxp.config.addresses",
         "remember_addresses": "videxp.config.addresses",
-        "remarks": "videxp.config.check.advice",
+        "remarks": "videxp.config.checking.advice",
         "replaced": "videxp.config.places",
-        "require_labels": "videxp.config.check.fitting",
-        "run_hydra_flag": "videxp.config.compose.showing",
+        "require_labels": "videxp.config.checking.fitting",
+        "run_hydra_flag": "videxp.config.composing.showing",
         "save_overrides": "videxp.config.saving",
         "save_resolved": "videxp.config.saving",
         "suggestion": "videxp.config.problems",

@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from videxp.config.check.targets import accepts_parameter, read_target, targets_in
+from videxp.config.checking.targets import accepts_parameter, read_target, targets_in
 from videxp.config.gate import resolve
 from videxp.config.problems import SPECIAL_KEYS, refuse, show
 from videxp.core.errors import BadRequest, VidexpError

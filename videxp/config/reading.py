@@ -6,7 +6,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from videxp.config.compose.growth import growth_problems
+from videxp.config.composing.growth import growth_problems
 from videxp.config.problems import refuse
 from videxp.core.errors import BadRequest
 from videxp.core.yaml_files import read_yaml_text

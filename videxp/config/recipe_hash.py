@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from videxp.config.compose.composing import compose
+from videxp.config.composing.recipe import compose
 from videxp.config.saving import flat
 
 RUN_PARTS = frozenset({"seed", "hardware", "logger", "run", "sweep", "launcher"})

@@ -9,9 +9,9 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from videxp.config.addresses import mixed_addresses
-from videxp.config.check.checking import check_config, check_targets
-from videxp.config.compose.overriding import apply_overrides
-from videxp.config.compose.testing import settle_protocol
+from videxp.config.checking.check import check_config, check_targets
+from videxp.config.composing.overriding import apply_overrides
+from videxp.config.composing.testing import settle_protocol
 from videxp.config.problems import refuse
 from videxp.config.reading import read_config
 from videxp.config.redaction import redacted, redacted_overrides

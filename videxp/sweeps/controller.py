@@ -9,7 +9,7 @@ from typing import Protocol
 import yaml
 
 from videxp.config import Composed
-from videxp.config.compose.sweeping import Axis
+from videxp.config.composing.sweeping import Axis
 from videxp.core.errors import VidexpError
 from videxp.core.yaml_files import read_yaml
 from videxp.runs.folder import RunFolder, seconds_now

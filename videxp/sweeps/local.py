@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from videxp.config.check.machine import count_cores, count_gpus
+from videxp.config.checking.machine import count_cores, count_gpus
 from videxp.core.limits import Ge
 from videxp.sweeps.launching import OUTPUT, clean_environment, resume_command
 from videxp.training.processes.supervision import death

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from videxp.config.check.machine import count_cores
+from videxp.config.checking.machine import count_cores
 from videxp.core.errors import BadRequest
 
 NAMESPACE = "videxp"

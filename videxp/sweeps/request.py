@@ -9,8 +9,8 @@ import yaml
 from omegaconf import OmegaConf
 
 from videxp import config
-from videxp.config.compose.overriding import key_of
-from videxp.config.compose.sweeping import Axis, count_points, repeats, several, space_overrides, split_axes
+from videxp.config.composing.overriding import key_of
+from videxp.config.composing.sweeping import Axis, count_points, repeats, several, space_overrides, split_axes
 from videxp.config.problems import NOTHING, Problem
 from videxp.core.errors import BadRequest
 from videxp.core.files import write_text

@@ -13,7 +13,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-from videxp.config.compose.sweeping import Axis
+from videxp.config.composing.sweeping import Axis
 from videxp.sweeps.storage import open_storage, storage_to_read, study_words
 
 State = Literal["queued", "running", "finished", "pruned", "failed"]

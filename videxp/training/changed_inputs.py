@@ -90,7 +90,6 @@ def say_changed_inputs(run: "RunFolder", cfg: "DictConfig", *, file: "DictConfig
 
 def say_unrecorded(run: "RunFolder", record: dict[str, Any]) -> None:
     """A line on stderr where the record of a run's beginning was lost before it went on."""
-    from videxp.training.course import is_rank_zero
 
     if (batches := record.get("unrecorded_batches")) and is_rank_zero():
         print(

@@ -6,12 +6,12 @@ import sys
 import hydra
 from omegaconf import DictConfig
 
-from videxp.config.compose.composing import choice_of, compose_by_hydra, forget_hydra, mount_recipe, not_there
-from videxp.config.compose.hydra_errors import judge
-from videxp.config.compose.hydra_keys import VERSION_BASE, node_problems
-from videxp.config.compose.overriding import check_overrides
-from videxp.config.compose.recipe_text import recipe_problems
-from videxp.config.compose.words import answer_flag
+from videxp.config.composing.hydra_errors import judge
+from videxp.config.composing.hydra_keys import VERSION_BASE, node_problems
+from videxp.config.composing.overriding import check_overrides
+from videxp.config.composing.recipe import choice_of, compose_by_hydra, forget_hydra, mount_recipe, not_there
+from videxp.config.composing.recipe_text import recipe_problems
+from videxp.config.composing.words import answer_flag
 from videxp.config.places import own_folder
 from videxp.config.problems import refuse
 from videxp.core.errors import BadRequest

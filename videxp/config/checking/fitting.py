@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from videxp.config.check.cuts import check_cuts
-from videxp.config.check.machine import count_cores, count_gpus
-from videxp.config.check.metric_names import logged_metrics
+from videxp.config.checking.cuts import check_cuts
+from videxp.config.checking.machine import count_cores, count_gpus
+from videxp.config.checking.metric_names import logged_metrics
 from videxp.config.problems import NOTHING, Problem, refuse, suggestion
 from videxp.core import signatures
 from videxp.core.errors import BadRequest, VidexpError

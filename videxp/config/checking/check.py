@@ -11,12 +11,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from videxp.config.addresses import mixed_addresses
-from videxp.config.check.fitting import check_fit, check_samples
-from videxp.config.check.metric_names import sweep_problems
-from videxp.config.check.targets import read_target, targets_in
-from videxp.config.check.values import complaint
-from videxp.config.check.wandb_limits import wandb_problems
-from videxp.config.compose.words import answer
+from videxp.config.checking.fitting import check_fit, check_samples
+from videxp.config.checking.metric_names import sweep_problems
+from videxp.config.checking.targets import read_target, targets_in
+from videxp.config.checking.values import complaint
+from videxp.config.checking.wandb_limits import wandb_problems
+from videxp.config.composing.words import answer
 from videxp.config.environment import named_by_environment, why_unresolved
 from videxp.config.problems import NOTHING, SPECIAL_KEYS, Problem, listing, nearest, refuse, suggestion
 from videxp.config.reading import read_config
@@ -26,9 +26,9 @@ from videxp.core.signatures import Parameter, Signature
 from videxp.core.weight_files import TORCHVISIONS, is_name, is_url, unusable
 
 if TYPE_CHECKING:
-    from videxp.config.compose.composed import Composed
+    from videxp.config.composing.composed import Composed
 
-SCHEMA = "videxp.config.check.schema"
+SCHEMA = "videxp.config.checking.schema"
 # Filled in while building: a config that leaves them out misses nothing.
 INJECTED = {
     "model": {"num_classes", "num_frames", "size"},

@@ -11,7 +11,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from videxp.config.compose.sources import without_own_files
+from videxp.config.composing.sources import without_own_files
 from videxp.config.places import own_folder
 from videxp.config.problems import NOTHING, Problem, nearest
 

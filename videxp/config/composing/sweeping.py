@@ -13,7 +13,7 @@ from typing import Any
 from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, QuotedString, RangeSweep
 from hydra.errors import HydraException
 
-from videxp.config.compose.overriding import key_of, parse, quote, value_of
+from videxp.config.composing.overriding import key_of, parse, quote, value_of
 from videxp.config.places import group_options, groups
 from videxp.config.problems import Problem, listing, show
 from videxp.core.errors import BadRequest

@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from videxp.config.compose.overriding import key_of
+from videxp.config.composing.overriding import key_of
 from videxp.config.problems import Problem
 from videxp.data.loading.testing_protocols import PROTOCOLS
 

@@ -10,7 +10,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from videxp.config.compose.hydra_keys import PLACES, is_hydras, key_problem, place_problem
+from videxp.config.composing.hydra_keys import PLACES, is_hydras, key_problem, place_problem
 from videxp.config.places import COLLECTIONS, group_options, groups
 from videxp.config.problems import NOTHING, Problem, listing, suggestion
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from videxp.config.compose.hydra_keys import is_hydras, refusal
-from videxp.config.compose.sources import recipe_file
+from videxp.config.composing.hydra_keys import is_hydras, refusal
+from videxp.config.composing.sources import recipe_file
 from videxp.config.places import COLLECTIONS, folders, groups, recipes
 from videxp.config.problems import NOTHING, Problem, nearest, suggestion
 from videxp.core.yaml_files import Growth, read_yaml_text

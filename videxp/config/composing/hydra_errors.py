@@ -11,10 +11,10 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from videxp.config.compose.hydra_keys import refusal
-from videxp.config.compose.overriding import key_of, value_of
-from videxp.config.compose.recipe_text import read_nodes, show_path
-from videxp.config.compose.sources import recipe_file
+from videxp.config.composing.hydra_keys import refusal
+from videxp.config.composing.overriding import key_of, value_of
+from videxp.config.composing.recipe_text import read_nodes, show_path
+from videxp.config.composing.sources import recipe_file
 from videxp.config.places import folders, group_options, groups, recipes
 from videxp.config.problems import NOTHING, Problem, listing, suggestion
 from videxp.core.yaml_files import read_yaml, read_yaml_text

@@ -12,16 +12,16 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
-from videxp.config.check.checking import check, check_config
-from videxp.config.compose.composed import RUN_ID, Composed
-from videxp.config.compose.growth import growth_problems
-from videxp.config.compose.hydra_errors import NO_SUCH_ITEM, judge
-from videxp.config.compose.hydra_keys import PLACES, VERSION_BASE, node_problems, place_problem
-from videxp.config.compose.overriding import check_overrides, is_blank, key_of, quote, value_of
-from videxp.config.compose.recipe_text import recipe_problems
-from videxp.config.compose.sources import mount, recipe_file
-from videxp.config.compose.testing import settle_protocol
-from videxp.config.compose.words import answer
+from videxp.config.checking.check import check, check_config
+from videxp.config.composing.composed import RUN_ID, Composed
+from videxp.config.composing.growth import growth_problems
+from videxp.config.composing.hydra_errors import NO_SUCH_ITEM, judge
+from videxp.config.composing.hydra_keys import PLACES, VERSION_BASE, node_problems, place_problem
+from videxp.config.composing.overriding import check_overrides, is_blank, key_of, quote, value_of
+from videxp.config.composing.recipe_text import recipe_problems
+from videxp.config.composing.sources import mount, recipe_file
+from videxp.config.composing.testing import settle_protocol
+from videxp.config.composing.words import answer
 from videxp.config.environment import interpolation_text, interpolations, resolve_except_environment
 from videxp.config.places import COLLECTIONS, folders, group_options, groups, own_folder, recipes, replaced
 from videxp.config.problems import NOTHING, Problem, listing, nearest, refuse, suggestion

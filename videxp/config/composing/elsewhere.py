@@ -9,9 +9,9 @@ from hydra.core.override_parser.types import OverrideType
 from omegaconf import DictConfig
 
 from videxp.config.addresses import refuse_unknown_addresses
-from videxp.config.check.checking import check_config
-from videxp.config.compose.composing import compose_dataset
-from videxp.config.compose.overriding import apply_overrides, check_overrides, key_of, parse
+from videxp.config.checking.check import check_config
+from videxp.config.composing.overriding import apply_overrides, check_overrides, key_of, parse
+from videxp.config.composing.recipe import compose_dataset
 from videxp.config.problems import refuse
 from videxp.config.saving import flat, load_resolved
 
