@@ -27,7 +27,7 @@ test-fast: install  ## the tests that take less than two seconds each; they wait
 	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not slow and not gpu and not kill'
 
 test-kill: install  ## a hundred runs killed at random moments and resumed (about 6 minutes)
-	$(BIN)/python -m pytest -m kill tests/runs
+	$(BIN)/python -m pytest -m kill tests/training
 
 lint: install  ## ruff: format and rules
 	$(BIN)/ruff format --check .

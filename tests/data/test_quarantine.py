@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchmetrics.classification import MulticlassAccuracy
 
 from tests.films import Put, module
-from tests.runs.small_tasks import Mean, trainer
+from tests.training.small_tasks import Mean, trainer
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.data import FolderPerClass, VideoDataModule
 from videxp.data.left_out import lost_classes

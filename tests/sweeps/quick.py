@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from tests.forking import Forked
-from tests.runs.forking import leave_out_what_no_result_depends_on
+from tests.training.forking import leave_out_what_no_result_depends_on
 from videxp.sweeps import controller, local
 
 CONF = """# This machine, without the seconds that imports take

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import clean_environment
-from tests.runs.conftest import checkpoint, differences, metrics
 from tests.shrink import tiny
 from tests.sweeps.slurm_cluster import Cluster
+from tests.training.conftest import checkpoint, differences, metrics
 from videxp import config
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.runs.folder import RunFolder

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tests.films import Plain, Put, module
-from tests.runs.small_tasks import Constant, Mean, trainer
+from tests.training.small_tasks import Constant, Mean, trainer
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.data import FolderPerClass, VideoDataModule
 from videxp.tasks import Classification

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from tests.films import Put, module
-from tests.runs.small_tasks import trainer
+from tests.training.small_tasks import trainer
 from videxp.core.errors import BadRequest
 from videxp.data import FolderPerClass
 from videxp.models.classification.small import SmallCNN3D

@@ -8,8 +8,8 @@ import torch
 
 from tests.conftest import train, videxp
 from tests.films import Put, module
-from tests.runs.small_tasks import trainer
 from tests.shrink import tiny
+from tests.training.small_tasks import trainer
 from videxp.core.errors import BadRequest
 from videxp.data import FolderPerClass
 from videxp.losses import cross_entropy, distillation

@@ -11,7 +11,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from tests.runs.conftest import differences
+from tests.training.conftest import differences
 
 
 class Stock(LightningModule):

@@ -17,9 +17,9 @@ from pytorch_lightning.strategies.launchers import subprocess_script
 from tests import forked
 from tests.conftest import clean_environment
 from tests.forking import Forked
-from tests.runs.conftest import checkpoint, command, differences, metrics
-from tests.runs.forking import Kill, Nursery
-from tests.runs.test_signals import RARE, state
+from tests.training.conftest import checkpoint, command, differences, metrics
+from tests.training.forking import ForkServer, Kill
+from tests.training.test_signals import RARE, state
 from videxp.training.processes.signals import Interrupted, Signals
 from videxp.training.processes.supervision import RanksFailed, Supervisor
 
@@ -40,8 +40,8 @@ def processes_in(folder: Path) -> list[int]:
     return found
 
 
-def seconds_since_fault(ward: Path) -> float:
-    return time.monotonic() - float((ward / "fault.txt").read_text())
+def seconds_since_fault(workspace: Path) -> float:
+    return time.monotonic() - float((workspace / "fault.txt").read_text())
 
 
 def gone(folder: Path, *, seconds: float) -> bool:
@@ -63,20 +63,20 @@ def gone(folder: Path, *, seconds: float) -> bool:
     ],
 )
 def test_a_rank_that_dies_is_named_and_takes_all_others_with_it(
-    rank: int, how: str, says: str, nursery: Nursery, ward: Path
+    rank: int, how: str, says: str, fork_server: ForkServer, workspace: Path
 ):
-    run = ward / f"runs/dies-{rank}-{how}"
-    statuses, printed = nursery.run(
+    run = workspace / f"runs/dies-{rank}-{how}"
+    statuses, printed = fork_server.run(
         *command(*DDP, run=run.name),
-        cwd=ward,
+        cwd=workspace,
         kill=Kill("batch", nth=3, rank=rank, how=how),
         supervised=True,
         VIDEXP_TRACEBACK="0",
     )
     assert statuses == [1], printed
     assert printed.count("videxp:") == 1 and f"videxp: {says}\n" in printed
-    assert seconds_since_fault(ward) < 15
-    assert gone(ward, seconds=1)
+    assert seconds_since_fault(workspace) < 15
+    assert gone(workspace, seconds=1)
     assert state(run) == "failed"
     assert says in json.loads((run / "status.json").read_text())["cause"]
     if how == "raise":
@@ -85,49 +85,55 @@ def test_a_rank_that_dies_is_named_and_takes_all_others_with_it(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
-def test_a_rank_that_hangs_is_named_with_its_stack(rank: int, nursery: Nursery, ward: Path):
-    run = ward / f"runs/hangs-{rank}"
-    statuses, printed = nursery.run(
+def test_a_rank_that_hangs_is_named_with_its_stack(rank: int, fork_server: ForkServer, workspace: Path):
+    run = workspace / f"runs/hangs-{rank}"
+    statuses, printed = fork_server.run(
         *command(*DDP, TIMEOUT, run=run.name),
-        cwd=ward,
+        cwd=workspace,
         kill=Kill("batch", nth=3, rank=rank, how="hang"),
         supervised=True,
         VIDEXP_TRACEBACK="0",
     )
     assert statuses == [1], printed
     assert f"videxp: rank {rank} hung: the others waited 5 s (hardware.timeout_seconds)\n" in printed
-    assert 'tests/runs/forking.py", line' in printed  # where it was
-    assert seconds_since_fault(ward) < 5 + 10
-    assert gone(ward, seconds=1)
+    assert 'tests/training/forking.py", line' in printed  # where it was
+    assert seconds_since_fault(workspace) < 5 + 10
+    assert gone(workspace, seconds=1)
     assert state(run) == "failed"
     log = (run / "log.txt").read_text()
     assert "in _end" in log and "training_epoch_loop.py" in log
 
 
 @pytest.mark.slow
-def test_a_signal_to_one_rank_stops_all_at_the_same_step_and_the_run_goes_on_exactly(nursery: Nursery, ward: Path):
-    statuses, printed = nursery.run(*command(*DDP, *RARE, run="whole-ddp"), cwd=ward, supervised=True)
+def test_a_signal_to_one_rank_stops_all_at_the_same_step_and_the_run_goes_on_exactly(
+    fork_server: ForkServer, workspace: Path
+):
+    statuses, printed = fork_server.run(*command(*DDP, *RARE, run="whole-ddp"), cwd=workspace, supervised=True)
     assert statuses == [0], printed
     kill = Kill("batch", nth=3, rank=1, how="TERM")
-    statuses, printed = nursery.run(*command(*DDP, *RARE, run="stop"), cwd=ward, kill=kill, supervised=True)
-    whole, run = ward / "runs/whole-ddp", ward / "runs/stop"
+    statuses, printed = fork_server.run(*command(*DDP, *RARE, run="stop"), cwd=workspace, kill=kill, supervised=True)
+    whole, run = workspace / "runs/whole-ddp", workspace / "runs/stop"
     assert statuses == [143], printed
     assert state(run) == "interrupted"
     assert checkpoint(run)["seen"]["batches"] == 3
-    statuses, printed = nursery.run("resume", str(run), cwd=ward, supervised=True)
+    statuses, printed = fork_server.run("resume", str(run), cwd=workspace, supervised=True)
     assert statuses == [0], printed
     assert differences(checkpoint(whole), checkpoint(run)) + differences(metrics(whole), metrics(run)) == []
 
 
 @pytest.mark.slow
-def test_as_a_user_starts_it_a_signal_to_the_group_stops_two_processes(ward: Path):
+def test_as_a_user_starts_it_a_signal_to_the_group_stops_two_processes(workspace: Path):
     """Nothing is forked from the test here: Python is started anew for each rank."""
-    run = ward / "runs/user"
-    environment = {**clean_environment(ward), "VIDEXP_ALLOW": "tests", "PYTHONPATH": str(Path(__file__).parents[2])}
+    run = workspace / "runs/user"
+    environment = {
+        **clean_environment(workspace),
+        "VIDEXP_ALLOW": "tests",
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
     arguments = command(*DDP, "trainer.max_epochs=200", "callbacks.checkpoint.every_n_steps=1", run="user")
     started = subprocess.Popen(
         [sys.executable, "-m", "videxp.cli", *arguments],
-        cwd=ward,
+        cwd=workspace,
         env=environment,
         start_new_session=True,
         stdout=subprocess.DEVNULL,
@@ -140,7 +146,7 @@ def test_as_a_user_starts_it_a_signal_to_the_group_stops_two_processes(ward: Pat
     os.killpg(started.pid, signal.SIGTERM)
     _, said = started.communicate(timeout=30)
     assert started.returncode == 143
-    assert gone(ward, seconds=8)
+    assert gone(workspace, seconds=8)
     assert "videxp resume runs/user goes on" in said
     assert state(run) == "interrupted"
 

@@ -8,9 +8,9 @@ import pytest
 
 from tests import forked
 from tests.conftest import clean_environment
-from tests.runs.conftest import command
-from tests.runs.forking import Nursery
-from tests.runs.wandb_server import serving
+from tests.training.conftest import command
+from tests.training.forking import ForkServer
+from tests.training.wandb_server import serving
 from videxp.training.loggers.metrics_file import read_metrics
 from videxp.training.loggers.wandb_logger import unanswered
 
@@ -28,11 +28,11 @@ class Trained:
     """From the last row of metrics.csv to the end of the process."""
 
 
-def trained(nursery: Nursery, ward: Path, url: str, *, run: str) -> Trained:
-    folder = ward / f"runs/{run}"
-    statuses, printed = nursery.run(
+def trained(fork_server: ForkServer, workspace: Path, url: str, *, run: str) -> Trained:
+    folder = workspace / f"runs/{run}"
+    statuses, printed = fork_server.run(
         *command("logger=wandb", run=run),
-        cwd=ward,
+        cwd=workspace,
         WANDB_BASE_URL=url,
         WANDB_API_KEY="x" * 40,
         WANDB_MODE="online",
@@ -44,9 +44,9 @@ def trained(nursery: Nursery, ward: Path, url: str, *, run: str) -> Trained:
 
 
 @pytest.fixture(scope="module")
-def healthy(nursery: Nursery, ward: Path) -> Trained:
+def healthy(fork_server: ForkServer, workspace: Path) -> Trained:
     with serving() as server:
-        run = trained(nursery, ward, server.url, run="healthy")
+        run = trained(fork_server, workspace, server.url, run="healthy")
         assert "W&B" not in run.printed and "wandb sync" not in run.printed
         assert len(server.history) == 1
     return run
@@ -55,31 +55,31 @@ def healthy(nursery: Nursery, ward: Path) -> Trained:
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", ["refuse", "hang", "500"])
 def test_without_a_server_at_the_start_the_run_is_logged_offline(
-    fault: str, nursery: Nursery, ward: Path, healthy: Trained
+    fault: str, fork_server: ForkServer, workspace: Path, healthy: Trained
 ):
     """The client by itself tries for 90 s."""
     with serving() as server:
         server.fault = "" if fault == "refuse" else fault
         url = REFUSING if fault == "refuse" else server.url
-        run = trained(nursery, ward, url, run=f"start-{fault}")
+        run = trained(fork_server, workspace, url, run=f"start-{fault}")
     assert run.seconds_to_begin < healthy.seconds_to_begin + 10
     assert [line for line in run.printed.splitlines() if line.startswith("videxp: ")] == [
         line for line in run.printed.splitlines() if "does not answer" in line and "logged offline" in line
     ]
-    (offline,) = (ward / f"runs/start-{fault}/wandb").glob("offline-run-*")
+    (offline,) = (workspace / f"runs/start-{fault}/wandb").glob("offline-run-*")
     assert f"wandb sync runs/start-{fault}/wandb/{offline.name}" in run.printed
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", ["hang", "drop"])
 def test_a_server_that_dies_in_mid_run_holds_up_nothing_but_the_end(
-    fault: str, nursery: Nursery, ward: Path, healthy: Trained
+    fault: str, fork_server: ForkServer, workspace: Path, healthy: Trained
 ):
     with serving() as server:
         server.fault_when_streaming = fault
-        run = trained(nursery, ward, server.url, run=f"mid-{fault}")
+        run = trained(fork_server, workspace, server.url, run=f"mid-{fault}")
     assert run.seconds_to_end < healthy.seconds_to_end + 15
-    (folder,) = (ward / f"runs/mid-{fault}/wandb").glob("run-*")
+    (folder,) = (workspace / f"runs/mid-{fault}/wandb").glob("run-*")
     assert b"val/accuracy" in next(folder.glob("*.wandb")).read_bytes()
     said = [line for line in run.printed.splitlines() if line.startswith("videxp: ")]
     assert said == [f"videxp: W&B did not take everything in 8 s: wandb sync runs/mid-{fault}/wandb/{folder.name}"]

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tests.runs.wandb_server import Server
+from tests.training.wandb_server import Server
 
 SWEEP = "sweep1"
 

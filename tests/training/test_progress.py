@@ -11,7 +11,7 @@ from pytorch_lightning import Callback
 from rich.console import Console
 
 from tests.films import Put, module
-from tests.runs.small_tasks import Mean, trainer
+from tests.training.small_tasks import Mean, trainer
 from videxp.data import FolderPerClass
 from videxp.runs.folder import RunFolder
 from videxp.training.callbacks.progress import ProgressBar, Stage, fit_metrics, progress_line

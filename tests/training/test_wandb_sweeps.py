@@ -16,9 +16,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from tests import forked
 from tests.conftest import clean_environment
-from tests.runs.wandb_server import serving
-from tests.runs.wandb_sweeps import SWEEP, SweepServer
 from tests.shrink import tiny
+from tests.training.wandb_server import serving
+from tests.training.wandb_sweeps import SWEEP, SweepServer
 from videxp import config
 from videxp.core.errors import BadRequest
 from videxp.training.loggers.metrics_file import read_metrics
@@ -127,7 +127,7 @@ def test_the_agent_starts_trials_stops_one_early_and_all_ranks_of_another_have_i
     sweep = documented()
     small = tiny("dataset.layout.test_videos=10", "trainer.limit_test_batches=1", recipe=sweep["command"][2])
     small = [word for word in small if not word.startswith("trainer.max_epochs")]
-    watch = [f"+callbacks.{name.lower()}._target_=tests.runs.watching.{name}" for name in ("Told", "Hashes")]
+    watch = [f"+callbacks.{name.lower()}._target_=tests.training.watching.{name}" for name in ("Told", "Hashes")]
     sweep["command"][3:3] = [*small, *watch]
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(sweep))
     runs = tmp_path / "runs/wandb"

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.runs.conftest import checkpoint, command, metrics
-from tests.runs.forking import Nursery
+from tests.training.conftest import checkpoint, command, metrics
+from tests.training.forking import ForkServer
 
 pytestmark = pytest.mark.slow
 RECIPE = "generation/moving_digits"
@@ -15,28 +15,28 @@ STEADY = [
     *("++model.norm=group", "model.noise=0.0", "trainer.max_epochs=1", "trainer.limit_val_batches=0"),
     *("++task.objective.r1_weight=1", "++task.objective.r1_interval=2", "task.objective.path_length_weight=2"),
     *("task.objective.path_length_interval=2", "trainer.log_every_n_steps=1", "trainer.num_sanity_val_steps=0"),
-    "+callbacks.hashes._target_=tests.runs.watching.Hashes",
+    "+callbacks.hashes._target_=tests.training.watching.Hashes",
     *("optimizer=sgd", "optimizer.lr=0.01", "~optimizer.betas", "callbacks.checkpoint.monitor=val/recall"),
 ]
 
 
-def run(nursery: Nursery, ward: Path, name: str, *overrides: str, ranks: int = 1) -> tuple[list[int], str]:
-    arguments = command(*STEADY, *overrides, run=name, recipe=RECIPE, cwd=ward)
-    return nursery.run(*arguments, cwd=ward, ranks=ranks)
+def run(fork_server: ForkServer, workspace: Path, name: str, *overrides: str, ranks: int = 1) -> tuple[list[int], str]:
+    arguments = command(*STEADY, *overrides, run=name, recipe=RECIPE, cwd=workspace)
+    return fork_server.run(*arguments, cwd=workspace, ranks=ranks)
 
 
 @pytest.fixture(scope="module")
-def two(nursery: Nursery, ward: Path) -> Path:
-    (ward / "hashes.txt").unlink(missing_ok=True)
-    statuses, printed = run(nursery, ward, "gan-two", "hardware=ddp_cpu", "hardware.num_workers=0", ranks=2)
+def two(fork_server: ForkServer, workspace: Path) -> Path:
+    (workspace / "hashes.txt").unlink(missing_ok=True)
+    statuses, printed = run(fork_server, workspace, "gan-two", "hardware=ddp_cpu", "hardware.num_workers=0", ranks=2)
     assert statuses == [0, 0], printed
-    return ward / "runs/gan-two"
+    return workspace / "runs/gan-two"
 
 
-def test_two_processes_learn_what_one_learns_from_the_whole_batch(two: Path, nursery: Nursery, ward: Path):
-    statuses, printed = run(nursery, ward, "gan-one")
+def test_two_processes_learn_what_one_learns_from_the_whole_batch(two: Path, fork_server: ForkServer, workspace: Path):
+    statuses, printed = run(fork_server, workspace, "gan-one")
     assert statuses == [0], printed
-    one = ward / "runs/gan-one"
+    one = workspace / "runs/gan-one"
     a, b = (checkpoint(path)["state_dict"] for path in (one, two))
     assert any(name.startswith("average.") for name in a)
     for name, value in a.items():
@@ -49,14 +49,18 @@ def test_two_processes_learn_what_one_learns_from_the_whole_batch(two: Path, nur
         assert any(of_one)
 
 
-def test_both_have_the_same_weights(two: Path, ward: Path):
+def test_both_have_the_same_weights(two: Path, workspace: Path):
     """A checkpoint alone would tell of rank 0."""
-    found = dict(line.split() for line in (ward / "hashes.txt").read_text().splitlines()[:2])
+    found = dict(line.split() for line in (workspace / "hashes.txt").read_text().splitlines()[:2])
     assert set(found) == {"0", "1"} and len(set(found.values())) == 1
 
 
-def test_the_stock_backward_fails_under_two_processes(nursery: Nursery, ward: Path):
-    overrides = ["hardware=ddp_cpu", "hardware.num_workers=0", "task._target_=tests.runs.two_optimizers.StockBackward"]
-    statuses, printed = run(nursery, ward, "gan-stock", *overrides, ranks=2)
+def test_the_stock_backward_fails_under_two_processes(fork_server: ForkServer, workspace: Path):
+    overrides = [
+        "hardware=ddp_cpu",
+        "hardware.num_workers=0",
+        "task._target_=tests.training.two_optimizers.StockBackward",
+    ]
+    statuses, printed = run(fork_server, workspace, "gan-stock", *overrides, ranks=2)
     assert statuses != [0, 0]
     assert "reduction" in printed

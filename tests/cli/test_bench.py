@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from tests.conftest import Run, videxp
-from tests.runs.small_tasks import Mean, trainer
 from tests.shrink import tiny
+from tests.training.small_tasks import Mean, trainer
 from videxp.cli import main
 from videxp.data.speed import Loading, Reading, Spread, share_within
 from videxp.training.benchmark import Result, Training, summed_up, verdict

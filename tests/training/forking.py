@@ -39,7 +39,7 @@ class Kill:
 
 
 @dataclass
-class Nursery:
+class ForkServer:
     """The other end: asks the process that forks."""
 
     process: Any = field(init=False)

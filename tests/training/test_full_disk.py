@@ -18,9 +18,9 @@ import torch
 from PIL import Image
 from pytorch_lightning.loggers import CSVLogger
 
-from tests.runs.conftest import checkpoint, command
-from tests.runs.forking import Nursery
-from tests.runs.test_signals import state
+from tests.training.conftest import checkpoint, command
+from tests.training.forking import ForkServer
+from tests.training.test_signals import state
 from videxp import cli
 from videxp.core.errors import VidexpError, system_words
 from videxp.core.files import replacing, write_text
@@ -206,18 +206,18 @@ def test_a_log_that_finds_no_room_is_one_line_and_an_error_at_the_end():
 
 @pytest.mark.slow
 def test_where_not_even_the_state_can_be_written_the_terminal_says_it_and_the_checkpoint_before_stays(
-    nursery: Nursery, ward: Path
+    fork_server: ForkServer, workspace: Path
 ):
-    disk = ward / "full"
+    disk = workspace / "full"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=30m", "tmpfs", str(disk)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("needs the right to mount a tmpfs")
     try:
-        arguments = command("+callbacks.fill._target_=tests.runs.watching.FillDisk", run="x")
+        arguments = command("+callbacks.fill._target_=tests.training.watching.FillDisk", run="x")
         arguments[-1] = f"hydra.run.dir={disk}/run"
         run = disk / "run"
-        statuses, printed = nursery.run(*arguments, cwd=ward, VIDEXP_TRACEBACK="0")
+        statuses, printed = fork_server.run(*arguments, cwd=workspace, VIDEXP_TRACEBACK="0")
         assert statuses == [1], printed
         lines = [line for line in printed.splitlines() if line.startswith("videxp: ")]
         assert any("last.ckpt could not be written: No space left on device" in line for line in lines), printed

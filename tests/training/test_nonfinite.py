@@ -8,7 +8,7 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from tests.films import Put, module
-from tests.runs.small_tasks import Mean, trainer
+from tests.training.small_tasks import Mean, trainer
 from videxp.core.errors import VidexpError
 from videxp.data import FolderPerClass, VideoDataModule
 from videxp.runs.folder import RunFolder

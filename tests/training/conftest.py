@@ -7,29 +7,29 @@ from typing import Any
 import pytest
 import torch
 
-from tests.runs.forking import Nursery
 from tests.shrink import tiny
+from tests.training.forking import ForkServer
 
-WATCH = "+callbacks.watch._target_=tests.runs.watching.Watch"
+WATCH = "+callbacks.watch._target_=tests.training.watching.Watch"
 
 TASK = """# Two optimizers, manual optimisation
 defaults:
   - classification
-_target_: tests.runs.two_optimizers.TwoOptimizers
+_target_: tests.training.two_optimizers.TwoOptimizers
 """
 
 
 @pytest.fixture(scope="session")
-def nursery() -> Iterator[Nursery]:
-    there = Nursery()
+def fork_server() -> Iterator[ForkServer]:
+    there = ForkServer()
     yield there
     there.close()
 
 
 @pytest.fixture(scope="session")
-def ward(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working folder with the tiny data set, made by the first run, and a task of its own."""
-    folder = tmp_path_factory.mktemp("ward")
+    folder = tmp_path_factory.mktemp("workspace")
     (folder / "conf/task").mkdir(parents=True)
     (folder / "conf/task/two_optimizers.yaml").write_text(TASK)
     return folder

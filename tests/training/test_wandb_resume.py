@@ -9,9 +9,9 @@ import pytest
 
 from tests import forked
 from tests.conftest import clean_environment
-from tests.runs.conftest import command
-from tests.runs.forking import KILLED, Kill, Nursery
-from tests.runs.wandb_server import Server, serving
+from tests.training.conftest import command
+from tests.training.forking import KILLED, ForkServer, Kill
+from tests.training.wandb_server import Server, serving
 from videxp.training.loggers.metrics_file import read_metrics
 
 pytestmark = pytest.mark.slow
@@ -125,22 +125,22 @@ def test_stock_offline_attempts_with_one_id_write_over_each_other(tmp_path: Path
         assert [row["step"] for row in server.rows("same")] != list(range(1, 15))
 
 
-def test_a_run_that_videxp_resumed_holds_the_rows_of_metrics_csv(nursery: Nursery, ward: Path):
+def test_a_run_that_videxp_resumed_holds_the_rows_of_metrics_csv(fork_server: ForkServer, workspace: Path):
     arguments = command("logger=wandb", run="curve")
     for batch in (1, 8):  # before the first row, and after the first checkpoint
-        statuses, printed = nursery.run(*arguments, cwd=ward, kill=Kill("batch", nth=batch))
+        statuses, printed = fork_server.run(*arguments, cwd=workspace, kill=Kill("batch", nth=batch))
         assert statuses == [KILLED], printed
         arguments = ["resume", "runs/curve"]
-    statuses, printed = nursery.run("resume", "runs/curve", cwd=ward)
+    statuses, printed = fork_server.run("resume", "runs/curve", cwd=workspace)
     assert statuses == [0], printed
-    run_id = json.loads((ward / "runs/curve/provenance.json").read_text())["wandb_id"]
-    (offline,) = (ward / "runs/curve/wandb").glob("offline-run-*")
+    run_id = json.loads((workspace / "runs/curve/provenance.json").read_text())["wandb_id"]
+    (offline,) = (workspace / "runs/curve/wandb").glob("offline-run-*")
     assert offline.name.endswith(run_id)
     assert f"wandb sync runs/curve/wandb/{offline.name}" in printed
     with serving() as server:
-        sync(ward / "runs/curve", server, "--yes")
+        sync(workspace / "runs/curve", server, "--yes")
         sent = [{k: v for k, v in row.items() if not k.startswith("_")} for row in server.rows(run_id)]
-    assert sent == read_metrics(ward / "runs/curve/metrics.csv")
+    assert sent == read_metrics(workspace / "runs/curve/metrics.csv")
 
 
 def test_a_run_that_began_offline_may_go_on_online(tmp_path: Path):

@@ -14,8 +14,8 @@ from pytorch_lightning import LightningModule, Trainer
 
 from tests import forked
 from tests.conftest import clean_environment
-from tests.runs.conftest import checkpoint, command, differences, metrics
-from tests.runs.forking import Kill, Nursery
+from tests.training.conftest import checkpoint, command, differences, metrics
+from tests.training.forking import ForkServer, Kill
 
 RARE = ["callbacks.checkpoint.every_n_epochs=5"]  # no checkpoint that would have come anyway
 
@@ -25,24 +25,26 @@ def state(run: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def whole(nursery: Nursery, ward: Path) -> Path:
+def whole(fork_server: ForkServer, workspace: Path) -> Path:
     """The run that nobody interrupts."""
-    statuses, printed = nursery.run(*command(*RARE, run="whole-signals"), cwd=ward)
+    statuses, printed = fork_server.run(*command(*RARE, run="whole-signals"), cwd=workspace)
     assert statuses == [0], printed
-    return ward / "runs/whole-signals"
+    return workspace / "runs/whole-signals"
 
 
-def interrupted(nursery: Nursery, ward: Path, kill: Kill, *overrides: str, run: str, status: int = 143) -> Path:
-    statuses, printed = nursery.run(*command(*RARE, *overrides, run=run), cwd=ward, kill=kill)
+def interrupted(
+    fork_server: ForkServer, workspace: Path, kill: Kill, *overrides: str, run: str, status: int = 143
+) -> Path:
+    statuses, printed = fork_server.run(*command(*RARE, *overrides, run=run), cwd=workspace, kill=kill)
     assert statuses == [status], printed
     assert f"videxp resume runs/{run} goes on" in printed
     assert "Traceback" not in printed
-    assert state(ward / f"runs/{run}") == "interrupted"
-    return ward / f"runs/{run}"
+    assert state(workspace / f"runs/{run}") == "interrupted"
+    return workspace / f"runs/{run}"
 
 
-def goes_on_as(whole: Path, run: Path, nursery: Nursery, ward: Path) -> list[str]:
-    statuses, printed = nursery.run("resume", str(run), cwd=ward)
+def goes_on_as(whole: Path, run: Path, fork_server: ForkServer, workspace: Path) -> list[str]:
+    statuses, printed = fork_server.run("resume", str(run), cwd=workspace)
     assert statuses == [0], printed
     return differences(checkpoint(whole), checkpoint(run)) + differences(metrics(whole), metrics(run))
 
@@ -50,63 +52,67 @@ def goes_on_as(whole: Path, run: Path, nursery: Nursery, ward: Path) -> list[str
 @pytest.mark.slow
 @pytest.mark.parametrize(("how", "status"), [("TERM", 143), ("USR1", 143), ("INT", 130), ("group TERM", 143)])
 def test_a_signal_in_training_leaves_a_checkpoint_of_the_step_from_which_the_run_goes_on_exactly(
-    how: str, status: int, nursery: Nursery, ward: Path, whole: Path
+    how: str, status: int, fork_server: ForkServer, workspace: Path, whole: Path
 ):
     name = how.replace(" ", "-")
     workers = ["hardware.num_workers=2"] if how == "group TERM" else []
-    run = interrupted(nursery, ward, Kill("batch", nth=3, how=how), *workers, run=name, status=status)
+    run = interrupted(fork_server, workspace, Kill("batch", nth=3, how=how), *workers, run=name, status=status)
     assert checkpoint(run)["seen"]["batches"] == 3
-    assert goes_on_as(whole, run, nursery, ward) == []
+    assert goes_on_as(whole, run, fork_server, workspace) == []
 
 
 @pytest.mark.slow
 def test_in_the_last_batch_or_in_validation_it_waits_for_the_end_of_a_short_validation(
-    nursery: Nursery, ward: Path, whole: Path
+    fork_server: ForkServer, workspace: Path, whole: Path
 ):
     for at, nth in (("batch", 5), ("validation", 2)):
-        run = interrupted(nursery, ward, Kill(at, nth=nth, how="TERM"), run=f"{at}-end")
+        run = interrupted(fork_server, workspace, Kill(at, nth=nth, how="TERM"), run=f"{at}-end")
         assert checkpoint(run)["seen"]["batches"] == 5
-        assert goes_on_as(whole, run, nursery, ward) == []
+        assert goes_on_as(whole, run, fork_server, workspace) == []
 
 
 @pytest.mark.slow
-def test_in_a_test_the_trained_weights_stay_and_a_resumed_run_tests(nursery: Nursery, ward: Path, whole: Path):
-    run = interrupted(nursery, ward, Kill("test", how="TERM"), "trainer.limit_test_batches=3", run="in-test")
+def test_in_a_test_the_trained_weights_stay_and_a_resumed_run_tests(
+    fork_server: ForkServer, workspace: Path, whole: Path
+):
+    run = interrupted(fork_server, workspace, Kill("test", how="TERM"), "trainer.limit_test_batches=3", run="in-test")
     assert checkpoint(run)["seen"]["batches"] == 10
     assert not any("test/loss" in line for line in (run / "metrics.csv").read_text().splitlines())
-    statuses, printed = nursery.run("resume", str(run), cwd=ward)
+    statuses, printed = fork_server.run("resume", str(run), cwd=workspace)
     assert statuses == [0], printed
     assert state(run) == "finished"
 
 
 @pytest.mark.slow
-def test_in_preparation_there_is_a_run_folder_to_go_on_in(nursery: Nursery, ward: Path):
-    run = interrupted(nursery, ward, Kill("preparation", how="INT"), run="early-signal", status=130)
+def test_in_preparation_there_is_a_run_folder_to_go_on_in(fork_server: ForkServer, workspace: Path):
+    run = interrupted(fork_server, workspace, Kill("preparation", how="INT"), run="early-signal", status=130)
     assert not (run / "checkpoints").exists()
-    statuses, printed = nursery.run("resume", str(run), cwd=ward)
+    statuses, printed = fork_server.run("resume", str(run), cwd=workspace)
     assert statuses == [0], printed
     assert "begins anew: it has no checkpoint" in printed
     assert state(run) == "finished"
 
 
 @pytest.mark.slow
-def test_accumulated_gradients_are_used_first(nursery: Nursery, ward: Path):
+def test_accumulated_gradients_are_used_first(fork_server: ForkServer, workspace: Path):
     run = interrupted(
-        nursery, ward, Kill("batch", nth=3, how="TERM"), "trainer.accumulate_grad_batches=2", run="accumulated"
+        fork_server, workspace, Kill("batch", nth=3, how="TERM"), "trainer.accumulate_grad_batches=2", run="accumulated"
     )
     assert checkpoint(run)["seen"]["batches"] == 4
 
 
 @pytest.mark.slow
-def test_a_second_signal_ends_at_once(nursery: Nursery, ward: Path):
+def test_a_second_signal_ends_at_once(fork_server: ForkServer, workspace: Path):
     hangs = Kill("batch", nth=3, how="TERM", again_seconds=0.8)
-    statuses, printed = nursery.run(
-        *command(*RARE, "+callbacks.sleep._target_=tests.runs.watching.Sleep", run="twice"), cwd=ward, kill=hangs
+    statuses, printed = fork_server.run(
+        *command(*RARE, "+callbacks.sleep._target_=tests.training.watching.Sleep", run="twice"),
+        cwd=workspace,
+        kill=hangs,
     )
     assert statuses == [143], printed
     assert "ended at once" in printed
-    assert state(ward / "runs/twice") == "interrupted"
-    assert not (ward / "runs/twice/checkpoints/last.ckpt").exists()
+    assert state(workspace / "runs/twice") == "interrupted"
+    assert not (workspace / "runs/twice/checkpoints/last.ckpt").exists()
 
 
 class Stock(LightningModule):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs.conftest import checkpoint, command, differences, metrics, watched
-from tests.runs.forking import KILLED, Kill, Nursery
 from tests.shrink import FINETUNE, PAPERS, RECIPES
+from tests.training.conftest import checkpoint, command, differences, metrics, watched
+from tests.training.forking import KILLED, ForkServer, Kill
 
 pytestmark = pytest.mark.slow
 RECIPE = "classification/moving_digits"
@@ -40,19 +40,19 @@ CASES = {
 class Hospital:
     """Runs cases, and keeps how each goes when it is left alone."""
 
-    nursery: Nursery
-    ward: Path
+    fork_server: ForkServer
+    workspace: Path
 
     def __post_init__(self) -> None:
         self.whole: dict[str, tuple[Path, dict]] = {}
 
     def left_alone(self, case: str, overrides: list[str], *, ranks: int = 1, recipe: str = RECIPE) -> tuple[Path, dict]:
         if case not in self.whole:
-            run = self.ward / f"runs/{case}"
-            arguments = command(*overrides, run=case, recipe=recipe, cwd=self.ward)
-            statuses, printed = self.nursery.run(*arguments, cwd=self.ward, ranks=ranks)
+            run = self.workspace / f"runs/{case}"
+            arguments = command(*overrides, run=case, recipe=recipe, cwd=self.workspace)
+            statuses, printed = self.fork_server.run(*arguments, cwd=self.workspace, ranks=ranks)
             assert statuses == [0] * ranks, printed
-            self.whole[case] = run, watched(self.ward)
+            self.whole[case] = run, watched(self.workspace)
         return self.whole[case]
 
     def killed(
@@ -66,24 +66,24 @@ class Hospital:
         recipe: str = RECIPE,
     ) -> list[str]:
         """What differs between the case left alone and one that was killed so often; empty if nothing does."""
-        (self.ward / "watch.txt").unlink(missing_ok=True)  # other tests leave theirs
+        (self.workspace / "watch.txt").unlink(missing_ok=True)  # other tests leave theirs
         whole, seen = self.left_alone(case, overrides, ranks=ranks, recipe=recipe)
-        run = self.ward / f"runs/{name}"
-        arguments = command(*overrides, run=name, recipe=recipe, cwd=self.ward)
+        run = self.workspace / f"runs/{name}"
+        arguments = command(*overrides, run=name, recipe=recipe, cwd=self.workspace)
         for kill in [*kills, None]:
-            statuses, printed = self.nursery.run(*arguments, cwd=self.ward, kill=kill, ranks=ranks)
+            statuses, printed = self.fork_server.run(*arguments, cwd=self.workspace, kill=kill, ranks=ranks)
             assert set(statuses) <= ({KILLED, 0} if kill else {0}), printed
             assert kill is not None or "Traceback" not in printed
             if (run / "config.yaml").exists():
                 arguments = ["resume", str(run)]
         found = differences(checkpoint(whole), checkpoint(run)) + differences(metrics(whole), metrics(run))
         found += differences(checkpoint(whole, "best"), checkpoint(run, "best"))
-        return found + [f"step {key}" for key, what in watched(self.ward).items() if what != seen[key]]
+        return found + [f"step {key}" for key, what in watched(self.workspace).items() if what != seen[key]]
 
 
 @pytest.fixture(scope="session")
-def hospital(nursery: Nursery, ward: Path) -> Hospital:
-    return Hospital(nursery, ward)
+def faulty_folder(fork_server: ForkServer, workspace: Path) -> Hospital:
+    return Hospital(fork_server, workspace)
 
 
 DDP_EMA = [
@@ -96,11 +96,11 @@ DDP_EMA = [
 ]
 
 
-def test_two_processes_of_which_one_is_killed_go_on_as_if_nothing_had_been(hospital: Hospital):
+def test_two_processes_of_which_one_is_killed_go_on_as_if_nothing_had_been(faulty_folder: Hospital):
     kills = [Kill("batch", nth=8, rank=1), Kill("validation", nth=1, rank=1)]
-    assert hospital.killed("ddp", DDP_EMA, kills, ranks=2, name="ddp-killed") == []
-    assert {rank for rank, _ in hospital.whole["ddp"][1]} == {"0", "1"}
-    assert len(checkpoint(hospital.ward / "runs/ddp")["ranks"]) == 2
+    assert faulty_folder.killed("ddp", DDP_EMA, kills, ranks=2, name="ddp-killed") == []
+    assert {rank for rank, _ in faulty_folder.whole["ddp"][1]} == {"0", "1"}
+    assert len(checkpoint(faulty_folder.workspace / "runs/ddp")["ranks"]) == 2
 
 
 def schedule(seed: int) -> tuple[str, list[Kill]]:
@@ -114,28 +114,28 @@ def schedule(seed: int) -> tuple[str, list[Kill]]:
     return rng.choice(list(CASES)), kills
 
 
-def kill_run(hospital: Hospital, seed: int) -> None:
+def kill_run(faulty_folder: Hospital, seed: int) -> None:
     case, kills = schedule(seed)
-    found = hospital.killed(case, CASES[case], kills, name=f"seed{seed}")
+    found = faulty_folder.killed(case, CASES[case], kills, name=f"seed{seed}")
     assert found == [], f"kill schedule seed={seed}: {case}, {kills}"
-    shutil.rmtree(hospital.ward / f"runs/seed{seed}")
+    shutil.rmtree(faulty_folder.workspace / f"runs/seed{seed}")
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_killed_at_random_moments(seed: int, hospital: Hospital):
-    kill_run(hospital, seed)
+def test_killed_at_random_moments(seed: int, faulty_folder: Hospital):
+    kill_run(faulty_folder, seed)
 
 
 @pytest.mark.kill
 @pytest.mark.parametrize("seed", range(1000, 1100))
-def test_killed_at_random_moments_a_hundred_times(seed: int, hospital: Hospital):
-    kill_run(hospital, seed)
+def test_killed_at_random_moments_a_hundred_times(seed: int, faulty_folder: Hospital):
+    kill_run(faulty_folder, seed)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_killed_and_resumed_run_is_the_run_that_was_left_alone(case: str, hospital: Hospital):
+def test_a_killed_and_resumed_run_is_the_run_that_was_left_alone(case: str, faulty_folder: Hospital):
     kills = [Kill("batch", nth=3), Kill("validation", nth=2), Kill("save", nth=2)]
-    assert hospital.killed(case, CASES[case], kills, name=f"{case}-killed") == []
+    assert faulty_folder.killed(case, CASES[case], kills, name=f"{case}-killed") == []
 
 
 def test_there_are_recipes():
@@ -158,9 +158,9 @@ ENDED = {"classification/moving_digits", "generation/moving_digits", "super_reso
 @pytest.mark.parametrize(
     "recipe", [recipe for recipe in RECIPES if recipe not in {*TWINS, *UNTRAINED, *PAPERS, FINETUNE}]
 )
-def test_every_recipe_shrunk_killed_and_resumed_is_as_left_alone(recipe: str, hospital: Hospital):
+def test_every_recipe_shrunk_killed_and_resumed_is_as_left_alone(recipe: str, faulty_folder: Hospital):
     overrides = ["callbacks.checkpoint.every_n_steps=2", "trainer.max_epochs=1"]
     kills = [Kill("batch", nth=3)]
     if recipe in ENDED:
         kills.append(Kill("test"))
-    assert hospital.killed(recipe, overrides, kills, recipe=recipe, name=f"{recipe}-killed") == []
+    assert faulty_folder.killed(recipe, overrides, kills, recipe=recipe, name=f"{recipe}-killed") == []

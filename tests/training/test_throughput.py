@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.runs.small_tasks import Mean, trainer
+from tests.training.small_tasks import Mean, trainer
 from videxp.runs.differences import first_difference
 from videxp.training.callbacks.step_metrics import StepMetrics
 from videxp.training.callbacks.throughput import (

@@ -10,7 +10,7 @@ from pytorch_lightning import Callback
 from pytorch_lightning.profilers import SimpleProfiler
 
 from tests.films import Put, module
-from tests.runs.small_tasks import Mean, trainer
+from tests.training.small_tasks import Mean, trainer
 from videxp.data import FolderPerClass, VideoDataModule
 from videxp.training.loops import STEP_HOOKS, take_short_ways
 

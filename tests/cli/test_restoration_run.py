@@ -1,6 +1,6 @@
 """What holds for classification's runs holds for restoration's: reproduced, compared, the same on two processes.
 
-That a killed and resumed run is the one left alone is shown of every recipe in tests/runs/test_resume.py.
+That a killed and resumed run is the one left alone is shown of every recipe in tests/training/test_resume.py.
 """
 
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser import browser
-from tests.commands.test_compare import COLOURED
+from tests.cli.test_compare import COLOURED
 from tests.conftest import train, videxp
 from videxp.training.loggers.metrics_file import last_values, read_metrics
 
