@@ -37,7 +37,7 @@ CASES = {
 
 
 @dataclass
-class Hospital:
+class KilledRuns:
     """Runs cases, and keeps how each goes when it is left alone."""
 
     fork_server: ForkServer
@@ -82,8 +82,8 @@ class Hospital:
 
 
 @pytest.fixture(scope="session")
-def faulty_folder(fork_server: ForkServer, workspace: Path) -> Hospital:
-    return Hospital(fork_server, workspace)
+def killed_runs(fork_server: ForkServer, workspace: Path) -> KilledRuns:
+    return KilledRuns(fork_server, workspace)
 
 
 DDP_EMA = [
@@ -96,11 +96,11 @@ DDP_EMA = [
 ]
 
 
-def test_two_processes_of_which_one_is_killed_go_on_as_if_nothing_had_been(faulty_folder: Hospital):
+def test_two_processes_of_which_one_is_killed_go_on_as_if_nothing_had_been(killed_runs: KilledRuns):
     kills = [Kill("batch", nth=8, rank=1), Kill("validation", nth=1, rank=1)]
-    assert faulty_folder.killed("ddp", DDP_EMA, kills, ranks=2, name="ddp-killed") == []
-    assert {rank for rank, _ in faulty_folder.whole["ddp"][1]} == {"0", "1"}
-    assert len(checkpoint(faulty_folder.workspace / "runs/ddp")["ranks"]) == 2
+    assert killed_runs.killed("ddp", DDP_EMA, kills, ranks=2, name="ddp-killed") == []
+    assert {rank for rank, _ in killed_runs.whole["ddp"][1]} == {"0", "1"}
+    assert len(checkpoint(killed_runs.workspace / "runs/ddp")["ranks"]) == 2
 
 
 def schedule(seed: int) -> tuple[str, list[Kill]]:
@@ -114,28 +114,28 @@ def schedule(seed: int) -> tuple[str, list[Kill]]:
     return rng.choice(list(CASES)), kills
 
 
-def kill_run(faulty_folder: Hospital, seed: int) -> None:
+def kill_run(killed_runs: KilledRuns, seed: int) -> None:
     case, kills = schedule(seed)
-    found = faulty_folder.killed(case, CASES[case], kills, name=f"seed{seed}")
+    found = killed_runs.killed(case, CASES[case], kills, name=f"seed{seed}")
     assert found == [], f"kill schedule seed={seed}: {case}, {kills}"
-    shutil.rmtree(faulty_folder.workspace / f"runs/seed{seed}")
+    shutil.rmtree(killed_runs.workspace / f"runs/seed{seed}")
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_killed_at_random_moments(seed: int, faulty_folder: Hospital):
-    kill_run(faulty_folder, seed)
+def test_killed_at_random_moments(seed: int, killed_runs: KilledRuns):
+    kill_run(killed_runs, seed)
 
 
 @pytest.mark.kill
 @pytest.mark.parametrize("seed", range(1000, 1100))
-def test_killed_at_random_moments_a_hundred_times(seed: int, faulty_folder: Hospital):
-    kill_run(faulty_folder, seed)
+def test_killed_at_random_moments_a_hundred_times(seed: int, killed_runs: KilledRuns):
+    kill_run(killed_runs, seed)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_killed_and_resumed_run_is_the_run_that_was_left_alone(case: str, faulty_folder: Hospital):
+def test_a_killed_and_resumed_run_is_the_run_that_was_left_alone(case: str, killed_runs: KilledRuns):
     kills = [Kill("batch", nth=3), Kill("validation", nth=2), Kill("save", nth=2)]
-    assert faulty_folder.killed(case, CASES[case], kills, name=f"{case}-killed") == []
+    assert killed_runs.killed(case, CASES[case], kills, name=f"{case}-killed") == []
 
 
 def test_there_are_recipes():
@@ -158,9 +158,9 @@ ENDED = {"classification/moving_digits", "generation/moving_digits", "super_reso
 @pytest.mark.parametrize(
     "recipe", [recipe for recipe in RECIPES if recipe not in {*TWINS, *UNTRAINED, *PAPERS, FINETUNE}]
 )
-def test_every_recipe_shrunk_killed_and_resumed_is_as_left_alone(recipe: str, faulty_folder: Hospital):
+def test_every_recipe_shrunk_killed_and_resumed_is_as_left_alone(recipe: str, killed_runs: KilledRuns):
     overrides = ["callbacks.checkpoint.every_n_steps=2", "trainer.max_epochs=1"]
     kills = [Kill("batch", nth=3)]
     if recipe in ENDED:
         kills.append(Kill("test"))
-    assert faulty_folder.killed(recipe, overrides, kills, recipe=recipe, name=f"{recipe}-killed") == []
+    assert killed_runs.killed(recipe, overrides, kills, recipe=recipe, name=f"{recipe}-killed") == []
