@@ -3,12 +3,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 JOBS   ?= 3
+SYSTEM := chromium munge slurm-client slurmctld slurmd slurmdbd mariadb-server
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast test-kill lint types format bench zoo clean
+.PHONY: help install system-deps run test test-fast test-kill lint types format bench zoo clean
 
 help:  ## show the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 install: $(STAMP)  ## make .venv and install videxp with what CI tested (again only when something changed)
 
@@ -16,6 +17,18 @@ $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev]'
 	@touch $@
+
+system-deps:  ## what some tests use (Chromium, Slurm, MariaDB), by apt: as root, on Debian
+	@if ! command -v apt-get >/dev/null; then \
+		echo "no apt-get here: tests that use $(SYSTEM) are skipped without them"; \
+	elif ! LC_ALL=C dpkg -s $(SYSTEM) 2>&1 | grep -qE '^Status: deinstall|is not installed'; then \
+		echo "installed: $(SYSTEM)"; \
+	elif [ "$$(id -u)" != 0 ]; then \
+		echo "apt-get needs root: sudo make system-deps installs $(SYSTEM)"; \
+	else \
+		export DEBIAN_FRONTEND=noninteractive; \
+		apt-get update -q && apt-get install -q -y --no-install-recommends $(SYSTEM); \
+	fi
 
 run: install  ## train the main job: classification/moving_digits
 	$(BIN)/videxp train classification/moving_digits

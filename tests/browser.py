@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests.programs import skip_incomplete
 
 FLAGS = [
     "--headless",
@@ -29,18 +29,9 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 
 
 def chromium() -> str:
-    """The program; installed where that is possible (root and apt-get), else the test is skipped with the reason."""
-    for _ in range(2):
-        if found := next(filter(None, map(shutil.which, NAMES)), None):
-            return found
-        if os.geteuid() != 0 or shutil.which("apt-get") is None:
-            pytest.skip("no Chromium here, and not root on Debian to install it: apt-get install chromium")
-        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "chromium"]):
-            done = subprocess.run(command, env=quiet, capture_output=True, text=True, check=False, timeout=500)
-            if done.returncode != 0:
-                pytest.skip(f"no Chromium here, and {' '.join(command)} failed: {done.stderr.strip()[-200:]}")
-    pytest.skip("no Chromium here, not even after apt-get install chromium")
+    """Path of the program; without it the test is skipped."""
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    return found or skip_incomplete("there is no Chromium here: make system-deps installs it")
 
 
 class Tab:

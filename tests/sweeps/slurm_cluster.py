@@ -1,11 +1,10 @@
-"""A real Slurm of two nodes on this machine: Debian's packages, all state in one folder, ports of its own.
+"""A real Slurm of three nodes on this machine: all state in one folder, ports of its own.
 
 slurmctld, three slurmd, munge, and slurmdbd with MariaDB for accounting, without which nobody learns how a job ended
 long ago. Partition `normal` has the nodes n1 and n2, with as many CPUs as tests like. n3 has one, for `low` and `high`:
 jobs of the latter pre-empt those of the former: TERM, KILL after GRACE_SECONDS, and back into the queue.
 """
 
-import fcntl
 import os
 import secrets
 import shutil
@@ -19,7 +18,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-PACKAGES = ("slurmd", "slurmctld", "slurm-client", "munge", "slurmdbd", "mariadb-server")
 NODES = {"n1": 8, "n2": 8, "n3": 1}
 """Their CPUs, of which this machine need not have as many."""
 PROGRAMS = ("slurmd", "slurmctld", "sbatch", "srun", "munged", "slurmdbd", "mariadbd", "mariadb-install-db")
@@ -49,27 +47,12 @@ class Cluster:
         return (done.stdout + done.stderr).strip()
 
 
-def install() -> None:
-    """The packages, by apt-get, and by one process at a time. Raises Unavailable where that is not to be had."""
+def require_programs() -> None:
+    """Raises Unavailable where one is not installed, or this process may not start them."""
+    if absent := [name for name in PROGRAMS if not _program(name)]:
+        raise Unavailable(f"there is no {', '.join(absent)} here: make system-deps installs what is missing")
     if os.geteuid() != 0:
         raise Unavailable("a Slurm to test with needs root")
-    with Path(tempfile.gettempdir(), "slurm-for-tests.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if all(_program(name) for name in PROGRAMS):
-            return
-        if shutil.which("apt-get") is None:
-            raise Unavailable("a Slurm to test with needs Debian's packages, and there is no apt-get")
-        for command in (["update"], ["install", "-y", "--no-install-recommends", *PACKAGES]):
-            done = subprocess.run(
-                ["apt-get", "-q", *command],
-                env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=False,
-            )
-            if done.returncode:
-                raise Unavailable(f"apt-get {command[0]} failed: {' '.join(done.stdout.split())[-200:]}")
 
 
 @contextmanager
