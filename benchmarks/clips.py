@@ -102,15 +102,15 @@ def per_core(case: str, folder: Path, *, formats: list[str]) -> dict[str, Callab
     copies = {name: data.dataset("train") for name, data in caches.items()}
     return {
         **{name: partial(_sample, dataset) for name, dataset in copies.items()},
-        "ours": lambda n: len(one[n, n % 8]["video"]),
-        "ours, 4 clips per video": lambda n: len(four[n, n % 8]["video"]),
+        "ours": lambda n: len(one[n, n % 8]["clip"]),
+        "ours, 4 clips per video": lambda n: len(four[n, n % 8]["clip"]),
         "mmaction2-style": lambda n: len([mmaction2[n]]),
         "pytorchvideo-style": lambda n: len([pytorchvideo[n]]),
     }
 
 
 def _sample(dataset: Any, number: int) -> int:
-    return len(dataset[number, number % 8]["video"])
+    return len(dataset[number, number % 8]["clip"])
 
 
 def cpu_ms_per_clip(work: Callable[[int], int], numbers: range) -> float:

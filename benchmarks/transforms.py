@@ -37,7 +37,7 @@ def theirs(steps: list[v2.Transform], layout: str) -> Callable[[dict[str, Any]],
     transform = v2.Compose([*steps, v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)])
 
     def run(batch: dict[str, Any]) -> torch.Tensor:
-        clips = [clip.permute(0, 3, 1, 2) for clip in batch["video"]]
+        clips = [clip.permute(0, 3, 1, 2) for clip in batch["clip"]]
         if layout == "planar":
             clips = [clip.contiguous() for clip in clips]
         video = torch.stack([transform(clip) for clip in clips])
@@ -51,7 +51,7 @@ def theirs(steps: list[v2.Transform], layout: str) -> Callable[[dict[str, Any]],
 def cpu_ms_per_clip(run: Callable[[dict[str, Any]], Any], batch: dict[str, Any]) -> float:
     start = time.process_time()
     run(batch)
-    return (time.process_time() - start) * 1e3 / len(batch["video"])
+    return (time.process_time() - start) * 1e3 / len(batch["clip"])
 
 
 def main() -> None:
@@ -66,7 +66,7 @@ def main() -> None:
     for shape_name, (frames, height, width, size, resize) in SHAPES.items():
         video = torch.randint(0, 256, (options.batch_size, frames, height, width, 3), dtype=torch.uint8)
         batch = {
-            "video": video,
+            "clip": video,
             "index": torch.arange(options.batch_size),
             "epoch": torch.zeros(options.batch_size).long(),
         }

@@ -38,7 +38,7 @@ class ReadyClips:
         self.clip = torch.randint(0, 256, (1, frames, size, size, 3), dtype=torch.uint8)
 
     def __getitems__(self, keys: Sequence[tuple[int, int]]) -> Samples:
-        read = [{"video": self.clip, "label": 0, "index": index, "epoch": epoch} for epoch, index in keys]
+        read = [{"clip": self.clip, "label": 0, "index": index, "epoch": epoch} for epoch, index in keys]
         return Samples(read, failures=[], epoch=keys[0][0], slot=getattr(keys, "slot", None))
 
 
@@ -90,8 +90,8 @@ def consume(loader: ClipLoader) -> int:
     """How many clips came."""
     clips = 0
     for batch in loader:
-        batch["video"].view(-1)[::PAGE_BYTES].sum()
-        clips += len(batch["video"])
+        batch["clip"].view(-1)[::PAGE_BYTES].sum()
+        clips += len(batch["clip"])
     return clips
 
 

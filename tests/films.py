@@ -47,7 +47,8 @@ class Plain(torch.nn.Module):
     """A transform that only brings uint8 [N,T,H,W,C] to float [N,T,C,H,W]."""
 
     def forward(self, batch: dict) -> dict:
-        return {**batch, "video": batch["video"].permute(0, 1, 4, 2, 3).float() / 255}
+        rest = {name: value for name, value in batch.items() if name != "clip"}
+        return {**rest, "video": batch["clip"].permute(0, 1, 4, 2, 3).float() / 255}
 
 
 def module(tmp_path: Path, layout: Layout, **changes: object) -> VideoDataModule:

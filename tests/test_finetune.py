@@ -88,5 +88,5 @@ def test_weights_from_a_file_are_fine_tuned_at_a_size_of_ones_own(data: list[str
         torch.tensor(list(values)).view(3, 1, 1)
         for values in (datamodule.test_transform.mean, datamodule.test_transform.std)
     )
-    seen = datamodule.read("test", [0])["video"][0].float() / 255  # the whole height of 24 pixels
+    seen = datamodule.read("test", [0])["clip"][0].float() / 255  # the whole height of 24 pixels
     assert torch.allclose(view[0] * std + mean, seen.permute(0, 3, 1, 2), atol=1e-5)

@@ -71,9 +71,9 @@ def test_all_gpus_train_together(tmp_path: Path):
 )
 def test_transforms_give_on_the_gpu_what_they_give_on_the_cpu(transform: torch.nn.Module):
     video = torch.randint(0, 256, (2, 4, 72, 96, 3), dtype=torch.uint8)
-    batch = {"video": video, "label": torch.zeros(2).long(), "index": torch.arange(2), "epoch": torch.zeros(2).long()}
+    batch = {"clip": video, "label": torch.zeros(2).long(), "index": torch.arange(2), "epoch": torch.zeros(2).long()}
     on_cpu = transform(batch)["video"]
-    on_gpu = transform({**batch, "video": video.cuda()})["video"].cpu()
+    on_gpu = transform({**batch, "clip": video.cuda()})["video"].cpu()
     # uint8 resizing rounds to whole grey levels on the CPU; the GPU resizes in float32: one level of std 0.22
     torch.testing.assert_close(on_gpu, on_cpu, rtol=0, atol=1.5 / 255 / 0.21)
 
@@ -89,8 +89,8 @@ def test_operations_of_rand_augment_give_on_the_gpu_what_they_give_on_the_cpu(na
 @pytest.mark.parametrize("degradation", [BicubicDown(scale=4), BlurDown(scale=4)], ids=["bicubic", "blur"])
 def test_degradations_give_on_the_gpu_what_they_give_on_the_cpu(degradation: torch.nn.Module):
     video = torch.randint(0, 256, (2, 4, 72, 96, 3), dtype=torch.uint8)
-    batch = {"video": video, "index": torch.arange(2), "epoch": torch.zeros(2).long()}
+    batch = {"clip": video, "index": torch.arange(2), "epoch": torch.zeros(2).long()}
     transform = RestorationTrain(degradation=degradation, reverse_time=0.5, mirror=True, seed=0)
-    on_cpu, on_gpu = transform(batch), transform({**batch, "video": video.cuda()})
+    on_cpu, on_gpu = transform(batch), transform({**batch, "clip": video.cuda()})
     assert torch.equal(on_gpu["target"].cpu(), on_cpu["target"])
     torch.testing.assert_close(on_gpu["video"].cpu(), on_cpu["video"], rtol=0, atol=1.01 / 255)  # a level, at a half

@@ -67,7 +67,7 @@ def data(place: Path, **changes: Any) -> VideoDataModule:
 
 
 def clips(made: VideoDataModule) -> list[torch.Tensor]:
-    return [made.dataset(split)[1, index]["video"] for split in ("train", "val") for index in range(4)]
+    return [made.dataset(split)[1, index]["clip"] for split in ("train", "val") for index in range(4)]
 
 
 def test_clips_of_raw_copies_are_those_of_the_source(root: Path, tmp_path: Path):
@@ -87,7 +87,7 @@ def test_a_copy_has_each_frame_of_the_source_in_its_place(root: Path, tmp_path: 
     plain, cached = data(root, **whole), data(root, **whole, cache=str(tmp_path / "cache"))
     for index in range(3):
         for epoch in range(4):
-            a, b = (made.dataset("train")[epoch, index]["video"][0] for made in (plain, cached))
+            a, b = (made.dataset("train")[epoch, index]["clip"][0] for made in (plain, cached))
             assert [stamped_number(f.numpy()) for f in a] == [stamped_number(f.numpy()) for f in b]
             assert 10 * np.log10(255**2 / float(((a.float() - b.float()) ** 2).mean())) > 30
 
@@ -350,7 +350,7 @@ def test_a_cache_is_read_from_a_store_by_ranges(root: Path, tmp_path: Path, form
         near, far = data(root, cache=str(tmp_path / "cache")), data(root, cache=url, num_workers=2)
         assert all(torch.equal(a, b) for a, b in zip(clips(near), clips(far), strict=True))
         pairs = zip(near.train_dataloader(), far.train_dataloader(), strict=True)  # in forked workers, too
-        assert all(torch.equal(a["video"], b["video"]) for a, b in pairs)
+        assert all(torch.equal(a["clip"], b["clip"]) for a, b in pairs)
     finally:
         server.shutdown()
         server.server_close()
@@ -395,7 +395,7 @@ def test_a_store_that_is_busy_is_asked_again(
 ):
     far = data(root, cache=store)
     monkeypatch.setattr(Busy, "answers", [*answers])
-    assert torch.equal(far.dataset("train")[1, 0]["video"], data(root).dataset("train")[1, 0]["video"])
+    assert torch.equal(far.dataset("train")[1, 0]["clip"], data(root).dataset("train")[1, 0]["clip"])
     assert Busy.answers == []
 
 

@@ -32,11 +32,11 @@ def test_a_sample_is_the_frames_that_were_chosen(root: Path, tmp_path: Path) -> 
     data = module(tmp_path, FolderPerClass(), stride_frames=2)
     data.prepare()
     sample = data.dataset("val")[0, 1]
-    assert sample["video"].shape == (1, 4, 24, 32, 3)
-    assert sample["video"].dtype == torch.uint8
+    assert sample["clip"].shape == (1, 4, 24, 32, 3)
+    assert sample["clip"].dtype == torch.uint8
     assert {k: sample[k] for k in ("label", "index", "epoch")} == {"label": 0, "index": 1, "epoch": 0}
-    assert [column_of_bar(frame) for frame in sample["video"][0]] in ([2, 4, 6, 8], [3, 5, 7, 9])  # the centre of 12
-    starts = {column_of_bar(data.dataset("train")[epoch, 0]["video"][0, 0]) for epoch in range(40)}
+    assert [column_of_bar(frame) for frame in sample["clip"][0]] in ([2, 4, 6, 8], [3, 5, 7, 9])  # the centre of 12
+    starts = {column_of_bar(data.dataset("train")[epoch, 0]["clip"][0, 0]) for epoch in range(40)}
     assert starts == {0, 1, 2, 3, 4, 5}
 
 
@@ -44,28 +44,28 @@ def test_random_clips_depend_on_epoch_and_index_alone(root: Path, tmp_path: Path
     data = module(tmp_path, FolderPerClass())
     data.prepare()
     dataset = data.dataset("train")
-    first = dataset[3, 5]["video"]
+    first = dataset[3, 5]["clip"]
     np.random.rand(3)
     dataset[0, 1]
-    assert torch.equal(dataset[3, 5]["video"], first)
+    assert torch.equal(dataset[3, 5]["clip"], first)
 
 
 def test_all_test_clips_of_a_video_are_adjacent(root: Path, tmp_path: Path) -> None:
     data = module(tmp_path, FolderPerClass(), test_clips=3, eval_batch_size=2)
     data.prepare()
     batch = next(iter(data.test_dataloader()))
-    assert batch["video"].shape == (2 * 3, 4, 24, 32, 3)
-    assert [column_of_bar(clip[0]) for clip in batch["video"]] == [0, 4, 8, 0, 4, 8]
+    assert batch["clip"].shape == (2 * 3, 4, 24, 32, 3)
+    assert [column_of_bar(clip[0]) for clip in batch["clip"]] == [0, 4, 8, 0, 4, 8]
 
 
 def test_segments_and_a_short_video(root: Path, tmp_path: Path) -> None:
     data = module(tmp_path, FolderPerClass(), sampling="segments")
     data.prepare()
-    assert [column_of_bar(frame) for frame in data.dataset("val")[0, 0]["video"][0]] == [1, 4, 7, 10]
+    assert [column_of_bar(frame) for frame in data.dataset("val")[0, 0]["clip"][0]] == [1, 4, 7, 10]
     for short, frames in (("loop", [*range(12), 0, 1]), ("clamp", [*range(12), 11, 11])):
         data = module(tmp_path, FolderPerClass(), short=short, num_frames=14)
         data.prepare()
-        assert [column_of_bar(frame) for frame in data.dataset("val")[0, 0]["video"][0]] == frames
+        assert [column_of_bar(frame) for frame in data.dataset("val")[0, 0]["clip"][0]] == frames
 
 
 def test_time_goes_by_seconds_at_29_97_fps(put: Put, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_time_goes_by_seconds_at_29_97_fps(put: Put, tmp_path: Path) -> None:
     expected = np.floor((centre_seconds + np.arange(15) / 12) * 30000 / 1001)
     assert frames.tolist() == expected.tolist()
     assert set(np.diff(frames)) == {2, 3}  # 2.4975 on average; a rounded stride would be 2 throughout
-    assert data.dataset("val")[0, 0]["video"].shape[1] == 15
+    assert data.dataset("val")[0, 0]["clip"].shape[1] == 15
 
 
 def test_sizes_that_differ_are_refused_before_training(root: Path, put: Put, tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_sizes_that_differ_are_refused_before_training(root: Path, put: Put, tmp
         module(tmp_path, FolderPerClass()).prepare()
     data = module(tmp_path, FolderPerClass(), frame_size=[16, 20], batch_size=10)
     data.prepare()
-    assert next(iter(data.train_dataloader()))["video"].shape == (10, 4, 16, 20, 3)
+    assert next(iter(data.train_dataloader()))["clip"].shape == (10, 4, 16, 20, 3)
 
 
 @pytest.mark.parametrize("fit", ["crop", "stretch", "pad"])
@@ -152,7 +152,7 @@ def test_parts_of_a_video_stay_inside(root: Path, tmp_path: Path) -> None:
     (root / "list.csv").write_text("\n".join(lines))
     data = module(tmp_path, ManifestFile(file="list.csv"), num_frames=2, batch_size=1)
     data.prepare()
-    seen = {column_of_bar(f) for e in range(30) for f in data.dataset("train")[e, 0]["video"][0]}
+    seen = {column_of_bar(f) for e in range(30) for f in data.dataset("train")[e, 0]["clip"][0]}
     assert seen == {5, 6, 7, 8, 9}
 
 
@@ -163,7 +163,7 @@ def test_frame_folders_are_read_like_videos(tmp_path: Path) -> None:
             save_picture(frame, tmp_path / "root" / folder / f"{t:04d}.png", mark=folder)
     data = module(tmp_path, FrameFolders(template="{:04d}.png", fps=10), batch_size=1)
     data.prepare()
-    assert [column_of_bar(frame) for frame in data.dataset("val")[0, 0]["video"][0]] == [4, 5, 6, 7]
+    assert [column_of_bar(frame) for frame in data.dataset("val")[0, 0]["clip"][0]] == [4, 5, 6, 7]
 
 
 def test_a_dataset_is_small_to_send(root: Path, tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ def root(put: Put, tmp_path: Path) -> Path:
 
 
 def seen(batch: dict[str, torch.Tensor]) -> tuple:
-    return tuple(batch["epoch"].tolist()), tuple(batch["index"].tolist()), float(batch["video"].float().mean())
+    pixels = batch["video"] if "video" in batch else batch["clip"].float()
+    return tuple(batch["epoch"].tolist()), tuple(batch["index"].tolist()), float(pixels.mean())
 
 
 class DrawsFromNumpy(Dataset):
@@ -207,7 +208,7 @@ class Named(torch.nn.Module):
 
     def forward(self, batch: dict) -> dict:
         self.calls.append(self.name)
-        return {**batch, "video": batch["video"].float()}
+        return {**batch, "video": batch["clip"].float()}
 
 
 def test_each_stage_has_its_transform(root: Path, tmp_path: Path) -> None:
@@ -227,7 +228,7 @@ def test_balanced_batches_have_other_clips_of_a_sample_that_comes_again(put: Put
     data.prepare()
     (batch,) = data.train_dataloader()
     assert sorted(batch["label"].tolist()) == [0, 0, 0, 1, 1, 1]
-    again = batch["video"][batch["label"] == 0].flatten(1)
+    again = batch["clip"][batch["label"] == 0].flatten(1)
     assert len({data.dataset("train").path(i) for i in batch["index"][batch["label"] == 0].tolist()}) == 1
     assert len(again.unique(dim=0)) > 1
 

@@ -68,7 +68,7 @@ def test_exactly_the_unreadable_and_the_silently_wrong_are_quarantined_and_all_o
     assert all(UNREADABLE[name] in cause for name, cause in reasons.items())
     dataset = data.dataset("train")
     for index in range(len(dataset)):
-        assert dataset[0, index]["video"].shape == (1, 2, 24, 24, 3), dataset.path(index)
+        assert dataset[0, index]["clip"].shape == (1, 2, 24, 24, 3), dataset.path(index)
         print(f"{dataset.columns['path'][index]}\tclip\t{dataset.columns['decoder_reason'][index] or 'decord'}")
     assert not data.quarantine.causes
 

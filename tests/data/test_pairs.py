@@ -57,7 +57,7 @@ def test_the_crop_is_at_the_same_place_of_both_and_another_one_each_epoch(root: 
     for epoch in range(4):
         for index in range(len(data.dataset("train"))):
             sample = data.dataset("train")[epoch, index]
-            clip, given = sample["video"][0], sample["input"][0]
+            clip, given = sample["clip"][0], sample["degraded"][0]
             assert clip.shape == (3, 16, 16, 3) and given.shape == (3, 4, 4, 3)
             assert torch.equal(clip[:, ::4, ::4], given)  # the same frames, the same place
             corners.add(tuple(clip[0, 0, 0, :2].tolist()))
@@ -71,8 +71,8 @@ def test_an_epoch_meets_each_clip_as_often_as_it_should_at_other_places(root: Pa
     dataset = data.dataset("train")
     assert len(dataset) == 6 and data.counts["train"] == 2
     assert [dataset.path(i).name for i in range(6)] == ["a", "b"] * 3
-    assert not torch.equal(dataset[0, 0]["video"], dataset[0, 2]["video"])
-    assert torch.equal(dataset[0, 2]["video"], dataset[0, 2]["video"])
+    assert not torch.equal(dataset[0, 0]["clip"], dataset[0, 2]["clip"])
+    assert torch.equal(dataset[0, 2]["clip"], dataset[0, 2]["clip"])
     assert len(list(data.train_dataloader())) == 3
     assert len(data.dataset("val")) == 1
 
@@ -85,7 +85,7 @@ def test_tests_read_whole_sequences_of_several_sizes_cut_to_the_scale(root: Path
     assert [list(batch["video"].shape) for batch in batches] == [[1, 7, 3, 10, 11], [1, 8, 3, 8, 12]]
     assert all(torch.equal(batch["target"][..., ::4, ::4], batch["video"]) for batch in batches)
     assert (batches[0]["target"][0, :, 2, 0, 0] * 255).round().tolist() == list(range(7))
-    assert next(iter(data.val_dataloader()))["video"].shape[1] == 2
+    assert next(iter(data.val_dataloader()))["clip"].shape[1] == 2
 
 
 def test_sizes_and_lengths_that_cannot_form_a_batch_are_said_before_training(root: Path, tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_whole_videos_of_several_lengths_come_one_at_a_time(put: Put, tmp_path: 
     layout = VideoFolder(extensions=[".mp4"])
     data = module(tmp_path, layout, test_frames="all", eval_batch_size=2, batch_size=2)
     data.prepare()  # all of 12 frames
-    assert [batch["video"].shape[1] for batch in data.test_dataloader()] == [12, 12]
+    assert [batch["clip"].shape[1] for batch in data.test_dataloader()] == [12, 12]
     put("test/9.mp4", of="ntsc.mp4")
     with pytest.raises(
         BadRequest, match=r"test/0.mp4 has 12 frames, test/9.mp4 has 60 frames: set .*eval_batch_size=1"
@@ -151,8 +151,8 @@ def test_a_degradation_in_the_worker_is_the_same_for_any_number_of_workers(root:
         data.prepare()
         loader = data.train_dataloader()
         batches = [batch for _ in range(2) for batch in loader]  # two epochs
-        assert batches[0]["input"].shape == (2, 3, 4, 4, 3) and batches[0]["input"].dtype == torch.uint8
-        seen.append(torch.stack([batch["input"] for batch in batches]))
+        assert batches[0]["degraded"].shape == (2, 3, 4, 4, 3) and batches[0]["degraded"].dtype == torch.uint8
+        seen.append(torch.stack([batch["degraded"] for batch in batches]))
     assert torch.equal(seen[0], seen[1]) and torch.equal(seen[0], seen[2])
     assert len({float(clip.float().mean()) for clip in seen[0].flatten(0, 1)}) > 5
 
@@ -188,7 +188,7 @@ def test_a_changed_input_is_an_error_that_names_it(put: Put, tmp_path: Path) -> 
     data = module(tmp_path, layout, size=None, crop_size=8, eval_batch_size=1)
     data.prepare()
     sample = data.dataset("test")[0, 0]
-    assert torch.equal(sample["input"], sample["video"])  # x1
+    assert torch.equal(sample["degraded"], sample["clip"])  # x1
     (tmp_path / "root/LR/a.mp4").write_bytes(b"other")
     with pytest.raises(Exception, match=r"LR/a.mp4: cannot decode frames .*\nthe file has changed"):
         data.dataset("test")[0, 0]

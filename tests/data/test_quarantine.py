@@ -71,7 +71,7 @@ def test_batches_are_shorter_by_what_cannot_be_read(num_workers: int, root: Path
     damage(root / "train/walk/01.mp4")  # index 6: run comes before walk
     batches = list(data.train_dataloader())
     assert [b["index"].tolist() for b in batches] == [[i for i in indices if i not in (0, 6)] for indices in whole]
-    assert all(len(b["video"]) == len(b["label"]) == len(b["index"]) for b in batches)
+    assert all(len(b["clip"]) == len(b["label"]) == len(b["index"]) for b in batches)
     assert set(data.quarantine.causes) == {"train/run/00.mp4", "train/walk/01.mp4"}
     assert "changed or gone" in data.quarantine.causes["train/run/00.mp4"]
     assert "failures" not in batches[0]

@@ -77,7 +77,7 @@ def test_the_real_world_chain_from_config_to_batch(built, tmp_path: Path) -> Non
     data = built("reds_real_world")
     data.prepare()
     raw = next(iter(data.train_dataloader()))
-    assert raw["input"].shape == (1, 3, 8, 8, 3) and raw["input"].dtype == torch.uint8
+    assert raw["degraded"].shape == (1, 3, 8, 8, 3) and raw["degraded"].dtype == torch.uint8
     batch = data.train_transform(raw)
     assert batch["video"].shape == (1, 6, 3, 8, 8)  # mirrored in time
     assert data.worker_degradation.steps[5].probability == 0.8  # the second blur

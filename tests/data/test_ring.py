@@ -37,7 +37,7 @@ class Clips:
                 samples.failures.append(Failure("cannot be read", path="98.mp4"))
                 continue
             video = torch.full((1, FRAMES, SIZE, SIZE, 3), (50 * epoch + index) % 256, dtype=torch.uint8)
-            clips = {"video": video, "input": video[:, :, ::2, ::2].contiguous() + 1}
+            clips = {"clip": video, "degraded": video[:, :, ::2, ::2].contiguous() + 1}
             samples.read.append({**clips, "label": index % 3, "index": index, "epoch": epoch})
         return samples
 
@@ -77,7 +77,7 @@ def slot_of(ring: Ring, tensor: Tensor) -> int | None:
 def slots(loader: ClipLoader) -> list[int | None]:
     """The slots of one iteration's batches."""
     assert loader.ring is not None
-    return [slot_of(loader.ring, batch["video"]) for batch in loader]
+    return [slot_of(loader.ring, batch["clip"]) for batch in loader]
 
 
 def assert_equal(batch: dict[str, Any], expected: dict[str, Any]) -> None:
@@ -110,7 +110,7 @@ def test_batches_are_those_of_a_loader_without_workers(workers: int) -> None:
     plain, ours = loader(workers=0), loader(workers=workers)
     for _ in range(2):
         for batch, expected in zip(ours, plain, strict=True):
-            assert slot_of(ours.ring, batch["video"]) == slot_of(ours.ring, batch["input"]) is not None
+            assert slot_of(ours.ring, batch["clip"]) == slot_of(ours.ring, batch["degraded"]) is not None
             assert_equal(batch, expected)
 
 
@@ -125,7 +125,7 @@ class TakesTurns(Ring):
 def first_pixels(loader: ClipLoader) -> list[int]:
     """Of all batches of an iteration, looked at when all have arrived."""
     batches = list(loader)
-    return [int(batch["video"].flatten()[0]) for batch in batches]
+    return [int(batch["clip"].flatten()[0]) for batch in batches]
 
 
 def test_a_ring_by_turns_would_write_over_batches_that_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +137,7 @@ def test_batches_that_are_kept_stay_as_they_are() -> None:
     ours = loader(workers=2)
     assert first_pixels(ours) == list(range(0, 40, 2))
     kept = list(ours)
-    of_slots = [slot_of(ours.ring, batch["video"]) for batch in kept]
+    of_slots = [slot_of(ours.ring, batch["clip"]) for batch in kept]
     assert of_slots.count(None) == 20 - ours.ring.slots  # the others came as a DataLoader's do
     del kept
     assert None not in slots(ours)
@@ -162,7 +162,7 @@ def test_loops_that_were_left_lose_no_slots(monkeypatch: pytest.MonkeyPatch) -> 
     expected = loader(workers=0)
     expected.batch_sampler.epoch = 5
     for batch, other in zip(ours, expected, strict=True):
-        assert slot_of(ours.ring, batch["video"]) is not None
+        assert slot_of(ours.ring, batch["clip"]) is not None
         assert_equal(batch, other)
     monkeypatch.setattr(Ring, "begin", lambda self: None)
     lose_slots(careless := loader(workers=2))
@@ -175,8 +175,8 @@ def test_new_workers_get_new_memory_and_what_is_lent_of_the_old_stays() -> None:
     kept = next(batches)
     ours._iterator._shutdown_workers()  # as Lightning does at the end of a fit
     ours._iterator = None
-    assert [int(batch["video"].flatten()[0]) for batch in ours] == list(range(50, 90, 2))
-    assert kept["video"].unique().tolist() == [0, 1]
+    assert [int(batch["clip"].flatten()[0]) for batch in ours] == list(range(50, 90, 2))
+    assert kept["clip"].unique().tolist() == [0, 1]
 
 
 def let_go_after_an_error() -> None:
@@ -200,7 +200,7 @@ def test_a_worker_that_fails_gives_its_slot_back_at_the_next_iteration() -> None
         with pytest.raises(RuntimeError, match="a fault"):
             list(ours)
     batches = iter(ours)
-    assert slot_of(ours.ring, next(batches)["video"]) is not None
+    assert slot_of(ours.ring, next(batches)["clip"]) is not None
 
 
 def test_samples_that_cannot_be_read_are_told_of() -> None:
@@ -215,8 +215,8 @@ def test_samples_that_cannot_be_read_are_told_of() -> None:
 def test_what_does_not_fit_its_slot_travels_as_it_did() -> None:
     ours = loader(workers=1, slot_bytes=BATCH * SAMPLE_BYTES)
     for batch, expected in zip(ours, loader(workers=0), strict=True):
-        assert slot_of(ours.ring, batch["video"]) is not None
-        assert slot_of(ours.ring, batch["input"]) is None
+        assert slot_of(ours.ring, batch["clip"]) is not None
+        assert slot_of(ours.ring, batch["degraded"]) is None
         assert_equal(batch, expected)
 
 
@@ -241,13 +241,13 @@ def test_between_iterations_the_memory_of_free_slots_is_given_back() -> None:
     ours = loader(workers=2)
     kept, most = [], 0
     for number, batch in enumerate(ours):
-        kept.append((batch, batch["video"].unique().tolist(), batch["input"].unique().tolist()))
+        kept.append((batch, batch["clip"].unique().tolist(), batch["degraded"].unique().tolist()))
         most = resident_bytes(ours.ring) if number == 10 else most
         if number == 17:
             del kept[1:]
     assert most > 5 * BATCH * WITH_INPUT
     first, *pixels = kept[0]
-    assert [first["video"].unique().tolist(), first["input"].unique().tolist()] == pixels == [[0, 1], [1, 2]]
+    assert [first["clip"].unique().tolist(), first["degraded"].unique().tolist()] == pixels == [[0, 1], [1, 2]]
     assert resident_bytes(ours.ring) <= 4 * ours.ring.slot_bytes  # held by us: the first and the last three
     assert None not in slots(ours)
 
@@ -275,7 +275,7 @@ def test_a_view_or_a_graph_holds_the_slot(small: Ring) -> None:
     on_its_way = packet(small)
     assert small.take() is None
     batch = small.receive(on_its_way)
-    view = batch["input"][0, :1].flatten()
+    view = batch["degraded"][0, :1].flatten()
     del batch
     assert small.take() is None and view.unique().tolist() == [8]
     loss = (view * torch.ones(1, requires_grad=True)).sum()
@@ -287,7 +287,7 @@ def test_a_view_or_a_graph_holds_the_slot(small: Ring) -> None:
 
 def test_index_and_label_do_not_hold_the_slot(small: Ring) -> None:
     batch = small.receive(packet(small))
-    del batch["video"], batch["input"]
+    del batch["clip"], batch["degraded"]
     assert small.take() == 0
     assert batch["index"].tolist() == [7, 8]
     batch["index"] += 1  # writable, as any
@@ -301,7 +301,7 @@ def test_pinned_pages_are_a_copy_and_the_slot_is_free_when_it_arrives(
     assert small.take() is None  # which thread has pinned it does not matter: the main one frees
     batch = small.receive(pinned)
     assert small.take() == 0
-    assert slot_of(small, batch["video"]) is None
+    assert slot_of(small, batch["clip"]) is None
     assert_equal(batch, collate(Clips().__getitems__([(0, 7), (0, 8)])))
 
 
@@ -311,7 +311,7 @@ def test_a_loader_that_pins_gives_the_same_batches() -> None:
     ours = loader(workers=2, pin_memory=True)
     for _ in range(2):
         for batch in ours:
-            assert batch["video"].is_pinned() and slot_of(ours.ring, batch["video"]) is None
+            assert batch["clip"].is_pinned() and slot_of(ours.ring, batch["clip"]) is None
     assert first_pixels(ours) == list(range(100, 140, 2))
 
 
@@ -335,7 +335,7 @@ def test_slots_are_as_large_as_batches_and_whole_videos_have_none(put: Put, tmp_
     assert data.val_dataloader().ring is None
     train, test = data.train_dataloader(), data.test_dataloader()
     batch = next(iter(train))
-    assert batch["video"].numel() == data.batch_size * 4 * 16 * 16 * 3 <= train.ring.slot_bytes
+    assert batch["clip"].numel() == data.batch_size * 4 * 16 * 16 * 3 <= train.ring.slot_bytes
     assert None not in slots(train) and None not in slots(test)
     data.num_workers = 0
     assert data.train_dataloader().ring is None

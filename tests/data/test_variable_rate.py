@@ -48,7 +48,7 @@ def prepared(tmp_path: Path, **changes: object) -> VideoDataModule:
 def numbers_read(data: VideoDataModule) -> dict[str, list[int]]:
     """Which frames the test's clips show, by their pictures."""
     dataset = data.dataset("test")
-    samples = {dataset.file(index): dataset[0, index]["video"][0].numpy() for index in range(len(dataset))}
+    samples = {dataset.file(index): dataset[0, index]["clip"][0].numpy() for index in range(len(dataset))}
     return {path: [number_of(picture) for picture in clip] for path, clip in samples.items()}
 
 
@@ -100,7 +100,7 @@ def test_a_resumed_run_that_has_lost_a_file_keeps_the_times_of_the_others(root: 
     dataset = again.dataset("test")
     for index in range(len(dataset)):
         if (path := dataset.file(index)) != "late.mkv":
-            clip = dataset[0, index]["video"][0].numpy()
+            clip = dataset[0, index]["clip"][0].numpy()
             assert [number_of(picture) for picture in clip] == due[path]
 
 
@@ -114,7 +114,7 @@ def test_clips_of_a_rate_are_the_same_in_a_test_and_in_a_prediction(root: Path, 
     assert found != [[0, 3, 6, 9], [30, 33, 36, 39]]  # by the average of 13.3 fps: (0, 2.67, 5.33, 8)
     (root / "list.csv").write_text("path,label,split\nvariable.mp4,x,test\nconstant.mp4,x,train\ndropped.avi,x,val\n")
     again = prepared(tmp_path, clip_fps=5.0, test_frames=None, test_clips=2)
-    read = again.dataset("test")[0, 0]["video"].numpy()
+    read = again.dataset("test")[0, 0]["clip"].numpy()
     assert [[number_of(picture) for picture in clip] for clip in read] == found
 
 

@@ -75,7 +75,7 @@ def test_videos_that_lie_elsewhere_are_read_and_named_where_they_lie(
     write("val.csv", f"{films['ntsc.mp4']} 1\n")
     data = module(tmp_path, VideoLists(train_videos=".", val_videos="."), frame_size=(24, 24))
     data.prepare()
-    assert data.read("train", [0])["video"].shape == (1, 4, 24, 24, 3)
+    assert data.read("train", [0])["clip"].shape == (1, 4, 24, 24, 3)
     assert not data.dataset("test").path(0).is_relative_to(data.root)  # a path relative to root cannot be had
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4 * 3 * 24 * 24, 2))
     task = Classification(network=network, optimizer=None, scheduler=None, monitor="val/loss", classes=data.classes)

@@ -72,7 +72,7 @@ def test_cut_in_the_worker_or_on_the_device_is_the_same(two: Path, crop: str, cl
     for ours_batch, whole_batch in pairs:
         assert torch.equal(ours_batch["video"], whole_batch["video"])
         assert ours_batch["video"].shape[-2:] == (16, 16)
-    first = ours.read("train", [0])["video"]
+    first = ours.read("train", [0])["clip"]
     assert first.shape == (clips_per_video or 1, 4, 16, 16, 3)
 
 
@@ -96,9 +96,9 @@ def test_clips_of_one_video_differ_and_are_those_of_its_sample(two: Path) -> Non
     data = module(two, FolderPerClass(), train_transform=transform, size=16, clips_per_video=3, batch_size=2)
     data.prepare()
     batch = next(iter(data.train_dataloader()))
-    assert batch["video"].shape == (6, 4, 16, 16, 3)
+    assert batch["clip"].shape == (6, 4, 16, 16, 3)
     assert batch["label"].shape == (2,)
-    clips = batch["video"].unflatten(0, (2, 3))
+    clips = batch["clip"].unflatten(0, (2, 3))
     assert not torch.equal(clips[0, 0], clips[0, 1])
 
 
@@ -108,7 +108,7 @@ def test_prediction_reads_a_file_as_a_test_does_and_keeps_no_whole_frames(two: P
     data.prepare()
     path = data.dataset("test").path(0)
     clips = read_clips(path, choice=data.choice_of("test"), cutter=data.cutter("test"))
-    assert torch.equal(clips, data.read("test", [0])["video"])
+    assert torch.equal(clips, data.read("test", [0])["clip"])
     assert clips.shape == (6, 5, 16, 16, 3)
     whole = read_clips(path, choice=data.choice_of("test"))
-    assert torch.equal(evaluation({"video": whole})["video"], evaluation.finish({"video": clips})["video"])
+    assert torch.equal(evaluation({"clip": whole})["video"], evaluation.finish({"clip": clips})["video"])

@@ -84,7 +84,7 @@ def test_a_run_is_given_what_its_test_gave_it():
     network, transform = SmallCNN3D(num_classes=7).eval(), EvalTransform(size=16, resize=20, crops=3)
     wide = VIDEO.repeat(1, 1, 1, 1, 2)
     judge = Classifier(network, transform=through_batch(transform), output="logits")
-    views = transform({"video": wide.permute(0, 1, 3, 4, 2).contiguous()})["video"]
+    views = transform({"clip": wide.permute(0, 1, 3, 4, 2).contiguous()})["video"]
     assert len(views) == 6
     torch.testing.assert_close(judge(wide), network(views).unflatten(0, (2, 3)).mean(1))
 

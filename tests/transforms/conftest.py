@@ -20,7 +20,7 @@ def video() -> torch.Tensor:
 @pytest.fixture
 def batch(video: torch.Tensor) -> dict:
     return {
-        "video": video,
+        "clip": video,
         "label": torch.arange(4),
         "index": torch.tensor([10, 11, 12, 13]),
         "epoch": torch.full((4,), 2),

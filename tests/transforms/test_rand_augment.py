@@ -70,9 +70,9 @@ def test_every_operation_is_drawn_equally_often_and_half_are_negative():
 
 
 def test_a_clips_frames_change_alike_and_torchvisions_own_frame_by_frame_do_not(batch):
-    still = {**batch, "video": batch["video"][:, :1, :24, :24].expand(-1, 3, -1, -1, -1)}
+    still = {**batch, "clip": batch["clip"][:, :1, :24, :24].expand(-1, 3, -1, -1, -1)}
     torch.manual_seed(0)
-    stock = [RandAugment()(frame.permute(2, 0, 1)) for frame in still["video"][1]]
+    stock = [RandAugment()(frame.permute(2, 0, 1)) for frame in still["clip"][1]]
     assert not torch.equal(stock[0], stock[1])
 
     out = TrainTransform(**PLAIN, rand_augment=TWO, seed=1)(still)["video"]
@@ -86,7 +86,7 @@ def test_the_change_follows_from_seed_epoch_and_sample_alone(batch):
     alone = {key: value[[2]] for key, value in batch.items()}
     assert torch.equal(transform(alone)["video"][0], first[2])
     assert not torch.equal(transform({**batch, "epoch": batch["epoch"] + 1})["video"], first)
-    twice = transform({**batch, "video": batch["video"].repeat_interleave(2, dim=0)})["video"]
+    twice = transform({**batch, "clip": batch["clip"].repeat_interleave(2, dim=0)})["video"]
     assert torch.equal(twice[0], first[0])
     assert any(not torch.equal(one, other) for one, other in zip(twice[::2], twice[1::2]))
 

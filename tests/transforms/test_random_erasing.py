@@ -12,7 +12,7 @@ PLAIN = {"size": 40, "crop": "center", "flip": 0.0, "seed": 0}
 def white(count: int) -> dict:
     """White clips of two frames: what was erased is zero, the mean colour."""
     return {
-        "video": torch.full((count, 2, 40, 40, 3), 255, dtype=torch.uint8),
+        "clip": torch.full((count, 2, 40, 40, 3), 255, dtype=torch.uint8),
         "index": torch.arange(count),
         "epoch": torch.zeros(count, dtype=torch.int64),
     }
@@ -69,5 +69,5 @@ def test_clips_that_workers_have_cut_get_the_same_bits(batch, options):
         transform.views((48, 64), epoch=int(epoch), index=int(index), clips=1)
         for epoch, index in zip(batch["epoch"], batch["index"])
     ]
-    cut = torch.stack([of_clip[0][0](clip) for of_clip, clip in zip(views, batch["video"])])
-    assert torch.equal(transform.finish({**batch, "video": cut})["video"], whole)
+    cut = torch.stack([of_clip[0][0](clip) for of_clip, clip in zip(views, batch["clip"])])
+    assert torch.equal(transform.finish({**batch, "clip": cut})["video"], whole)

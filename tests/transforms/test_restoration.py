@@ -10,25 +10,25 @@ from videxp.transforms import BicubicDown, BlurDown, RestorationEval, Restoratio
 def numbered(batch: dict, *, size: int = 16) -> dict:
     """Every pixel of every frame another value; a square clip. `input`: every fourth pixel of it."""
     video = torch.randint(0, 256, (4, 3, size, size, 3), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
-    return {**batch, "video": video}
+    return {**batch, "clip": video}
 
 
 def with_input(batch: dict) -> dict:
-    return {**batch, "input": batch["video"][:, :, ::4, ::4]}
+    return {**batch, "degraded": batch["clip"][:, :, ::4, ::4]}
 
 
 def test_evaluation_is_the_clip_and_its_degradation(batch: dict) -> None:
     out = RestorationEval(degradation=BicubicDown(scale=4))(batch)
-    assert torch.equal((out["target"] * 255).round().to(torch.uint8), batch["video"].permute(0, 1, 4, 2, 3))
+    assert torch.equal((out["target"] * 255).round().to(torch.uint8), batch["clip"].permute(0, 1, 4, 2, 3))
     assert torch.equal(out["video"], BicubicDown(scale=4)(out["target"]))
     assert out["video"].shape == (4, 3, 3, 12, 16) and out["target"].shape == (4, 3, 3, 48, 64)
-    assert out["label"] is batch["label"] and batch["video"].dtype == torch.uint8
+    assert out["label"] is batch["label"] and batch["clip"].dtype == torch.uint8
 
 
 def test_an_input_from_the_data_is_taken_as_it_is(batch: dict) -> None:
     out = RestorationEval()(with_input(batch))
     assert torch.equal(out["video"], out["target"][..., ::4, ::4])
-    assert "input" not in out
+    assert "clip" not in out and "degraded" not in out
 
 
 @pytest.mark.parametrize("transform", [RestorationEval, RestorationTrain])
@@ -41,8 +41,8 @@ def test_an_input_and_a_degradation_or_none_is_said_in_a_line(transform: type, b
 
 def test_independent_flips_of_clip_and_input_would_not_fit_and_ours_do(batch: dict) -> None:
     pair = with_input(numbered(batch))
-    stock = pair["input"].flip(3)  # flipped by itself
-    assert not torch.equal(stock, pair["video"][:, :, ::4, ::4])
+    stock = pair["degraded"].flip(3)  # flipped by itself
+    assert not torch.equal(stock, pair["clip"][:, :, ::4, ::4])
     plain = RestorationEval()(pair)
     seen = set()
     for epoch in range(40):

@@ -16,9 +16,9 @@ def test_torchvision_depends_on_the_global_rng_and_on_the_place_in_the_batch(bat
     """Negative control for the next two tests."""
     stock = v2.Compose([v2.RandomResizedCrop(24, antialias=True), v2.RandomHorizontalFlip()])
     torch.manual_seed(0)
-    first = [stock(clip.permute(0, 3, 1, 2)) for clip in batch["video"]]
+    first = [stock(clip.permute(0, 3, 1, 2)) for clip in batch["clip"]]
     torch.manual_seed(0)
-    second = [stock(clip.permute(0, 3, 1, 2)) for clip in batch["video"].flip(0)][::-1]
+    second = [stock(clip.permute(0, 3, 1, 2)) for clip in batch["clip"].flip(0)][::-1]
     assert not torch.equal(torch.stack(first), torch.stack(second))
 
 
@@ -49,13 +49,13 @@ def test_epoch_index_and_seed_each_change_the_augmentation(batch):
 
 
 def test_all_frames_of_a_clip_get_the_same_change(batch):
-    still = batch["video"][:, :1].expand(-1, 3, -1, -1, -1)
-    out = TrainTransform(**FULL, seed=1)({**batch, "video": still})["video"]
+    still = batch["clip"][:, :1].expand(-1, 3, -1, -1, -1)
+    out = TrainTransform(**FULL, seed=1)({**batch, "clip": still})["video"]
     assert torch.equal(out[:, 0], out[:, 1]) and torch.equal(out[:, 0], out[:, 2])
 
 
 def test_clips_of_one_item_get_changes_of_their_own(batch):
-    twice = {**batch, "video": batch["video"].repeat_interleave(2, dim=0)}
+    twice = {**batch, "clip": batch["clip"].repeat_interleave(2, dim=0)}
     transform = TrainTransform(**FULL, seed=1)
     out = transform(twice)["video"]
     assert len(out) == 8
@@ -64,12 +64,12 @@ def test_clips_of_one_item_get_changes_of_their_own(batch):
 
 
 def test_output_memory_is_channels_last_and_input_is_left_alone(batch):
-    before = batch["video"].clone()
+    before = batch["clip"].clone()
     new = TrainTransform(**FULL, mixup_alpha=0.2, seed=1)(batch)
     out = new["video"]
     assert out.shape == (4, 3, 3, 24, 24) and out.dtype == torch.float32
     assert out.transpose(1, 2).is_contiguous(memory_format=torch.channels_last_3d)
-    assert torch.equal(batch["video"], before) and set(batch) == {"video", "label", "index", "epoch"}
+    assert torch.equal(batch["clip"], before) and set(batch) == {"clip", "label", "index", "epoch"}
 
 
 def test_a_batch_that_is_still_in_use_is_not_overwritten(batch):
@@ -90,15 +90,15 @@ def test_training_after_validation_in_inference_mode_can_go_backward(batch):
 
 
 def test_with_everything_off_pixels_are_only_normalised(batch):
-    plain = {**batch, "video": batch["video"][:, :, :24, :24]}
+    plain = {**batch, "clip": batch["clip"][:, :, :24, :24]}
     transform = TrainTransform(size=24, crop="center", flip=0.0, mean=(0, 0, 0), std=(1, 1, 1), seed=0)
     levels = (transform(plain)["video"] * 255).round().to(torch.uint8)
-    assert torch.equal(levels.permute(0, 1, 3, 4, 2), plain["video"])
+    assert torch.equal(levels.permute(0, 1, 3, 4, 2), plain["clip"])
 
 
 def test_flip_happens_at_the_asked_rate(video):
     batch = {
-        "video": video[:1].expand(200, -1, -1, -1, -1),
+        "clip": video[:1].expand(200, -1, -1, -1, -1),
         "index": torch.arange(200),
         "epoch": torch.zeros(200).long(),
     }
@@ -148,6 +148,6 @@ def test_impossible_settings_are_refused_with_their_value(wrong, words):
 
 def test_a_batch_of_another_kind_is_refused_with_its_shape(batch):
     with pytest.raises(ValueError, match=r"uint8.*torch.float32 \[4, 3, 48, 64, 3\]"):
-        TrainTransform(size=24, seed=0)({**batch, "video": batch["video"].float()})
+        TrainTransform(size=24, seed=0)({**batch, "clip": batch["clip"].float()})
     with pytest.raises(ValueError, match=r"\[3, 3, 48, 64, 3\]"):
-        TrainTransform(size=24, seed=0)({**batch, "video": batch["video"][:3]})
+        TrainTransform(size=24, seed=0)({**batch, "clip": batch["clip"][:3]})

@@ -39,17 +39,17 @@ from videxp.data.sizes import check_one_length, check_sizes, crop_height_width
 from videxp.video import Decoder, is_remote
 
 MAX_WORKERS = 8  # per rank, for "auto"
-ON_DEVICE = ("video", "input", "label")
+ON_DEVICE = ("clip", "degraded", "label")
 # Looked at before a stage begins: training that ends in a test without samples would have been for nothing.
 STAGE_SPLITS: dict[str, Sequence[Split]] = {"fit": SPLITS, "validate": ["val"], "test": ["test"]}
 
 
 class VideoDataModule(PreparedDataModule):
-    """Batches are dicts: `video` uint8 [N,T,H,W,C], after the transform float [N',T,C,size,size]; `label` int64 [B];
-    (where samples have several, float32 [B,num_classes], 1 or 0);
-    `index` int64 [B], the sample's number in its split; `epoch` int64 [B]. `index` and `epoch` stay on the CPU.
-    In restoration `video` is the clean clip and `input` uint8 [N,T,H/scale,W/scale,C] its degraded counterpart, where
-    that comes from files or from `worker_degradation`; after the transform `target` and `video`.
+    """Batches are dicts: `clip` uint8 [N,T,H,W,C]; `label` int64 [B], of samples with several labels float32
+    [B,num_classes], 1 or 0; `index` int64 [B], the sample's number in its split; `epoch` int64 [B]; in restoration
+    `degraded` uint8 [N,T,h,w,C], where it comes from files or from `worker_degradation`. `index` and `epoch` stay on
+    the CPU. The transform replaces the clips by `video` float [N',T,C,h,w], what the network sees, and in restoration
+    `target` float [N',T,C,H,W], what it should give.
 
     Needs `Trainer(use_distributed_sampler=False)`. No result depends on num_workers or on the number of devices:
     batch sizes are totals over all devices.
@@ -106,7 +106,7 @@ class VideoDataModule(PreparedDataModule):
         train_repeats: how often an epoch meets each training video, each time with another clip of it.
         crop_size: pixels, or [height, width], cut out at a random place in the worker, in training.
         scale: the clip's size / its input's; frames that it does not divide are cut at the right and at the bottom.
-        worker_degradation: called in the worker with a clip uint8 [T,H,W,C] and a numpy generator; makes its `input`.
+        worker_degradation: called in the worker with a clip uint8 [T,H,W,C] and a numpy generator; makes `degraded`.
         frame_size: [height, width] that workers bring frames to; needed where files differ in size.
         max_unreadable: files that may be unreadable, found so when preparing or later; they are left out, counted and
             listed. One more is an error.

@@ -112,7 +112,7 @@ def measure_loading(datamodule: VideoDataModule, *, batches: int) -> Loading:
 
 def number_of_clips(batch: dict[str, Any]) -> int:
     """1 of a batch that has lost all its samples, so that it can be divided by."""
-    return len(batch["video"]) if "video" in batch else 1
+    return len(batch["clip"]) if "clip" in batch else 1
 
 
 def repeated(batches: Any) -> Iterator[Any]:

@@ -25,7 +25,7 @@ def label_video(
         cutter=datamodule.cutter("test"),
         decoder=datamodule.decoder,
     )
-    batch = {"video": video_KTHWC, "index": torch.zeros(1).long(), "epoch": torch.zeros(1).long()}
+    batch = {"clip": video_KTHWC, "index": torch.zeros(1).long(), "epoch": torch.zeros(1).long()}
     views = datamodule.transformed(batch, "test", device=task.device)["video"]  # float [V,T,C,H,W]
     probabilities_K = task.probabilities(task(views).float(), videos=1)[0].cpu()
     several = isinstance(task, MultiLabelClassification)

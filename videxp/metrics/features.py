@@ -78,7 +78,7 @@ def through_batch(transform: Callable[[dict[str, Any]], dict[str, Any]]) -> Tran
     """A data module's transform (uint8 [N,T,H,W,C] in a batch) as a `Transform`; float clips are rounded to 8 bits."""
 
     def apply(video_NTCHW: Tensor) -> Tensor:
-        return transform({"video": eight_bit(video_NTCHW).permute(0, 1, 3, 4, 2).contiguous()})["video"]
+        return transform({"clip": eight_bit(video_NTCHW).permute(0, 1, 3, 4, 2).contiguous()})["video"]
 
     return apply
 

@@ -267,7 +267,7 @@ class Classification(VideoTask):
         if self.confusion_KK is not None:
             paths.append(save_confusion_matrix(self.confusion_KK.cpu(), self.classes, folder / "confusion_matrix.png"))
         if rows:
-            examples = [self._example(videos[0, row["index"]]["video"][0], row) for row in rows]
+            examples = [self._example(videos[0, row["index"]]["clip"][0], row) for row in rows]
             paths.append(save_prediction_strips(examples, folder / "predictions.png"))
             paths.append(
                 save_prediction_clips(examples, folder / "prediction_clips.mp4", fps=videos.clip_fps(rows[0]["index"]))
@@ -279,7 +279,7 @@ class Classification(VideoTask):
         videos, clips = datamodule.dataset("test"), datamodule.test_clips
         examples = []
         for row in rows:
-            views = videos[0, row["index"]]["video"].unflatten(0, (clips, -1))  # [K,V,T,H,W,C]
+            views = videos[0, row["index"]]["clip"].unflatten(0, (clips, -1))  # [K,V,T,H,W,C]
             clip_THWC = views[clips // 2, views.shape[1] // 2]
             note = f"loss {row['loss']:.2f}"
             examples.append(self._example(clip_THWC, row, note=note))

@@ -11,7 +11,7 @@ from videxp.core.limits import Gt
 from videxp.transforms.color import normalize
 from videxp.transforms.geometry import crop, resize_short_side, short_side_size, view_boxes
 from videxp.transforms.memory import Blocks
-from videxp.transforms.train import check_video
+from videxp.transforms.train import check_clip, without
 
 
 class EvalTransform(nn.Module):
@@ -39,14 +39,15 @@ class EvalTransform(nn.Module):
         self._blocks = Blocks()
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """A new dict with `video`: uint8 [N,T,H,W,C] -> float [N*crops,T,C,size,size], a view of channels-last memory.
+        """A new dict with `video` in place of `clip`: uint8 [N,T,H,W,C] -> float [N*crops,T,C,size,size], a view of
+        channels-last memory.
 
-        Raises ValueError if `video` is not uint8 [N,T,H,W,3].
+        Raises ValueError if `clip` is not uint8 [N,T,H,W,3].
         """
-        video = batch["video"]
-        check_video(video, items=1)
-        cuts = [cut for views in self.views(tuple(video.shape[2:4]), clips=1) for cut in views]
-        return self._normalized(batch, (cut(clip) for clip in video for cut in cuts), clips=len(video) * self.crops)
+        clips = batch["clip"]
+        check_clip(clips, items=1)
+        cuts = [cut for views in self.views(tuple(clips.shape[2:4]), clips=1) for cut in views]
+        return self._normalized(batch, (cut(clip) for clip in clips for cut in cuts), clips=len(clips) * self.crops)
 
     def views(
         self, size: tuple[int, int], *, clips: int, epoch: int = 0, index: int = 0
@@ -59,14 +60,14 @@ class EvalTransform(nn.Module):
 
     def finish(self, batch: dict[str, Any]) -> dict[str, Any]:
         """The rest of `forward`, for clips that `views` have cut: bit for bit the same result."""
-        return self._normalized(batch, batch["video"], clips=len(batch["video"]))
+        return self._normalized(batch, batch["clip"], clips=len(batch["clip"]))
 
     def _cut(self, clip: Tensor, box: tuple[int, int, int, int]) -> Tensor:
         return crop(resize_short_side(clip, self.resize), box)
 
     def _normalized(self, batch: dict[str, Any], cuts: Iterable[Tensor], *, clips: int) -> dict[str, Any]:
-        video = batch["video"]
-        out = self._blocks.take((clips, video.shape[1], self.size, self.size, 3), device=video.device)
+        read = batch["clip"]
+        out = self._blocks.take((clips, read.shape[1], self.size, self.size, 3), device=read.device)
         for n, clip in enumerate(cuts):
             normalize(clip, mean=self.mean, std=self.std, out=out[n])
-        return {**batch, "video": out.permute(0, 1, 4, 2, 3)}
+        return without(batch, "clip") | {"video": out.permute(0, 1, 4, 2, 3)}

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from videxp.core.errors import BadRequest
 from videxp.core.limits import Ge, Interval
 from videxp.core.randomness import Stream, generator
-from videxp.transforms.train import check_video
+from videxp.transforms.train import check_clip, without
 
 Key = tuple[int, int]  # (epoch, index)
 # Columns of a clip's uniform numbers. A new use takes the next one, so that it shifts no other.
@@ -40,28 +40,28 @@ class RestorationEval(nn.Module):
         self.seed = seed
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """A new dict with `video` float [N,T,C,h,w] and `target` float [N,T,C,H,W] in [0,1], without `input`.
+        """A new dict with `video` float [N,T,C,h,w] and `target` float [N,T,C,H,W] in [0,1], in place of `clip`
+        and `degraded`.
 
-        batch: `video` uint8 [N,T,H,W,C], `index` and `epoch` int64 [B] on the CPU; `input` uint8 [N,T,h,w,C] where the
-        data brings one. Raises BadRequest where there is neither an input nor a degradation, or both.
+        batch: `clip` uint8 [N,T,H,W,C], `index` and `epoch` int64 [B] on the CPU; `degraded` uint8 [N,T,h,w,C] where
+        the data brings it. Raises BadRequest where there is neither a degraded clip nor a degradation, or both.
         """
         keys: list[Key] = list(zip(batch["epoch"].tolist(), batch["index"].tolist()))
-        clips_per_item = check_video(batch["video"], items=len(keys))
-        if ("input" in batch) == (self.degradation is not None):
+        clips_per_item = check_clip(batch["clip"], items=len(keys))
+        if ("degraded" in batch) == (self.degradation is not None):
             raise BadRequest(
                 "dataset transforms: the data brings the network's input: set degradation=null"
-                if "input" in batch
+                if "degraded" in batch
                 else "dataset transforms: no degradation, and the data brings no input: set degradation"
             )
-        clips = [as_float(batch[name]) for name in ("video", "input") if name in batch]
+        clips = [as_float(batch[name]) for name in ("clip", "degraded") if name in batch]
         target, *given = self.augmented(clips, keys, clips_per_item)
         if self.degradation is not None:
             rngs = [generator(self.seed, stream=Stream.DEGRADE, epoch=epoch, index=index) for epoch, index in keys]
             given = [self.degradation(target, [rng for rng in rngs for _ in range(clips_per_item)])]
         if self.mirror:
             target, *given = (torch.cat([clip, clip.flip(1)], dim=1) for clip in (target, *given))
-        kept = {name: value for name, value in batch.items() if name != "input"}
-        return {**kept, "video": given[0], "target": target}
+        return without(batch, "clip", "degraded") | {"video": given[0], "target": target}
 
     def augmented(self, clips: list[Tensor], keys: list[Key], clips_per_item: int) -> list[Tensor]:
         """Target and, where there is one, input: float [N,T,C,H,W]. Evaluation leaves them as they are."""

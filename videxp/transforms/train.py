@@ -102,13 +102,13 @@ class TrainTransform(nn.Module):
         return self.mixup_alpha > 0 or self.cutmix_alpha > 0
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """A new dict with `video` replaced; with mixing on also `mix_label`, the partner's label, and
+        """A new dict with `video` in place of `clip`; with mixing on also `mix_label`, the partner's label, and
         `mix_weight` float [B], the share of the own label.
 
-        batch: `video` uint8 [N,T,H,W,C], `index` and `epoch` int64 [B], `label` int64 [B] where mixing is on. Keep
+        batch: `clip` uint8 [N,T,H,W,C], `index` and `epoch` int64 [B], `label` int64 [B] where mixing is on. Keep
         `index` and `epoch` on the CPU: reading them from a GPU waits for the GPU.
         video out: float [N,T,C,size,size], a view of channels-last memory: `.transpose(1, 2)` is `channels_last_3d`.
-        Raises ValueError if `video` is not uint8 [N,T,H,W,3] with N a multiple of B.
+        Raises ValueError if `clip` is not uint8 [N,T,H,W,3] with N a multiple of B.
         """
         return self._augmented(batch, cut=False)
 
@@ -126,22 +126,22 @@ class TrainTransform(nn.Module):
         return self._augmented(batch, cut=True)
 
     def _augmented(self, batch: dict[str, Any], *, cut: bool) -> dict[str, Any]:
-        video, keys = batch["video"], list(zip(batch["epoch"].tolist(), batch["index"].tolist()))
-        clips_per_item = check_video(video, items=len(keys))
+        clips, keys = batch["clip"], list(zip(batch["epoch"].tolist(), batch["index"].tolist()))
+        clips_per_item = check_clip(clips, items=len(keys))
         uniform = np.concatenate([self._rng(Stream.AUGMENT, key).random((clips_per_item, _DRAWS)) for key in keys])
 
-        shape = (*video.shape[:2], self.size, self.size, video.shape[-1])
-        out = self._blocks.take(shape, device=video.device)
-        boxes = [] if cut else self._boxes(uniform[:, _BOX], height=video.shape[2], width=video.shape[3])
+        shape = (*clips.shape[:2], self.size, self.size, clips.shape[-1])
+        out = self._blocks.take(shape, device=clips.device)
+        boxes = [] if cut else self._boxes(uniform[:, _BOX], height=clips.shape[2], width=clips.shape[3])
         operations, erased = self._operations(keys, clips_per_item), self._erased(keys, clips_per_item)
         # One clip at a time: it stays in the cache from one step to the next, and no bit depends on its neighbours.
-        for n in range(len(video)):
-            clip = video[n] if cut else self._cut(video[n], boxes[n])
+        for n in range(len(clips)):
+            clip = clips[n] if cut else self._cut(clips[n], boxes[n])
             self._augment(clip, uniform[n], operations[n], out=out[n])
             if (box := erased[n]) is not None:
                 crop(out[n], box).zero_()
 
-        new = {**batch, "video": out.permute(0, 1, 4, 2, 3)}
+        new = without(batch, "clip") | {"video": out.permute(0, 1, 4, 2, 3)}
         if self.mixes:
             new |= self._mix(out, keys, batch["label"], clips_per_item)
         return new
@@ -251,9 +251,14 @@ def _rand_augment(options: dict[Literal["num_ops", "magnitude"], int] | None) ->
     return options["num_ops"], options["magnitude"]
 
 
-def check_video(video: Tensor, *, items: int) -> int:
-    """Clips per item; raises ValueError if `video` is not uint8 [items * k, T, H, W, 3]."""
-    if video.dtype != torch.uint8 or video.dim() != 5 or video.shape[-1] != 3 or len(video) % max(items, 1):
-        shape = list(video.shape)
-        raise ValueError(f"video must be uint8 [{items} * clips per item, T, H, W, 3], got {video.dtype} {shape}")
-    return len(video) // max(items, 1)
+def check_clip(clips: Tensor, *, items: int) -> int:
+    """Clips per item; raises ValueError if `clips` is not uint8 [items * k, T, H, W, 3]."""
+    if clips.dtype != torch.uint8 or clips.dim() != 5 or clips.shape[-1] != 3 or len(clips) % max(items, 1):
+        shape = list(clips.shape)
+        raise ValueError(f"clip must be uint8 [{items} * clips per item, T, H, W, 3], got {clips.dtype} {shape}")
+    return len(clips) // max(items, 1)
+
+
+def without(batch: dict[str, Any], *names: str) -> dict[str, Any]:
+    """A new dict that lacks these fields, which a transform has turned into others."""
+    return {name: value for name, value in batch.items() if name not in names}

@@ -93,7 +93,7 @@ def try_one_batch(cfg: "DictConfig") -> dict[str, Any]:
     counts = ", ".join(f"{count} {split}" for split, count in datamodule.counts.items())
     return {
         "data": f"{datamodule.name}: {counts} clips, {datamodule.description}",
-        "video": f"{_describe(batch['video'])} from {_describe(loaded['video'])}",
+        "video": f"{_describe(batch['video'])} from {_describe(loaded['clip'])}",
         **({"target": _describe(batch["target"])} if "target" in batch else {}),
         "output": _describe(output),
     }

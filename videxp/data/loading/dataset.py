@@ -39,7 +39,7 @@ from videxp.video import (
 )
 from videxp.video.timing import FrameTimes
 
-CLIPS = ("video", "input")  # what of a sample has pixels
+CLIPS = ("clip", "degraded")  # what of a sample has pixels
 
 # What a worker needs of the manifest. Hashes, for one, stay behind.
 COLUMNS = (
@@ -75,8 +75,8 @@ class ClipDataset(Dataset[dict[str, Any]]):
     None: all of it is sent to the device. `crop_size` (height, width) is cut out at a random place where the
     choice is random; elsewhere frames lose what `scale` does not divide at the right and at the bottom.
 
-    Samples that are files in pairs come with their `input`; `degradation`, called with a clip uint8 [T,H,W,C] and a
-    generator, makes one: uint8 [T,h,w,C]. `repeats`: how often an epoch has a sample, with other clips.
+    Samples that are files in pairs come with the `degraded` clip; `degradation`, called with a clip uint8 [T,H,W,C] and
+    a generator, makes one: uint8 [T,h,w,C]. `repeats`: how often an epoch has a sample, with other clips.
     """
 
     def __init__(
@@ -158,8 +158,8 @@ class ClipDataset(Dataset[dict[str, Any]]):
         return float(np.median([self.clip_fps(i) for i in range(0, count, -(-count // RATES_SEEN))]))
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
-        """`video` uint8 [K*V,T,H,W,C], `label` (-1: none; of data with several labels float32 [classes], 1 or 0),
-        `index`, `epoch`; `input` uint8 [K,T,h,w,C] if there is one.
+        """`clip` uint8 [K*V,T,H,W,C], `label` (-1: none; of data with several labels float32 [classes], 1 or 0),
+        `index`, `epoch`; `degraded` uint8 [K,T,h,w,C] if there is one.
 
         Raises UnreadableVideo or DecodeError with path, frames and cause; never another sample in its place.
         """
@@ -168,15 +168,15 @@ class ClipDataset(Dataset[dict[str, Any]]):
         frames_KT = self.frames(row, rng=self._rng(Stream.CLIP, key))
         with self.open(row, frames_KT) as reader:
             box = self._box(self.frame_size or reader.size, key)
-            video = read_views(reader, frames_KT, self._views(reader.size, box, key, clips=len(frames_KT)))
-        sample = {"video": video, "label": self.label(row), "index": index, "epoch": epoch}
+            clip = read_views(reader, frames_KT, self._views(reader.size, box, key, clips=len(frames_KT)))
+        sample = {"clip": clip, "label": self.label(row), "index": index, "epoch": epoch}
         if self.columns["input"][row]:
             with self._open_input(row, frames_KT) as reader:
-                sample["input"] = read_views(reader, frames_KT, [[box.over(self.scale).cut]] * len(frames_KT))
+                sample["degraded"] = read_views(reader, frames_KT, [[box.over(self.scale).cut]] * len(frames_KT))
         elif self.degradation is not None:
             rng = self._rng(Stream.DEGRADE, key)
-            made = [self.degradation(clip.numpy(), rng) for clip in video]
-            sample["input"] = torch.from_numpy(np.stack(made))
+            made = [self.degradation(of_sample.numpy(), rng) for of_sample in clip]
+            sample["degraded"] = torch.from_numpy(np.stack(made))
         return sample
 
     def _views(self, size: tuple[int, int], box: Box, key: tuple[int, int], *, clips: int) -> Sequence[Sequence[View]]:
@@ -307,8 +307,8 @@ class ClipDataset(Dataset[dict[str, Any]]):
 
 
 def collate(samples: Samples, stack: Stack = default_collate) -> dict[str, Any]:
-    """Samples -> `video` uint8 [N,T,H,W,C] (the K clips of a sample adjacent), `label`, `index`, `epoch` int64 [B]
-    (`label` float32 [B,classes], 1 or 0, where samples have several), and `input` uint8 [N,T,h,w,C] where it is.
+    """Samples -> `clip` uint8 [N,T,H,W,C] (the K clips of a sample adjacent), `label`, `index`, `epoch` int64 [B]
+    (`label` float32 [B,classes], 1 or 0, where samples have several), and `degraded` uint8 [N,T,h,w,C] where it is.
 
     Where some could not be read, `failures` tells why. Where none could: `index` int64 [0], `epoch` int64 [1].
     `stack` makes one tensor of the clips; by default, in a worker, in fresh shared memory.
