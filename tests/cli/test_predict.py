@@ -20,7 +20,7 @@ RECIPE = "classification/moving_digits"
 TASK = """
 from typing import Any, ClassVar
 import torch
-from videxp.tasks import VideoTask
+from videxp.tasks import Contract, VideoTask
 
 
 class Twice(torch.nn.Module):
@@ -31,7 +31,7 @@ class Twice(torch.nn.Module):
 
 
 class Enlargement(VideoTask):
-    predictor: ClassVar[str] = "PREDICTOR"
+    contract: ClassVar[Contract] = Contract(predictor="PREDICTOR")
 
     def __init__(self, *, optimizer: Any, scheduler: Any, classes: list[str], monitor: str = "val/error") -> None:
         super().__init__(network=Twice(), optimizer=optimizer, scheduler=scheduler, monitor=monitor)

@@ -144,7 +144,7 @@ def test_values_are_judged_by_the_annotation(annotation: str, tmp_path: Path, mo
 
 
 def test_each_machine_counts_its_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    from videxp.config.check import machine
+    from videxp.config.checking import machine
 
     for name in "abc":
         (tmp_path / name).mkdir()

@@ -10,6 +10,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from tests.films import Put, module
 from tests.training.small_tasks import Mean, trainer
+from videxp.core.contract import Contract
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.data import FolderPerClass, VideoDataModule
 from videxp.data.left_out import lost_classes
@@ -167,7 +168,7 @@ def test_an_empty_split_and_fewer_samples_than_processes_are_refused_before_trai
 class Accuracy(Mean):
     """Judged by torchmetrics, of which a metric that has seen nothing is 0."""
 
-    metric_names: ClassVar[dict[str, str]] = {"accuracy": "max"}
+    contract: ClassVar[Contract] = Contract(metrics={"accuracy": "max"})
 
     def evaluation_metrics(self, split: Any) -> dict[str, Tensor]:
         return {"accuracy": MulticlassAccuracy(2, average="micro").compute()}

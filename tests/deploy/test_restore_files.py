@@ -22,7 +22,7 @@ def run(*arguments: object) -> int:
     add_arguments(parser)
     options = parser.parse_args([str(a) for a in arguments])
     check(options)
-    return predict(SimpleNamespace(deployed=Identity()), None, options)
+    return predict(SimpleNamespace(deployed=Identity(), network_inputs=lambda batch: (batch["video"],)), None, options)
 
 
 def test_one_input_becomes_the_output_and_several_go_into_it(tmp_path: Path):

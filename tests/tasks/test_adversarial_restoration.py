@@ -41,7 +41,7 @@ def test_the_loss_is_the_restorations_and_a_share_of_the_discriminators(task_and
     ((part, rngs),) = task._parts(batch)
     with frozen(task.discriminators):
         loss, values = task._generator_loss(part, rngs)
-    _, restoration, _ = task.restored(batch["video"], batch["target"])
+    _, restoration, _ = task.restored(batch)
     adversarial = values["train/adversarial"]
     torch.testing.assert_close(loss, restoration + 0.05 * adversarial)
     loss.backward()

@@ -116,7 +116,3 @@ def test_a_threshold_is_for_several_labels():
     nothing: Any = None
     with pytest.raises(BadRequest, match="the likeliest"):
         predict(one, nothing, Namespace(inputs=[], output=None, threshold=0.5))
-
-
-def test_only_this_task_takes_several_labels():
-    assert MultiLabelClassification.takes_several_labels and not Classification.takes_several_labels

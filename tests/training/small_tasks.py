@@ -7,7 +7,7 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from torch import Tensor
 
-from videxp.tasks import VideoTask
+from videxp.tasks import Contract, VideoTask
 
 
 class Constant:
@@ -20,7 +20,7 @@ class Constant:
 class Mean(VideoTask):
     """Predicts the label from a clip's mean brightness. `bad[step]` says what is wrong with that step."""
 
-    metric_names: ClassVar[dict[str, str]] = {"error": "min"}
+    contract: ClassVar[Contract] = Contract(metrics={"error": "min"})
 
     def __init__(self, *, bad: dict[int, str] | None = None, optimizer: Any = None) -> None:
         torch.manual_seed(0)

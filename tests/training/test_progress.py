@@ -12,6 +12,7 @@ from rich.console import Console
 
 from tests.films import Put, module
 from tests.training.small_tasks import Mean, trainer
+from videxp.core.contract import Contract
 from videxp.data import FolderPerClass
 from videxp.runs.folder import RunFolder
 from videxp.training.callbacks.progress import ProgressBar, Stage, fit_metrics, progress_line
@@ -112,7 +113,7 @@ def test_the_heading_of_narrow_figures_stands_in_a_line(tmp_path: Path):
     loop = SimpleNamespace(loggers=[], callbacks=[], world_size=1, num_nodes=1)
     counts = {"seen": {"test": (2, 3)}, "coverage": lambda split: (2, 3)}
     data = SimpleNamespace(name="films[1]", missing={"[/]a[red].mp4": "damaged"}, **counts)
-    task = SimpleNamespace(evaluation_protocol="", predict_example="VIDEO.mp4")
+    task = SimpleNamespace(evaluation_protocol="", contract=Contract())
     experiment: Any = SimpleNamespace(trainer=loop, datamodule=data, task=task)
     printed = io.StringIO()
     report_result(RunFolder(tmp_path), experiment, {"a/b": 0.5}, Console(file=printed, width=40), seconds=101.4)

@@ -57,11 +57,11 @@ def predict(task: "Classification", datamodule: "VideoDataModule", options: argp
 
 def _threshold(task: "Classification", asked: float | None) -> float:
     """Raises BadRequest where it means nothing."""
-    from videxp.tasks.multi_label import THRESHOLD, MultiLabelClassification
+    from videxp.tasks.multi_label import THRESHOLD
 
     if asked is None:
         return THRESHOLD
-    if not isinstance(task, MultiLabelClassification):
+    if "labels" not in task.contract.needs:
         raise BadRequest(f"--threshold {asked:g}: this run gives each video one label, the likeliest")
     return asked
 

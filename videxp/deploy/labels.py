@@ -8,7 +8,7 @@ import torch
 from videxp.data.loading.file_clips import read_clips
 from videxp.data.module import VideoDataModule
 from videxp.tasks.classification import Classification
-from videxp.tasks.multi_label import THRESHOLD, MultiLabelClassification
+from videxp.tasks.multi_label import THRESHOLD
 
 
 @torch.inference_mode()
@@ -26,9 +26,9 @@ def label_video(
         decoder=datamodule.decoder,
     )
     batch = {"clip": video_KTHWC, "index": torch.zeros(1).long(), "epoch": torch.zeros(1).long()}
-    views = datamodule.transformed(batch, "test", device=task.device)["video"]  # float [V,T,C,H,W]
-    probabilities_K = task.probabilities(task(views).float(), videos=1)[0].cpu()
-    several = isinstance(task, MultiLabelClassification)
+    views = datamodule.transformed(batch, "test", device=task.device)  # video: float [V,T,C,H,W]
+    probabilities_K = task.probabilities(task.answer(views).float(), videos=1)[0].cpu()
+    several = "labels" in task.contract.needs
     best = probabilities_K.topk(len(task.classes) if several else min(top, len(task.classes)))
     named = {task.classes[int(i)]: round(float(p), 6) for p, i in zip(best.values, best.indices)}
     if several:

@@ -99,6 +99,21 @@ def scale_and_radius(network: nn.Module) -> tuple[int, int | None]:
     return scale, radius
 
 
+class Restorer(nn.Module):
+    """A trained task's network, called with what the task says: float [B,T,C,H,W] -> [B,T,C,sH,sW].
+
+    Raises `BadRequest` for a network that restores no videos.
+    """
+
+    def __init__(self, task: Any) -> None:
+        super().__init__()
+        self.network, self.network_inputs = task.deployed, task.network_inputs
+        self.scale, self.radius = scale_and_radius(task.deployed)
+
+    def forward(self, video: Tensor) -> Tensor:
+        return self.network(*self.network_inputs({"video": video}))
+
+
 def restore_video(
     network: nn.Module,
     source: Path,

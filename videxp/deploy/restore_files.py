@@ -63,16 +63,16 @@ def check(options: argparse.Namespace) -> None:
 
 def predict(task: Any, datamodule: Any, options: argparse.Namespace) -> int:
     """Restores one input after the other; one that fails costs a line and the exit status 1, not the others."""
-    from videxp.deploy.restore import restore_video
+    from videxp.deploy.restore import Restorer, restore_video
 
     pairs = destinations(options.inputs, options.output)
-    device = usable_device(options.device)
+    device, network = usable_device(options.device), Restorer(task)
     start = time.perf_counter()
     frames, failed = 0, []
     for source, destination in pairs:
         try:
             frames += restore_video(
-                task.deployed,
+                network,
                 source,
                 destination,
                 window=options.window,

@@ -92,7 +92,7 @@ class Discriminator(nn.Module):
 class VideoGAN(nn.Module):
     """A generator and its discriminators by name: what a YAML under conf/model/ describes as one choice."""
 
-    # Not a classifier, though it takes `num_classes`: see VideoTask.network_parameter.
+    # Not a classifier, though it takes `num_classes`: see Contract.network_parameter.
     network_parameter: ClassVar[str] = "discriminators"
 
     generator: VideoGenerator

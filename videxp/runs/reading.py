@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from videxp.core import files, signatures
+from videxp.core.contract import Contract, contract_of
 from videxp.core.errors import BadRequest
 from videxp.core.yaml_files import read_yaml
 from videxp.runs.folder import RunFolder, seconds_since
@@ -55,9 +56,9 @@ class Run:
         return self.folder.path
 
     @cached_property
-    def task(self) -> dict[str, Any]:
-        """The literals of the task class's body, `metric_names` and `headline` among them."""
-        return task_facts(self.config)
+    def contract(self) -> Contract:
+        """That of its task; an empty one where that cannot be read."""
+        return contract_in(self.config)
 
     @cached_property
     def inputs(self) -> dict[str, str]:
@@ -67,8 +68,7 @@ class Run:
     @property
     def headline(self) -> list[str]:
         """The metrics that matter most, without split: `["accuracy", "loss"]`."""
-        names = self.task.get("headline")
-        return [str(name) for name in names] if isinstance(names, list | tuple) else []
+        return list(self.contract.headline)
 
     @property
     def deciding(self) -> str:
@@ -129,17 +129,15 @@ def _read_sweep(path: Path) -> dict[str, Any]:
     return {key: value for key, value in found.items() if isinstance(value, dict)}
 
 
-def task_facts(config: dict[str, Any]) -> dict[str, Any]:
-    """The literals of the body of a flat config's task class."""
-    found = signatures.signature(str(config.get("task._target_", "")))
-    return found.constants if found is not None else {}
+def contract_in(config: dict[str, Any]) -> Contract:
+    """That of a flat config's task; an empty one where that cannot be read."""
+    return contract_of(str(config.get("task._target_", ""))) or Contract()
 
 
 def better(config: dict[str, Any], metric: str) -> str | None:
     """ "max" or "min": which is better, as the task of a flat config says; None where it does not."""
-    names = task_facts(config).get("metric_names")
     name = metric.partition("/")[2]
-    found = names.get(name) if isinstance(names, dict) else None
+    found = contract_in(config).metrics.get(name)
     if found is None and (judge := config.get(f"task.test_metrics.{name}._target_")) is not None:
         signature = signatures.signature(str(judge))
         found = signature.constants.get("better") if signature is not None else None

@@ -8,6 +8,7 @@ __getattr__, __all__ = lazy_exports(
         "Adversarial": "videxp.tasks.adversarial",
         "AdversarialRestoration": "videxp.tasks.adversarial_restoration",
         "Classification": "videxp.tasks.classification",
+        "Contract": "videxp.core.contract",
         "Generation": "videxp.tasks.generation",
         "MultiLabelClassification": "videxp.tasks.multi_label",
         "Restoration": "videxp.tasks.restoration",

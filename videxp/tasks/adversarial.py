@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -55,28 +55,9 @@ class Generated:
 class Adversarial(VideoTask):
     """A subclass says what is real and what is generated in a batch; its network has `generator`, `discriminators`.
 
-    What is evaluated and used is `average`, the exponential moving average of the generator's weights.
+    What is evaluated and used is `average`, the exponential moving average of the generator's weights:
+    the contract's `exported` is "average.". Its `instead_of_trainer` names what Lightning does for one optimizer only.
     """
-
-    instead_of_trainer: ClassVar[dict[str, str]] = {
-        "gradient_clip_val": "gradient_clip_norm",
-        "accumulate_grad_batches": "accumulated_parts",
-    }
-    """What Lightning's trainer does for one optimizer only, and the task's own key for it."""
-
-    train_metrics: ClassVar[tuple[str, ...]] = (
-        "loss",
-        "loss_discriminator",
-        "discriminator_accuracy",
-        "adversarial",
-        "category",
-        "r1",
-        "gradient_penalty",
-        "path_length",
-        "mask",
-        "restoration",
-    )
-    exported: ClassVar[str] = "average."
 
     average: nn.Module
 

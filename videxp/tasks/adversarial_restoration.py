@@ -9,10 +9,10 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 import torch
 from torch import Tensor, nn
 
+from videxp.core.contract import Contract
 from videxp.core.limits import Ge, Gt
 from videxp.losses.objective import AdversarialObjective
 from videxp.models.gan import Discriminator, Rngs, View
-from videxp.models.summary import gmacs
 from videxp.tasks.adversarial import Adversarial, Generated
 from videxp.tasks.restoration import Restoration
 from videxp.tasks.schedules import Schedule
@@ -25,7 +25,31 @@ class AdversarialRestoration(Adversarial, Restoration):
     of the weights is what is evaluated and what restores files.
     """
 
-    network_parameter: ClassVar[str] = "generator"
+    contract: ClassVar[Contract] = Contract(
+        network_parameter="generator",
+        needs=("target",),
+        metrics={"psnr": "max", "ssim": "max", "psnr_gain": "max", "loss": "min"},
+        train_metrics=(
+            "loss",
+            "loss_discriminator",
+            "discriminator_accuracy",
+            "adversarial",
+            "category",
+            "r1",
+            "gradient_penalty",
+            "path_length",
+            "mask",
+            "restoration",
+        ),
+        headline=("psnr", "ssim"),
+        predictor="videxp.deploy.restore_files",
+        predict_example="VIDEO.mp4 -o RESTORED.mp4",
+        exported="average.",
+        instead_of_trainer={
+            "gradient_clip_val": "gradient_clip_norm",
+            "accumulate_grad_batches": "accumulated_parts",
+        },
+    )
 
     def __init__(
         self,
@@ -70,24 +94,17 @@ class AdversarialRestoration(Adversarial, Restoration):
         )
         self.adversarial_weight = adversarial_weight
 
-    def forward(self, video: Tensor) -> Tensor:
-        """[B,T,C,h,w] -> [B,T,C,H,W], by the averaged weights."""
-        return self.average(video)
-
     @property
     def restorer(self) -> nn.Module:
         return self.generator
-
-    def work_of_one_clip(self, *, num_frames: int, size: int) -> float:
-        return gmacs(self.generator, num_frames=num_frames, size=size)
 
     def real_views(self, batch: Mapping[str, Tensor], rngs: Rngs) -> dict[str, View]:
         return self._views(batch["target"], rngs)
 
     def generated_views(self, batch: Mapping[str, Tensor], rngs: Rngs) -> Generated:
         if not torch.is_grad_enabled():  # for the discriminators: no loss is asked for
-            return Generated(self._views(self.restorer(batch["video"]), rngs))
-        output, loss, _ = self.restored(batch["video"], batch["target"])
+            return Generated(self._views(self.restorer(*self.network_inputs(batch)), rngs))
+        output, loss, _ = self.restored(batch)
         return Generated(self._views(output, rngs), {"restoration": loss})
 
     def combined(self, terms: dict[str, Tensor]) -> Tensor:

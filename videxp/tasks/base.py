@@ -1,10 +1,10 @@
 """What every task shares: optimisation, the x-axes, where metrics go, and how evaluation behaves under DDP.
 
-A task names its metrics once, in `metric_names`; they are logged as `val/<name>` and `test/<name>`, and the check of a
-config knows from there which metrics a callback may monitor.
+A task says once, in its `contract`, what the rest of videxp goes by: its metrics, for example, are logged as
+`val/<name>` and `test/<name>`, and the check of a config knows from there which a callback may monitor.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Any, ClassVar, Literal, cast, final
@@ -13,11 +13,12 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
+from videxp.core.contract import Contract
 from videxp.core.errors import VidexpError
 from videxp.data.loading.quarantine import is_empty
 from videxp.data.module import VideoDataModule
 from videxp.data.prepared import datamodule_of
-from videxp.models.summary import gmacs
+from videxp.models.summary import gmacs_of_call
 from videxp.tasks.blame import naming_samples
 from videxp.tasks.schedules import Schedule
 
@@ -76,42 +77,8 @@ class VideoTask(LightningModule):
     optimisers logs on the same axes as a task with one.
     """
 
-    metric_names: ClassVar[dict[str, str]] = {}
-    """Name -> "max" or "min" (which is better), logged as `val/<name>` and `test/<name>`."""
-
-    test_only: ClassVar[tuple[str, ...]] = ()
-    """What the test alone logs, as `test/<name>`, of `metric_names` or beside them."""
-
-    train_metrics: ClassVar[tuple[str, ...]] = ("loss",)
-    """What `training_step` may log, as `train/<name>`, beside the names of `losses`: a sweep's metric may be one."""
-
-    headline: ClassVar[tuple[str, ...]] = ()
-    """The names of `metric_names` that a progress bar has room for; none given: all."""
-
-    undefined: ClassVar[str] = "they do not define it"
-    """Why a metric may be absent from an evaluation."""
-
-    network_parameter: ClassVar[str] = ""
-    """What tells the task's kind of network from others: a parameter that the constructors of all have."""
-
-    needs_target: ClassVar[bool] = False
-    """Whether batches must have a clean clip, `target`; transforms that make one say `gives_target`."""
-
-    takes_several_labels: ClassVar[bool] = False
-    """Whether batches may have, as `label`, any number of labels for each video: float [B,K], 1 or 0."""
-
-    predictor: ClassVar[str] = ""
-    """The module that `videxp predict` puts a trained task to work with; "": there is nothing to predict.
-
-    It has `add_arguments(parser)`, which adds what comes after RUN on the command line, and
-    `predict(task, datamodule, options) -> exit status`. A name, because what deploys tasks lies above them.
-    """
-
-    exported: ClassVar[str] = "network."
-    """What the names of the weights begin with that `videxp export` writes."""
-
-    predict_example: ClassVar[str] = "VIDEO.mp4"
-    """What follows RUN in a first `videxp predict`."""
+    contract: ClassVar[Contract] = Contract()
+    """What the rest of videxp goes by: read from the class's source, so a literal."""
 
     def __init__(
         self,
@@ -148,9 +115,16 @@ class VideoTask(LightningModule):
         else:
             super().__setattr__(name, value)
 
-    def forward(self, video: Tensor) -> Tensor:
-        """video: float [B,T,C,H,W], normalised."""
-        return self.network(video)
+    def network_inputs(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        """What the network is called with, of a batch as the transform gives it: `video` float [B,T,C,H,W].
+
+        The one place that knows: training, evaluation, prediction and the count of operations all ask here.
+        """
+        return (batch["video"],)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """The network's output for `network_inputs`."""
+        return self.deployed(*inputs)
 
     @property
     def deployed(self) -> nn.Module:
@@ -164,11 +138,12 @@ class VideoTask(LightningModule):
 
     def work_of_one_clip(self, *, num_frames: int, size: int) -> float:
         """Billions of multiply-accumulates that it takes to answer, or to make, one clip."""
-        return gmacs(self.network, num_frames=num_frames, size=size)
+        blank = {"video": torch.empty(1, num_frames, 3, size, size, device="meta")}
+        return gmacs_of_call(self.deployed, *self.network_inputs(blank))
 
-    def answer(self, batch: dict[str, Tensor]) -> Tensor:
-        """What the network makes of a batch: one forward pass, for a try."""
-        return self(batch["video"])
+    def answer(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """What the network makes of a batch: one forward pass."""
+        return self(*self.network_inputs(batch))
 
     # ---- optimisation -------------------------------------------------------------------------------------------
 
@@ -236,7 +211,7 @@ class VideoTask(LightningModule):
         raise NotImplementedError
 
     def evaluation_metrics(self, split: Split) -> dict[str, Tensor]:
-        """Compute and reset the metrics of `split`: one scalar for each of `metric_names`, but for those that these
+        """Compute and reset the metrics of `split`: one scalar for each of `contract.metrics`, but for those that these
         samples do not define: a mean over nothing is absent."""
         raise NotImplementedError
 
@@ -268,7 +243,7 @@ class VideoTask(LightningModule):
         if split == "val" and self.monitor.startswith("val/") and self.monitor not in values:
             raise VidexpError(
                 f"{self.monitor} cannot be measured on the validation samples, and so no best checkpoint be chosen: "
-                f"{self.undefined}\nMend the validation split, or go by another metric: "
+                f"{self.contract.undefined}\nMend the validation split, or go by another metric: "
                 f"{' or '.join(f'task.monitor={name}' for name in values)}"
             )
         self.log_dict(values, logger=False, rank_zero_only=False)  # for callbacks that monitor

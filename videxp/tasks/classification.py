@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import MeanMetric, Metric, MetricCollection
 
+from videxp.core.contract import Contract
 from videxp.core.errors import BadRequest
 from videxp.core.limits import Ge, Gt, Interval
 from videxp.data.loading.testing_protocols import views_of
@@ -63,18 +64,15 @@ class Classification(VideoTask):
     `network` maps float [B,T,C,H,W] to logits [B,K].
     """
 
-    metric_names: ClassVar[dict[str, str]] = {
-        "accuracy": "max",
-        "accuracy_top5": "max",
-        "accuracy_per_class": "max",
-        "loss": "min",
-    }
-    train_metrics: ClassVar[tuple[str, ...]] = ("loss", "accuracy", "distillation")
-    headline: ClassVar[tuple[str, ...]] = ("accuracy", "loss")
-    activation: ClassVar[Literal["softmax", "sigmoid"]] = "softmax"
-    """What makes probabilities of logits; a teacher must have learned to be read in the same way."""
-    network_parameter: ClassVar[str] = "num_classes"
-    predictor: ClassVar[str] = "videxp.deploy.label_files"
+    contract: ClassVar[Contract] = Contract(
+        network_parameter="num_classes",
+        needs=("label",),
+        metrics={"accuracy": "max", "accuracy_top5": "max", "accuracy_per_class": "max", "loss": "min"},
+        train_metrics=("loss", "accuracy", "distillation"),
+        headline=("accuracy", "loss"),
+        predictor="videxp.deploy.label_files",
+        activation="softmax",
+    )
 
     def __init__(
         self,
@@ -122,7 +120,7 @@ class Classification(VideoTask):
         self.label_smoothing = label_smoothing
         self.example_videos = example_videos
         metrics = MetricCollection({**self.make_metrics(), "loss": MeanMetric()}, compute_groups=False)
-        if monitor not in (there := [f"val/{name}" for name in self.metric_names if name in metrics]):
+        if monitor not in (there := [f"val/{name}" for name in self.contract.metrics if name in metrics]):
             known = ", ".join(there)
             raise BadRequest(f"task.monitor={monitor}: not measured of {len(classes)} classes; measured are {known}")
         self.metrics = torch.nn.ModuleDict({"val": metrics.clone(), "test": metrics.clone()})
@@ -200,7 +198,7 @@ class Classification(VideoTask):
 
     def _scores(self, batch: dict[str, Tensor], split: Split) -> Tensor:
         """Logits [N,K], K the data's number of classes."""
-        logits_NK: Tensor = self(batch["video"])
+        logits_NK = self.answer(batch)
         require_scores(logits_NK, classes=len(self.classes), batch=batch, task=self, split=split)
         return logits_NK
 
@@ -212,7 +210,9 @@ class Classification(VideoTask):
             raise BadRequest(f"task.teacher={self.teacher}: give the task a load_teacher")
         with torch.random.fork_rng(devices=[]):  # a network that is made draws its first weights
             data = datamodule_of(self.trainer)
-            network = self.load_teacher(self.teacher, classes=self.classes, data=data, activation=self.activation)
+            network = self.load_teacher(
+                self.teacher, classes=self.classes, data=data, activation=self.contract.activation
+            )
         network.eval().requires_grad_(False).to(self.trainer.strategy.root_device)
         self.__dict__["_teaching"] = network
 
@@ -221,7 +221,7 @@ class Classification(VideoTask):
         loss, log = self.loss(logits_BK, batch)
         if self.teacher is not None:
             with torch.no_grad():
-                teacher_BK = self.__dict__["_teaching"](batch["video"])
+                teacher_BK = self.__dict__["_teaching"](*self.network_inputs(batch))
             distance = self.distance(logits_BK.float(), teacher_BK.float())
             loss = (1 - self.teacher_weight) * loss + self.teacher_weight * distance
             log["train/distillation"] = distance.detach()
@@ -287,7 +287,7 @@ class Classification(VideoTask):
         return True
 
     def _example(self, clip_THWC: Tensor, row: dict[str, Any], *, note: str = "") -> Example:
-        several = self.takes_several_labels
+        several = "labels" in self.contract.needs
         return Example(clip_THWC, predicted=row["predicted"], true=row["label"], note=note, several=several)
 
     def prediction_rows(self, datamodule: Any) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from videxp.core.contract import Contract
 from videxp.core.errors import BadRequest
 from videxp.core.files import expand_home
 from videxp.core.limits import Ge, Gt
@@ -40,30 +41,49 @@ class Generation(Adversarial):
     the real clips, and from noise to them.
     """
 
-    metric_names: ClassVar[dict[str, str]] = {
-        "frechet_distance": "min",
-        "fvd": "min",
-        "kernel_distance": "min",
-        "kvd": "min",
-        "precision": "max",
-        "recall": "max",
-        "diversity": "max",
-        "inception_score": "max",
-    }
-    test_only: ClassVar[tuple[str, ...]] = (
-        "inception_score",
-        "diversity_real",
-        "frechet_distance_halves",
-        "frechet_distance_noise",
-        "fvd_halves",
-        "fvd_noise",
+    contract: ClassVar[Contract] = Contract(
+        network_parameter="discriminators",
+        uses=("label",),
+        metrics={
+            "frechet_distance": "min",
+            "fvd": "min",
+            "kernel_distance": "min",
+            "kvd": "min",
+            "precision": "max",
+            "recall": "max",
+            "diversity": "max",
+            "inception_score": "max",
+        },
+        test_only=(
+            "inception_score",
+            "diversity_real",
+            "frechet_distance_halves",
+            "frechet_distance_noise",
+            "fvd_halves",
+            "fvd_noise",
+        ),
+        train_metrics=(
+            "loss",
+            "loss_discriminator",
+            "discriminator_accuracy",
+            "adversarial",
+            "category",
+            "r1",
+            "gradient_penalty",
+            "path_length",
+            "mask",
+            "restoration",
+        ),
+        headline=("frechet_distance", "fvd", "diversity"),
+        predictor="videxp.deploy.generate",
+        predict_example="--num 16 -o CLIPS",
+        exported="average.",
+        normalization={"mean": 0.5, "std": 0.5},  # [0,1] becomes [-1,1]
+        instead_of_trainer={
+            "gradient_clip_val": "gradient_clip_norm",
+            "accumulate_grad_batches": "accumulated_parts",
+        },
     )
-    headline: ClassVar[tuple[str, ...]] = ("frechet_distance", "fvd", "diversity")
-    network_parameter: ClassVar[str] = "discriminators"
-    normalization: ClassVar[dict[str, float]] = {"mean": 0.5, "std": 0.5}
-    """What the data's transforms subtract and divide by: [0,1] becomes [-1,1]."""
-    predictor: ClassVar[str] = "videxp.deploy.generate"
-    predict_example: ClassVar[str] = "--num 16 -o CLIPS"
 
     def __init__(
         self,
@@ -161,7 +181,7 @@ class Generation(Adversarial):
         return None if self.num_classes is None else batch["label"]
 
     def real_views(self, batch: Mapping[str, Tensor], rngs: Rngs) -> dict[str, View]:
-        return self._gan.real_views(batch["video"], rngs=rngs)
+        return self._gan.real_views(*self.network_inputs(batch), rngs=rngs)
 
     def generated_views(self, batch: Mapping[str, Tensor], rngs: Rngs) -> Generated:
         latent = self._gan.generator.latent(rngs, device=self.device)
@@ -177,7 +197,7 @@ class Generation(Adversarial):
         video = maker({**latent, key: codes}, label=self.condition(batch)).float()
         return path_lengths(video, codes, noise=normal(rngs, *video.shape[1:], device=self.device))
 
-    def answer(self, batch: dict[str, Tensor]) -> Tensor:
+    def answer(self, batch: Mapping[str, Tensor]) -> Tensor:
         return self.generate(range(len(batch["index"])), seed=self.seed)
 
     # ---- generating ----------------------------------------------------------------------------------------------

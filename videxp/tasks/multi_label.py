@@ -3,13 +3,14 @@
 Shapes: B videos, V views of a video (adjacent in the batch), N = B*V, K classes.
 """
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import Metric, MetricCollection
 
+from videxp.core.contract import Contract
 from videxp.losses.multi_label import binary_cross_entropy, binary_distillation
 from videxp.metrics.multi_label import MeanAveragePrecision
 from videxp.tasks.classification import Classification, class_table
@@ -23,12 +24,16 @@ class MultiLabelClassification(Classification):
     A video of data with one label each has one of several here. `network` maps float [B,T,C,H,W] to logits [B,K].
     """
 
-    metric_names: ClassVar[dict[str, str]] = {"mAP": "max", "loss": "min"}
-    train_metrics: ClassVar[tuple[str, ...]] = ("loss", "distillation")
-    headline: ClassVar[tuple[str, ...]] = ("mAP", "loss")
-    activation: ClassVar[Literal["softmax", "sigmoid"]] = "sigmoid"
-    takes_several_labels: ClassVar[bool] = True
-    undefined: ClassVar[str] = "none of them has any of the classes among its labels"
+    contract: ClassVar[Contract] = Contract(
+        network_parameter="num_classes",
+        needs=("labels",),
+        metrics={"mAP": "max", "loss": "min"},
+        train_metrics=("loss", "distillation"),
+        headline=("mAP", "loss"),
+        undefined="none of them has any of the classes among its labels",
+        predictor="videxp.deploy.label_files",
+        activation="sigmoid",
+    )
 
     def make_metrics(self) -> dict[str, Metric]:
         return {"mAP": MeanAveragePrecision(len(self.classes))}

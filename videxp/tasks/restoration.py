@@ -3,6 +3,7 @@
 Shapes: B clips, T frames, C = 3 channels, H, W pixels of the target, h = H / scale, w = W / scale. Values in [0,1].
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, cast
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric, MetricCollection
 
+from videxp.core.contract import Contract
 from videxp.core.errors import BadRequest
 from videxp.core.limits import Ge
 from videxp.losses.restoration import OUTPUT, WeightedLosses
@@ -45,12 +47,14 @@ class Restoration(VideoTask):
     the target's size by bicubic interpolation: what the network is better than none.
     """
 
-    metric_names: ClassVar[dict[str, str]] = {"psnr": "max", "ssim": "max", "psnr_gain": "max", "loss": "min"}
-    headline: ClassVar[tuple[str, ...]] = ("psnr", "ssim")
-    network_parameter: ClassVar[str] = "scale"
-    needs_target: ClassVar[bool] = True
-    predictor: ClassVar[str] = "videxp.deploy.restore_files"
-    predict_example: ClassVar[str] = "VIDEO.mp4 -o RESTORED.mp4"
+    contract: ClassVar[Contract] = Contract(
+        network_parameter="scale",
+        needs=("target",),
+        metrics={"psnr": "max", "ssim": "max", "psnr_gain": "max", "loss": "min"},
+        headline=("psnr", "ssim"),
+        predictor="videxp.deploy.restore_files",
+        predict_example="VIDEO.mp4 -o RESTORED.mp4",
+    )
 
     def __init__(
         self,
@@ -96,7 +100,7 @@ class Restoration(VideoTask):
         self.flow_frozen_batches = flow_frozen_batches
         self.example_clips = example_clips
         self.test_metrics = {name: metric.eval() for name, metric in (test_metrics or {}).items()}  # in no checkpoint
-        if taken := sorted(self.test_metrics.keys() & {*self.metric_names, *ROW}):
+        if taken := sorted(self.test_metrics.keys() & {*self.contract.metrics, *ROW}):
             raise BadRequest(f"task.test_metrics.{taken[0]}: a name that is taken; call it something else")
         names = {"val": SCORES, "test": (*SCORES, *self.test_metrics)}
         self.metrics = nn.ModuleDict({split: _means(scores) for split, scores in names.items()})
@@ -124,19 +128,20 @@ class Restoration(VideoTask):
     # ---- training -----------------------------------------------------------------------------------------------
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Any]:
-        _, loss, terms = self.restored(batch["video"], batch["target"])
+        _, loss, terms = self.restored(batch)
         several = terms if len(terms) > 1 else {}
         log = {"train/loss": loss.detach(), **{f"train/{name}": term for name, term in several.items()}}
         return {"loss": loss, "log": log}
 
-    def restored(self, video: Tensor, target: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    def restored(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """(output, weighted loss, losses by name) of a training batch."""
+        inputs, target = self.network_inputs(batch), batch["target"]
         if not self.losses.intermediates:
-            output = self.restorer(video)
+            output = self.restorer(*inputs)
             return output, *self.losses(output, target)
         network = cast(Any, self.restorer)
-        output, frames = network.forward_with_intermediates(video)
-        wanted = network.intermediate_targets(video, target)
+        output, frames = network.forward_with_intermediates(*inputs)
+        wanted = network.intermediate_targets(*inputs, target)
         return output, *self.losses(output, target, {name: (frames[name], wanted[name]) for name in frames})
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -170,7 +175,7 @@ class Restoration(VideoTask):
 
     def evaluation_step(self, batch: dict[str, Tensor], split: Split) -> None:
         video, target = batch["video"], batch["target"]
-        output = self(video).float()
+        output = self.answer(batch).float()
         scores_BT = frame_scores(output, target, protocol=self.protocol)
         without_BT = psnr(self.enlarged(video), target, protocol=self.protocol).clamp(max=PSNR_CAP_DB)
         scores_BT["psnr_gain"] = scores_BT["psnr"] - without_BT
@@ -224,7 +229,7 @@ class Restoration(VideoTask):
         video, target = batch["video"], batch["target"]
         nearest = video.repeat_interleave(self.scale, dim=-2).repeat_interleave(self.scale, dim=-1)
         interpolated = {"bicubic": self.enlarged(video)} if self.scale > 1 else {}
-        clips = {"input": nearest, **interpolated, "output": self(video).float(), "target": target}
+        clips = {"input": nearest, **interpolated, "output": self.answer(batch).float(), "target": target}
         captions = {}
         for name in ("bicubic" if self.scale > 1 else "input", "output"):
             scores = frame_scores(clips[name], target, protocol=self.protocol)

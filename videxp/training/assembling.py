@@ -94,8 +94,8 @@ def load_teacher(run: str, *, classes: list[str], data: VideoDataModule, activat
     that are normalised in another way, or where it cannot take clips of this length and size.
     """
     task, cfg = load_classifier(run, key="task.teacher")
-    if task.activation != activation:
-        learned = f"learned by {task.activation}, this task by {activation}"
+    if task.contract.activation != activation:
+        learned = f"learned by {task.contract.activation}, this task by {activation}"
         raise BadRequest(f"task.teacher={run}: {learned}: give another run")
     if task.classes != classes:
         raise BadRequest(f"task.teacher={run}: it knows other classes ({len(task.classes)}) than {data.name} has")
@@ -107,7 +107,7 @@ def load_teacher(run: str, *, classes: list[str], data: VideoDataModule, activat
         )
     try:
         with torch.no_grad():
-            task.network.eval()(torch.zeros(1, data.num_frames, 3, data.size, data.size))
+            task.eval().answer({"video": torch.zeros(1, data.num_frames, 3, data.size, data.size)})
     except (RuntimeError, ValueError, IndexError) as error:
         shapes = [f"{one.num_frames} frames, {one.size} x {one.size}" for one in (learned_from, data)]
         raise BadRequest(f"task.teacher={run}: made for {shapes[0]}; it cannot take clips of {shapes[1]}") from error
@@ -128,8 +128,10 @@ class RunFeatures(ClassifierFeatures):
 
     def __init__(self, *, run: str, output: Literal["features", "logits"] = "features") -> None:
         task, cfg = load_classifier(run, key="features.run")
-        if output == "logits" and task.activation != "softmax":
-            raise BadRequest(f"features.run={run}: it learned by {task.activation}; logits are read by a softmax")
+        if output == "logits" and task.contract.activation != "softmax":
+            raise BadRequest(
+                f"features.run={run}: it learned by {task.contract.activation}; logits are read by a softmax"
+            )
         datamodule = build(cfg.dataset)
         super().__init__(
             task.network,

@@ -124,7 +124,7 @@ def next_steps(run: "RunFolder", experiment: "Experiment") -> list[tuple[str, st
     lines += [
         ("look", str(run.samples)),
         ("next", f"videxp evaluate {run.path}"),
-        ("", f"videxp predict {run.path} {experiment.task.predict_example}"),
+        ("", f"videxp predict {run.path} {experiment.task.contract.predict_example}"),
         ("", f"videxp compare {run.path.parent}"),
     ]
     commands = [logger.sync_command for logger in experiment.trainer.loggers if isinstance(logger, WandbRun)]

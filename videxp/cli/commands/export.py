@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from videxp import config
+from videxp.core.contract import Contract, contract_of
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.core.files import replacing
 from videxp.core.outputs import require_output_file
@@ -34,7 +35,7 @@ def main(arguments: list[str]) -> int:
     checkpoint = run.checkpoint()
     state = read_checkpoint(checkpoint)["state_dict"]
     # The network alone, under the names that `model.weights=FILE` looks for; clones, since views cannot be saved.
-    prefix = _prefix(str(cfg.task._target_))
+    prefix = (contract_of(str(cfg.task._target_)) or Contract()).exported
     network = {k.removeprefix(prefix): v.clone().contiguous() for k, v in state.items() if k.startswith(prefix)}
     if not network:
         raise BadRequest(f"{checkpoint}: no tensor's name starts with {prefix!r}: not a run of videxp")
@@ -48,11 +49,3 @@ def main(arguments: list[str]) -> int:
     print(f"{output}: {len(network)} tensors, {count:,} values of {checkpoint.relative_to(run.path)}")
     print(f"sha256 {digest} (names, shapes, types and bytes; read back and compared)")
     return 0
-
-
-def _prefix(task: str) -> str:
-    """Of a GAN the averaged generator is exported, of all others the network."""
-    from videxp.core.signatures import signature
-
-    found = signature(task)
-    return str(found.constants.get("exported", "network.")) if found else "network."

@@ -6,8 +6,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, NoReturn
 
 from videxp import config
+from videxp.core.contract import contract_of
 from videxp.core.errors import BadRequest
-from videxp.core.signatures import signature
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -57,8 +57,8 @@ def main(arguments: list[str]) -> int:
 
 def read_request(cfg: "DictConfig", run: str, words: list[str]) -> tuple[ModuleType, argparse.Namespace]:
     """The module that the run's task names, and what it is asked for; what it refuses costs no loading of weights."""
-    found = signature(str(cfg.task._target_))
-    name = str(found.constants.get("predictor", "")) if found else ""
+    contract = contract_of(str(cfg.task._target_))
+    name = contract.predictor if contract else ""
     if not name:
         raise BadRequest(f"{run} is a run of {cfg.task._target_.split('.')[-1]}, which says nothing about predicting")
     predictor = import_module(name)

@@ -22,6 +22,7 @@ from videxp.config.problems import NOTHING, SPECIAL_KEYS, Problem, listing, near
 from videxp.config.reading import read_config
 from videxp.config.redaction import redacted
 from videxp.core import signatures
+from videxp.core.contract import contract_of, contract_trouble
 from videxp.core.signatures import Parameter, Signature
 from videxp.core.weight_files import TORCHVISIONS, is_name, is_url, unusable
 
@@ -110,8 +111,8 @@ def _check_teacher(cfg: DictConfig) -> Iterator[Problem]:
 def _activation(cfg: Any) -> str:
     """By which a classifier's logits are read; "" of another task."""
     target = OmegaConf.select(cfg, "task._target_")
-    found = signatures.signature(target) if isinstance(target, str) else None
-    return str(found.constants.get("activation", "")) if found else ""
+    contract = contract_of(target) if isinstance(target, str) else None
+    return contract.activation if contract else ""
 
 
 def _check_weights(cfg: DictConfig) -> Iterator[Problem]:
@@ -139,11 +140,18 @@ def check_config(cfg: DictConfig) -> list[Problem]:
     problems = [*_check_root(plain), *(p for key in ("hardware", "run") for p in _check_fields(plain, key))]
     for group in ("dataset", "model", "task", "optimizer", "scheduler", "trainer"):
         problems += _check_group(plain, group)
+    problems += _check_contract(plain.get("task"))
     for group in ("callbacks", "logger"):
         problems += _check_collection(plain, group)
     problems = _without_echoes([*problems, *wandb_problems(plain), *named_by_environment(cfg)])
     problems = [_in_our_words(problem, plain) for problem in problems]
     return problems + check_fit(plain, broken={problem.key for problem in problems})
+
+
+def _check_contract(task: Any) -> Iterator[Problem]:
+    target = task.get("_target_") if isinstance(task, dict) else None
+    if isinstance(target, str) and (wrong := contract_trouble(target)):
+        yield Problem("task._target_", target, wrong)
 
 
 def _in_our_words(problem: Problem, plain: dict[str, Any]) -> Problem:

@@ -11,6 +11,7 @@ from videxp.config.checking.machine import count_cores, count_gpus
 from videxp.config.checking.metric_names import logged_metrics
 from videxp.config.problems import NOTHING, Problem, refuse, suggestion
 from videxp.core import signatures
+from videxp.core.contract import contract_of
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.core.files import expand_home
 from videxp.core.signatures import Signature
@@ -115,14 +116,12 @@ def _check_limits(trainer: dict[str, Any]) -> Iterator[Problem]:
 
 def _check_manual_steps(plain: dict[str, Any]) -> Iterator[Problem]:
     """What the trainer does for one optimizer only, a task with two does itself."""
-    task = _signature(_target(plain.get("task")))
-    own = task.constants.get("instead_of_trainer") if task else None
-    if task is None or not isinstance(own, dict):
-        return
-    for key, of_task in own.items():
+    target = _target(plain.get("task"))
+    contract = contract_of(target)
+    for key, of_task in contract.instead_of_trainer.items() if contract else ():
         value = plain["trainer"].get(key)
         if value is not None and (key, value) != ("accumulate_grad_batches", 1):
-            yield Problem(f"trainer.{key}", value, f"{task.qualname} has two optimizers; task.{of_task}={value}")
+            yield Problem(f"trainer.{key}", value, f"{_class(target)} has two optimizers; task.{of_task}={value}")
 
 
 def _check_protocol(plain: dict[str, Any]) -> Iterator[Problem]:
@@ -140,14 +139,14 @@ def _check_protocol(plain: dict[str, Any]) -> Iterator[Problem]:
 
 def _check_range(plain: dict[str, Any]) -> Iterator[Problem]:
     """A task that generates clips says in which range; the data must come in the same."""
-    task, dataset = _signature(_target(plain.get("task"))), plain.get("dataset")
-    wanted = task.constants.get("normalization") if task else None
+    target, dataset = _target(plain.get("task")), plain.get("dataset")
+    contract = contract_of(target)
     transform = dataset.get("train_transform") if isinstance(dataset, dict) else None
-    if task is None or not isinstance(wanted, dict) or not isinstance(transform, dict):
+    if contract is None or not isinstance(transform, dict):
         return
-    for key, value in wanted.items():
+    for key, value in contract.normalization.items():
         if key in transform and list(transform[key]) != [value] * 3:
-            message = f"{task.qualname} draws in [-1,1]; dataset.train_transform.{key}=[{value},{value},{value}]"
+            message = f"{_class(target)} draws in [-1,1]; dataset.train_transform.{key}=[{value},{value},{value}]"
             yield Problem(f"dataset.train_transform.{key}", transform[key], message)
 
 
@@ -191,23 +190,22 @@ def _check_checkpoint(callbacks: dict[str, Any]) -> Iterator[Problem]:
 
 def _check_network(plain: dict[str, Any]) -> Iterator[Problem]:
     """Of the networks that come with videxp, a task can only train those that it knows how to speak to."""
-    target = _target(plain.get("model"))
-    model, task = _signature(target), _signature(_target(plain.get("task")))
-    if model is None or task is None or not target.startswith("videxp."):
+    target, task = _target(plain.get("model")), _target(plain.get("task"))
+    model, contract = _signature(target), contract_of(task)
+    if model is None or contract is None or not target.startswith("videxp."):
         return
-    needed = task.constants.get("network_parameter")
+    needed = contract.network_parameter
     kind = model.constants.get("network_parameter")  # of those whose parameters do not tell
     fits = kind == needed if kind else needed in model.parameters
-    if isinstance(needed, str) and needed and not fits:
-        yield Problem(
-            "model", target, f"no network for {task.qualname}, whose models take `{needed}`; videxp list models"
-        )
+    if needed and not fits:
+        message = f"no network for {_class(task)}, whose models take `{needed}`; videxp list models"
+        yield Problem("model", target, message)
 
 
 def _check_scale(plain: dict[str, Any]) -> Iterator[Problem]:
     """A network that enlarges by another factor than the data was made smaller by."""
-    model, task = _signature(_target(plain.get("model"))), _signature(_target(plain.get("task")))
-    if model is None or task is None or task.constants.get("network_parameter") != "scale":
+    model, contract = _signature(_target(plain.get("model"))), contract_of(_target(plain.get("task")))
+    if model is None or contract is None or contract.network_parameter != "scale":
         return
     default = model.parameters["scale"].default if "scale" in model.parameters else None
     enlarges, reduced = plain["model"].get("scale", default), (plain.get("dataset") or {}).get("scale", 1)
@@ -219,12 +217,12 @@ def _check_scale(plain: dict[str, Any]) -> Iterator[Problem]:
 def _check_targets(plain: dict[str, Any]) -> Iterator[Problem]:
     """A task that needs clean clips to compare with, and a data set that comes with videxp and gives none."""
     dataset = plain.get("dataset") or {}
-    task, target = _signature(_target(plain.get("task"))), _target(dataset.get("test_transform"))
-    transform = _signature(target)
-    if task is None or transform is None or not target.startswith("videxp."):
+    task, target = _target(plain.get("task")), _target(dataset.get("test_transform"))
+    contract, transform = contract_of(task), _signature(target)
+    if contract is None or transform is None or not target.startswith("videxp."):
         return
-    if task.constants.get("needs_target") and not transform.constants.get("gives_target"):
-        message = f"gives no clean clips to compare with, which {task.qualname} needs; dataset=video_folder does"
+    if "target" in contract.needs and not transform.constants.get("gives_target"):
+        message = f"gives no clean clips to compare with, which {_class(task)} needs; dataset=video_folder does"
         yield Problem("dataset", dataset.get("name"), message)
 
 
@@ -318,19 +316,21 @@ def _check_classes(plain: dict[str, Any], layout: Any, root: Path) -> Iterator[P
     yield from _check_labels(plain, several=several)
     if several and dataset.get("shuffle") == "class_balanced":
         yield Problem("dataset.shuffle", "class_balanced", f"the videos of {name} have several classes each; null")
-    classes = len(about["classes"])
-    if isinstance(given, int) and given != classes:
+    classes, contract = len(about["classes"]), contract_of(_target(plain.get("task")))
+    is_of_classes = contract is None or contract.reads_one_label or "labels" in contract.needs
+    if isinstance(given, int) and given != classes and is_of_classes:
         message = f"{name} has {classes} classes; leave it out (it is filled from the data)"
         yield Problem("model.num_classes", given, message)
 
 
 def _check_labels(plain: dict[str, Any], *, several: bool) -> Iterator[Problem]:
-    """Several labels of a video are more than most tasks know what to do with."""
-    task = _signature(_target(plain.get("task")))
-    if several and task is not None and task.constants.get("takes_several_labels") is not True:
+    """Several labels of a video, and a task that reads one."""
+    task = _target(plain.get("task"))
+    contract = contract_of(task)
+    if several and contract is not None and contract.reads_one_label:
         name = (plain.get("dataset") or {}).get("name")
         message = f"takes one label of a video, those of {name} have several; task=multi_label"
-        yield Problem("task", task.qualname, message)
+        yield Problem("task", _class(task), message)
 
 
 def require_labels(cfg: Mapping[str, Any], *, several: bool) -> None:
@@ -342,6 +342,10 @@ def require_labels(cfg: Mapping[str, Any], *, several: bool) -> None:
 def _target(node: Any) -> str:
     target = node.get("_target_") if isinstance(node, Mapping) else None
     return target if isinstance(target, str) else ""
+
+
+def _class(target: str) -> str:
+    return target.rpartition(".")[2]
 
 
 def _signature(target: str) -> Signature | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from videxp.config.problems import NOTHING, Problem, suggestion
-from videxp.core import signatures
+from videxp.core.contract import contract_of
 
 THROUGHPUT = ("clips_per_second", "frames_per_second", "data_wait_share", "device_memory_gib", "latency_ms")
 """What `videxp.training.callbacks.throughput` logs of every run, as `throughput/...`."""
@@ -17,13 +17,12 @@ def logged_metrics(task: dict[str, Any]) -> dict[str, str | None] | None:
 
     None for a task that does not say what it logs.
     """
-    found = signatures.signature(str(task.get("_target_")))
-    facts = found.constants if found is not None else {}
-    better = facts.get("metric_names")
-    if not isinstance(better, dict):
+    contract = contract_of(str(task.get("_target_")))
+    if contract is None:
         return None
-    at_the_end = [*facts.get("test_only", ()), *_names(task, "test_metrics")]
-    in_training = [*facts.get("train_metrics", ()), *_names(task, "losses")]
+    better = contract.metrics
+    at_the_end = [*contract.test_only, *_names(task, "test_metrics")]
+    in_training = [*contract.train_metrics, *_names(task, "losses")]
     return {
         **{f"val/{name}": way for name, way in better.items() if name not in at_the_end},
         **{f"test/{name}": way for name, way in better.items()},

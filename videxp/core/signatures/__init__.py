@@ -18,10 +18,11 @@ from videxp.core.signatures.modules import (
     lookup_expression,
     names_in,
 )
-from videxp.core.signatures.reading import Parameter, Signature, signature
+from videxp.core.signatures.reading import Call, Parameter, Signature, signature
 
 __all__ = [
     "UNREADABLE",
+    "Call",
     "Definition",
     "Parameter",
     "Signature",

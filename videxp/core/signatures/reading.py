@@ -40,6 +40,16 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class Call:
+    """A call with keywords alone, such as `Contract(needs=("label",))`."""
+
+    name: str
+    """The last name of what is called; "" for any other expression."""
+    arguments: dict[str, Any]
+    """The literals; UNREADABLE for those that are none."""
+
+
+@dataclass(frozen=True)
 class Signature:
     """What a target takes, and where it really is."""
 
@@ -55,6 +65,8 @@ class Signature:
     """The literals of `@accepts(...)`."""
     constants: dict[str, Any] = field(default_factory=dict)
     """Literals assigned in the class body or in its bases', by name."""
+    calls: dict[str, "Call"] = field(default_factory=dict)
+    """What else is assigned there, by name."""
 
     @property
     def full_name(self) -> str:
@@ -116,8 +128,15 @@ def _class_signature(found: Definition) -> Signature:
     order, complete = lineage(found)
     taken = _constructor(order)
     constants: dict[str, Any] = {}
+    calls: dict[str, Call] = {}
     for item in reversed(order):
-        constants |= _class_constants(item)
+        for name, value in _class_values(item).items():
+            constants.pop(name, None)
+            calls.pop(name, None)
+            if isinstance(value, Call):
+                calls[name] = value
+            else:
+                constants[name] = value
     accepted = next((limits for item in order if (limits := _accepts(item.source, item.node))), None)
     return Signature(
         found.source.name,
@@ -128,6 +147,7 @@ def _class_signature(found: Definition) -> Signature:
         tuple(item.full_name for item in order),
         accepted,
         constants,
+        calls,
     )
 
 
@@ -182,17 +202,24 @@ def _fields_of(item: Definition) -> dict[str, Parameter]:
     return fields
 
 
-def _class_constants(item: Definition) -> dict[str, Any]:
+def _class_values(item: Definition) -> dict[str, Any]:
+    """What a class body assigns: literals, and a `Call` for all else."""
     assert isinstance(item.node, ast.ClassDef)
-    constants = {}
+    values: dict[str, Any] = {}
     for statement in item.node.body:
         target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
         value = getattr(statement, "value", None)
         if isinstance(target, ast.Name) and isinstance(statement, ast.Assign | ast.AnnAssign) and value is not None:
             readable = literal(value, item.source.bindings)
-            if readable is not UNREADABLE:
-                constants[target.id] = readable
-    return constants
+            values[target.id] = _call(value, item.source) if readable is UNREADABLE else readable
+    return values
+
+
+def _call(node: ast.expr, source: Source) -> Call:
+    if not isinstance(node, ast.Call) or node.args or any(keyword.arg is None for keyword in node.keywords):
+        return Call("", {})
+    arguments = {str(keyword.arg): literal(keyword.value, source.bindings) for keyword in node.keywords}
+    return Call(last_name(node.func), arguments)
 
 
 def _function_parameters(

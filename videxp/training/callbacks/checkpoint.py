@@ -50,7 +50,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 class Checkpoint(LightningCheckpoint):
     """`last.ckpt` regularly and at the end; `best.ckpt` whenever the monitored metric is better than ever.
 
-    Which way is better is the task's to say (`metric_names`); NaN is never better. Lightning runs callbacks of this
+    Which way is better is the task's to say (`contract.metrics`); NaN is never better. Lightning runs callbacks of this
     base class after all others, so the file holds the state after every hook, and training goes on from it exactly.
 
     every_n_epochs, every_n_steps (batches), every_n_minutes: each that is set asks for a `last.ckpt` by itself.
@@ -114,7 +114,7 @@ class Checkpoint(LightningCheckpoint):
         if math.isnan(score):
             self._say_nan(trainer)
             return
-        higher = task.metric_names[self.monitor.partition("/")[2]] == "max"
+        higher = task.contract.metrics[self.monitor.partition("/")[2]] == "max"
         if math.isnan(self.best_score) or (score > self.best_score if higher else score < self.best_score):
             self.best_score, self.best_epoch, self.better = score, trainer.current_epoch, True
 

@@ -119,7 +119,7 @@ class ProgressBar(Callback):
             self.stage.advance()
 
     def on_validation_end(self, trainer: Trainer, pl_module: VideoTask) -> None:
-        headline = [f"val/{name}" for name in pl_module.headline or pl_module.metric_names]
+        headline = [f"val/{name}" for name in pl_module.contract.headline or pl_module.contract.metrics]
         names = dict.fromkeys([*headline, pl_module.monitor])
         values = trainer.callback_metrics
         self.validated |= {name: float(values[name]) for name in names if name in values}

@@ -1,0 +1,109 @@
+"""A task's contract: what the rest of videxp goes by, read from the task's source without importing torch.
+
+contract_of("videxp.tasks.Restoration").needs  ->  ("target",)
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache
+
+from videxp.core.signatures import UNREADABLE, Call, signature
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contract:
+    """A task class has one, as its attribute `contract`: a call with literals alone.
+
+    A subclass inherits it whole or writes one of its own; the two are not merged, so that each can be read at a glance.
+    Raises ValueError for a metric that gets better in no known way, and for a headline that is no metric.
+    """
+
+    network_parameter: str = ""
+    """Parameter that the constructors of all networks of the task's kind have; "": it takes any network."""
+
+    needs: tuple[str, ...] = ()
+    """Fields that a sample must have beside its clip: "label" (one class), "labels" (any number of classes, one
+    included), "target" (the clean clip; transforms that make one say `gives_target`)."""
+
+    uses: tuple[str, ...] = ()
+    """Fields that some of its networks are told, such as the class."""
+
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    """Name -> "max" or "min" (which is better), logged as `val/<name>` and `test/<name>`."""
+
+    test_only: tuple[str, ...] = ()
+    """Metrics that the test alone logs, as `test/<name>`, of `metrics` or beside them."""
+
+    train_metrics: tuple[str, ...] = ("loss",)
+    """What `training_step` may log, as `train/<name>`, beside the names of `task.losses`."""
+
+    headline: tuple[str, ...] = ()
+    """The metrics that matter most; none given: all."""
+
+    undefined: str = "they do not define it"
+    """Why a metric may be absent from an evaluation."""
+
+    predictor: str = ""
+    """Module that `videxp predict` puts a trained task to work with; "": there is nothing to predict.
+
+    It has `add_arguments(parser)`, which adds what comes after RUN on the command line, and
+    `predict(task, datamodule, options) -> exit status`. A name, because what deploys tasks lies above them.
+    """
+
+    predict_example: str = "VIDEO.mp4"
+    """What follows RUN in a first `videxp predict`."""
+
+    exported: str = "network."
+    """Prefix of the state-dict keys that `videxp export` writes."""
+
+    activation: str = ""
+    """What makes probabilities of a classifier's logits, "softmax" or "sigmoid"; a teacher must share it."""
+
+    normalization: Mapping[str, float] = field(default_factory=dict)
+    """The `mean` and `std` that the data's transforms must subtract and divide by; empty: any."""
+
+    instead_of_trainer: Mapping[str, str] = field(default_factory=dict)
+    """Trainer keys that Lightning honors for one optimizer only -> the task's own key for each."""
+
+    def __post_init__(self) -> None:
+        for name, way in self.metrics.items():
+            if way not in ("max", "min"):
+                raise ValueError(f"metrics: {name} is better when {way!r}; write 'max' or 'min'")
+        for name in self.headline:
+            if name not in self.metrics:
+                raise ValueError(f"headline: {name} is none of metrics")
+
+    @property
+    def reads_one_label(self) -> bool:
+        """Whether it would misread samples of several classes."""
+        return "label" in (*self.needs, *self.uses)
+
+
+@cache
+def contract_of(task: str) -> Contract | None:
+    """The contract of a task class by its dotted name; None where there is none, or none that can be read."""
+    found = signature(task) if task else None
+    return _read(found.calls["contract"])[0] if found is not None and "contract" in found.calls else None
+
+
+@cache
+def contract_trouble(task: str) -> str:
+    """Why a task's contract cannot be read; "" where it can, and where there is none."""
+    found = signature(task) if task else None
+    return _read(found.calls["contract"])[1] if found is not None and "contract" in found.calls else ""
+
+
+def _read(call: Call) -> tuple[Contract | None, str]:
+    """(the contract, "") or (None, what is wrong with it)."""
+    known = [item.name for item in fields(Contract)]
+    if call.name != "Contract":
+        return None, "contract is read, not run: write contract = Contract(...), with literals"
+    for name, value in call.arguments.items():
+        if name not in known:
+            return None, f"contract has no field {name}, only {', '.join(known)}"
+        if value is UNREADABLE:
+            return None, f"contract is read, not run: write a literal for {name}"
+    try:
+        return Contract(**call.arguments), ""
+    except (TypeError, ValueError, AttributeError) as error:
+        return None, f"contract: {error}"
