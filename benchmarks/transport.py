@@ -38,7 +38,7 @@ class ReadyClips:
         self.clip = torch.randint(0, 256, (1, frames, size, size, 3), dtype=torch.uint8)
 
     def __getitems__(self, keys: Sequence[tuple[int, int]]) -> Samples:
-        read = [{"clip": self.clip, "label": 0, "index": index, "epoch": epoch} for epoch, index in keys]
+        read = [{"clip": self.clip, "index": index, "epoch": epoch} for epoch, index in keys]
         return Samples(read, failures=[], epoch=keys[0][0], slot=getattr(keys, "slot", None))
 
 

@@ -171,7 +171,7 @@ def test_classes_are_told_by_name_whatever_their_order_and_number(put: Put, tmp_
     assert data.classes == ["b", "c"]
     manifest = data.manifest.as_test("test")
     data.use(in_order_of_run(manifest, ["c", "a", "b"]))
-    assert [(data.dataset("test").file(i), data.dataset("test").label(i)) for i in range(2)] == [
+    assert [(data.dataset("test").file(i), data.dataset("test").class_of[i]) for i in range(2)] == [
         ("test/b/0.mp4", 2),
         ("test/c/0.mp4", 0),
     ]

@@ -174,6 +174,7 @@ def test_a_dataset_is_small_to_send(root: Path, tmp_path: Path) -> None:
     small = len(pickle.dumps(dataset))
     rows = np.arange(len(dataset)).repeat(1000)
     dataset.columns = {name: column[rows] for name, column in dataset.columns.items()}
-    dataset.labels = dataset.labels[rows]
+    for annotation in dataset.annotations:
+        annotation.class_of = annotation.class_of[rows]
     per_sample = (len(pickle.dumps(dataset)) - small) / len(rows)
     assert per_sample < 220

@@ -238,7 +238,7 @@ def test_balanced_batches_need_labels(put: Put, tmp_path: Path) -> None:
     put("val/run/0.mp4")
     data = module(tmp_path, FolderPerClass(), batch_size=1, shuffle="class_balanced")
     data.prepare()
-    data.dataset("train").labels[:] = -1
+    data.dataset("train").class_of[:] = -1
     with pytest.raises(BadRequest, match="shuffle=class_balanced: there are samples without a label"):
         data.train_dataloader()
 

@@ -4,6 +4,7 @@ import gc
 import os
 import weakref
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from torch import Tensor
 from tests import forked
 from tests.films import Put, module
 from videxp.data import FolderPerClass
+from videxp.data.annotations.companion_clip import CompanionClip
+from videxp.data.annotations.single_label import SingleLabel
 from videxp.data.loading import ring
 from videxp.data.loading.dataset import Samples, collate
 from videxp.data.loading.loader import ClipLoader
@@ -23,6 +26,7 @@ from videxp.data.loading.ring import HELD, InSlot, Packet, Request, Ring
 FRAMES, SIZE, BATCH = 4, 40, 2
 SAMPLE_BYTES = FRAMES * SIZE * SIZE * 3
 WITH_INPUT = SAMPLE_BYTES + SAMPLE_BYTES // 4
+collated = partial(collate, annotations=[SingleLabel(), CompanionClip("degraded")])
 
 
 class Clips:
@@ -64,7 +68,7 @@ def loader(
         options = {"multiprocessing_context": "fork", "persistent_workers": True, "prefetch_factor": 2, **options}
     batches = Order(indices or list(range(40)))
     return ClipLoader(
-        Clips(), batch_sampler=batches, collate_fn=collate, num_workers=workers, slot_bytes=slot_bytes, **options
+        Clips(), batch_sampler=batches, collate_fn=collated, num_workers=workers, slot_bytes=slot_bytes, **options
     )
 
 
@@ -266,7 +270,7 @@ def small() -> Ring:
 
 def packet(ring: Ring) -> Packet:
     request = Request([(0, 7), (0, 8)], slot=ring.take())
-    packet = InSlot(collate, ring=ring)(Clips().__getitems__(request))
+    packet = InSlot(collated, ring=ring)(Clips().__getitems__(request))
     assert isinstance(packet, Packet)
     return packet
 
@@ -302,7 +306,7 @@ def test_pinned_pages_are_a_copy_and_the_slot_is_free_when_it_arrives(
     batch = small.receive(pinned)
     assert small.take() == 0
     assert slot_of(small, batch["clip"]) is None
-    assert_equal(batch, collate(Clips().__getitems__([(0, 7), (0, 8)])))
+    assert_equal(batch, collated(Clips().__getitems__([(0, 7), (0, 8)])))
 
 
 @pytest.mark.gpu
@@ -325,13 +329,12 @@ def test_slots_are_as_large_as_batches_and_whole_videos_have_none(put: Put, tmp_
     data = module(tmp_path, FolderPerClass(), num_workers=1, test_clips=3, crop_size=16, val_frames="all")
     data.prepare()
     frame = 24 * 32 * 3
-    with_input = 2
-    assert data.dataset("train").largest_sample_bytes() == with_input * 4 * 16 * 16 * 3
-    assert data.dataset("test").largest_sample_bytes() == with_input * 3 * 4 * frame
+    assert data.dataset("train").largest_sample_bytes() == 4 * 16 * 16 * 3
+    assert data.dataset("test").largest_sample_bytes() == 3 * 4 * frame
     assert data.dataset("val").largest_sample_bytes() == 0
     resized = module(tmp_path, FolderPerClass(), num_workers=1, frame_size=[10, 20])
     resized.prepare()
-    assert resized.dataset("test").largest_sample_bytes() == with_input * 4 * 10 * 20 * 3
+    assert resized.dataset("test").largest_sample_bytes() == 4 * 10 * 20 * 3
     assert data.val_dataloader().ring is None
     train, test = data.train_dataloader(), data.test_dataloader()
     batch = next(iter(train))

@@ -21,6 +21,10 @@ from torch import Tensor, nn
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.core.limits import Ge, Interval
 from videxp.core.processes import START_METHOD, available_cores
+from videxp.data.annotations.annotation import Annotation, fields_on_device
+from videxp.data.annotations.companion_clip import CompanionClip
+from videxp.data.annotations.multi_label import MultiLabel
+from videxp.data.annotations.single_label import SingleLabel
 from videxp.data.description import Description
 from videxp.data.layouts.base import Layout
 from videxp.data.left_out import nothing_left
@@ -39,7 +43,6 @@ from videxp.data.sizes import check_one_length, check_sizes, crop_height_width
 from videxp.video import Decoder, is_remote
 
 MAX_WORKERS = 8  # per rank, for "auto"
-ON_DEVICE = ("clip", "degraded", "label")
 # Looked at before a stage begins: training that ends in a test without samples would have been for nothing.
 STAGE_SPLITS: dict[str, Sequence[Split]] = {"fit": SPLITS, "validate": ["val"], "test": ["test"]}
 
@@ -170,6 +173,8 @@ class VideoDataModule(PreparedDataModule):
         self.seed = seed
         self.seen: dict[Split, tuple[int, int]] = {}
         """Of the last evaluation of a split: (samples that it counted over all ranks, samples that the split has)."""
+        self.annotations: Sequence[Annotation] = ()
+        """What a sample has beside its clip, known once the data set is prepared."""
         self._datasets: dict[Split, ClipDataset] = {}
         self._position = Position()
 
@@ -177,7 +182,7 @@ class VideoDataModule(PreparedDataModule):
     def description(self) -> str:
         """`10 classes; 16 x 40 x 40`, or `no labels; 15 x 256 x 256, x4`: what a training clip is."""
         labels = f"{self.num_classes} classes" if self.classes else "no labels"
-        if self.several_labels:
+        if any(isinstance(annotation, MultiLabel) for annotation in self.annotations):
             labels += ", several of a video"
         if self.crop_size is None:
             return f"{labels}; {self.num_frames} x {self.size} x {self.size}"
@@ -251,11 +256,18 @@ class VideoDataModule(PreparedDataModule):
             cut=[split for split in SPLITS if self.cutter(split) is not None],
         )
         super().use(manifest)
+        self.annotations = self._annotations()
         self._datasets = {}
         self.quarantine.before = len(manifest.unreadable)
         for split, frames in self.eval_frames.items():
             if frames == "all" and self.eval_batch_size > 1:
                 check_one_length(manifest, split=split, lengths=self.dataset(split).lengths())
+
+    def _annotations(self) -> list[Annotation]:
+        found: list[Annotation] = [MultiLabel() if self.manifest.several_labels else SingleLabel()]
+        if self.worker_degradation is not None or self.manifest["input"].lengths.any():
+            found.append(CompanionClip("degraded", scale=self.scale, make=self.worker_degradation, seed=self.seed))
+        return [*found, *self.layout.annotations]
 
     # ---- loaders ------------------------------------------------------------------------------------------------
 
@@ -274,7 +286,7 @@ class VideoDataModule(PreparedDataModule):
                 allow_unsafe=self.allow_unsafe_decoder,
                 crop_size=self.crop_size,
                 scale=self.scale,
-                degradation=self.worker_degradation,
+                annotations=self.annotations,
                 repeats=self.train_repeats if split == "train" else 1,
             )
         return self._datasets[split]
@@ -329,7 +341,9 @@ class VideoDataModule(PreparedDataModule):
             world_size=world_size,
             position=None if trainer is None else lambda: self._position.next(trainer.current_epoch),
             shard_of=self.dataset("train").shard_of if self.shuffle == "shards" else None,
-            label_of=self.dataset("train").label_of if self.shuffle == "class_balanced" else None,
+            label_of=self.dataset("train").require_classes("dataset.shuffle=class_balanced")
+            if self.shuffle == "class_balanced"
+            else None,
         )
 
     def val_dataloader(self) -> ClipLoader:
@@ -344,14 +358,14 @@ class VideoDataModule(PreparedDataModule):
 
     def _evaluation_batches(self, split: Split) -> EvaluationBatches:
         rank, world_size = self._ranks()
-        labels = self.dataset(split).labels
+        dataset = self.dataset(split)
         return EvaluationBatches(
-            len(labels),
+            dataset.num_samples,
             batch_size=self.eval_batch_size,
             rank=rank,
             world_size=world_size,
             limit=self._limit(split),
-            label_of=labels if labels.ndim == 1 else None,
+            label_of=dataset.class_of,
         )
 
     def _limit(self, split: Split) -> float:
@@ -371,7 +385,7 @@ class VideoDataModule(PreparedDataModule):
             self.dataset(split),
             admit=partial(self._admit, split=split),
             batch_sampler=batches,
-            collate_fn=collate,
+            collate_fn=partial(collate, annotations=self.annotations),
             slot_bytes=batches.share * self.dataset(split).largest_sample_bytes(),
             num_workers=workers,
             # Workers are forked once and stay. They inherit the manifest without a copy, and open readers themselves.
@@ -418,7 +432,8 @@ class VideoDataModule(PreparedDataModule):
         """`index` and `epoch` stay: the transforms read them, and reading from a GPU waits for it."""
         if is_empty(batch):
             return batch
-        moved = {name: batch[name].to(device, non_blocking=True) for name in ON_DEVICE if name in batch}
+        names = [name for name in fields_on_device(self.annotations) if name in batch]
+        moved = {name: batch[name].to(device, non_blocking=True) for name in names}
         return {**batch, **moved}
 
     def on_after_batch_transfer(self, batch: dict[str, Tensor], _: int) -> dict[str, Tensor]:
@@ -436,7 +451,8 @@ class VideoDataModule(PreparedDataModule):
 
     def read(self, split: Split, indices: Sequence[int]) -> dict[str, Tensor]:
         """These samples of the first epoch as a batch, as a loader gives it."""
-        return collate(Samples([self.dataset(split)[0, index] for index in indices], failures=[], epoch=0))
+        samples = Samples([self.dataset(split)[0, index] for index in indices], failures=[], epoch=0)
+        return collate(samples, annotations=self.annotations)
 
     def transformed(self, batch: dict[str, Tensor], split: Split, *, device: torch.device) -> dict[str, Tensor]:
         """A batch as a network gets it."""

@@ -73,7 +73,7 @@ def measure_reading(datamodule: VideoDataModule, *, batches: int) -> Reading:
             start = time.perf_counter()
             samples = dataset.__getitems__(keys)
             middle = time.perf_counter()
-            batch = collate_samples(samples)
+            batch = collate_samples(samples, annotations=datamodule.annotations)
             end = time.perf_counter()
             clips = number_of_clips(batch)
             read.append((middle - start) * 1e3 / clips)

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from videxp.core.errors import BadRequest
 from videxp.core.limits import Interval
+from videxp.data.annotations.annotation import Annotation
 from videxp.data.annotations.labels import parted, shown
 from videxp.data.layouts.alike import plain_form
 from videxp.data.layouts.recordings import tell_torn_recordings
@@ -60,6 +61,11 @@ class Layout:
     def would_tell(self, facts: Facts) -> bool:
         """Would this layout find these facts, too, in a file that is the same?"""
         return facts.container != "folder"
+
+    @property
+    def annotations(self) -> Sequence[Annotation]:
+        """What its samples have beside labels and inputs: one for each name in the rows' `fields`."""
+        return ()
 
     @property
     def list_files(self) -> list[str]:

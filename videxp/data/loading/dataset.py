@@ -4,7 +4,7 @@ Legend: B samples, K clips of a sample, N = B*K clips, T frames, H, W pixels, C 
 W / scale: the size of what a restoration network gets.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import isnan
@@ -16,13 +16,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
-from videxp.core.errors import VidexpError
+from videxp.core.errors import BadRequest, VidexpError
 from videxp.core.randomness import Stream, generator
-from videxp.data.annotations.labels import require_one_each, targets
+from videxp.data.annotations.annotation import Annotation, Shown, Stack
+from videxp.data.annotations.labels import NO_LABEL
 from videxp.data.loading.clips import ClipChoice
 from videxp.data.loading.cropping import Box, random_box, whole_box
 from videxp.data.loading.quarantine import Failure
-from videxp.data.loading.ring import Request, Stack
+from videxp.data.loading.ring import Request
+from videxp.data.loading.unchanged import require_unchanged
 from videxp.data.loading.views import Cutter, Fit, View, fitted, read_views
 from videxp.data.manifest import Manifest, Split
 from videxp.data.packets_file import frame_times, map_packets
@@ -39,14 +41,12 @@ from videxp.video import (
 )
 from videxp.video.timing import FrameTimes
 
-CLIPS = ("clip", "degraded")  # what of a sample has pixels
-
 # What a worker needs of the manifest. Hashes, for one, stay behind.
 COLUMNS = (
     *("path", "start_seconds", "end_seconds", "size_bytes", "num_frames", "fps", "first_seconds"),
     *("times_byte", "width", "height"),
     *("rotation_degrees", "key_frames", "codec", "container", "decoder", "decoder_reason"),
-    *("input", "input_size_bytes", "packets_byte", "packets_size"),
+    *("packets_byte", "packets_size"),
 )
 COLUMNS_OF_TIMES = ("num_frames", "fps", "first_seconds", "times_byte")
 COLUMNS_OF_COPIES = ("shard", "shard_byte", "shard_size")
@@ -75,8 +75,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
     None: all of it is sent to the device. `crop_size` (height, width) is cut out at a random place where the
     choice is random; elsewhere frames lose what `scale` does not divide at the right and at the bottom.
 
-    Samples that are files in pairs come with the `degraded` clip; `degradation`, called with a clip uint8 [T,H,W,C] and
-    a generator, makes one: uint8 [T,h,w,C]. `repeats`: how often an epoch has a sample, with other clips.
+    `annotations`: what samples have beside their clip. `repeats`: how often an epoch has a sample, with other clips.
     """
 
     def __init__(
@@ -93,7 +92,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
         allow_unsafe: bool = False,
         crop_size: tuple[int, int] | None = None,
         scale: int = 1,
-        degradation: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
+        annotations: Sequence[Annotation] = (),
         repeats: int = 1,
     ) -> None:
         samples = manifest.samples(split)
@@ -104,7 +103,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
         self.packets = map_packets(manifest.packets_file)
         self.times_tables = map_packets(manifest.times_file)
         self.shards = manifest.shards
-        self.labels = targets(manifest["label"][samples], manifest.classes, several=manifest.several_labels)
+        self.annotations = [annotation.for_samples(manifest, samples) for annotation in annotations]
         self.choice = choice
         self.seed = seed
         self.frame_size = frame_size
@@ -114,15 +113,19 @@ class ClipDataset(Dataset[dict[str, Any]]):
         self.allow_unsafe = allow_unsafe
         self.crop_size = crop_size
         self.scale = scale
-        self.degradation = degradation
         self.repeats = repeats
 
     def __len__(self) -> int:
-        return len(self.labels) * self.repeats
+        return self.num_samples * self.repeats
+
+    @property
+    def num_samples(self) -> int:
+        """Each of them counted once."""
+        return len(self.columns["path"])
 
     def row(self, index: int) -> int:
-        """Which of the split's samples `index` is: the same one again after len(labels)."""
-        return index % len(self.labels)
+        """Which of the split's samples `index` is: the same one again after `num_samples`."""
+        return index % self.num_samples
 
     @cached_property
     def shard_of(self) -> np.ndarray:
@@ -132,12 +135,17 @@ class ClipDataset(Dataset[dict[str, Any]]):
         return np.tile(np.array([number[name] for name in names], dtype=np.int64), self.repeats)
 
     @property
-    def label_of(self) -> np.ndarray:
-        """The class of each of the split's samples, int64 [n]. Raises BadRequest where one has none, or several."""
-        return require_one_each(self.labels, key="dataset.shuffle=class_balanced")
+    def class_of(self) -> np.ndarray | None:
+        """The class of each of the split's samples, int64 [n]; None where they have not one each."""
+        return next((of.class_of for of in self.annotations if of.class_of is not None), None)
 
-    def label(self, row: int) -> int | np.ndarray:
-        return int(self.labels[row]) if self.labels.ndim == 1 else self.labels[row].astype(np.float32)
+    def require_classes(self, key: str) -> np.ndarray:
+        """`class_of`. Raises BadRequest, naming the key that asks for them, where a sample has none, or several."""
+        if self.class_of is None:
+            raise BadRequest(f"{key}: it counts samples by their class, but these have several labels; use null")
+        if (self.class_of == NO_LABEL).any():
+            raise BadRequest(f"{key}: there are samples without a label; use null")
+        return self.class_of
 
     def path(self, index: int) -> Path:
         return Path(self.root, self.columns["path"][self.row(index)])
@@ -154,12 +162,11 @@ class ClipDataset(Dataset[dict[str, Any]]):
     @cached_property
     def typical_clip_fps(self) -> float:
         """The median over samples, of many over some that are evenly spread."""
-        count = len(self.labels)
+        count = self.num_samples
         return float(np.median([self.clip_fps(i) for i in range(0, count, -(-count // RATES_SEEN))]))
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
-        """`clip` uint8 [K*V,T,H,W,C], `label` (-1: none; of data with several labels float32 [classes], 1 or 0),
-        `index`, `epoch`; `degraded` uint8 [K,T,h,w,C] if there is one.
+        """`clip` uint8 [K*V,T,H,W,C], the fields that annotations read beside it, `index` and `epoch`.
 
         Raises UnreadableVideo or DecodeError with path, frames and cause; never another sample in its place.
         """
@@ -169,15 +176,10 @@ class ClipDataset(Dataset[dict[str, Any]]):
         with self.open(row, frames_KT) as reader:
             box = self._box(self.frame_size or reader.size, key)
             clip = read_views(reader, frames_KT, self._views(reader.size, box, key, clips=len(frames_KT)))
-        sample = {"clip": clip, "label": self.label(row), "index": index, "epoch": epoch}
-        if self.columns["input"][row]:
-            with self._open_input(row, frames_KT) as reader:
-                sample["degraded"] = read_views(reader, frames_KT, [[box.over(self.scale).cut]] * len(frames_KT))
-        elif self.degradation is not None:
-            rng = self._rng(Stream.DEGRADE, key)
-            made = [self.degradation(of_sample.numpy(), rng) for of_sample in clip]
-            sample["degraded"] = torch.from_numpy(np.stack(made))
-        return sample
+        shown = Shown(row, key, frames_KT, box, clip)
+        fields = {annotation.name: annotation.read(shown) for annotation in self.annotations}
+        given = {name: value for name, value in fields.items() if value is not None}
+        return {"clip": clip, **given, "index": index, "epoch": epoch}
 
     def _views(self, size: tuple[int, int], box: Box, key: tuple[int, int], *, clips: int) -> Sequence[Sequence[View]]:
         """For each clip its views on pictures of (height, width)."""
@@ -213,12 +215,12 @@ class ClipDataset(Dataset[dict[str, Any]]):
         size = int(self.columns["height"].max()), int(self.columns["width"].max())
         views = self._views(size, self._box(self.frame_size or size, (0, 0)), (0, 0), clips=clips)
         picture = torch.zeros((1, *size, 3), dtype=torch.uint8)
-        pixels = sum(view(picture).numel() for of_clip in views for view in of_clip)
-        return 2 * pixels * self.choice.num_frames  # a clip and its input, which is no larger
+        pixels = sum(view(picture).numel() for of_clip in views for view in of_clip) * self.choice.num_frames
+        return pixels + sum(annotation.largest_bytes(pixels) for annotation in self.annotations)
 
     def lengths(self) -> list[int]:
         """Frames of each sample's clips, for choices that draw nothing."""
-        return [self.frames(row, rng=np.random.default_rng(0)).shape[1] for row in range(len(self.labels))]
+        return [self.frames(row, rng=np.random.default_rng(0)).shape[1] for row in range(self.num_samples)]
 
     def _rng(self, stream: Stream, key: tuple[int, int]) -> np.random.Generator:
         return generator(self.seed, stream=stream, epoch=key[0], index=key[1])
@@ -253,18 +255,13 @@ class ClipDataset(Dataset[dict[str, Any]]):
                     return f"{one} and {other} cannot form a batch: their {name} is {shapes}: set dataset.frame_size"
         return ""
 
-    def _open_input(self, row: int, frames: np.ndarray) -> VideoReader:
-        """Without a probe: PyAV reads every file rightly."""
-        path = Path(self.root, self.columns["input"][row])
-        self._require_unchanged(path, int(self.columns["input_size_bytes"][row]), frames)
-        return open_video(path, template=self.frame_template or None, fps=float(self.columns["fps"][row]))
-
     def open(self, row: int, frames: np.ndarray) -> VideoReader:
         """The sample's video, or its copy. frames: those wanted, for an error's message. Raises as reading does."""
         if self.shards:
             return self._open_copy(f"{self.shards}/{self.columns['shard'][row]}", row, frames)
         path = self.path(row)
-        self._require_unchanged(path, int(self.columns["size_bytes"][row]), frames)
+        if not self.frame_template:
+            require_unchanged(path, int(self.columns["size_bytes"][row]), frames)
         return open_video(
             path,
             decoder=self.decoder,
@@ -276,14 +273,9 @@ class ClipDataset(Dataset[dict[str, Any]]):
 
     def _open_copy(self, shard: str, row: int, frames: np.ndarray) -> VideoReader:
         if not is_remote(shard):
-            self._require_unchanged(Path(shard), int(self.columns["shard_size"][row]), frames)
+            require_unchanged(Path(shard), int(self.columns["shard_size"][row]), frames)
         probe, start = self._probe(row), int(self.columns["shard_byte"][row])
         return open_copy(shard, probe=probe, start_byte=start)
-
-    def _require_unchanged(self, path: Path, size_bytes: int, frames: np.ndarray) -> None:
-        if not self.frame_template and _size_bytes(path) != size_bytes:
-            cause = "the file has changed or gone since it was prepared: prepare again"
-            raise DecodeError(path, np.unique(frames), cause)
 
     def _probe(self, index: int) -> Probe:
         value = {name: column[index] for name, column in self.columns.items()}
@@ -306,9 +298,11 @@ class ClipDataset(Dataset[dict[str, Any]]):
         )
 
 
-def collate(samples: Samples, stack: Stack = default_collate) -> dict[str, Any]:
-    """Samples -> `clip` uint8 [N,T,H,W,C] (the K clips of a sample adjacent), `label`, `index`, `epoch` int64 [B]
-    (`label` float32 [B,classes], 1 or 0, where samples have several), and `degraded` uint8 [N,T,h,w,C] where it is.
+def collate(
+    samples: Samples, stack: Stack = default_collate, *, annotations: Sequence[Annotation] = ()
+) -> dict[str, Any]:
+    """Samples -> `clip` uint8 [N,T,H,W,C] (the K clips of a sample adjacent), their fields as `annotations` collate
+    them, `index` and `epoch` int64 [B].
 
     Where some could not be read, `failures` tells why. Where none could: `index` int64 [0], `epoch` int64 [1].
     `stack` makes one tensor of the clips; by default, in a worker, in fresh shared memory.
@@ -317,14 +311,8 @@ def collate(samples: Samples, stack: Stack = default_collate) -> dict[str, Any]:
     if not samples.read or any(not failure.path for failure in samples.failures):
         return {"index": torch.empty(0, dtype=torch.int64), "epoch": torch.tensor([samples.epoch]), **failures}
     columns = {name: [sample[name] for sample in samples.read] for name in samples.read[0]}
-    clips = {name: stack(columns[name]).flatten(0, 1) for name in CLIPS if name in columns}
-    rest = {name: default_collate(values) for name, values in columns.items() if name not in CLIPS}
-    return {**clips, **rest, **failures}
-
-
-def _size_bytes(path: Path) -> int:
-    """0 where it cannot be had."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
+    numbers = {name: default_collate(columns.pop(name)) for name in ("index", "epoch")}
+    clip = stack(columns.pop("clip")).flatten(0, 1)
+    of = {annotation.name: annotation for annotation in annotations}
+    fields = {name: of[name].collate(values, stack) for name, values in columns.items()}
+    return {"clip": clip, **fields, **numbers, **failures}

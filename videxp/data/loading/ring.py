@@ -37,8 +37,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Sampler, default_collate
 
+from videxp.data.annotations.annotation import Stack
+
 Keys = list[tuple[int, int]]  # (epoch, index in the split's samples)
-Stack = Callable[[list[Tensor]], Tensor]
 
 HELD = 4  # batches with the consumer: in use, the one before it, being handed over, kept for a picture
 _ALIGN_BYTES = 64

@@ -22,6 +22,8 @@ import numpy as np
 from videxp.core.errors import BadRequest
 from videxp.core.files import expand_home, hash_file, only_one, why_not_writable
 from videxp.core.processes import in_processes
+from videxp.data.annotations.annotation import Annotation
+from videxp.data.annotations.companion_clip import CompanionClip, facts_of_input
 from videxp.data.annotations.labels import parted, shown
 from videxp.data.layouts.alike import check_alike
 from videxp.data.layouts.base import Layout, check_rows
@@ -92,8 +94,9 @@ def prepare(
         tell_late_ends(rows, facts, notes)
         refusal = check_copies(rows, facts, name=name, allowed=allow_copies, notes=notes)
         tables = map_packets(packets_file)
+        checked = [CompanionClip("input"), *layout.annotations]
         manifest = Manifest.from_rows(
-            ((row, facts_of_pair(row, facts, tables)) for row in rows),
+            (prepare_sample(row, facts, tables, annotations=checked) for row in rows),
             name=name,
             root=str(root),
             classes=classes,
@@ -343,49 +346,14 @@ def facts_of_part(row: Row, facts: Facts, tables: np.ndarray) -> Facts:
     return facts
 
 
-def facts_of_pair(row: Row, facts: Mapping[str, Facts], tables: np.ndarray) -> Facts:
-    """The facts of a sample, its input's among them; an error where the two are not of the same frames."""
+def prepare_sample(
+    row: Row, facts: Mapping[str, Facts], tables: np.ndarray, *, annotations: Sequence[Annotation]
+) -> tuple[Row, Facts]:
+    """The sample as the manifest keeps it, with the error of the first annotation that does not fit its video."""
     own = facts_of_part(row, facts[row.path], tables)
-    if not row.input or own.error:
-        return own
-    given = facts[row.input]
-    return replace(
-        own,
-        error=pair_error(own, given, input_path=row.input),
-        input_size_bytes=given.size_bytes,
-        input_mtime_ns=given.mtime_ns,
-        input_hash=given.content_hash,
-        input_width=given.width,
-        input_height=given.height,
-    )
-
-
-def facts_of_input(facts: Facts) -> Facts:
-    """What the facts of a sample tell of its input: enough to see whether the file has changed."""
-    return Facts(
-        size_bytes=facts.input_size_bytes,
-        mtime_ns=facts.input_mtime_ns,
-        content_hash=facts.input_hash,
-        num_frames=facts.num_frames,
-        fps=facts.fps,
-        container=facts.container,
-        width=facts.input_width,
-        height=facts.input_height,
-        error=facts.error,
-    )
-
-
-def pair_error(target: Facts, given: Facts, *, input_path: str) -> str:
-    """Empty if the input has the target's frames at 1/scale of its size, for a whole scale."""
-    if given.error:
-        return f"its input {input_path}: {given.error}"
-    if given.num_frames != target.num_frames:
-        return f"it has {target.num_frames} frames, its input {input_path} has {given.num_frames}"
-    scale = max(1, target.height // given.height)
-    if (target.height // scale, target.width // scale) != (given.height, given.width):
-        sizes = f"{target.width}x{target.height}", f"{given.width}x{given.height}"
-        return f"it is {sizes[0]}, its input {input_path} is {sizes[1]}: no whole part of it"
-    return ""
+    for annotation in annotations:
+        row, own = annotation.prepare(row, own, facts)
+    return row, own
 
 
 def content_hash(file: Path) -> str:

@@ -1,0 +1,85 @@
+"""A kind of field that samples have beside their clip: all that is known of it stands in one class in one file.
+
+Legend: n samples of a split, B samples of a batch, K clips of a sample, N clips of a batch, T frames.
+"""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from videxp.data.manifest import Facts, Manifest, Row
+
+if TYPE_CHECKING:  # torch, which preparing does without
+    from torch import Tensor
+
+    from videxp.data.loading.cropping import Box
+
+Stack = Callable[[list["Tensor"]], "Tensor"]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the clips of a sample show, by which the values of its other fields are read."""
+
+    row: int
+    """Of the split's samples."""
+    key: tuple[int, int]
+    """(epoch, index), from which all randomness is drawn."""
+    frames_KT: np.ndarray
+    box: "Box"
+    """What is cut out of each picture."""
+    clip: "Tensor"
+    """uint8 [N,T,H,W,C], N of this sample alone."""
+
+
+class Annotation:
+    """A field of batches, called `name`. `for_samples` gives the one that reads it."""
+
+    columns: ClassVar[tuple[str, ...]] = ()
+    """Of the manifest, that workers need."""
+    on_device: ClassVar[bool] = True
+    """Whether it goes to the device with the clips."""
+    class_of: np.ndarray | None = None
+    """int64 [n], the class of each sample, by which they are balanced and spread; None: they have not one each."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.values: dict[str, Any] = {}
+
+    def prepare(self, row: Row, own: Facts, facts: Mapping[str, Facts]) -> tuple[Row, Facts]:
+        """A sample as the manifest keeps it; its facts have an error where its annotation does not fit its video.
+
+        own: what is known of the sample's file. facts: of each file that rows name.
+        """
+        return row, own
+
+    def for_samples(self, manifest: Manifest, samples: np.ndarray) -> Self:
+        """The same with the values of these samples, int64 [n]; what workers are forked with, so keep it compact."""
+        bound = copy.copy(self)
+        bound.values = {name: manifest[name][samples] for name in self.columns}
+        return bound
+
+    def read(self, shown: Shown) -> Any:
+        """The value for the frames that were chosen and the cut that was made; None: the sample has no such field.
+
+        Raises as reading the sample's own file does.
+        """
+        raise NotImplementedError
+
+    def collate(self, values: list[Any], stack: Stack) -> Any:
+        """Those of B samples as a batch has them. stack: makes one of several uint8 tensors, in shared memory."""
+        from torch.utils.data import default_collate
+
+        return default_collate(values)
+
+    def largest_bytes(self, clip_bytes: int) -> int:
+        """Pixels that `collate` stacks for a sample, at most, where those of its clips take `clip_bytes`."""
+        return 0
+
+
+def fields_on_device(annotations: Sequence[Annotation]) -> tuple[str, ...]:
+    """Names of what a batch takes to the device."""
+    return ("clip", *(annotation.name for annotation in annotations if annotation.on_device))
