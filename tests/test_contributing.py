@@ -1,13 +1,21 @@
 """The examples of CONTRIBUTING.md work as they are written there, in a folder of one's own."""
 
+import json
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.conftest import videxp
 from tests.shrink import tiny
-from videxp import cli
+from tests.training.conftest import checkpoint, command, differences, metrics
+from tests.training.forking import KILLED, ForkServer, Kill
+from videxp import cli, config
+from videxp.core.own_packages import find_own_packages
+from videxp.runs.folder import RunFolder
+from videxp.training.assembling import load_task
 from videxp.training.loggers.metrics_file import last_values, read_metrics
 from videxp.video import write_video
 
@@ -29,8 +37,8 @@ def test_the_examples_are_found():
         "conf/dataset/gestures.yaml",
         "mymodels/tiny.py",
         "conf/model/tiny.yaml",
-        "mytasks/regression.py",
-        "conf/task/label_regression.yaml",
+        "mytasks/brightness.py",
+        "experiments/brightness.yaml",
     }
 
 
@@ -65,12 +73,85 @@ def test_the_data_set_of_the_example_is_prepared(folder: Path, tmp_path_factory:
 
 
 @pytest.mark.slow
-def test_the_model_and_the_task_of_the_examples_train_and_are_evaluated(folder: Path):
-    overrides = tiny("model=tiny", "task=label_regression", "logger=csv", "trainer.max_epochs=1", "hydra.run.dir=run")
-    done = videxp("train", "classification/moving_digits", *overrides, cwd=folder)
+def test_the_model_of_the_example_answers_a_batch(folder: Path):
+    done = videxp("check", "classification/moving_digits", *tiny("model=tiny", "logger=csv"), "--batch", cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert "val/error" in done.stdout
-    assert "test/error" in last_values(read_metrics(folder / "run/metrics.csv"))
-    evaluated = videxp("evaluate", "run", cwd=folder)
-    assert evaluated.returncode == 0, evaluated.stderr
-    assert "test/error" in evaluated.stdout
+    assert "float32 [8,10]" in done.stdout
+
+
+# ---- a task of one's own: one Python file and one recipe, and no edit elsewhere --------------------------------------
+
+OWN = ("mytasks/brightness.py", "experiments/brightness.yaml")
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the task, its recipe and nothing else."""
+    there = tmp_path_factory.mktemp("own")
+    for name in OWN:
+        (there / name).parent.mkdir()
+        (there / name).write_text(FILES[name])
+    return there
+
+
+@pytest.fixture(scope="module")
+def run(own: Path) -> Iterator[Callable[..., str]]:
+    """`videxp ARGUMENTS` there -> what it printed."""
+    server = ForkServer()
+
+    def run(*arguments: str, kill: Kill | None = None, ranks: int = 1) -> str:
+        statuses, printed = server.run(*arguments, cwd=own, kill=kill, ranks=ranks, VIDEXP_ALLOW="mytasks,tests")
+        assert set(statuses) == {KILLED if kill else 0}, printed
+        return printed
+
+    yield run
+    server.close()
+
+
+def training(name: str) -> list[str]:
+    return command(
+        "trainer.limit_test_batches=null", "callbacks.checkpoint.every_n_steps=1", run=name, recipe="brightness"
+    )
+
+
+@pytest.fixture(scope="module")
+def brightness(own: Path, run: Callable[..., str]) -> Path:
+    """A run that nobody disturbed."""
+    run(*training("whole"))
+    return own / "runs/whole"
+
+
+@pytest.mark.slow
+def test_ones_own_task_is_killed_and_resumed_to_the_bit(own: Path, run: Callable[..., str], brightness: Path):
+    run(*training("killed"), kill=Kill("batch", nth=7))
+    assert differences(checkpoint(brightness), checkpoint(own / "runs/killed"))  # so far
+    run("resume", "runs/killed")
+    assert differences(checkpoint(brightness), checkpoint(own / "runs/killed")) == []
+    assert metrics(brightness) == metrics(own / "runs/killed")
+    rows = json.loads(run("compare", "runs", "--json"))
+    assert {row["run"] for row in rows} == {"runs/killed", "runs/whole"}
+    assert {row["test/error"] for row in rows} == {last_values(read_metrics(brightness / "metrics.csv"))["test/error"]}
+
+
+@pytest.mark.slow
+def test_ones_own_task_is_evaluated_by_two_processes_and_predicts(
+    own: Path, run: Callable[..., str], brightness: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run("evaluate", "runs/whole", "hardware=ddp_cpu", "hardware.num_workers=0", ranks=2)
+    evaluated = json.loads((brightness / "evaluation.json").read_text())
+    monkeypatch.chdir(own)
+    monkeypatch.setenv("VIDEXP_ALLOW", "mytasks,tests")
+    monkeypatch.setenv("VIDEXP_CACHE", str(own / "cache"))
+    with find_own_packages():
+        cfg = config.load_resolved(brightness / "config.yaml")
+        data, task = config.build(cfg.dataset), load_task(cfg, RunFolder(brightness).checkpoint())
+    data.prepare()
+    data.setup("test")
+    batches = [data.transformed(data.read("test", [i]), "test", device=task.device) for i in range(31)]
+    with torch.inference_mode():
+        answers = [float(task.network(batch["video"]).mean()) for batch in batches]
+    errors = [abs(answer - float(batch["video"].mean())) for answer, batch in zip(answers, batches)]
+    assert evaluated["metrics"]["test/error"] == pytest.approx(sum(errors) / 31, rel=1e-4)
+    file = data.dataset("test").path(3)
+    path, answer = run("predict", "runs/whole", str(file)).split()[-2:]
+    assert path == str(file) and float(answer) == pytest.approx(answers[3], abs=1e-4)

@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from videxp.data.loading.file_clips import read_clips
 from videxp.data.module import VideoDataModule
+from videxp.deploy.clips import clips_of_file
 from videxp.tasks.classification import Classification
 from videxp.tasks.multi_label import THRESHOLD
 
@@ -17,17 +17,8 @@ def label_video(
 ) -> dict[str, Any]:
     """The `top` classes of one video file with their probabilities, averaged over the test's views. Where videos have
     several labels, all classes, and as `labels` those whose probability is at least `threshold`."""
-    video_KTHWC = read_clips(
-        path,
-        choice=datamodule.choice_of("test"),
-        frame_size=datamodule.frame_size,
-        fit=datamodule.frame_fit,
-        cutter=datamodule.cutter("test"),
-        decoder=datamodule.decoder,
-    )
-    batch = {"clip": video_KTHWC, "index": torch.zeros(1).long(), "epoch": torch.zeros(1).long()}
-    views = datamodule.transformed(batch, "test", device=task.device)  # video: float [V,T,C,H,W]
-    probabilities_K = task.probabilities(task.answer(views).float(), videos=1)[0].cpu()
+    batch = clips_of_file(datamodule, path, device=task.device)
+    probabilities_K = task.probabilities(task.answer(batch).float(), videos=1)[0].cpu()
     several = "labels" in task.contract.needs
     best = probabilities_K.topk(len(task.classes) if several else min(top, len(task.classes)))
     named = {task.classes[int(i)]: round(float(p), 6) for p, i in zip(best.values, best.indices)}

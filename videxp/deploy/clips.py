@@ -1,0 +1,26 @@
+"""Clips of a video file as a run's test would take them."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from videxp.data.loading.file_clips import read_clips
+from videxp.data.module import VideoDataModule
+
+
+def clips_of_file(datamodule: VideoDataModule, path: Path, *, device: torch.device) -> dict[str, Tensor]:
+    """A batch of one video, transformed: `video` float [V,T,C,H,W] on the device, V clips x crops.
+
+    Raises UnreadableVideo or DecodeError with path and cause.
+    """
+    clip_VTHWC = read_clips(
+        path,
+        choice=datamodule.choice_of("test"),
+        frame_size=datamodule.frame_size,
+        fit=datamodule.frame_fit,
+        cutter=datamodule.cutter("test"),
+        decoder=datamodule.decoder,
+    )
+    batch = {"clip": clip_VTHWC, "index": torch.zeros(1).long(), "epoch": torch.zeros(1).long()}
+    return datamodule.transformed(batch, "test", device=device)
