@@ -15,8 +15,8 @@ TIERS = [  # no room imports one above it, nor a neighbor
     {"data", "transforms", "models", "losses", "metrics"},
     {"config", "runs"},
     {"tasks"},
-    {"training", "evaluation", "deploy"},
-    {"sweeps", "comparison"},
+    {"training", "deploy"},
+    {"evaluation", "sweeps", "comparison"},
     {"cli"},
 ]
 TIER_OF = {name: number for number, tier in enumerate(TIERS) for name in tier}
@@ -29,7 +29,7 @@ DOORS = {  # a library that only these rooms may import
     "optuna": {"sweeps"},
     "submitit": {"sweeps"},
     "ray": {"sweeps"},
-    "omegaconf": {"config", "sweeps", "training", "cli"},
+    "omegaconf": {"config", "sweeps", "training", "evaluation", "cli"},
 }
 
 

@@ -29,6 +29,7 @@ OURS = [
     "videxp.cli.commands.train",
     "videxp.cli.commands.resume",
     "videxp.cli.commands.evaluate",
+    "videxp.evaluation.results",
     "videxp.config.checking.advice",
     "videxp.runs.newest",
     "videxp.runs.provenance",

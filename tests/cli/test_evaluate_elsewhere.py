@@ -12,9 +12,10 @@ import torch
 from tests.conftest import Run, videxp
 from tests.films import Put, copy_apart, module
 from tests.metrics.test_published_bicubic import PUBLISHED, VID4
-from videxp.cli.commands.evaluate import change_text, chosen_samples, in_order_of_run
 from videxp.core.errors import BadRequest
 from videxp.data import FolderPerClass, ManifestFile
+from videxp.evaluation.results import change_text
+from videxp.evaluation.samples import choose_samples, order_classes
 from videxp.models.restoration.spynet import SPyNet
 from videxp.runs.evaluation_files import EvaluatedData, data_changes, free_paths, result_path, short_hash
 from videxp.runs.folder import RunFolder, write_json
@@ -100,7 +101,7 @@ def test_what_has_become_of_the_runs_data_is_told_with_counts_and_examples(
     def evaluated(**changes: object) -> EvaluatedData:
         data = module(tmp_path, FolderPerClass(), allow_copies=True, **changes)
         data.prepare()
-        split, on = chosen_samples(data, recorded, split=None, is_elsewhere=False)
+        split, on = choose_samples(data.manifest, recorded, part=None, is_elsewhere=False)
         assert split == "test"
         return on
 
@@ -138,11 +139,11 @@ def test_the_runs_own_data_by_another_path_are_its_own(put: Put, tmp_path: Path)
     (tmp_path / "link").symlink_to(tmp_path / "root")
     linked = module(tmp_path, FolderPerClass(), root=str(tmp_path / "link"))
     linked.prepare()
-    split, on = chosen_samples(linked, run, split=None, is_elsewhere=True)
+    split, on = choose_samples(linked.manifest, run, part=None, is_elsewhere=True)
     assert split == "test" and not on.changes
     put("b/99.mp4")
     linked.prepare()
-    assert chosen_samples(linked, run, split=None, is_elsewhere=True)[0] == "all"
+    assert choose_samples(linked.manifest, run, part=None, is_elsewhere=True)[0] == "all"
 
 
 def test_a_file_of_another_name_is_no_other_file():
@@ -169,16 +170,16 @@ def test_classes_are_told_by_name_whatever_their_order_and_number(put: Put, tmp_
     data = module(tmp_path, FolderPerClass())
     data.prepare()
     assert data.classes == ["b", "c"]
-    manifest = data.manifest.as_test("test")
-    data.use(in_order_of_run(manifest, ["c", "a", "b"]))
+    manifest = data.manifest
+    data.test_on("test", classes=order_classes(manifest, ["c", "a", "b"]))
     assert [(data.dataset("test").file(i), data.dataset("test").class_of[i]) for i in range(2)] == [
         ("test/b/0.mp4", 2),
         ("test/c/0.mp4", 0),
     ]
     with pytest.raises(BadRequest, match=r"not those of the run: it lacks a; the run does not know c$"):
-        in_order_of_run(manifest, ["a", "b"])
+        order_classes(manifest, ["a", "b"])
     with pytest.raises(BadRequest, match=r"\nRename them in the data as the run has them: b -> B, c -> C$"):
-        in_order_of_run(manifest, ["B", "C"])
+        order_classes(manifest, ["B", "C"])
 
 
 def test_a_set_of_tests_alone_is_read_and_other_splits_of_it_are_refused_by_name(put: Put, tmp_path: Path):
@@ -188,12 +189,12 @@ def test_a_set_of_tests_alone_is_read_and_other_splits_of_it_are_refused_by_name
     data.prepare()
     assert data.counts == {"train": 0, "val": 0, "test": 3}
     run = RunFolder(tmp_path / "run")
-    assert chosen_samples(data, run, split=None, is_elsewhere=True)[0] == "test"
+    assert choose_samples(data.manifest, run, part=None, is_elsewhere=True)[0] == "test"
     with pytest.raises(BadRequest, match=r"has no val samples: --split test, or --split all$"):
-        chosen_samples(data, run, split="val", is_elsewhere=True)
+        choose_samples(data.manifest, run, part="val", is_elsewhere=True)
     with pytest.raises(BadRequest, match="Data set mini has no train samples"):
         data.setup("fit")
-    assert data.manifest.as_test("all").counts["test"] == 3
+    assert len(data.manifest.only("all").samples("all")) == 3
 
 
 @pytest.mark.slow

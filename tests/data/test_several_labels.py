@@ -127,7 +127,7 @@ def test_a_manifest_keeps_them_readable_and_one_split_of_it_knows_too(data):
     assert "run\\|wave" in text and json.loads(text.partition("{")[2].join("{\n").split("\n")[0])["several_labels"]
     read = Manifest.read(data.manifest_path)
     assert read.several_labels and read.fingerprint == data.fingerprint
-    assert read.as_test("val").several_labels
+    assert read.only("val").several_labels
 
 
 def test_classes_cannot_be_balanced_by(put: Put, data, tmp_path: Path):

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from videxp.cli.commands.evaluate import worst_rows
+from videxp.evaluation.accuracy import worst_rows
 from videxp.evaluation.tables import classes_table, worst_table
 from videxp.tasks.pictures import CAPTION_PIXELS, PARTLY, RIGHT, WRONG, Example, save_prediction_clips
 from videxp.video import open_video

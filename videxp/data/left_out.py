@@ -3,18 +3,20 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from videxp.data.annotations.labels import parted
-from videxp.data.manifest import SPLITS, Manifest, Split
+from videxp.data.manifest import SPLITS, Manifest, Part
 
 MAX_NAMED = 3
 
 
-def nothing_left(manifest: Manifest, split: Split, causes: Mapping[str, str]) -> str:
-    """What is said of a split without a sample that can be read. causes: path -> why it is left out."""
-    paths = dict.fromkeys(path for path, of in zip(manifest["path"], manifest["split"]) if of == split)
+def nothing_left(manifest: Manifest, part: Part, causes: Mapping[str, str]) -> str:
+    """Message for a part without a sample that can be read. causes: path -> why it is left out."""
+    paths = dict.fromkeys(manifest["path"][manifest.is_in(part)])
     if not (lost := [path for path in paths if path in causes]):
-        return f"Data set {manifest.name} has no {split} samples: add some, or set dataset.root and dataset.layout"
-    told = f"Data set {manifest.name}: none of its {len(lost)} {split} videos can be read: {_named(lost, causes)}"
-    return f"{told}\nMend them" + (f"; or go without: trainer.limit_{split}_batches=0" if split != "train" else "")
+        return f"Data set {manifest.name} has no {part} samples: add some, or set dataset.root and dataset.layout"
+    told = f"Data set {manifest.name}: none of its {len(lost)} {part} videos can be read: {_named(lost, causes)}"
+    return f"{told}\nMend them" + (
+        f"; or go without: trainer.limit_{part}_batches=0" if part in ("val", "test") else ""
+    )
 
 
 def lost_classes(manifest: Manifest, causes: Mapping[str, str]) -> Iterator[str]:

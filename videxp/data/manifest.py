@@ -23,6 +23,8 @@ from videxp.data.notes import Note
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
+Part = Literal["train", "val", "test", "all"]
+"""A split, or the whole data set."""
 FORMAT = 5
 
 
@@ -199,20 +201,22 @@ class Manifest:
         """One sample, as plain Python values."""
         return {name: COLUMNS[name](self.columns[name][index]) for name in COLUMNS}
 
-    def samples(self, split: Split) -> np.ndarray:
-        """Positions of the readable samples of a split, int64 [n]: a sample's `index` in batches counts in this."""
-        return np.flatnonzero(self["split"].equal(split) & (self["error"].lengths == 0))
+    def samples(self, part: Part) -> np.ndarray:
+        """Positions of a part's readable samples, int64 [n]: a sample's `index` in batches counts in this."""
+        return np.flatnonzero(self.is_in(part) & (self["error"].lengths == 0))
 
-    def as_test(self, split: str) -> "Manifest":
-        """The samples of one split, or "all", as though they were the test's, in the same order, and no others:
-        evaluation reads every split in one way. One that is in two splits (val is test) counts once."""
-        if split == "all":
+    def is_in(self, part: Part) -> np.ndarray:
+        """Whether each sample is in a part, bool [N]."""
+        return np.ones(len(self), dtype=bool) if part == "all" else self["split"].equal(part)
+
+    def only(self, part: Part) -> "Manifest":
+        """The samples of one part, in the same order. Of all, one that is in two splits (val is test) counts once."""
+        if part == "all":
             keys = zip(self["path"], self["start_seconds"].tolist(), self["end_seconds"].tolist())
             chosen = np.array(sorted({str(key): row for row, key in enumerate(keys)}.values()), dtype=np.int64)
         else:
-            chosen = np.flatnonzero(self["split"].equal(split))
-        columns = {name: column[chosen] for name, column in self.columns.items()}
-        return replace(self, columns={**columns, "split": Strings.pack(["test"] * len(chosen))})
+            chosen = np.flatnonzero(self.is_in(part))
+        return replace(self, columns={name: column[chosen] for name, column in self.columns.items()})
 
     @cached_property
     def counts(self) -> dict[str, int]:

@@ -212,9 +212,11 @@ class VideoDataModule(PreparedDataModule):
         if limit == 0:
             return  # nobody asks for it
         if not (count := len(self.dataset(split))):
-            raise BadRequest(nothing_left(self.manifest, split, self.missing))
+            raise BadRequest(nothing_left(self.manifest, self.part_of(split), self.missing))
         if count < world_size:  # a rank without any would not meet the others
-            raise BadRequest(f"{count} {split} samples for {world_size} processes: use fewer, hardware=cpu")
+            raise BadRequest(
+                f"{count} {self.part_of(split)} samples for {world_size} processes: use fewer, hardware=cpu"
+            )
         if split != "train" and not len(self.evaluated(split)):
             batches = len(self._evaluation_batches(split))
             key, least = f"trainer.limit_{split}_batches", math.ceil(1000 / batches) / 1000
@@ -241,7 +243,7 @@ class VideoDataModule(PreparedDataModule):
         (seen,) = self.quarantine.ranks.summed([seen])
         self.seen[split] = (seen, self.coverage(split)[1])
         if not seen:
-            raise VidexpError(nothing_left(self.manifest, split, self.missing))
+            raise VidexpError(nothing_left(self.manifest, self.part_of(split), self.missing))
 
     def use(self, manifest: Manifest) -> None:
         """And clips from their copies where there is a cache."""
@@ -254,6 +256,7 @@ class VideoDataModule(PreparedDataModule):
             scale=self.scale,
             eval_batch_size=self.eval_batch_size,
             cut=[split for split in SPLITS if self.cutter(split) is not None],
+            tested=self.tested,
         )
         super().use(manifest)
         self.annotations = self._annotations()
@@ -261,7 +264,7 @@ class VideoDataModule(PreparedDataModule):
         self.quarantine.before = len(manifest.unreadable)
         for split, frames in self.eval_frames.items():
             if frames == "all" and self.eval_batch_size > 1:
-                check_one_length(manifest, split=split, lengths=self.dataset(split).lengths())
+                check_one_length(manifest, split=self.part_of(split), lengths=self.dataset(split).lengths())
 
     def _annotations(self) -> list[Annotation]:
         found: list[Annotation] = [MultiLabel() if self.manifest.several_labels else SingleLabel()]
@@ -276,7 +279,7 @@ class VideoDataModule(PreparedDataModule):
         if split not in self._datasets:
             self._datasets[split] = ClipDataset(
                 self.manifest,
-                split=split,
+                split=self.part_of(split),
                 choice=self.choice_of(split),
                 seed=self.seed,
                 frame_size=self.frame_size,

@@ -1,5 +1,6 @@
 """What a data module knows of its data set once that is prepared: the first half of `VideoDataModule`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -8,7 +9,7 @@ from pytorch_lightning import LightningDataModule, Trainer
 from videxp.core.errors import BadRequest
 from videxp.data.layouts.base import Layout
 from videxp.data.loading.quarantine import Quarantine
-from videxp.data.manifest import Manifest, Split
+from videxp.data.manifest import Manifest, Part, Split
 from videxp.data.preparing.preparation import absolute, manifest_path, prepare
 
 
@@ -36,6 +37,8 @@ class PreparedDataModule(LightningDataModule):
         self.cache_dir = Path(cache_dir)
         self.quarantine = Quarantine(limit=max_unreadable, timeout_seconds=timeout_seconds)
         self._manifest: Manifest | None = None
+        self.tested: Part = "test"
+        """What the test reads, and what its figures are called after."""
 
     @property
     def manifest(self) -> Manifest:
@@ -70,9 +73,21 @@ class PreparedDataModule(LightningDataModule):
         """Videos per split."""
         return self.manifest.counts
 
+    def test_on(self, part: Part, *, classes: list[str]) -> None:
+        """Let the test read another part of the data set, as it reads its own split, and forget the rest.
+
+        classes: those of the data set in the order in which the network numbers them.
+        """
+        self.tested = part
+        self.use(replace(self.manifest.only(part), classes=classes))
+
+    def part_of(self, stage: Split) -> Part:
+        """What a stage reads: its own split, but for the test where `test_on` says otherwise."""
+        return self.tested if stage == "test" else stage
+
     def coverage(self, split: Split) -> tuple[int, int]:
         """(samples of a split that can be read, samples that it has)."""
-        paths = [path for path, of in zip(self.manifest["path"], self.manifest["split"]) if of == split]
+        paths = list(self.manifest["path"][self.manifest.is_in(self.part_of(split))])
         missing = self.missing
         return sum(path not in missing for path in paths), len(paths)
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from videxp.core.errors import BadRequest
-from videxp.data.manifest import Manifest, Split
+from videxp.data.manifest import Manifest, Part, Split
 
 EVALUATED: tuple[Split, ...] = ("val", "test")
 
@@ -18,10 +18,11 @@ def check_sizes(
     scale: int,
     eval_batch_size: int,
     cut: Collection[Split],
+    tested: Part = "test",
 ) -> None:
     """Raises BadRequest where frames as workers leave them are too small, or differ within a batch.
 
-    cut: splits of which workers cut clips of one size, whatever that of the frames."""
+    cut: stages for which workers cut clips of one size, whatever that of the frames. tested: what the test reads."""
     check_scale(manifest, scale=scale)
     if frame_size is not None:
         if manifest.scale is not None:
@@ -32,14 +33,14 @@ def check_sizes(
             check_one_size(manifest, split="train")
     else:
         check_crop(manifest, crop_size=crop_size)
-    for split in EVALUATED if eval_batch_size > 1 else ():
-        if split in cut:
+    for stage in EVALUATED if eval_batch_size > 1 else ():
+        if stage in cut:
             continue
         remedy = "set dataset.frame_size=[height,width], or dataset.eval_batch_size=1"
-        check_one_size(manifest, split=split, remedy=remedy)
+        check_one_size(manifest, split=tested if stage == "test" else stage, remedy=remedy)
 
 
-def check_one_size(manifest: Manifest, *, split: Split, remedy: str = "set dataset.frame_size=[height,width]") -> None:
+def check_one_size(manifest: Manifest, *, split: Part, remedy: str = "set dataset.frame_size=[height,width]") -> None:
     """Raises BadRequest where the files of a split differ in size, so that they cannot form a batch."""
     samples = manifest.samples(split)
     sizes = np.stack([manifest["width"][samples], manifest["height"][samples]], axis=1)  # [n,2]
@@ -50,7 +51,7 @@ def check_one_size(manifest: Manifest, *, split: Split, remedy: str = "set datas
         raise BadRequest(f"Data set {manifest.name}: {first} is {w1}x{h1}, {second} is {w2}x{h2}: {remedy}")
 
 
-def check_one_length(manifest: Manifest, *, split: Split, lengths: Sequence[int]) -> None:
+def check_one_length(manifest: Manifest, *, split: Part, lengths: Sequence[int]) -> None:
     """Raises BadRequest where whole videos differ in length; `lengths`: frames of each of the split's samples."""
     different = next((i for i, length in enumerate(lengths) if length != lengths[0]), None)
     if different is not None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from videxp.core.contract import Contract
 from videxp.core.errors import VidexpError
 from videxp.data.loading.quarantine import is_empty
+from videxp.data.manifest import Part
 from videxp.data.module import VideoDataModule
 from videxp.data.prepared import datamodule_of
 from videxp.models.summary import gmacs_of_call
@@ -234,12 +235,14 @@ class VideoTask(LightningModule):
 
     def _finish_evaluation(self, split: Split) -> None:
         data = datamodule_of(self.trainer)
-        part = {}
+        part: dict[str, float] = {}
+        samples: Part = split
         if isinstance(data, VideoDataModule):
             data.settle(split, seen=self.samples_seen)
             seen, of = data.seen[split]
-            part = {f"{split}/videos": float(seen)} if seen < of else {}  # beside the figures of a part of the split
-        values = {f"{split}/{name}": value for name, value in self.evaluation_metrics(split).items()}
+            samples = data.part_of(split)
+            part = {f"{samples}/videos": float(seen)} if seen < of else {}  # beside the figures of a part of them
+        values = {f"{samples}/{name}": value for name, value in self.evaluation_metrics(split).items()}
         if split == "val" and self.monitor.startswith("val/") and self.monitor not in values:
             raise VidexpError(
                 f"{self.monitor} cannot be measured on the validation samples, and so no best checkpoint be chosen: "

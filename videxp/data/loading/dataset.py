@@ -26,7 +26,7 @@ from videxp.data.loading.quarantine import Failure
 from videxp.data.loading.ring import Request
 from videxp.data.loading.unchanged import require_unchanged
 from videxp.data.loading.views import Cutter, Fit, View, fitted, read_views
-from videxp.data.manifest import Manifest, Split
+from videxp.data.manifest import Manifest, Part
 from videxp.data.packets_file import frame_times, map_packets
 from videxp.video import (
     DecodeError,
@@ -82,7 +82,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
         self,
         manifest: Manifest,
         *,
-        split: Split,
+        split: Part,
         choice: ClipChoice,
         seed: int,
         frame_size: tuple[int, int] | None = None,
