@@ -44,6 +44,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from torchmetrics.classification import MulticlassAccuracy
 
 from videxp import config
+from videxp.core.private_lightning import leave_signals_alone
 from videxp.data import VideoDataModule
 from videxp.data.loading.loader import ClipLoader
 from videxp.models import SmallCNN3D
@@ -51,7 +52,6 @@ from videxp.runs.folder import RunFolder
 from videxp.training.assembling import build_callbacks, build_experiment, build_loggers
 from videxp.training.callbacks.stopping import StopOnSignal
 from videxp.training.log_file import quiet_libraries
-from videxp.training.loops import leave_signals_alone
 from videxp.training.processes.signals import Signals
 
 LOG_EVERY = 10

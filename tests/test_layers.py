@@ -32,6 +32,22 @@ DOORS = {  # a library that only these rooms may import
     "omegaconf": {"config", "sweeps", "training", "evaluation", "cli"},
 }
 
+PRIVATE = {  # private names of other packages, each library's in one module
+    "videxp.config.composing.sources": {"_get_header_dict", "_list_add_result", "_normalize_file_name"},  # Hydra
+    "videxp.core.private_lightning": {
+        *("_can_stop_early", "_data_fetcher", "_on_after_fetch", "_on_before_fetch", "_should_accumulate"),
+        *("_should_check_val_fx", "_signal_connector"),
+    },
+    "videxp.core.private_torch": {"_iterator", "_workers"},
+    "videxp.sweeps.search": {"_trial_id"},  # Optuna
+    # Python's own: an end without a handler, which a process group or a thread would hold up.
+    "videxp.sweeps.ray_keeper": {"_exit"},
+    "videxp.training.course": {"_exit", "_run_exitfuncs"},
+    "videxp.training.processes.signals": {"_exit"},
+    "videxp.training.processes.supervision": {"_exit"},
+}
+KEY = "_target_"  # a config's
+
 
 def module_of(path: Path) -> str:
     """videxp/video/probe.py -> videxp.video.probe; videxp/cli/__init__.py -> videxp.cli."""
@@ -115,3 +131,44 @@ def test_no_modules_import_each_other_in_a_circle():
 def test_each_library_has_one_door(module: str):
     used = {name.split(".")[0] for name in imports(FILES[module].read_text())}
     assert {name for name in used & set(DOORS) if room(module) not in DOORS[name]} == set()
+
+
+def private_names(tree: ast.AST) -> set[str]:
+    """Names with one leading underscore that a module asks objects for, or imports from other packages."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+            found.add(node.attr)
+        elif isinstance(node, ast.ImportFrom) and not (node.module or "").startswith("videxp"):
+            found |= {alias.name for alias in node.names}
+    return {name for name in found if name.startswith("_") and not name.startswith("__")} - {"_", KEY}
+
+
+def names_given(tree: ast.AST) -> set[str]:
+    """Names that a module gives to functions, classes, attributes of its own objects and fields."""
+    given: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            given.add(node.name)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            given |= {node.attr} if isinstance(node.value, ast.Name) and node.value.id in ("self", "cls") else set()
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            given.add(node.id)
+    return given
+
+
+def test_private_names_of_a_library_are_used_in_one_module():
+    trees = {module: ast.parse(path.read_text()) for module, path in FILES.items()}
+    ours = {name for tree in trees.values() for name in names_given(tree)}
+    found = {module: names for module, tree in trees.items() if (names := private_names(tree) - ours)}
+    assert found == PRIVATE
+    assert private_names(ast.parse("from torch import _C\nloader._iterator")) == {"_C", "_iterator"}
+
+
+def test_no_two_public_classes_have_the_same_name():
+    owners: dict[str, list[str]] = {}
+    for module, path in FILES.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                owners.setdefault(node.name, []).append(module)
+    assert {name: modules for name, modules in owners.items() if len(modules) > 1} == {}

@@ -14,7 +14,7 @@ from tests.deploy.networks import Bicubic, Convolutions, Identity, Interrupted, 
 from tests.video.torture_set import source_frames
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.deploy import tiles
-from videxp.deploy.restore import Plan, plan_for, restore_video, restored
+from videxp.deploy.restore import RestorePlan, plan_for, restore_video, restored
 from videxp.video import open_video, write_video
 from videxp.video.sequence import Picture
 
@@ -27,7 +27,7 @@ def quiet(_: str) -> None:
 
 
 def pictures(network: torch.nn.Module, frames: np.ndarray, **parts: int) -> np.ndarray:
-    plan = Plan(**{"window": len(frames), "overlap": 0, "tile": 0, "tile_overlap": 0, **parts})
+    plan = RestorePlan(**{"window": len(frames), "overlap": 0, "tile": 0, "tile_overlap": 0, **parts})
     return np.stack([p.pixels_HWC for p in restored(network, [Picture(f) for f in frames], plan=plan)]).astype(int)
 
 

@@ -148,9 +148,9 @@ def leave_out_what_no_result_depends_on() -> None:
     import torch
 
     from videxp.runs import provenance
-    from videxp.training.callbacks.samples import Samples
+    from videxp.training.callbacks.samples import SaveSamples
 
-    Samples.on_test_end = lambda *_: None
+    SaveSamples.on_test_end = lambda *_: None
     provenance.environment = lambda: {"torch_threads": torch.get_num_threads(), "packages": {}}
 
 

@@ -27,7 +27,7 @@ from videxp.core.files import replacing, write_text
 from videxp.tasks import pictures
 from videxp.tasks.generated import save_clip_strips
 from videxp.training.callbacks.checkpoint import Checkpoint
-from videxp.training.callbacks.samples import Samples
+from videxp.training.callbacks.samples import SaveSamples
 from videxp.training.log_file import LogFile
 from videxp.training.loggers.metrics_file import MetricsFile, read_metrics
 from videxp.video import write_video
@@ -167,7 +167,7 @@ def test_samples_that_find_no_room_end_training_only_where_a_checkpoint_would(
     trainer: Any = SimpleNamespace(is_global_zero=True, datamodule=None, loggers=[], callbacks=[checkpoint])
     stopped = pytest.raises(VidexpError, match=r"samples/a\.png: File too large\nMake room .*videxp resume")
     with files_may_have(600), stopped if rule == "stop" else nullcontext():
-        Samples(tmp_path / "samples").on_test_end(trainer, cast(Any, task))
+        SaveSamples(tmp_path / "samples").on_test_end(trainer, cast(Any, task))
     told = f"videxp: samples could not be written: {tmp_path}/samples/a.png: File too large; training goes on without"
     assert capsys.readouterr().err.startswith(told) == (rule == "continue")
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from videxp.config.checking.check import check as check
     from videxp.config.checking.check import check_config as check_config
     from videxp.config.checking.fitting import require_labels as require_labels
-    from videxp.config.checking.schema import Hardware as Hardware
     from videxp.config.checking.targets import accepts_parameter as accepts_parameter
     from videxp.config.composing.composed import Composed as Composed
     from videxp.config.composing.elsewhere import load_for_evaluation as load_for_evaluation
@@ -49,7 +48,6 @@ __getattr__, __all__ = lazy_exports(
     {
         "Choice": "videxp.config.places",
         "Composed": "videxp.config.composing.composed",
-        "Hardware": "videxp.config.checking.schema",
         "Problem": "videxp.config.problems",
         "Recipe": "videxp.config.recipe_hash",
         "accepts_parameter": "videxp.config.checking.targets",

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from videxp.config.environment import environment_watched, interpolation_text, interpolations
+from videxp.config.environment import environment_watched
+from videxp.config.nodes import interpolations, raw_value
 from videxp.config.problems import Problem
 from videxp.core.errors import BadRequest
 from videxp.core.files import expand_home
@@ -25,7 +26,7 @@ _ADDRESS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<place>[^/?#\s]*)", r
 def mixed_addresses(cfg: DictConfig) -> Iterator[Problem]:
     """Addresses of which a part is a variable of the environment. All of one may be."""
     with environment_watched() as touched:
-        for node, key in interpolations(cfg):
+        for node, key, full in interpolations(cfg):
             touched.clear()
             try:
                 value = node[key]
@@ -33,9 +34,8 @@ def mixed_addresses(cfg: DictConfig) -> Iterator[Problem]:
                 continue  # said by others
             given = {os.environ[name] for name in touched if os.environ.get(name)}
             if given and isinstance(value, str) and _ADDRESS.search(value) and value not in given:
-                full = str(node._get_full_key(key))
                 remedy = f"an address takes nothing from the environment; write it out: {full}=ADDRESS"
-                yield Problem(full, interpolation_text(node, key), remedy)
+                yield Problem(full, raw_value(node, key), remedy)
 
 
 def refuse_unknown_addresses(cfg: DictConfig, *, typed: list[str]) -> None:

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
-from omegaconf import Container, DictConfig, ListConfig, OmegaConf
+from omegaconf import Container, DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
+from videxp.config.nodes import interpolations, raw_value
 from videxp.config.problems import Problem
 from videxp.core.errors import BadRequest
 from videxp.core.secrets import remember_if_secret
@@ -17,16 +18,15 @@ def resolve_except_environment(cfg: DictConfig) -> list[Problem]:
     """Resolve every interpolation in place but those that read `${oc.env:...}`, directly or through others."""
     problems: list[Problem] = []
     with environment_watched() as touched:
-        for parent, key in list(interpolations(cfg)):
-            node = parent._get_node(key)
+        for parent, key, full_key in list(interpolations(cfg)):
+            text = raw_value(parent, key)
             touched.clear()
             try:
                 value = parent[key]
             except OmegaConfBaseException as error:
-                full_key = parent._get_full_key(key)
                 message = why_unresolved(error)
                 if not isinstance(error, InterpolationToMissingValueError):  # the missing value itself is reported
-                    problems.append(Problem(full_key, cast(Any, node)._value(), message))
+                    problems.append(Problem(full_key, text, message))
                 parent[key] = "???"
                 continue
             if not touched:
@@ -42,15 +42,14 @@ def environment_values(cfg: DictConfig, *, leave_out: tuple[str, ...] = ()) -> d
     """
     found: dict[str, tuple[list[str], Any]] = {}
     with environment_watched() as touched:
-        for parent, key in interpolations(cfg):
-            full_key = str(parent._get_full_key(key))
+        for parent, key, full_key in interpolations(cfg):
             if full_key.startswith(leave_out):
                 continue
             touched.clear()
             try:
                 value = parent[key]
             except OmegaConfBaseException as error:
-                raise BadRequest(f"{full_key}={interpolation_text(parent, key)}: {why_unresolved(error)}") from error
+                raise BadRequest(f"{full_key}={raw_value(parent, key)}: {why_unresolved(error)}") from error
             plain = OmegaConf.to_container(value, resolve=True) if isinstance(value, Container) else value
             if touched:
                 found[full_key] = list(dict.fromkeys(touched)), plain
@@ -59,11 +58,9 @@ def environment_values(cfg: DictConfig, *, leave_out: tuple[str, ...] = ()) -> d
 
 def named_by_environment(cfg: DictConfig) -> Iterator[Problem]:
     """The data set's name stands in names of files, in records and on the terminal: no place for a variable's value."""
-    dataset = cfg._get_node("dataset", validate_access=False)
-    if not isinstance(dataset, DictConfig):
-        return
-    if any(parent is dataset and key == "name" for parent, key in interpolations(dataset)):
-        text = interpolation_text(dataset, "name")
+    dataset = raw_value(cfg, "dataset") if "dataset" in cfg else None
+    if isinstance(dataset, DictConfig) and OmegaConf.is_interpolation(dataset, "name"):
+        text = raw_value(dataset, "name")
         yield Problem("dataset.name", text, "takes nothing from the environment; write it out: dataset.name=NAME")
 
 
@@ -73,24 +70,6 @@ def why_unresolved(error: OmegaConfBaseException) -> str:
     if named := re.search(r"Environment variable '([^']*)' not found", cause):
         return f"{named[1]} is not set in the environment: {named[1]}=VALUE before the command sets it"
     return f"cannot be resolved: {cause}"
-
-
-def interpolations(node: Container) -> Iterator[tuple[Any, Any]]:
-    """(parent, key) of each."""
-    if node._is_none() or node._is_missing() or node._is_interpolation():
-        return
-    keys: Any = list(node.keys()) if isinstance(node, DictConfig) else range(len(cast(ListConfig, node)))
-    for key in keys:
-        child = cast(Any, node)._get_node(key)
-        if child._is_interpolation():
-            yield node, key
-        elif isinstance(child, Container):
-            yield from interpolations(child)
-
-
-def interpolation_text(node: Container, key: Any) -> str:
-    """As it is written: `${oc.env:NAME}`."""
-    return str(cast(Any, node)._get_node(key)._value())
 
 
 @contextmanager

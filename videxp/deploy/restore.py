@@ -44,7 +44,7 @@ FRAMES_AT_ONCE = 8  # of a network that sees few frames: more only cost memory
 
 
 @dataclass(frozen=True)
-class Plan:
+class RestorePlan:
     """How a video is cut up. `overlap` frames and `tile_overlap` pixels on each side of a window or tile serve as
     surroundings: of frames they are thrown away, of pixels the outer half is, and the inner fades over."""
 
@@ -67,7 +67,7 @@ def plan_for(
     overlap: int | None = None,
     tile: int | None = None,
     tile_overlap: int | None = None,
-) -> Plan:
+) -> RestorePlan:
     """What is given, and for None what suits the network and frames of `size` (height, width).
 
     The overlap is the network's `radius`, so that windows change nothing; a recurrent network (radius None) sees all
@@ -88,7 +88,7 @@ def plan_for(
         raise BadRequest(f"--window {window} --overlap {overlap}: the window must be longer than twice the overlap")
     if tile and tile <= 2 * tile_overlap:
         raise BadRequest(f"--tile {tile} --tile-overlap {tile_overlap}: a tile must be larger than twice its overlap")
-    return Plan(window=window, overlap=overlap, tile=tile, tile_overlap=tile_overlap)
+    return RestorePlan(window=window, overlap=overlap, tile=tile, tile_overlap=tile_overlap)
 
 
 def scale_and_radius(network: nn.Module) -> tuple[int, int | None]:
@@ -167,7 +167,7 @@ def restore_video(
 
 
 def restored(
-    network: nn.Module, frames: VideoFile | PictureFolder, *, plan: Plan, device: str | torch.device = "cpu"
+    network: nn.Module, frames: VideoFile | PictureFolder, *, plan: RestorePlan, device: str | torch.device = "cpu"
 ) -> Iterator[Picture]:
     """The pictures that `network` makes of `frames`, with their times and names."""
     for held, places in windows(frames, length=plan.window, overlap=plan.overlap):
@@ -183,7 +183,7 @@ def restored(
 
 @torch.inference_mode()
 def restored_clip(
-    network: nn.Module, clip_THWC: Tensor, places: range, *, plan: Plan, device: str | torch.device = "cpu"
+    network: nn.Module, clip_THWC: Tensor, places: range, *, plan: RestorePlan, device: str | torch.device = "cpu"
 ) -> Tensor:
     """uint8 [T,H,W,C] -> uint8 [len(places),sH,sW,C] of the frames at `places`, tile by tile; on the CPU."""
     _, height, width, _ = clip_THWC.shape

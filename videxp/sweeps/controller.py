@@ -43,7 +43,7 @@ class Active:
     """Epoch -> the first objective's metric."""
 
 
-class View(Protocol):
+class SweepDisplay(Protocol):
     """What people see of it."""
 
     def started(self, active: Active, place: str) -> None: ...
@@ -71,7 +71,7 @@ class Controller:
         launcher: Launcher,
         compose: Callable[[Trial], Composed],
         policy: Policy,
-        view: View,
+        view: SweepDisplay,
     ) -> None:
         self.folder, self.search, self.launcher = folder, search, launcher
         self.compose, self.policy, self.view = compose, policy, view

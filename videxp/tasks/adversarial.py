@@ -18,7 +18,9 @@ from typing import Any, cast
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from videxp.core.private_lightning import leave_uncounted
 from videxp.core.randomness import Stream, generator
 from videxp.losses.adversarial import (
     PathLengthPenalty,
@@ -133,7 +135,7 @@ class Adversarial(VideoTask):
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Any]:
         of_generator, of_discriminators = cast(list[Any], self.optimizers())
         # Lightning counts optimizer steps; the discriminators', one in each batch, are those that count.
-        of_generator._on_before_step = of_generator._on_after_step = _nothing
+        leave_uncounted(of_generator)
         parts = self._parts(batch)
         values = self._step(of_discriminators, self.discriminators, self._discriminator_loss, parts)
         if self._is_due(self.objective.generator_interval):
@@ -296,7 +298,7 @@ class Adversarial(VideoTask):
         half_life = min(self.average_half_life_clips, 0.05 * self.clips_seen)
         kept = 0.5 ** (clips * self.objective.generator_interval / half_life) if half_life else 0.0
         pairs = list(zip(self.average.parameters(), self.generator.parameters()))
-        torch._foreach_lerp_([mine for mine, _ in pairs], [now.detach() for _, now in pairs], 1 - kept)
+        get_ema_multi_avg_fn(kept)([mine for mine, _ in pairs], [now.detach() for _, now in pairs], 0)
         for mine, now in zip(self.average.buffers(), self.generator.buffers()):
             mine.copy_(now)
 
@@ -344,10 +346,6 @@ class Adversarial(VideoTask):
 
 def _judge(judge: nn.Module, view: View, label: Tensor | None, rngs: Rngs) -> Log:
     return judge(view.video, times=view.times, label=label, rngs=rngs)
-
-
-def _nothing() -> None:
-    pass
 
 
 @contextmanager

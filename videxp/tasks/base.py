@@ -109,13 +109,6 @@ class VideoTask(LightningModule):
         if "training_step" in cls.__dict__:
             cast(Any, cls).training_step = trains_on_what_is_left(cls.training_step)
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Lightning notes the hook that it calls some forty times in a step; nn.Module would look at what it is."""
-        if name == "_current_fx_name":
-            self.__dict__[name] = value
-        else:
-            super().__setattr__(name, value)
-
     def network_inputs(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         """What the network is called with, of a batch as the transform gives it: `video` float [B,T,C,H,W].
 

@@ -1,5 +1,6 @@
 """From a checked config to objects: the data module, the task and the trainer. Imports torch and Lightning."""
 
+import os
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,9 +11,8 @@ import torch
 from omegaconf import DictConfig
 from pytorch_lightning import Callback, Trainer, seed_everything
 from pytorch_lightning.callbacks import Checkpoint as LightningCheckpoint
-from pytorch_lightning.loggers import Logger, TensorBoardLogger
-from pytorch_lightning.strategies import FSDPStrategy, Strategy
-from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.strategies import DDPStrategy, FSDPStrategy, Strategy
 from torch import nn
 
 from videxp.config import build, load_resolved
@@ -29,12 +29,11 @@ from videxp.training.callbacks.left_out import LeftOut
 from videxp.training.callbacks.nonfinite import NonFinite
 from videxp.training.callbacks.progress import ProgressBar
 from videxp.training.callbacks.random_state import RandomState
-from videxp.training.callbacks.samples import Samples
+from videxp.training.callbacks.samples import SaveSamples
 from videxp.training.callbacks.step_metrics import StepMetrics
 from videxp.training.callbacks.throughput import Throughput
 from videxp.training.changed_inputs import config_with_variables, say_changed_inputs
 from videxp.training.loggers.metrics_file import MetricsFile
-from videxp.training.loops import take_short_ways
 from videxp.training.processes.agreement import SameConfig
 from videxp.training.processes.strategy import UnpaddedDDPStrategy
 
@@ -163,35 +162,37 @@ def build_trainer(cfg: DictConfig, *, root: Path, loggers: list[Logger], callbac
         enable_model_summary=False,
         enable_checkpointing=any(isinstance(callback, LightningCheckpoint) for callback in callbacks),
     )
-    take_short_ways(trainer)
+    if not torch.cuda.is_available():
+        # Lightning sets it to "1" (so as not to spoil forks), and torch's Adam then looks in each step for a library
+        # that is not there.
+        os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
     return trainer
 
 
 def ranks_to_start(cfg: DictConfig, *, root: Path) -> tuple[int, dict[str, str]]:
-    """(processes that this machine needs, what they must find in their environment); 1 where a launcher (Slurm,
+    """(Processes that this machine needs, what they must find in their environment).
 
-    torchrun) started them already. Asked of a trainer, because nobody else knows all launchers and kinds of devices.
+    1 where a launcher (Slurm, torchrun) started them already. A trainer tells, because nobody else knows all launchers
+    and kinds of devices.
     """
     strategy = build_trainer(cfg, root=root, loggers=[], callbacks=[]).strategy
-    if not isinstance(strategy.launcher, _SubprocessScriptLauncher):
+    if not isinstance(strategy, DDPStrategy | FSDPStrategy):
         return 1, {}
-    launcher, cluster = strategy.launcher, strategy.launcher.cluster_environment
-    if cluster.creates_processes_externally:
+    cluster = strategy.cluster_environment
+    if cluster is None or cluster.creates_processes_externally:
         return 1, {}
-    return launcher.num_processes, {
+    return strategy.num_processes, {
         "MASTER_ADDR": cluster.main_address,
         "MASTER_PORT": str(cluster.main_port),
         "NODE_RANK": str(cluster.node_rank()),
-        "WORLD_SIZE": str(launcher.num_processes * launcher.num_nodes),
+        "WORLD_SIZE": str(strategy.num_processes * strategy.num_nodes),
     }
 
 
 def build_loggers(cfg: DictConfig, run: RunFolder, *, after_step: int = 0) -> list[Logger]:
     """metrics.csv always; others by config. What was logged after `after_step` (batches) will be logged again."""
-    loggers: list[Logger] = [build(node, save_dir=str(run.path)) for node in cfg.logger.values()]
-    for logger in loggers:
-        if isinstance(logger, TensorBoardLogger):
-            logger._kwargs["purge_step"] = after_step + 1  # TensorBoard hides older events from there on
+    # TensorBoard hides older events from purge_step on.
+    loggers = [build(node, save_dir=str(run.path), purge_step=after_step + 1) for node in cfg.logger.values()]
     return [MetricsFile(run.metrics), *loggers]
 
 
@@ -208,7 +209,7 @@ def build_callbacks(cfg: DictConfig, run: RunFolder, console: Console) -> list[C
     throughput = Throughput()
     logged = [throughput, StepMetrics(throughput)]
     first = [SameConfig(config_with_variables(cfg)), RandomState(cfg.seed)]
-    return [*first, *watch, *logged, LeftOut(run), Samples(run.samples), *rest, ProgressBar(console)]
+    return [*first, *watch, *logged, LeftOut(run), SaveSamples(run.samples), *rest, ProgressBar(console)]
 
 
 def build_experiment(

@@ -24,12 +24,12 @@ from videxp.data.speed import Loading, Reading, Spread, measure_loading, measure
 from videxp.runs.folder import RunFolder
 from videxp.training.assembling import Experiment, build_callbacks, build_experiment, build_loggers, build_trainer
 from videxp.training.callbacks.left_out import LeftOut
-from videxp.training.callbacks.samples import Samples
+from videxp.training.callbacks.samples import SaveSamples
 from videxp.training.callbacks.throughput import CHEAPER_CLIPS, WORTH_SAYING
 from videxp.training.phases import PHASES, Phase, StepPhases
 
 WARMUP = 3
-NOT_OF_A_STEP = (LightningCheckpoint, EarlyStopping, LeftOut, Samples)
+NOT_OF_A_STEP = (LightningCheckpoint, EarlyStopping, LeftOut, SaveSamples)
 
 
 @dataclass(frozen=True)

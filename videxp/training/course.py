@@ -185,12 +185,12 @@ def _train_and_test(
     request: RunRequest,
     signals: "Signals",
 ) -> None:
+    from videxp.core.private_lightning import leave_signals_alone
     from videxp.runs.provenance import finish_provenance, is_whole
     from videxp.training.assembling import build_callbacks, build_experiment, build_loggers
     from videxp.training.callbacks.left_out import recall_data
     from videxp.training.callbacks.stopping import StopOnSignal
     from videxp.training.log_file import LogFile
-    from videxp.training.loops import leave_signals_alone
     from videxp.training.processes.signals import Interrupted
     from videxp.training.processes.supervision import report, under_supervision
     from videxp.training.recording import put_record_aside, record_start

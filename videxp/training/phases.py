@@ -11,8 +11,8 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from torch import Tensor
 
+from videxp.core.private_lightning import around_each_fetch
 from videxp.tasks import VideoTask
-from videxp.training.loops import around_each_fetch
 
 Phase = Literal["wait", "transform", "forward", "backward", "optimizer", "rest"]
 """wait: for the loader's next batch; transform: transfer to the device, and the transform there; forward: and the loss;

@@ -42,12 +42,13 @@ def open_bytes(path: str | os.PathLike[str]) -> ByteFile:
 def filesystem(url: str) -> tuple[Any, str]:
     """(fsspec's file system of this process, the path in it). Raises ImportError where its package is missing."""
     import fsspec
+    from fsspec.core import strip_protocol
 
     protocol = url.split(REMOTE, 1)[0]
     key = (os.getpid(), protocol)
     if key not in _filesystems:
         _filesystems[key] = fsspec.filesystem(protocol, skip_instance_cache=True)
-    return _filesystems[key], _filesystems[key]._strip_protocol(url)
+    return _filesystems[key], str(strip_protocol(url))
 
 
 def ask_store(question: Callable[[], R]) -> R:

@@ -55,7 +55,7 @@ CLOCK_SECONDS = 0.002  # containers count in units of their own
 
 
 @dataclass
-class Description:
+class FileDescription:
     """Of a file; comparable with what was made of it."""
 
     tags: dict[str, str] = field(default_factory=dict)
@@ -75,13 +75,13 @@ def other_streams(container: InputContainer, video: VideoStream) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
 
 
-def describe(path: Path) -> Description:
+def describe(path: Path) -> FileDescription:
     container, video = open_container(path)
     with container:
         chapters: list[Any] = container.chapters()
         names = ["picture", *(f"audio {number}" for number, _ in enumerate(container.streams.audio, start=1))]
         tracks = [video, *container.streams.audio]
-        return Description(
+        return FileDescription(
             tags=said_tags(container.metadata),
             chapters=[
                 (float(c["start"] * c["time_base"]), float(c["end"] * c["time_base"]), c["metadata"].get("title", ""))
@@ -118,7 +118,7 @@ def copy_track_description(track: Stream, new: Stream) -> None:
     new.disposition = track.disposition
 
 
-def lost_descriptions(before: Description, after: Description, *, start_seconds: float) -> list[str]:
+def lost_descriptions(before: FileDescription, after: FileDescription, *, start_seconds: float) -> list[str]:
     """What a new file does not say any more, because its container has no place for it: `language of audio 2`."""
     lost = [f"{key} of the film" for key in sorted(before.tags) if after.tags.get(key) != before.tags[key]]
     moved = [(*(max(0.0, time - start_seconds) for time in times), title) for *times, title in before.chapters]

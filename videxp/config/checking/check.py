@@ -228,7 +228,7 @@ def _check_fields(plain: dict[str, Any], group: str) -> Iterator[Problem]:
     node = plain.get(group)
     if not isinstance(node, dict):
         return
-    known = _fields(group.capitalize())
+    known = _fields(f"{group.capitalize()}Options")
     for key, value in node.items():
         path = f"{group}.{key}"
         if key not in known:

@@ -10,7 +10,7 @@ from videxp.core.limits import Ge, Gt, Seed
 
 
 @dataclass
-class Hardware:
+class HardwareOptions:
     """What differs between machines; nothing here changes a result."""
 
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
@@ -36,7 +36,7 @@ class Hardware:
 
 
 @dataclass
-class Run:
+class RunOptions:
     """How the run is called and found again; nothing here changes a result."""
 
     group: str | None = None
@@ -48,7 +48,7 @@ class Run:
 
 
 @dataclass
-class Sweep:
+class SweepOptions:
     """Many runs of one recipe: which values they try, and which of them is best."""
 
     space: dict[str, Any] = field(default_factory=dict)

@@ -21,7 +21,7 @@ from videxp.core.yaml_files import read_yaml, read_yaml_text
 
 
 @dataclass
-class Verdict:
+class Diagnosis:
     """What to do about one error."""
 
     problems: list[Problem] = field(default_factory=list)
@@ -31,7 +31,7 @@ class Verdict:
     """Overrides of keys that are not there: set them all the same, so that the check says what is near them."""
 
 
-def judge(error: Exception, *, recipe: str, overrides: list[str]) -> Verdict:
+def judge(error: Exception, *, recipe: str, overrides: list[str]) -> Diagnosis:
     """Find the override at fault; `recipe` is as it was typed, a name or a file.
 
     No dropped and no forced one: the recipe or the files are at fault.
@@ -46,19 +46,19 @@ def judge(error: Exception, *, recipe: str, overrides: list[str]) -> Verdict:
         return _missing_file(match[1], text, recipe=recipe, overrides=overrides)
     if match := re.search(r"You must specify '([^']+)'", text):
         group = match[1]
-        return Verdict([Problem(group, NOTHING, _why_missing(group, recipe=recipe))])
+        return Diagnosis([Problem(group, NOTHING, _why_missing(group, recipe=recipe))])
     for pattern, message in _OVERRIDE_ERRORS:
         if match := re.search(pattern, text):
             key = match[1].lstrip("+~")
             guilty = [override for override in overrides if key_of(override) == key]
             if guilty and not message:
-                return Verdict(forced=guilty)
+                return Diagnosis(forced=guilty)
             if guilty:
-                return Verdict([Problem(key, value_of(guilty[0]), message)], dropped=guilty)
+                return Diagnosis([Problem(key, value_of(guilty[0]), message)], dropped=guilty)
             reason = message or f"no such part; {suggestion(key, groups(), limit=12)}"
-            return Verdict([Problem(key, NOTHING, f"{reason} (in {_recipe_file(recipe)})")])
+            return Diagnosis([Problem(key, NOTHING, f"{reason} (in {_recipe_file(recipe)})")])
     if broken := _unreadable_file(recipe):
-        return Verdict([broken])
+        return Diagnosis([broken])
     key = match[1] if (match := re.search(r"full_key: (\S+)", text)) else ""
     guilty = [override for override in overrides if key_of(override) == key]
     lines = [line.strip() for line in str(chain[-1]).splitlines()]  # the innermost knows most
@@ -66,8 +66,8 @@ def judge(error: Exception, *, recipe: str, overrides: list[str]) -> Verdict:
     if "Cannot merge" in reason:
         reason = "a list stands where videxp has a mapping, or a mapping where it has a list"
     if guilty:
-        return Verdict([Problem(key, value_of(guilty[0]), reason)], dropped=guilty)
-    return Verdict([Problem(_recipe_file(recipe), NOTHING, f"{key}: {reason}" if key else reason)])
+        return Diagnosis([Problem(key, value_of(guilty[0]), reason)], dropped=guilty)
+    return Diagnosis([Problem(_recipe_file(recipe), NOTHING, f"{key}: {reason}" if key else reason)])
 
 
 def _why_missing(group: str, *, recipe: str) -> str:
@@ -97,10 +97,10 @@ _OVERRIDE_ERRORS = [
 ]
 
 
-def _missing_file(path: str, text: str, *, recipe: str, overrides: list[str]) -> Verdict:
+def _missing_file(path: str, text: str, *, recipe: str, overrides: list[str]) -> Diagnosis:
     group, _, name = path.partition("/")
     if group == "hydra":
-        return Verdict([refusal(path.rpartition("/")[0])])
+        return Diagnosis([refusal(path.rpartition("/")[0])])
     guilty = [override for override in overrides if key_of(override).split("@")[0] == group]
     names, kind = _names(group), "recipe" if group == "experiments" else group
     message = f"unknown {kind}; {suggestion(name, names)} ({listing(group)})"
@@ -111,7 +111,7 @@ def _missing_file(path: str, text: str, *, recipe: str, overrides: list[str]) ->
         message += f" (in {_file_of(inside[1]) if inside else _recipe_file(recipe)})"
     # Keys of an unknown model cannot be judged against the model that the recipe has instead.
     depending = [override for override in overrides if guilty and key_of(override).startswith(f"{group}.")]
-    return Verdict([Problem(group, name or path, message)], dropped=guilty + depending)
+    return Diagnosis([Problem(group, name or path, message)], dropped=guilty + depending)
 
 
 def for_folder(folder: str) -> str:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
@@ -19,10 +18,11 @@ from videxp.config.composing.hydra_errors import NO_SUCH_ITEM, judge
 from videxp.config.composing.hydra_keys import PLACES, VERSION_BASE, node_problems, place_problem
 from videxp.config.composing.overriding import check_overrides, is_blank, key_of, quote, value_of
 from videxp.config.composing.recipe_text import recipe_problems
-from videxp.config.composing.sources import mount, recipe_file
+from videxp.config.composing.sources import forget_hydra, mount, recipe_file
 from videxp.config.composing.testing import settle_protocol
 from videxp.config.composing.words import answer
-from videxp.config.environment import interpolation_text, interpolations, resolve_except_environment
+from videxp.config.environment import resolve_except_environment
+from videxp.config.nodes import interpolations, keys_of, raw_value
 from videxp.config.places import COLLECTIONS, folders, group_options, groups, own_folder, recipes, replaced
 from videxp.config.problems import NOTHING, Problem, listing, nearest, refuse, suggestion
 from videxp.core.errors import BadRequest
@@ -159,20 +159,19 @@ def _keys(cfg: DictConfig, prefix: str = "") -> list[str]:
     found = []
     for key in map(str, cfg):
         found.append(prefix + key)
-        if isinstance(child := cfg._get_node(key), DictConfig) and not child._is_none():
+        if isinstance(child := raw_value(cfg, key), DictConfig):
             found += _keys(child, f"{prefix}{key}.")
     return found
 
 
 def _expand_home(node: DictConfig | ListConfig) -> None:
     """`~/clips` in a recipe, in place. The cache folder stays as it is written: the same on every machine."""
-    for key in list(node) if isinstance(node, DictConfig) else range(len(node)):
-        child: Any = node._get_node(key)
-        if isinstance(child, DictConfig | ListConfig):
-            if not (child._is_none() or child._is_missing() or child._is_interpolation()):
-                _expand_home(child)
-        elif str(text := child._value()).startswith("~/") and key != "cache_dir":
-            node[key] = str(expand_home(text))
+    for key in keys_of(node):
+        value = raw_value(node, key)
+        if isinstance(value, DictConfig | ListConfig):
+            _expand_home(value)
+        elif str(value).startswith("~/") and key != "cache_dir":
+            node[key] = str(expand_home(value))
 
 
 def mount_recipe(recipe: str) -> str:
@@ -233,7 +232,7 @@ def _compose_once(
             own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
             own.update(shared or {})
             resolution_problems += settle_protocol(own, overrides, recipe=recipe)
-            written = {str(node._get_full_key(key)): interpolation_text(node, key) for node, key in interpolations(own)}
+            written = {full_key: str(raw_value(node, key)) for node, key, full_key in interpolations(own)}
             resolution_problems += resolve_except_environment(own)
             _expand_home(own)
             around = OmegaConf.create({key: own.pop(key) for key in AROUND if key in own})
@@ -273,9 +272,3 @@ def _place(cfg: DictConfig, key: str, *, problems: list[Problem]) -> str:
     except OmegaConfBaseException as error:
         problems.append(Problem(key, NOTHING, f"cannot be resolved: {str(error).splitlines()[0]}"))
         return ""
-
-
-def forget_hydra() -> None:
-    # Lightning's DDP launcher changes the children's command line when HydraConfig is set.
-    HydraConfig.instance().cfg = None
-    GlobalHydra.instance().clear()

@@ -9,8 +9,9 @@ from omegaconf import DictConfig
 from videxp.config.composing.hydra_errors import judge
 from videxp.config.composing.hydra_keys import VERSION_BASE, node_problems
 from videxp.config.composing.overriding import check_overrides
-from videxp.config.composing.recipe import choice_of, compose_by_hydra, forget_hydra, mount_recipe, not_there
+from videxp.config.composing.recipe import choice_of, compose_by_hydra, mount_recipe, not_there
 from videxp.config.composing.recipe_text import recipe_problems
+from videxp.config.composing.sources import forget_hydra
 from videxp.config.composing.words import answer_flag
 from videxp.config.places import own_folder
 from videxp.config.problems import refuse

@@ -1,4 +1,4 @@
-"""How Hydra finds the recipes: a folder of recipes is mounted as the group `experiments`.
+"""How Hydra finds the recipes: a folder of recipes is mounted as the group `experiments`. And how Hydra is left.
 
 Mounting shows Hydra the folder's recipes and nothing beside it. A repository's root on the search path would instead
 offer every folder in it as a config group.
@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
@@ -115,3 +117,9 @@ def mount(folder: Path | None) -> None:
             continue  # said, with the line, where the recipe asks for it
     for plugin in (RecipeSource, VidexpSearchPath):
         Plugins.instance().register(plugin)
+
+
+def forget_hydra() -> None:
+    """Clear Hydra's state of this process: Lightning's DDP launcher changes the children's command line where it is."""
+    HydraConfig.instance().cfg = None
+    GlobalHydra.instance().clear()

@@ -7,6 +7,7 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from videxp.core.errors import VidexpError
+from videxp.core.private_torch import running_iterator, workers_of
 from videxp.data.loading.quarantine import Batch, Failure
 from videxp.data.loading.ring import HELD, InSlot, Requests, Ring
 
@@ -35,12 +36,12 @@ class ClipLoader(DataLoader[dict[str, Any]]):
         self.admit = admit
 
     def __iter__(self) -> Any:
-        if self.ring is not None and self._iterator is None:  # workers are about to be forked
+        if self.ring is not None and running_iterator(self) is None:  # workers are about to be forked
             self.ring.map()
         try:  # workers that stay answer that they begin again, if they do not hang
             batches = super().__iter__()
         except Exception as error:
-            if (words := _in_words(error, self._iterator, timeout_seconds=self.timeout)) is None:
+            if (words := _in_words(error, running_iterator(self), timeout_seconds=self.timeout)) is None:
                 raise
             raise VidexpError(words) from error
         return _Batches(batches, admit=self.admit, ring=self.ring, timeout_seconds=self.timeout)
@@ -92,7 +93,7 @@ def _in_words(error: Exception, batches: Any, *, timeout_seconds: float) -> str 
     request to end, and Python would wait for it for ever before it ends itself."""
     text = str(error)
     if HUNG in text:
-        for worker in batches._workers:
+        for worker in workers_of(batches):
             with suppress(RuntimeError):  # torch's, which says once that a worker was killed
                 worker.kill()
                 worker.join(timeout=1)

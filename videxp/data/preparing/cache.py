@@ -24,7 +24,7 @@ from videxp.core.files import only_one, read_json, replacing, write_text
 from videxp.core.processes import in_processes
 from videxp.data.manifest import Facts, Manifest, Row, Strings
 from videxp.data.packets_file import Tables, is_whole, packets_writer, remove_other_packets
-from videxp.data.preparing.shards import Copy, Making, Shard, Source, damaged, make_shard, read_list, read_table
+from videxp.data.preparing.shards import Copy, Making, Shard, SourceVideo, damaged, make_shard, read_list, read_table
 from videxp.video import filesystem, is_remote
 from videxp.video.byte_file import ask_store
 
@@ -81,10 +81,10 @@ def is_part_of_cache(name: str) -> bool:
 
 def _shards(manifest: Manifest, making: Making) -> list[Shard]:
     """Every readable content once, in the manifest's order."""
-    sources: dict[str, Source] = {}
+    sources: dict[str, SourceVideo] = {}
     for path, content, fps, error in zip(*(manifest[name] for name in ("path", "content_hash", "fps", "error"))):
         if not error and content not in sources:
-            sources[content] = Source(Path(manifest.root, path), content, float(fps), manifest.frame_template)
+            sources[content] = SourceVideo(Path(manifest.root, path), content, float(fps), manifest.frame_template)
     each = min(MAX_VIDEOS_PER_SHARD, max(1, -(-len(sources) // SHARDS_AIMED_AT)))
     ordered = list(sources.values())
     return [Shard(tuple(ordered[first : first + each]), making) for first in range(0, len(ordered), each)]

@@ -69,7 +69,7 @@ class Making:
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceVideo:
     """A video to be copied. `template`: where it is a folder of pictures."""
 
     path: Path
@@ -82,7 +82,7 @@ class Source:
 class Shard:
     """What a shard is to hold. Its name is a digest of that, and of how it is made."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[SourceVideo, ...]
     making: Making
 
     @property
@@ -127,7 +127,7 @@ def make_shard(shard: Shard, *, folder: Path) -> None:
         raise VidexpError(f"{folder}: the cache cannot be written: {error.strerror}") from None
 
 
-def _write_copy(stream: BinaryIO, source: Source, making: Making) -> tuple[Copy, bytes]:
+def _write_copy(stream: BinaryIO, source: SourceVideo, making: Making) -> tuple[Copy, bytes]:
     start, digest, table = stream.tell(), hashlib.blake2b(digest_size=16), b""
     with open_video(source.path, template=source.template or None, fps=source.fps) as reader:
         size = making.size(*reader.size)

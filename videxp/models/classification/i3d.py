@@ -19,7 +19,7 @@ from videxp.models.weights import load_weights
 _TIME_KERNELS = ((3,), (3, 1), (3, 1), (1, 3))  # repeated over the blocks of a stage
 
 
-class I3D(nn.Module):
+class InflatedResNet(nn.Module):
     """[B,T,C,H,W] -> [B,num_classes]; frames are halved once, after the first stage."""
 
     def __init__(self, *, num_classes: int, dropout: float, width: int, depths: Sequence[int]) -> None:
@@ -60,6 +60,6 @@ def i3d_r50(
     depths: Sequence[Annotated[int, Ge(1)]] = (3, 4, 6, 3),
 ) -> nn.Module:
     """I3D-R50 8x8. Published at 8x224x224, stride 8 (tested at 256)."""
-    net = I3D(num_classes=num_classes, dropout=dropout, width=width, depths=depths)
+    net = InflatedResNet(num_classes=num_classes, dropout=dropout, width=width, depths=depths)
     load_weights(net, weights, head="blocks.6.proj")
     return net

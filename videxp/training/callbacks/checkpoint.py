@@ -15,6 +15,7 @@ from pytorch_lightning.callbacks import Checkpoint as LightningCheckpoint
 from videxp.core.errors import VidexpError
 from videxp.core.files import replacing
 from videxp.core.limits import Ge, Gt
+from videxp.core.private_lightning import accumulating
 from videxp.tasks import VideoTask
 from videxp.training import loops
 from videxp.training.loggers.metrics_file import MetricsFile
@@ -96,7 +97,7 @@ class Checkpoint(LightningCheckpoint):
         self._judge(trainer, pl_module)
         if not trainer.is_last_batch:  # otherwise after the hooks of the epoch's end
             self._save_if_better(trainer)
-            if self._due(trainer, pl_module) and not loops.accumulating(trainer):
+            if self._due(trainer, pl_module) and not accumulating(trainer):
                 self._save(trainer, "last.ckpt")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -186,7 +187,7 @@ class Checkpoint(LightningCheckpoint):
         checkpoint["rows"] = next((one.rows for one in trainer.loggers if isinstance(one, MetricsFile)), 0)
         checkpoint["should_stop"] = trainer.should_stop
         # best.ckpt of a validation between two optimizer steps: good to be used, not to go on from.
-        checkpoint["accumulating"] = loops.accumulating(trainer)
+        checkpoint["accumulating"] = accumulating(trainer)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         self._rank_states = checkpoint["ranks"]

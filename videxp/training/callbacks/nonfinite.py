@@ -11,15 +11,17 @@ then it stays on the device, gates the step there, and is read when metrics are 
 
 import logging
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import torch
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.strategies import FSDPStrategy
-from torch import Tensor
+from torch import Tensor, nn
 
 from videxp.core.errors import VidexpError
 from videxp.core.limits import Ge
+from videxp.core.private_lightning import accumulating
+from videxp.core.private_torch import gate_step
 from videxp.runs.folder import RunFolder
 from videxp.runs.newest import newest_checkpoint
 from videxp.tasks import VideoTask
@@ -84,7 +86,7 @@ class NonFinite(Callback):
         for buffer, before in self._buffers:
             buffer.copy_(torch.where(good, buffer, before))
         if self._gates_itself(trainer, optimizer):
-            cast(Any, optimizer).found_inf = (~good).float()  # what fused optimizers look at
+            gate_step(optimizer, good)
             self._unread.append(verdict)
         elif not bool(good):
             optimizer.zero_grad(set_to_none=True)
@@ -93,7 +95,7 @@ class NonFinite(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: VideoTask, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if not loops.accumulating(trainer):
+        if not accumulating(trainer):
             self._samples, self._blemishes, self._buffers = [], [], []
         if loops.logs_after(trainer, batch_idx):
             self._read(trainer)
@@ -165,8 +167,7 @@ def _verdict(trainer: Trainer, optimizer: torch.optim.Optimizer, blemishes: list
 
 
 def _norms_are_finite(gradients: list[Tensor], *, order: float) -> Tensor:
-    norms = torch.stack([norm.to(gradients[0].device) for norm in torch._foreach_norm(gradients, order)])
-    return norms.max() < torch.inf  # the maximum of NaN and others is NaN
+    return nn.utils.get_total_norm(gradients, order) < torch.inf  # that of NaN and others is NaN
 
 
 def _unblemished(blemishes: list[Tensor]) -> bool:

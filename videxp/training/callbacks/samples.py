@@ -16,7 +16,7 @@ from videxp.training.loops import callbacks_of
 log = logging.getLogger("videxp")
 
 
-class Samples(Callback):
+class SaveSamples(Callback):
     """Lets the task write its samples, after each validation and after the test, and hands the files to the loggers
     that take media.
 

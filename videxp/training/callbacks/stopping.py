@@ -6,6 +6,7 @@ from typing import Any
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint as LightningCheckpoint
 
+from videxp.core.private_lightning import accumulating
 from videxp.training import loops
 from videxp.training.callbacks.checkpoint import Checkpoint
 from videxp.training.processes.signals import Interrupted, Signals
@@ -39,7 +40,7 @@ class StopOnSignal(LightningCheckpoint):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn != "fit" or trainer.sanity_checking or trainer.is_last_batch:
             return
-        if self._asked(trainer) and not loops.accumulating(trainer):
+        if self._asked(trainer) and not accumulating(trainer):
             self._stop(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -18,11 +18,11 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.strategies import FSDPStrategy
 from torch import Tensor
 
+from videxp.core.private_lightning import around_each_fetch
 from videxp.core.processes import available_cores
 from videxp.data.loading.quarantine import is_empty
 from videxp.runs.reading import THROUGHPUT
 from videxp.tasks import VideoTask
-from videxp.training.loops import around_each_fetch
 
 WORTH_SAYING = 0.1  # share of the time; below it, more clips would hardly make training faster
 ENOUGH_BATCHES = 10
