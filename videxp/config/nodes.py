@@ -16,7 +16,7 @@ def raw_value(node: Container, key: Any) -> Any:
     if OmegaConf.is_interpolation(node, key):
         plain: Any = OmegaConf.to_container(node, resolve=False)
         return plain[key]
-    return "???" if OmegaConf.is_missing(node, key) else node[key]  # type: ignore[index]
+    return "???" if OmegaConf.is_missing(node, key) else node[key]
 
 
 def interpolations(node: Container, *, above: str = "") -> Iterator[tuple[Any, Any, str]]:
