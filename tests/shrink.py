@@ -3,14 +3,31 @@
 import re
 from pathlib import Path
 
+from videxp.config import task_contracts
+from videxp.core.contract import Contract
+
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 RECIPES = sorted(path.relative_to(EXPERIMENTS).with_suffix("").as_posix() for path in EXPERIMENTS.rglob("*.yaml"))
+TASKS = task_contracts()
 FINETUNE = "classification/finetune"  # of one's own videos: tests/test_finetune.py
+
+
+def contract(recipe: str) -> Contract:
+    """That of the recipe's task; an empty one for a recipe of a test's own."""
+    path = EXPERIMENTS / f"{recipe}.yaml"
+    if not path.is_file():
+        return Contract()
+    text = path.read_text()
+    if task := re.search(r"override /task: (\S+)", text):
+        return TASKS[task[1]]
+    base = re.search(r"- /experiments/(\S+)", text)
+    assert base is not None, recipe
+    return contract(base[1])
+
+
 # Those of published labelled data: tests/test_paper_recipes.py checks and shrinks them.
 PAPERS = [
-    recipe
-    for recipe in RECIPES
-    if recipe.startswith("classification/") and "moving_digits" not in recipe and recipe != FINETUNE
+    recipe for recipe in RECIPES if contract(recipe).activation and "moving_digits" not in recipe and recipe != FINETUNE
 ]
 
 TRAINER = ["hardware.num_workers=0", "trainer.max_epochs=2", "trainer.log_every_n_steps=2"]
@@ -102,13 +119,13 @@ def tiny(*overrides: str, recipe: str = "classification/moving_digits", cwd: Pat
     A restoration recipe's footage is described in `cwd`/conf.
     """
     small = TINY
-    if recipe.startswith("super_resolution"):
+    if "target" in contract(recipe).needs:
         assert cwd is not None
         footage = cwd / "conf/dataset/footage.yaml"
         footage.parent.mkdir(parents=True, exist_ok=True)
         footage.write_text(FOOTAGE)
         small = [*TINY_RESTORATION, *nano(recipe)]
-    if recipe.startswith("generation"):
+    if contract(recipe).network_parameter == "discriminators":
         small = [*TINY_GENERATION, *nano(recipe)]
     by_key = {text.partition("=")[0].lstrip("+"): text for text in (*small, *overrides)}
     return list(by_key.values())

@@ -125,6 +125,8 @@ def test_list_prints_every_choice_with_its_comment(folder, call):
     ):
         rows = json.loads(call("list", kind, "--json")[1])[kind]
         assert rows and all(row["comment"] for row in rows), kind
+    contracts = {row["name"]: row["contract"] for row in json.loads(call("list", "tasks", "--json")[1])["tasks"]}
+    assert contracts["restoration"]["needs"] == ["target"] and contracts["multi_label"]["metrics"]["mAP"] == "max"
     status, _, err = call("list", "modles")
     assert status == 2 and "did you mean models" in err
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from videxp.config.places import group_options as group_options
     from videxp.config.places import recipes as recipes
     from videxp.config.places import replaced as replaced
+    from videxp.config.places import task_contracts as task_contracts
     from videxp.config.problems import Problem as Problem
     from videxp.config.problems import refuse as refuse
     from videxp.config.problems import suggestion as suggestion
@@ -77,6 +78,7 @@ __getattr__, __all__ = lazy_exports(
         "save_overrides": "videxp.config.saving",
         "save_resolved": "videxp.config.saving",
         "suggestion": "videxp.config.problems",
+        "task_contracts": "videxp.config.places",
         "with_secrets": "videxp.config.saving",
     },
 )

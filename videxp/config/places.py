@@ -4,9 +4,12 @@ A checkout keeps both at the repository's root, an installed wheel inside the pa
 experiments/ in the current folder come first.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from videxp.core.contract import Contract, contract_of
 
 COLLECTIONS = ("callbacks", "logger")
 """Groups of which a recipe may choose several."""
@@ -44,6 +47,18 @@ def recipes() -> list[Choice]:
 def group_options(group: str) -> list[Choice]:
     """Every option of one group: `group_options("model")`."""
     return _choices([folder / group for folder in folders("conf")])
+
+
+def task_contracts() -> dict[str, Contract]:
+    """Every option of the group `task` -> the contract of its class, where that can be read."""
+    found: dict[str, Contract] = {}
+    for choice in group_options("task"):
+        target = re.search(
+            r"^_target_:\s*(\S+)", choice.path.read_text(encoding="utf-8", errors="replace"), re.MULTILINE
+        )
+        if target is not None and (contract := contract_of(target[1])) is not None:
+            found[choice.name] = contract
+    return found
 
 
 def groups() -> list[str]:

@@ -112,7 +112,8 @@ class VideoTask(LightningModule):
     def network_inputs(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         """What the network is called with, of a batch as the transform gives it: `video` float [B,T,C,H,W].
 
-        The one place that knows: training, evaluation, prediction and the count of operations all ask here.
+        The one place that knows: training, evaluation, prediction and the count of operations all ask here. The batch
+        holds the video alone where there is nothing else: of a file, and on the meta device.
         """
         return (batch["video"],)
 

@@ -2,9 +2,11 @@
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from videxp.config import Choice, group_options, recipes, suggestion
+from videxp.config import Choice, group_options, recipes, suggestion, task_contracts
 from videxp.core.errors import BadRequest
 
 SUMMARY = "[recipes|datasets|...]    what there is, with one line each"
@@ -39,7 +41,11 @@ def main(arguments: list[str]) -> int:
         raise BadRequest(f"list {kind}: unknown kind; {suggestion(kind, kinds, limit=20)}")
     found = {kind: choices_of(kind) for kind in ([kind] if kind else kinds)}
     if options.json:
-        print(json.dumps({kind: [_as_dict(choice) for choice in choices] for kind, choices in found.items()}))
+        described = {kind: [_as_dict(choice) for choice in choices] for kind, choices in found.items()}
+        contracts = task_contracts() if "tasks" in described else {}
+        for task in described.get("tasks", []):
+            task["contract"] = asdict(contracts[task["name"]]) if task["name"] in contracts else None
+        print(json.dumps(described))
         return 0
     for kind, choices in found.items():
         if len(found) > 1:
@@ -55,7 +61,7 @@ def choices_of(kind: str) -> list[Choice]:
     return recipes() if kind == "recipes" else group_options(GROUPS[kind])
 
 
-def _as_dict(choice: Choice) -> dict[str, str]:
+def _as_dict(choice: Choice) -> dict[str, Any]:
     path = choice.path
     shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     return {"name": choice.name, "comment": choice.comment, "path": str(shown)}

@@ -15,10 +15,7 @@ if TYPE_CHECKING:
 SUMMARY = "RUN INPUT... -o OUT       a run at work: labels of videos as JSON, restored videos, new clips"
 USAGE = """usage: videxp predict RUN INPUT... [-o OUT] [...]
 
-RUN is a run folder; what comes after it depends on the run's task: videxp predict RUN --help
-  classification   videxp predict RUN clips/ more.mp4 -o labels.json
-  restoration      videxp predict RUN video.mp4 -o restored.mp4
-  generation       videxp predict RUN --num 16 --seconds 4 --seed 0 -o clips/"""
+RUN is a run folder; what comes after it depends on the run's task: videxp predict RUN --help"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -30,7 +27,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(USAGE)
+        print("\n".join([USAGE, *examples()]))
         return 0 if arguments else 2
     path, *rest = arguments
     if path.startswith("-"):
@@ -53,6 +50,13 @@ def main(arguments: list[str]) -> int:
     datamodule = config.build(cfg.dataset)  # for its clips and transforms; the data need not be there
     task = load_task(cfg, run.checkpoint())
     return predictor.predict(task, datamodule, options)
+
+
+def examples() -> list[str]:
+    """A line for each task that predicts."""
+    contracts = {name: contract for name, contract in config.task_contracts().items() if contract.predictor}
+    width = max(map(len, contracts))
+    return [f"  {name:<{width}}  videxp predict RUN {one.predict_example}" for name, one in contracts.items()]
 
 
 def read_request(cfg: "DictConfig", run: str, words: list[str]) -> tuple[ModuleType, argparse.Namespace]:
