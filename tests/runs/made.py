@@ -24,6 +24,7 @@ ROWS = [
 ]
 PROVENANCE = {
     "command": "videxp train mine/tiny seed=0",
+    "recipe": "mine/tiny",
     "code": {"commit": "0123456789abcdef", "diff": "", "untracked": {}},
     "data": {"name": "digits", "fingerprint": "f1"},
     "gpus": [],

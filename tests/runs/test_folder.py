@@ -70,6 +70,15 @@ def test_a_damaged_state_is_named_with_the_remedy(content: bytes, tmp_path: Path
     run = RunFolder(tmp_path)
     run.state.write_bytes(content)
     with pytest.raises(BadRequest, match=f"{run.state}: damaged.*\n.*rm {run.state}; videxp resume {tmp_path}$"):
-        run.how_it_stands()
+        run.require_state()
     run.state.unlink()
-    assert run.how_it_stands() == "interrupted"
+    assert run.require_state() == "interrupted"
+
+
+def test_a_planned_run_has_its_recipe_and_stands_queued_until_it_begins(tmp_path: Path):
+    run = RunFolder(tmp_path)
+    assert (run.standing().state, run.standing().trouble, run.recipe) == ("broken", "no status.json", "")
+    run.plan(command="videxp train mine/tiny", recipe="mine/tiny")
+    assert (run.standing().state, run.recipe, run.is_planned) == ("queued", "mine/tiny", True)
+    run.set_state("failed", cause="out of memory")
+    assert (run.standing().state, run.standing().trouble, run.is_planned) == ("failed", "out of memory", True)

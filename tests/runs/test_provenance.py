@@ -65,7 +65,7 @@ def test_outside_a_repository_there_is_no_code_state_but_sources_have_hashes(
     lines = [str(difference) for difference in code_differences(before, source_hashes(["mine"]))]
     assert [line.split(None, 1)[1] for line in lines] == ["mine/more.py: added", "mine/net.py: changed"]
     assert "videxp" in own_packages() and "torch" not in own_packages() and "json" not in own_packages()
-    assert "videxp/cli.py" in source_hashes(["videxp"])
+    assert "videxp/cli/__init__.py" in source_hashes(["videxp"])
     assert source_hashes(["json", "rich", "six", "os.path", "../mine"]) == {}
 
 

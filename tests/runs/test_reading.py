@@ -69,7 +69,7 @@ def test_a_planned_run_is_queued_until_it_begins_and_broken_where_it_lost_its_st
         (path / name).unlink()
     (path / "overrides.yaml").write_text("[]")
     assert read_run(path).state == "broken"
-    RunFolder(path).plan(command="videxp train mine/tiny")
+    RunFolder(path).plan(command="videxp train mine/tiny", recipe="mine/tiny")
     run = read_run(path)
     assert (run.state, run.trouble, run.seconds, run.config["optimizer.lr"]) == ("queued", "", None, 0.003)
     assert find_runs([str(tmp_path)]) == ([path], [])

@@ -47,7 +47,7 @@ def make_sweep(folder: Path, number: int) -> list[Path]:
         runs.append(make_run(folder / f"{i:04d}", config=config, rows=rows, **state))
     for name in ("status.json", "metrics.csv"):
         (runs[-1] / name).unlink()
-    RunFolder(runs[-1]).plan(command="videxp train mine/tiny")
+    RunFolder(runs[-1]).plan(command="videxp train mine/tiny", recipe="mine/tiny")
     return runs
 
 

@@ -19,6 +19,7 @@ from videxp.core.outputs import own_files, require_place
 from videxp.core.secrets import scrubbed
 
 State = Literal["running", "finished", "failed", "interrupted"]
+"""What status.json says."""
 # What status.json keeps besides: path -> cause of files left out; batches whose step was left out; split -> what its
 # newest figures were computed on.
 NOTES = ("quarantined", "skipped_steps", "evaluated")
@@ -103,12 +104,22 @@ class RunFolder:
             raise BadRequest(f"{self.path}: no run folder can be made there: {error.strerror}: {other}") from None
         return self
 
-    def plan(self, *, command: str) -> None:
-        """`command`: what begins it. With config.yaml and this, `videxp resume` does the same."""
-        write_json(self.provenance, {"command": command, "state": "queued"})
+    def plan(self, *, command: str, recipe: str) -> None:
+        """Write down that the run is queued: with config.yaml and this, `videxp resume` does the same as `command`."""
+        write_json(self.provenance, {"command": command, "recipe": recipe, "state": "queued"})
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether it is queued, or has begun and trained nothing yet: training writes provenance.json anew."""
+        return self.record().get("state") == "queued"
+
+    @property
+    def recipe(self) -> str:
+        """Name of the recipe that it was started with, `classification/moving_digits`; "" if unknown."""
+        return str(self.record().get("recipe") or "")
 
     def record(self) -> dict[str, Any]:
-        """What provenance.json says; nothing where there is none or none that can be read."""
+        """Content of provenance.json; empty where there is none or none that can be read."""
         try:
             record = read_json(self.provenance)
         except (OSError, ValueError):
@@ -212,21 +223,33 @@ class RunFolder:
             raise ValueError("its times have no zone")
         return status
 
-    def how_it_stands(self) -> str:
+    def standing(self) -> "Standing":
+        """State of the run, as far as its files tell."""
+        try:
+            status = self.status()
+        except FileNotFoundError:
+            return Standing("queued") if self.is_planned else Standing("broken", "no status.json")
+        except (OSError, ValueError) as error:
+            return Standing("broken", f"status.json cannot be read: {' '.join(str(error).split())[:200]}")
+        if "state" not in status:
+            return Standing("broken", 'status.json holds no "state"')
+        return Standing(str(status["state"]), str(status.get("cause") or ""), status)
+
+    def require_state(self) -> str:
         """`finished`, `failed`, ...: a kill before the first was written counts as a run that was interrupted.
 
         Raises BadRequest where the file is damaged, as after a power failure.
         """
-        try:
-            return str(self.status()["state"])
-        except FileNotFoundError:
+        found = self.standing()
+        if found.state != "broken":
+            return found.state
+        if not self.state.exists():
             return "interrupted"
-        except (OSError, ValueError, KeyError, TypeError):
-            name = shlex.quote(str(self.state))
-            raise BadRequest(
-                f"{self.state}: damaged, so that it is not known whether the run has finished\n"
-                f"Put it back, or take the run as interrupted: rm {name}; videxp resume {shlex.quote(str(self.path))}"
-            ) from None
+        name = shlex.quote(str(self.state))
+        raise BadRequest(
+            f"{self.state}: damaged, so that it is not known whether the run has finished\n"
+            f"Put it back, or take the run as interrupted: rm {name}; videxp resume {shlex.quote(str(self.path))}"
+        )
 
     def checkpoint(self) -> Path:
         """The best checkpoint, or the last one where no metric was monitored."""
@@ -234,6 +257,19 @@ class RunFolder:
             if path.exists():
                 return path
         raise BadRequest(f"{self.path} has no checkpoint: neither checkpoints/best.ckpt nor checkpoints/last.ckpt")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """State of a run: derived here alone, from status.json and provenance.json."""
+
+    state: str
+    """running, finished, failed, interrupted; queued, where a run is planned and nobody has begun it; or broken, where
+    status.json is missing or damaged."""
+    trouble: str = ""
+    """Why it failed, or is broken."""
+    status: dict[str, Any] = field(default_factory=dict, repr=False)
+    """Content of status.json; empty where it is queued or broken."""
 
 
 def seconds_since(status: dict[str, Any], end: datetime | None) -> float:
@@ -245,11 +281,8 @@ def seconds_since(status: dict[str, Any], end: datetime | None) -> float:
 
 def seconds_now(run: RunFolder) -> float:
     """How long the newest attempt has been going on; 0 where none has begun."""
-    try:
-        status = run.status()
-    except (OSError, ValueError):
-        return 0.0
-    return seconds_since(status, _now()) if status.get("state") == "running" else 0.0
+    found = run.standing()
+    return seconds_since(found.status, _now()) if found.state == "running" else 0.0
 
 
 def _now() -> datetime:

@@ -37,8 +37,7 @@ class Run:
 
     folder: RunFolder
     state: str
-    """running, finished, failed, interrupted; queued, where a run is planned and nobody has begun it; or broken, where
-    config.yaml or status.json cannot be read."""
+    """As of `Standing`; broken, too, where config.yaml cannot be read."""
     trouble: str
     """Why it failed, or what cannot be read; empty for a good run."""
     seconds: float | None
@@ -195,34 +194,19 @@ def read_run(path: Path) -> Run:
 
 
 def _read_run(folder: RunFolder) -> Run:
-    status, status_trouble = _read_status(folder)
+    standing = folder.standing()
     config, config_trouble = _read_config(folder.config)
     columns, logged, metrics_trouble = _read_metrics(folder.metrics)
-    broken = status_trouble or config_trouble
-    cause = str(status.get("cause") or "")
     return Run(
         folder=folder,
-        state="broken" if broken else str(status["state"]),
-        trouble="; ".join(filter(None, [status_trouble, config_trouble, cause, metrics_trouble])),
-        seconds=_wall_time(folder, status),
+        state="broken" if config_trouble else standing.state,
+        trouble="; ".join(filter(None, [standing.trouble, config_trouble, metrics_trouble])),
+        seconds=_wall_time(folder, standing.status),
         config=config,
-        tested=_tested(status),
+        tested=_tested(standing.status),
         columns=columns,
         logged=logged,
     )
-
-
-def _read_status(folder: RunFolder) -> tuple[dict[str, Any], str]:
-    try:
-        status = folder.status()
-        if "state" not in status:
-            return {}, 'status.json holds no "state"'
-        return status, ""
-    except FileNotFoundError:
-        planned = read_json(folder.provenance).get("state") == "queued"  # and not begun, which writes it anew
-        return ({"state": "queued"}, "") if planned else ({}, "no status.json")
-    except (OSError, ValueError) as error:
-        return {}, f"status.json cannot be read: {_line(error)}"
 
 
 def _tested(status: dict[str, Any]) -> str:

@@ -25,13 +25,10 @@ Record = dict[str, Any]
 
 
 def recipe_of(run: Run) -> str:
-    """The recipe that a run was started with, as provenance.json tells. Raises BadRequest where it does not."""
-    told = read_json(run.folder.provenance)
-    words = str(told.get("command", "")).split()
-    recipe = told.get("recipe") or (words[2] if words[:2] == ["videxp", "train"] and len(words) > 2 else None)
-    if recipe is None:
+    """Name of the recipe that a run was started with. Raises BadRequest if unknown."""
+    if not (recipe := run.folder.recipe):
         raise BadRequest(f"{run.path}: provenance.json does not say from which recipe it was trained")
-    return str(recipe)
+    return recipe
 
 
 def refuse_unfit(runs: list[Run], *, allow_dirty: bool) -> None:

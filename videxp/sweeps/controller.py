@@ -134,7 +134,7 @@ class Controller:
     def _planned(self, trial: Trial) -> RunFolder | None:
         """Its run, ready to be started; None where the trial has ended already."""
         run = RunFolder(self.folder / trial.name)
-        if _state(run) == "finished":
+        if run.standing().state == "finished":
             if (
                 trial.handle is not None or not trial.is_retry
             ):  # a controller was killed before it could write that down
@@ -267,10 +267,3 @@ def _values(run: RunFolder, axes: Sequence[Axis]) -> dict[str, str] | None:
         return values if all(axis.is_interval or values[axis.key] in axis.values for axis in axes) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
         return None
-
-
-def _state(run: RunFolder) -> str:
-    try:
-        return str(run.status().get("state", "queued"))
-    except (OSError, ValueError):
-        return "queued"

@@ -3,7 +3,7 @@
 import csv
 import math
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from videxp.runs.folder import RunFolder
 from videxp.sweeps.launching import OUTPUT
@@ -18,17 +18,15 @@ class NoScore(Exception):
 
 
 def ending(run: RunFolder, how: str) -> tuple[Ending, str]:
-    """(how a run ended whose process is gone, why it failed); `how`: what the launcher saw of the process."""
-    try:
-        status = run.status()
-        state = status["state"]
-    except (OSError, ValueError, KeyError):
-        return "failed", last_words(run) or f"{how} before it began"
-    if state == "running":
+    """(How a run ended whose process is gone, why it failed); `how`: what the launcher saw of the process."""
+    found = run.standing()
+    if found.state in ("finished", "interrupted"):
+        return cast(Ending, found.state), ""
+    if found.state == "failed":
+        return "failed", " ".join((found.trouble or how).split())[:MAX_CAUSE]
+    if found.state == "running":
         return "failed", f"{how} while training"
-    if state == "failed":
-        return "failed", " ".join(str(status.get("cause") or how).split())[:MAX_CAUSE]
-    return state, ""
+    return "failed", last_words(run) or f"{how} before it began"
 
 
 def last_words(run: RunFolder) -> str:

@@ -18,7 +18,7 @@ def plan(composed: "config.Composed", folder: Path) -> RunFolder:
     refuse_secrets(composed.cfg)
     run = RunFolder(folder).create()
     words = ["videxp", "train", composed.recipe, *config.redacted_overrides(composed.overrides)]
-    run.plan(command=shlex.join(words))
+    run.plan(command=shlex.join(words), recipe=composed.recipe)
     config.save_overrides(composed.overrides, run.overrides)
     config.save_resolved(composed.cfg, run.config)  # last: it makes the folder a run
     return run

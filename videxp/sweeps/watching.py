@@ -46,14 +46,11 @@ class Line:
 def line(folder: Path, trial: Trial) -> Line:
     """What the study and the run's folder say of a trial."""
     run = RunFolder(folder / trial.name)
-    try:
-        status = run.status()
-    except (OSError, ValueError):
-        return Line(trial, trial.state, 0.0)
+    found = run.standing()
     state: str = trial.state
-    if state == "running" and status.get("state") in ("interrupted", "failed"):
+    if state == "running" and found.state in ("interrupted", "failed"):
         state = "interrupted"
-    return Line(trial, state, float(status.get("seconds", 0.0)) + seconds_now(run))
+    return Line(trial, state, float(found.status.get("seconds", 0.0)) + seconds_now(run))
 
 
 def counts(lines: list[Line], plan: Plan) -> str:

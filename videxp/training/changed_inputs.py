@@ -104,7 +104,7 @@ def refuse_changed_inputs(run: "RunFolder", cfg: "DictConfig") -> None:
     """
     from videxp.runs.provenance import read_provenance
 
-    if run.record().get("state") == "queued" or not (run.provenance.exists() or run.last.exists()):
+    if run.is_planned or not (run.provenance.exists() or run.last.exists()):
         return  # it has not begun
     try:
         record = read_provenance(run)

@@ -135,7 +135,7 @@ def _go_on(run: "RunFolder", request: RunRequest, console: "Console", datamodule
         run.sweep()
         start = start and restore_last(run, start)
         keep_rows(run.metrics, start.rows if start else 0)
-        if run.record().get("state") != "queued":  # one that was only planned begins
+        if not run.is_planned:  # else it begins
             how = f"goes on after batch {start.step:,} ({start.path})" if start else "begins anew: it has no checkpoint"
             console.print(f"  [dim]{'resume':<7}[/]{run.path} {how}", soft_wrap=True)
     return replace(request, checkpoint=str(start.path), step=start.step) if start else request
@@ -285,15 +285,8 @@ def _knows_the_cause(run: "RunFolder", error: BaseException) -> bool:
     from videxp.training.processes.supervision import is_echo
 
     if is_rank_zero():
-        return _state(run) != "failed" or not is_echo(error)
+        return run.standing().state != "failed" or not is_echo(error)
     return not isinstance(error, BadRequest) and not is_echo(error)
-
-
-def _state(run: "RunFolder") -> str:
-    try:
-        return str(run.status().get("state", ""))
-    except (OSError, ValueError):
-        return ""
 
 
 def _write_state(run: "RunFolder", state: Literal["failed", "interrupted"], *, cause: str | None = None) -> None:

@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
     from videxp.training.changed_inputs import changed_inputs, say_unrecorded
 
     run = open_run(options.run)
-    if (state := run.how_it_stands()) != "finished":
+    if (state := run.require_state()) != "finished":
         raise BadRequest(f"{run.path} is {state}: only a finished run can be reproduced")
     before = read_provenance(run)
     say_unrecorded(run, before)

@@ -49,14 +49,14 @@ def resume(run: "RunFolder", *, wanted: "DictConfig | None" = None) -> int:
     cfg = config.load_resolved(run.config)
     if wanted is not None:
         _refuse_another_config(run, old=config.flat(cfg), new=config.flat(wanted))
-    if run.how_it_stands() == "finished":
+    if run.require_state() == "finished":
         print(f"{run.path} is finished already: videxp evaluate {run.path}")
         return 0
     refuse_changed_inputs(run, cfg)
-    record = run.record()
-    typed = str(record.get("command", ""))
-    command = typed if record.get("state") == "queued" else shlex.join(["videxp", "resume", str(run.path)])
-    return carry_out(cfg, RunRequest(str(run.path), _recipe(typed), command, started=time.time(), resuming=True))
+    command = shlex.join(["videxp", "resume", str(run.path)])
+    if run.is_planned:
+        command = str(run.record().get("command", ""))
+    return carry_out(cfg, RunRequest(str(run.path), run.recipe, command, started=time.time(), resuming=True))
 
 
 def _refuse_another_config(run: "RunFolder", *, old: dict[str, Any], new: dict[str, Any]) -> None:
@@ -66,11 +66,3 @@ def _refuse_another_config(run: "RunFolder", *, old: dict[str, Any], new: dict[s
         shown = ", ".join(f"{key} was {old.get(key)}, now {new.get(key)}" for key in keys[:3])
         more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
         raise BadRequest(f"{run.path} holds a run of another config ({shown}{more}): give another hydra.run.dir")
-
-
-def _recipe(command: str) -> str:
-    """`classification/moving_digits`, from the command that the run was started with; "" where it is not known."""
-    try:
-        return shlex.split(command)[2]
-    except (ValueError, IndexError):
-        return ""
