@@ -65,7 +65,7 @@ bench: install  ## the benchmarks: ratios against other pipelines, on this machi
 	$(BIN)/python benchmarks/sweep.py
 
 zoo: install  ## write docs/model_zoo.md: our counts and speeds beside the published ones
-	$(BIN)/python benchmarks/model_zoo.py
+	$(BIN)/python -m benchmarks.model_zoo
 
 clean:  ## remove caches and build products (not .venv, data or runs)
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info

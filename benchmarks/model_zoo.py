@@ -1,8 +1,8 @@
-"""docs/model_zoo.md: the networks of conf/model/, our figures beside the published ones of benchmarks/published.yaml.
+"""docs/model_zoo.md: the networks of conf/model/, our figures beside the published ones of tests/models/facts/.
 
     make zoo                  # all of it; minutes
-    python benchmarks/model_zoo.py --time x3d_s c3d    # others' seconds stay as they are on the page
-    python benchmarks/model_zoo.py --nano              # the shrunk networks' training steps alone, printed and written
+    python -m benchmarks.model_zoo --time           # new models' seconds; others' stay as they are on the page
+    python -m benchmarks.model_zoo --time x3d_s     # these models', too
 
 Ours are counted from what each YAML builds, without computing; seconds are of one clip through the network, the median
 of three after one that doesn't count. Tests compare the counted columns with what the code gives (tests/models).
@@ -13,30 +13,27 @@ import os
 import platform
 import re
 import statistics
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
 
-from videxp.models import count_parameters, gmacs
+from tests.models.zoo import ZOO, Model, build_tiny
+from videxp.models.summary import count_parameters, gmacs
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/model_zoo.md"
-PUBLISHED: dict[str, Any] = yaml.safe_load((ROOT / "benchmarks/published.yaml").read_text())
 TOO_SLOW_SECONDS = 20
-NANO_BATCH, NANO_STEPS = 8, 7
+STEP_BATCH, STEPS = 8, 7
 
 HEAD = """# The models, and what is published of them
 
-Written by `make zoo` from `conf/model/`, the code and `benchmarks/published.yaml`; not to be edited. Parameters and
+Written by `make zoo` from `conf/model/`, the code and `tests/models/facts/`; not to be edited. Parameters and
 GMACs (billions of multiply-accumulates of one clip; "GFLOPs" in papers) are of what each YAML builds when nothing is
 overridden, counted by `videxp.models.count_parameters` and `gmacs`; the tests hold both to the published ones.
 Accuracies, PSNR and scores are the sources', not measured by videxp."""
@@ -45,7 +42,7 @@ CLASSIFICATION = """
 
 Kinetics-400, 400 classes, RGB. Views of the published top-1 accuracy (%) are temporal clips x spatial crops.
 Seconds: one clip through the network, batch 1, float32; -: more than {too_slow}. They drift with the load.
-Measured on {machine}.
+{measured}
 Sources that count poolings, norms or sums too have up to 1.2 % more GMACs for the same network.
 """
 SUPER_RESOLUTION = """
@@ -56,10 +53,10 @@ PSNR/SSIM: REDS4 in RGB, Vid4 (bicubic) in luma.
 GENERATION = """
 ## Generation
 """
-NANO = """
+SHRUNK = """
 ## Shrunk to train in milliseconds
 
-What the tests train (`tests/models/catalogue.py`): the same code with these arguments (`+model.width=8` on the command
+What the tests train (`tests/models/facts/`): the same code with these arguments (`+model.width=8` on the command
 line), 5 classes. Seconds of one training step: {batch} clips forward and backward through cross-entropy and a step of
 AdamW, float32, the median of {steps} after two that don't count.
 {measured}
@@ -68,26 +65,33 @@ CHECKPOINTS = """
 ## Public checkpoints that load
 
 `model.weights=PATH` (or a URL) reads these projects' files by name; the classifier starts anew where the number of
-classes differs. Every other tensor must be there and fit: what doesn't is said.
+classes differs, and `videxp train` says so. Every other tensor must be there and fit: what doesn't is said. The file is
+read when a training begins; what follows (resume, evaluate, predict) goes by the run's checkpoints, without it.
 """
 SOURCES = """
 ## Sources
 """
+KINDS_OF_SOURCE = {
+    "paper": "the paper that the header of the model's file names",
+    "hand": "counted by hand from the paper's layers",
+    "own": "a network of our own",
+}
 
 
-def build(name: str) -> torch.nn.Module:
-    """What conf/model/NAME.yaml describes when nothing is overridden."""
-    return instantiate(OmegaConf.load(ROOT / f"conf/model/{name}.yaml"), _convert_="all")
+def models(kind: str) -> list[Model]:
+    """Those that are on the page, in the order of their files of facts."""
+    return [model for model in ZOO.models.values() if model.published and model.kind == kind]
 
 
-def counted(name: str) -> torch.nn.Module:
+def counted(model: Model) -> torch.nn.Module:
     with torch.device("meta"):
-        return build(name)
+        return model.build()
 
 
-def seconds_per_clip(name: str, num_frames: int, size: int) -> str:
+def seconds_per_clip(model: Model) -> str:
     """Wall-clock time of the network on one clip; a dash where it takes too long to be waited for."""
-    network, video = build(name).eval(), torch.randn(1, num_frames, 3, size, size)
+    num_frames, size = model.published["clip"]
+    network, video = model.build().eval(), torch.randn(1, num_frames, 3, size, size)
     took = []
     with torch.inference_mode():
         for _ in range(4):
@@ -118,11 +122,12 @@ def trained_model(recipe: Path) -> str:
     return trained_model(Path(f"{ROOT}{parent[1]}.yaml")) if parent else ""
 
 
-def classifier(name: str, facts: dict[str, Any]) -> dict[str, str]:
+def classifier(model: Model) -> dict[str, str]:
     """A row but for its recipes and seconds."""
-    network, (num_frames, size) = counted(name), facts["clip"]
+    network, facts = counted(model), model.published
+    num_frames, size = facts["clip"]
     return {
-        "model": f"`{name}`",
+        "model": f"`{model.name}`",
         "input": f"{num_frames}x{size}x{size}",
         "parameters": f"{count_parameters(network):,}",
         "published parameters": _printed(facts),
@@ -134,21 +139,23 @@ def classifier(name: str, facts: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def restorer(name: str, facts: dict[str, Any]) -> dict[str, str]:
+def restorer(model: Model) -> dict[str, str]:
+    facts = model.published
     return {
-        "model": f"`{name}`",
-        "parameters": f"{count_parameters(counted(name)):,}",
+        "model": f"`{model.name}`",
+        "parameters": f"{count_parameters(counted(model)):,}",
         "published parameters": _printed(facts),
         "published result": facts.get("result", "-"),
         "source": facts["source"],
     }
 
 
-def gan(name: str, facts: dict[str, Any]) -> dict[str, str]:
-    network: Any = counted(name)
+def gan(model: Model) -> dict[str, str]:
+    network: Any = counted(model)
+    facts = model.published
     ours = {key: count_parameters(part) for key, part in network.discriminators.items()}
     return {
-        "model": f"`{name}`",
+        "model": f"`{model.name}`",
         "generator": f"{count_parameters(network.generator):,}",
         "published generator": "-" if _is_ours(facts) else f"{facts['generator']:,}",
         "discriminators": _named(ours),
@@ -180,55 +187,32 @@ def _named(counts: dict[str, int]) -> str:
 # ---- shrunk networks ---------------------------------------------------------------------------------------------
 
 
-def nano_rows() -> list[dict[str, str]]:
-    """A row for each classifier with its seconds measured now."""
-    sys.path.insert(0, str(ROOT))
-    from tests.models.catalogue import CATALOGUE, build_tiny
-
-    rows = []
-    for name in PUBLISHED["classifiers"]:
-        network, (num_frames, size) = build_tiny(name), CATALOGUE[name].clip
-        arguments = ", ".join(f"{key}={_plain(value)}" for key, value in CATALOGUE[name].tiny.items())
-        rows.append(
-            {
-                "shrunk": f"nano `{name}`",
-                "arguments": f"`{arguments}`",
-                "clip": f"{num_frames}x{size}x{size}",
-                "parameters": f"{count_parameters(network):,}",
-                "seconds of a step": f"{seconds_per_step(network, num_frames, size):.2g}",
-            }
-        )
-    return rows
+def shrunk(model: Model, seconds: str) -> dict[str, str]:
+    """A row of the table of shrunk classifiers."""
+    num_frames, size = model.tiny_clip
+    return {
+        "shrunk": f"nano `{model.name}`",
+        "arguments": "`" + ", ".join(f"{key}={value}" for key, value in model.tiny.items()) + "`",
+        "clip": f"{num_frames}x{size}x{size}",
+        "parameters": f"{count_parameters(build_tiny(model.name)):,}",
+        "seconds of a step": seconds,
+    }
 
 
-def _plain(value: Any) -> str:
-    return str(list(value)) if isinstance(value, tuple) else str(value)
-
-
-def seconds_per_step(network: torch.nn.Module, num_frames: int, size: int) -> float:
-    """Wall-clock time of one training step on random clips."""
-    video = torch.randn(NANO_BATCH, num_frames, 3, size, size)
-    label = torch.randint(5, (NANO_BATCH,))
+def seconds_per_step(model: Model) -> str:
+    """Wall-clock time of one training step of the shrunk network on random clips."""
+    network, (num_frames, size) = build_tiny(model.name), model.tiny_clip
+    video = torch.randn(STEP_BATCH, num_frames, 3, size, size)
+    label = torch.randint(5, (STEP_BATCH,))
     optimizer = torch.optim.AdamW(network.train().parameters())
     took = []
-    for _ in range(NANO_STEPS + 2):
+    for _ in range(STEPS + 2):
         start = time.perf_counter()
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(network(video), label).backward()
         optimizer.step()
         took.append(time.perf_counter() - start)
-    return statistics.median(took[2:])
-
-
-def nano_section(threads: int) -> str:
-    text = NANO.format(batch=NANO_BATCH, steps=NANO_STEPS, measured=f"Measured on {_machine(threads)}, {_load()}.")
-    return "\n".join([text, *table(nano_rows())])
-
-
-def _nano_on_page() -> str:
-    """The section as it stands; nothing where there is none."""
-    found = re.search(r"\n## Shrunk.*?(?=\n\n## )", PAGE.read_text(), flags=re.DOTALL)
-    return found[0] if found else ""
+    return f"{statistics.median(took[2:]):.2g}"
 
 
 def _load() -> str:
@@ -247,37 +231,47 @@ def table(rows: Sequence[dict[str, str]]) -> Iterator[str]:
         yield "| " + " | ".join(row.values()) + " |"
 
 
-def page(seconds: dict[str, str], nano: str, *, threads: int) -> Iterator[str]:
-    """The pieces of docs/model_zoo.md; `seconds` by name of the classifier, `nano` the section of the shrunk ones."""
+@dataclass
+class Timings:
+    """The measured figures of the page: seconds by model, and the lines that say where they come from."""
+
+    clip: dict[str, str]
+    step: dict[str, str]
+    clip_measured: str
+    step_measured: str
+
+
+def timings_on_page() -> Timings:
+    text = PAGE.read_text()
+    measured = re.findall(r"^Measured on .*", text, flags=re.MULTILINE)
+    clip, step = (
+        dict(re.findall(rf"^\| {before}`(\w+)` .* \| ([\d.e-]+) \|$", part, flags=re.MULTILINE))
+        for before, part in (("", text.split("## Super-resolution")[0]), ("nano ", text))
+    )
+    return Timings(clip, step, *measured)
+
+
+def page(timings: Timings) -> Iterator[str]:
+    """The pieces of docs/model_zoo.md."""
     trained_by = recipes()
 
     def with_recipes(rows: Iterable[dict[str, str]]) -> list[dict[str, str]]:
         return [{**row, "recipes": ", ".join(trained_by[row["model"].strip("`")]) or "-"} for row in rows]
 
-    classifiers = with_recipes(classifier(name, facts) for name, facts in PUBLISHED["classifiers"].items())
-    for row in classifiers:
-        row["seconds"] = seconds[row["model"].strip("`")]
+    classifiers = with_recipes(classifier(model) for model in models("classifier"))
     yield HEAD
-    yield CLASSIFICATION.format(machine=_machine(threads), too_slow=TOO_SLOW_SECONDS)
-    yield from table(classifiers)
+    yield CLASSIFICATION.format(measured=timings.clip_measured, too_slow=TOO_SLOW_SECONDS)
+    yield from table([{**row, "seconds": timings.clip[row["model"].strip("`")]} for row in classifiers])
     yield SUPER_RESOLUTION
-    yield from table(with_recipes(restorer(name, facts) for name, facts in PUBLISHED["restorers"].items()))
+    yield from table(with_recipes(restorer(model) for model in models("restorer")))
     yield GENERATION
-    yield from table(with_recipes(gan(name, facts) for name, facts in PUBLISHED["gans"].items()))
-    if nano:
-        yield nano
+    yield from table(with_recipes(gan(model) for model in models("gan")))
+    yield SHRUNK.format(batch=STEP_BATCH, steps=STEPS, measured=timings.step_measured)
+    yield from table([shrunk(model, timings.step[model.name]) for model in models("classifier")])
     yield CHECKPOINTS
-    rows = [
-        {
-            "project": entry["project"],
-            "models": ", ".join(f"`{name}`" for name in entry["models"]),
-            "files": entry["files"],
-        }
-        for entry in PUBLISHED["checkpoints"]
-    ]
-    yield from table(rows)
+    yield from table([{**row, "models": ", ".join(f"`{name}`" for name in row["models"])} for row in ZOO.checkpoints])
     yield SOURCES
-    yield from (f"- {name}: {text}" for name, text in PUBLISHED["sources"].items())
+    yield from (f"- {name}: {text}" for name, text in {**ZOO.sources, **KINDS_OF_SOURCE}.items())
 
 
 def _machine(threads: int) -> str:
@@ -290,29 +284,21 @@ def _text(path: str) -> str:
     return Path(path).read_text() if os.path.exists(path) else ""
 
 
-def _seconds_on_page() -> dict[str, str]:
-    """{"x3d_s": "0.72"}: the last column of the first table."""
-    first_table = PAGE.read_text().split("## Super-resolution")[0]
-    return dict(re.findall(r"^\| `(\w+)` .* \| ([\d.e-]+) \|$", first_table, flags=re.MULTILINE))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
-    known = PUBLISHED["classifiers"]
+    known = [model.name for model in models("classifier")]
     parser.add_argument("--time", nargs="*", choices=known, metavar="MODEL", help="measure these alone; default: all")
-    parser.add_argument("--nano", action="store_true", help="measure training steps of the shrunk networks alone")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    whole = options.time is None and not options.nano
-    seconds = {} if whole else _seconds_on_page()
-    for name, facts in PUBLISHED["classifiers"].items():
-        if whole or name in (options.time or ()) or name not in seconds:
-            seconds[name] = seconds_per_clip(name, *facts["clip"])
-    nano = nano_section(options.threads) if whole or options.nano else _nano_on_page()
-    if options.nano:
-        print(nano)
-    PAGE.write_text("\n".join(page(seconds, nano, threads=options.threads)) + "\n")
+    machine = f"Measured on {_machine(options.threads)}"
+    afresh = Timings({}, {}, f"{machine}.", f"{machine}, {_load()}.")
+    timings = afresh if options.time is None else timings_on_page()
+    for model in models("classifier"):
+        for seconds, measure in ((timings.clip, seconds_per_clip), (timings.step, seconds_per_step)):
+            if model.name in (options.time or ()) or model.name not in seconds:
+                seconds[model.name] = measure(model)
+    PAGE.write_text("\n".join(page(timings)) + "\n")
     print(PAGE.relative_to(ROOT))
 
 

@@ -1,7 +1,9 @@
 """Overrides that make a recipe small enough for a test, without changing what it is."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from videxp.config import task_contracts
 from videxp.core.contract import Contract
@@ -80,37 +82,13 @@ TINY_GENERATION = [
     "++dataset.train_transform.mean=[0.5,0.5,0.5]",
     "++dataset.train_transform.std=[0.5,0.5,0.5]",
     "task.protocol.num_clips=31",
+    "++model.num_frames=4",
     "++task.protocol.num_frames=4",
     "task.val_clips=20",
     "task.example_clips=2",
     "++trainer.check_val_every_n_epoch=1",
     "++trainer.max_steps=-1",
 ]
-
-NANO: dict[str, list[str]] = {
-    "mocogan": ["++model.width=4", "++model.discriminator_width=4", "++model.num_classes=10"],
-    "vgan": ["++model.width=4", "++model.discriminator_width=4"],
-    "tganv2": [
-        *("++model.width=4", "++model.discriminator_width=4", "++model.latent_size=8", "++model.recurrent_width=8"),
-        *("++model.levels=2", "++model.discriminator_blocks=2"),
-    ],
-    "continuous_gan": [
-        *("++model.width=4", "++model.discriminator_width=4", "++model.latent_size=8", "++model.style_size=8"),
-        *("++model.motion_size=8", "++model.motion_step=4", "++model.num_frames=4"),
-    ],
-    "bicubic": [],
-    "basicvsr": ["++model.channels=4", "++model.blocks=1"],
-    "basicvsr_pp": ["++model.channels=4", "++model.blocks=1", "++model.feature_blocks=1", "++model.deform_groups=2"],
-    "realbasicvsr": ["++model.channels=4", "model.blocks=1", "model.cleaning_blocks=1"],
-    "restoration_gan": [
-        *("++model.generator.channels=4", "model.generator.blocks=1", "model.generator.cleaning_blocks=1"),
-        *("++model.generator.flow_levels=2", "++model.generator.flow_width=2", "model.discriminators.frame.width=4"),
-        "~task.losses.perceptual",
-    ],
-    "srresnet": ["model.channels=4", "model.blocks=1"],
-    "edvr_m": ["++model.channels=4", "++model.blocks=1", "++model.feature_blocks=1", "++model.deform_groups=2"],
-}
-NANO_FLOW = ["++model.flow_levels=2", "++model.flow_width=2", "task.flow_frozen_batches=3"]
 
 
 def tiny(*overrides: str, recipe: str = "classification/moving_digits", cwd: Path | None = None) -> list[str]:
@@ -132,7 +110,24 @@ def tiny(*overrides: str, recipe: str = "classification/moving_digits", cwd: Pat
 
 
 def nano(recipe: str) -> list[str]:
-    """The recipe's model with few channels and blocks."""
+    """The recipe's model with few channels and blocks, and what goes with that."""
+    from tests.models.zoo import MODELS  # imports torch
+
     text = (EXPERIMENTS / f"{recipe}.yaml").read_text()
     (model,) = re.findall(r"override /model: (\S+)", text)
-    return NANO[model] + (NANO_FLOW if "flow_frozen_batches" in text else [])
+    overrides = list(_overrides("++model", MODELS[model].tiny))
+    if "flow_frozen_batches" in text:
+        overrides.append("task.flow_frozen_batches=3")
+    if "num_classes" in text:
+        overrides.append("++model.num_classes=10")
+    if "perceptual" in text:
+        overrides.append("~task.losses.perceptual")  # weights that are not there
+    return overrides
+
+
+def _overrides(key: str, value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from _overrides(f"{key}.{name}", part)
+    else:
+        yield f"{key}={value}"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.models.catalogue import build_tiny
+from tests.models.zoo import build_tiny
 from tests.shrink import FINETUNE
 from videxp import config
 

@@ -12,7 +12,7 @@ import torch
 from omegaconf import DictConfig, ListConfig
 
 from tests.films import copy_apart
-from tests.models.catalogue import CATALOGUE
+from tests.models.zoo import MODELS
 from tests.shrink import PAPERS
 from videxp import config
 
@@ -66,15 +66,15 @@ def small(value: Any) -> Any:
     return PIXELS[value] if value else value
 
 
-def shrink(cfg: DictConfig) -> None:
+def shrink(cfg: DictConfig, model: str) -> None:
     for part in (cfg.dataset, cfg.dataset.train_transform, cfg.dataset.eval_transform, cfg.dataset.test_transform):
         for key in {"size", "resize", "frame_size"} & part.keys():
             part[key] = small(part[key])
-    tiny = CATALOGUE[cfg.model._target_.rpartition(".")[2]].tiny
+    tiny = MODELS[model].tiny
     cfg.dataset.num_frames = tiny.get("num_frames", max(4, min(8, cfg.dataset.num_frames // 2)))
     cfg.model = {
         **cfg.model,
-        **{key: list(v) if isinstance(v, tuple) else v for key, v in tiny.items()},
+        **tiny,
         "weights": None,
     }
 
@@ -98,7 +98,7 @@ def test_a_papers_recipe_is_right_as_it_stands_and_shrunk_takes_a_step(
     cfg = composed.cfg
     flips, views = cfg.dataset.train_transform.flip, cfg.dataset.test_clips * cfg.dataset.test_transform.crops
     assert flips == (0.0 if recipe.endswith("ssv2") else 0.5)  # left and right are in Something-Something's labels
-    shrink(cfg)
+    shrink(cfg, composed.choices["model"])
     datamodule = config.build(cfg.dataset)
     datamodule.prepare()
     task = build_task(cfg, classes=datamodule.classes)

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from tests.models import classifier_names as public
-from tests.models.catalogue import build
 from tests.models.public_names import Shapes
+from tests.models.zoo import build
 from videxp.models.classification.tsn import RESNET_NAMES, TSM, TSN
 from videxp.models.weights import Renames, load_weights, renamed
 

@@ -5,12 +5,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
-from tests.models.catalogue import CATALOGUE, OPTIONAL, build_tiny, cases
+from tests.models.zoo import CLASSIFIERS, MODELS, OPTIONAL, build_tiny, cases
 
-NAMES = cases(CATALOGUE)
-# torchvision's MViTv2 also pools the last block's patch queries, though only its class token is classified
-WITHOUT_EFFECT = {"mvit_v2_s": ("blocks.4.attn.pool_q.", "blocks.4.attn.rel_pos_")}
-BLIND_TO_ORDER = {"tsn_r50", "tsn_timm", "cnn2d_small"}
+NAMES = cases(CLASSIFIERS)
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +22,7 @@ def tiny(name: str, **arguments: object) -> nn.Module:
 
 
 def clip(name: str, *, batch_size: int = 2) -> Tensor:
-    frames, size = CATALOGUE[name].clip
+    frames, size = MODELS[name].tiny_clip
     return torch.randn(batch_size, frames, 3, size, size)
 
 
@@ -47,7 +44,7 @@ def test_gradient_reaches_every_parameter_and_every_frame(name: str):
     assert logits.shape == (2, 5)
     (logits * torch.randn(2, 5)).sum().backward()
     unreached = [key for key, p in net.named_parameters() if p.grad is None or not p.grad.any()]
-    assert [key for key in unreached if not key.startswith(WITHOUT_EFFECT.get(name, ()))] == []
+    assert [key for key in unreached if not key.startswith(MODELS[name].without_effect)] == []
     assert video.grad is not None and video.grad.isfinite().all()
     assert video.grad.abs().amax(dim=(0, 2, 3, 4)).gt(0).all()
 
@@ -66,7 +63,7 @@ def test_the_order_of_frames_matters_to_all_but_the_per_frame_networks(name: str
     net, video, other = without_zeros(tiny(name)).double().eval(), clip(name).double(), clip(name).double()
     with torch.no_grad():
         change = (net(video.flip(1)) - net(video)).abs().max() / (net(other) - net(video)).abs().max()
-    assert change < 1e-9 if name in BLIND_TO_ORDER else change > 1e-3
+    assert change > 1e-3 if MODELS[name].sees_order else change < 1e-9
 
 
 @pytest.mark.parametrize("name", NAMES)

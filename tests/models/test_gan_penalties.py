@@ -4,12 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.models.gans import GANS, build_tiny, rngs
+from tests.models.gans import TAKES_NORM, build_tiny, norm, rngs
+from tests.models.zoo import GANS
 from videxp.losses import gradient_penalty, path_lengths, r1_penalty
 from videxp.models import VideoGAN, View
 from videxp.models.gan import normal
-
-NAMES = sorted(GANS)
 
 
 @pytest.fixture(autouse=True)
@@ -27,9 +26,9 @@ def penalties(gan: VideoGAN, name: str, real: View, fake: View) -> Tensor:
     return r1_penalty(logits, real.video) + gradient_penalty(logits, real.video, fake.video, real_share=share)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", GANS)
 def test_penalties_can_be_trained_on_their_gradient_is_that_of_finite_differences(name: str):
-    gan = build_tiny(name, **({} if name == "continuous_gan" else {"norm": "group"})).double()
+    gan = build_tiny(name, **norm(name, "group")).double()
     latent = gan.generator.latent(rngs(0, 1))
     latent |= {key: code.double() for key, code in latent.items() if code.is_floating_point()}
     real = gan.real_views(torch.rand(2, 4, 3, 16, 16, dtype=torch.float64) * 2 - 1, rngs=rngs(2, 3))
@@ -49,7 +48,7 @@ def test_penalties_can_be_trained_on_their_gradient_is_that_of_finite_difference
         assert slope == pytest.approx((values[0] - values[2]) / 2e-6, rel=1e-4)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", GANS)
 def test_path_lengths_can_be_trained_on(name: str):
     generator = build_tiny(name).generator
     latent = generator.latent(rngs(0, 1))
@@ -64,11 +63,11 @@ def test_path_lengths_can_be_trained_on(name: str):
     assert weights and all(p.grad is not None and p.grad.isfinite().all() for p in weights)
 
 
-@pytest.mark.parametrize("name", ["vgan", "mocogan", "tganv2"])
+@pytest.mark.parametrize("name", TAKES_NORM)
 def test_norms_of_the_batch_tie_clips_together_and_norms_of_the_group_do_not(name: str):
-    def change(norm: str) -> tuple[float, float]:
+    def change(kind: str) -> tuple[float, float]:
         """How a generated clip and its logit change with the other clip of the batch."""
-        gan = build_tiny(name, norm=norm)
+        gan = build_tiny(name, norm=kind)
         videos = [gan(gan.generator.latent(rngs(0, other)))[:1] for other in (1, 2)]
         clips = [torch.cat([videos[0], torch.full_like(videos[0], other)]).detach() for other in (-1, 1)]
         discriminator = gan.discriminators["level1" if name == "tganv2" else "video"]

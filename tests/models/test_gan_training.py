@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.models.gans import GANS, build_tiny, rngs
+from tests.models.gans import TAKES_NORM, build_tiny, norm, rngs
+from tests.models.zoo import GANS
 from videxp.losses import discriminator_loss, generator_loss
 from videxp.models import VideoGAN
 
@@ -70,17 +71,17 @@ def gradients(gan: VideoGAN, real: Tensor, seeds: range) -> dict[str, Tensor]:
     return {key: p.grad.clone() for key, p in gan.named_parameters() if p.grad is not None}
 
 
-@pytest.mark.parametrize("name", sorted(GANS))
+@pytest.mark.parametrize("name", GANS)
 def test_two_processes_with_half_the_clips_each_have_the_gradient_of_one_with_all(name: str):
     real = moving_squares(4, np.random.default_rng(0)).double()
 
-    def difference(norm: str) -> float:
+    def difference(kind: str) -> float:
         torch.manual_seed(0)
-        gan = build_tiny(name, **({} if name == "continuous_gan" else {"norm": norm})).double()
+        gan = build_tiny(name, **norm(name, kind)).double()
         halves = [gradients(gan, real[:2], range(2)), gradients(gan, real[2:], range(2, 4))]
         whole = gradients(gan, real, range(4))
         return max((whole[key] - (halves[0][key] + halves[1][key]) / 2).abs().max().item() for key in whole)
 
-    if name != "continuous_gan":
+    if name in TAKES_NORM:
         assert difference("batch") > 1e-3  # as published: statistics of each process's own clips
     assert difference("group") < 1e-9

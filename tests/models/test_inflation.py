@@ -8,14 +8,14 @@ import torch
 import torchvision
 from torchvision.models.swin_transformer import SwinTransformer
 
-from tests.models.catalogue import CATALOGUE, build, build_tiny
+from tests.models.zoo import MODELS, build, build_tiny
 from videxp.core.errors import BadRequest
 from videxp.models.layers.inflation import inflated, swin_in_time
 
 
 def test_a_video_swin_answers_to_a_still_video_as_the_swin_that_it_was_inflated_from(tmp_path: Path):
     torch.manual_seed(0)
-    tiny: Any = CATALOGUE["swin3d_t"].tiny
+    tiny: Any = MODELS["swin3d_t"].tiny
     heads = [tiny["heads"] * 2**stage for stage in range(4)]
     image = SwinTransformer([4, 4], tiny["width"], list(tiny["depths"]), heads, [7, 7], num_classes=5).eval()
     for key, value in image.state_dict().items():

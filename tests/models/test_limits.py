@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 
-from tests.models.catalogue import CATALOGUE, OPTIONAL, build_tiny, cases, constructor
+from tests.models.zoo import CLASSIFIERS, MODELS, OPTIONAL, build_tiny, cases
 
 pytestmark = pytest.mark.slow
 
-NAMES = cases(CATALOGUE)
+NAMES = cases(CLASSIFIERS)
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def runs(name: str, *, frames: int, size: int) -> bool:
 
 def made_for(name: str, frames: int, size: int) -> dict[str, Any]:
     """The arguments that the config fills from the data, for a constructor that has them."""
-    parameters = inspect.signature(constructor(name)).parameters
+    parameters = inspect.signature(MODELS[name].constructor).parameters
     return {key: value for key, value in (("num_frames", frames), ("size", size)) if key in parameters}
 
 
@@ -49,7 +49,7 @@ def sees_all(name: str, *, frames: int, size: int) -> bool:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_smallest_clip_declared_runs_and_one_below_does_not(name: str):
-    declared, (frames, size) = constructor(name).__videxp_accepts__, CATALOGUE[name].clip
+    declared, (frames, size) = MODELS[name].accepts, MODELS[name].tiny_clip
     assert runs(name, frames=declared.min_frames, size=size)
     assert runs(name, frames=frames, size=declared.min_size)
     assert runs(name, frames=declared.min_frames, size=declared.min_size)
@@ -61,7 +61,7 @@ def test_the_smallest_clip_declared_runs_and_one_below_does_not(name: str):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_multiple_is_declared_where_other_clips_fail_or_are_seen_in_part(name: str):
-    declared, (frames, size) = constructor(name).__videxp_accepts__, CATALOGUE[name].clip
+    declared, (frames, size) = MODELS[name].accepts, MODELS[name].tiny_clip
     if declared.frames_multiple > 1:
         assert all(not sees_all(name, frames=frames + n, size=size) for n in range(1, declared.frames_multiple))
     else:

@@ -10,7 +10,7 @@ import torch
 
 from tests.models import public_names as public
 from tests.models.public_names import Shapes
-from tests.models.restorers import PARAMETERS, build
+from tests.models.zoo import MODELS, build
 from videxp.core.errors import BadRequest
 from videxp.models.restoration.basicvsr import BASICVSR_NAMES, RECURRENT_NAMES, BasicVSR
 from videxp.models.restoration.edvr import EDVR, EDVR_NAMES
@@ -50,7 +50,7 @@ def test_the_names_and_shapes_of_a_public_checkpoint_become_ours(name: str, styl
     with torch.device("meta"):
         net = build(name)
     counted = sum(prod(shape) for key, shape in shapes.items() if not key.endswith((".mean", ".std")))
-    assert counted == PARAMETERS[name]  # the list is whole
+    assert counted == MODELS[name].published["parameters"]  # the list is whole
     assert shapes.keys() != net.state_dict().keys()  # without renaming nothing would load
     check(shapes, renames, net)
 

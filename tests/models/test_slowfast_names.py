@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from tests.models import slowfast_names as public
-from tests.models.catalogue import build, build_tiny
 from tests.models.public_names import Shapes
+from tests.models.zoo import build, build_tiny
 from videxp.core.errors import BadRequest
 from videxp.models.classification.slowfast import slow_frames
 from videxp.models.classification.slowfast_names import SLOW_NAMES, SLOWFAST_NAMES, X3D_NAMES, x3d_as_pytorchvideos

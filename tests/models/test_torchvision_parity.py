@@ -10,7 +10,7 @@ import torch
 import torchvision
 import torchvision.models.video as tv
 
-from tests.models.catalogue import build, build_tiny
+from tests.models.zoo import build, build_tiny
 from videxp.core.errors import BadRequest
 from videxp.core.weight_files import TORCHVISIONS
 

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from tests.models.catalogue import CATALOGUE, OPTIONAL, build_tiny, cases
+from tests.models.zoo import CLASSIFIERS, MODELS, OPTIONAL, build_tiny, cases
 from videxp.core.errors import BadRequest
 from videxp.models.classification.torchvision_video import r2plus1d_18, r3d_18
 from videxp.models.classification.x3d import x3d_xs
@@ -31,7 +31,7 @@ def saved(path: Path, content: object) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("name", cases(name for name in CATALOGUE if CATALOGUE[name].module != "small"))
+@pytest.mark.parametrize("name", cases(name for name in CLASSIFIERS if "weights" in MODELS[name].config))
 def test_saved_weights_come_back_and_another_number_of_classes_renews_the_classifier_alone(
     name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from tests.models.catalogue import build_tiny
+from tests.models.zoo import build_tiny
 from videxp.tasks.base import parameter_groups
 
 

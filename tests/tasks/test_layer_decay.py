@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.models.catalogue import build, build_tiny
+from tests.models.zoo import build, build_tiny
 from videxp.models.classification.small import SmallCNN3D
 from videxp.tasks import Classification
 from videxp.tasks.base import parameter_groups
