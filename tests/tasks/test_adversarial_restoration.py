@@ -72,7 +72,6 @@ def test_it_trains_evaluates_restores_and_is_exported(tmp_path: Path):
     exported = videxp("export", "run", "--format", "safetensors", "-o", "restorer.safetensors", cwd=tmp_path)
     assert exported.returncode == 0, exported.stderr
     first_stage = "super_resolution/realbasicvsr_reds"  # the weights of the average are those of the bare network
-    flow = ("++model.flow_levels=2", "++model.flow_width=2")
-    words = tiny("model.weights=restorer.safetensors", *flow, recipe=first_stage, cwd=tmp_path)
+    words = tiny("model.weights=restorer.safetensors", recipe=first_stage, cwd=tmp_path)
     checked = videxp("check", first_stage, "--batch", *words, cwd=tmp_path)
     assert checked.returncode == 0, checked.stderr
