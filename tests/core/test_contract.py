@@ -33,6 +33,15 @@ class Misspells(Restoration):
 class Errs(Restoration):
     contract = Contract(metrics={"psnr": "higher"})
 
+class Wanders(Restoration):
+    contract = Contract(predictor="no.such.module")
+
+class Dangles(Restoration):
+    contract = Contract(predictor="contracted_tasks")
+
+class Needs(Restoration):
+    contract = Contract(needs=("lable",))
+
 class Boasts(Restoration):
     contract = Contract(headline=("psnr",))
 """
@@ -52,6 +61,7 @@ def test_what_is_read_is_what_the_class_has(target: str):
     module, _, name = target.rpartition(".")
     contract = contract_of(target)
     assert contract is not None and contract == getattr(import_module(module), name).contract
+    assert not contract_trouble(target)
 
 
 def test_a_contract_is_inherited_whole_or_replaced_whole():
@@ -70,13 +80,26 @@ def test_a_contract_is_inherited_whole_or_replaced_whole():
         ("Misspells", "contract has no field metric, only network_parameter, needs, "),
         ("Errs", "contract: metrics: psnr is better when 'higher'; write 'max' or 'min'"),
         ("Boasts", "contract: headline: psnr is none of metrics"),
+        ("Wanders", "contract: predictor: there is no module no.such.module"),
+        ("Dangles", "contract: predictor: contracted_tasks has no function add_arguments"),
     ],
 )
 def test_what_cannot_be_read_is_said_by_the_check(name: str, trouble: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("VIDEXP_ALLOW", "contracted_tasks")
     target = f"contracted_tasks.{name}"
-    assert contract_of(target) is None and contract_trouble(target).startswith(trouble)
+    assert contract_trouble(target).startswith(trouble)
+    assert contract_of(target) is None or "predictor" in trouble
     cfg = compose("classification/moving_digits", []).cfg
     cfg.task._target_ = target
     said = [problem.message for problem in check_config(cfg) if problem.key == "task._target_"]
     assert len(said) == 1 and said[0].startswith(trouble)
+
+
+def test_a_field_that_no_layout_has_is_said_by_the_check(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("VIDEXP_ALLOW", "contracted_tasks")
+    cfg = compose("classification/moving_digits", []).cfg
+    cfg.task = {"_target_": "contracted_tasks.Needs", "losses": {}, "monitor": "val/psnr"}
+    said = [str(problem) for problem in check_config(cfg) if problem.key == "task"]
+    assert said == [
+        "task=Needs: needs the field lable of a sample, which this layout has not; did you mean label or labels?"
+    ]

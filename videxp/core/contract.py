@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 
-from videxp.core.signatures import UNREADABLE, Call, signature
+from videxp.core.signatures import UNREADABLE, Call, Source, find_spec, locate, signature
+
+COMMON_FIELDS = ("label", "labels", "target")
+"""What a contract may need of data sets that add no field of their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +26,7 @@ class Contract:
 
     needs: tuple[str, ...] = ()
     """Fields that a sample must have beside its clip: "label" (one class), "labels" (any number of classes, one
-    included), "target" (the clean clip; transforms that make one say `gives_target`)."""
+    included), "target" (the clean clip; transforms that make one say `gives_target`), and what a layout adds."""
 
     uses: tuple[str, ...] = ()
     """Fields that some of its networks are told, such as the class."""
@@ -88,9 +91,20 @@ def contract_of(task: str) -> Contract | None:
 
 @cache
 def contract_trouble(task: str) -> str:
-    """Why a task's contract cannot be read; "" where it can, and where there is none."""
+    """Why a task's contract cannot be read or kept; "" where it can, and where there is none."""
     found = signature(task) if task else None
-    return _read(found.calls["contract"])[1] if found is not None and "contract" in found.calls else ""
+    contract, trouble = (
+        _read(found.calls["contract"]) if found is not None and "contract" in found.calls else (None, "")
+    )
+    return trouble or (_predictor_trouble(contract.predictor) if contract and contract.predictor else "")
+
+
+def _predictor_trouble(name: str) -> str:
+    if find_spec(name) is None:
+        return f"contract: predictor: there is no module {name}"
+    is_read = isinstance(locate(name), Source)
+    lacking = [needed for needed in ("add_arguments", "predict") if is_read and locate(f"{name}.{needed}") is None]
+    return f"contract: predictor: {name} has no function {lacking[0]}" if lacking else ""
 
 
 def _read(call: Call) -> tuple[Contract | None, str]:

@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, NoReturn
 
 from videxp import config
-from videxp.core.contract import contract_of
+from videxp.core.contract import contract_of, contract_trouble
 from videxp.core.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -61,7 +61,10 @@ def examples() -> list[str]:
 
 def read_request(cfg: "DictConfig", run: str, words: list[str]) -> tuple[ModuleType, argparse.Namespace]:
     """The module that the run's task names, and what it is asked for; what it refuses costs no loading of weights."""
-    contract = contract_of(str(cfg.task._target_))
+    task = str(cfg.task._target_)
+    if trouble := contract_trouble(task):
+        raise BadRequest(f"{run} is a run of {task}: {trouble}")
+    contract = contract_of(task)
     name = contract.predictor if contract else ""
     if not name:
         raise BadRequest(f"{run} is a run of {cfg.task._target_.split('.')[-1]}, which says nothing about predicting")

@@ -11,7 +11,7 @@ from videxp.config.checking.machine import count_cores, count_gpus
 from videxp.config.checking.metric_names import logged_metrics
 from videxp.config.problems import NOTHING, Problem, refuse, suggestion
 from videxp.core import signatures
-from videxp.core.contract import contract_of
+from videxp.core.contract import COMMON_FIELDS, contract_of
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.core.files import expand_home
 from videxp.core.signatures import Signature
@@ -266,10 +266,21 @@ def _check_data(plain: dict[str, Any], *, model_is_sound: bool) -> Iterator[Prob
     except VidexpError as error:
         yield Problem("dataset.layout", found.qualname, str(error))
         return
+    yield from _check_needs(plain, {annotation.name for annotation in layout.annotations})
     for line in missing:
         yield Problem("dataset.root", root, line)
     if not missing and model_is_sound:
         yield from _check_classes(plain, layout, Path(root))
+
+
+def _check_needs(plain: dict[str, Any], fields: set[str]) -> Iterator[Problem]:
+    """Fields that the task needs of a sample, and that neither all data sets have nor this layout adds."""
+    task = _target(plain.get("task"))
+    contract, known = contract_of(task), {*COMMON_FIELDS, *fields}
+    for name in contract.needs if contract else ():
+        if name not in known:
+            message = f"needs the field {name} of a sample, which this layout has not; {suggestion(name, known)}"
+            yield Problem("task", _class(task), message)
 
 
 def check_samples(cfg: Mapping[str, Any]) -> Iterator[Problem]:
