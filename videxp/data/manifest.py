@@ -33,7 +33,8 @@ class Row:
     """One sample as a layout lists it. Paths are relative to the root, with `/`; nan = from the start, to the end.
 
     label: "" where a data set has none; several are joined (`videxp.data.annotations.labels`). input: the degraded
-    counterpart of `path`, frame by frame; "" where it is made.
+    counterpart of `path`, frame by frame; "" where it is made. fields: (name, text) of each of the layout's annotations
+    that the sample has, as the annotation packs it; kept in columns `fields.<name>`.
     """
 
     path: str
@@ -42,6 +43,14 @@ class Row:
     start_seconds: float = nan
     end_seconds: float = nan
     input: str = ""
+    fields: tuple[tuple[str, str], ...] = ()
+
+    def field(self, name: str) -> str:
+        """ "" where it is not stated."""
+        return dict(self.fields).get(name, "")
+
+    def with_field(self, name: str, text: str) -> "Row":
+        return replace(self, fields=(*((other, kept) for other, kept in self.fields if other != name), (name, text)))
 
 
 @dataclass(frozen=True)
@@ -135,6 +144,8 @@ class Strings(Sequence[str]):
 
 COLUMNS: dict[str, type] = {f.name: f.type for f in (*fields(Row), *fields(Facts))}  # type: ignore[misc]  # mypy: types may be texts
 COLUMNS["split"] = str
+del COLUMNS["fields"]
+FIELD = "fields."  # before the names of columns that not all data sets have, which are texts
 
 
 @dataclass(frozen=True)
@@ -172,10 +183,14 @@ class Manifest:
         packets_file: Path | None = None,
         notes: Sequence[Note] = (),
         made_splits: frozenset[str] = frozenset(),
+        fields: Sequence[str] = (),
     ) -> "Manifest":
+        """fields: names of the layout's annotations, of which rows may state something."""
         ordered = sorted(rows, key=lambda pair: _order(pair[0]))
         values = [vars(row) | vars(facts) for row, facts in ordered]
         columns = {column: _column([v[column] for v in values], kind) for column, kind in COLUMNS.items()}
+        assert all(name in fields for row, _ in ordered for name, _ in row.fields)
+        columns |= {FIELD + name: Strings.pack(row.field(name) for row, _ in ordered) for name in fields}
         several = _several(columns["label"], classes)
         return cls(
             name,
@@ -244,15 +259,21 @@ class Manifest:
 
     @cached_property
     def fingerprint(self) -> str:
-        """blake2b over the samples, wherever they lie: path, size, content, split, label, start and end of each, and
-        path and content of its input.
+        """blake2b over the samples, wherever they lie: path, size, content, split, label, start and end of each,
+        path and content of its input, and the fields that its layout states.
 
         Unreadable files are no samples, so two machines with different subsets of Kinetics differ.
         """
         names = ("path", "size_bytes", "content_hash", "split", "label", "start_seconds", "end_seconds")
         of_input = ("input", "input_hash")
+        fields = [name for name in self.columns if name.startswith(FIELD)]
         lines = sorted(
-            "\t".join(_to_text(self[name][i]) for name in (names + of_input if self["input"][i] else names))
+            "\t".join(
+                [
+                    *(_to_text(self[name][i]) for name in (names + of_input if self["input"][i] else names)),
+                    *(f"{name}={_to_text(self[name][i])}" for name in fields if self[name][i]),
+                ]
+            )
             for i, error in enumerate(self["error"])
             if not error
         )
@@ -260,8 +281,8 @@ class Manifest:
 
     def write(self, path: Path) -> None:
         """Replace the file at `path`; whoever reads meanwhile gets the old one or the new one."""
-        lines = ["\t".join(COLUMNS)]
-        lines += ["\t".join(_to_text(self.columns[name][i]) for name in COLUMNS) for i in range(len(self))]
+        lines = ["\t".join(self.columns)]
+        lines += ["\t".join(_to_text(column[i]) for column in self.columns.values()) for i in range(len(self))]
         about = {
             "format": FORMAT,
             "name": self.name,
@@ -288,12 +309,14 @@ class Manifest:
             text = path.read_bytes().decode("utf-8", "surrogateescape")
             first, header, *lines = text.removesuffix("\n").split("\n")
             about = json.loads(first.removeprefix("# videxp manifest "))
-            if about["format"] != FORMAT or header.split("\t") != list(COLUMNS):
+            names, fields = header.split("\t")[: len(COLUMNS)], header.split("\t")[len(COLUMNS) :]
+            if about["format"] != FORMAT or names != list(COLUMNS) or not all(f.startswith(FIELD) for f in fields):
                 raise ValueError("written by another version")
             if about.pop("checksum") != _checksum(about, [header, *lines]):
                 raise ValueError("its checksum is wrong")
-            cells = list(zip(*(line.split("\t") for line in lines))) or [()] * len(COLUMNS)
-            columns = {name: _parsed(column, kind) for (name, kind), column in zip(COLUMNS.items(), cells, strict=True)}
+            kinds = {**COLUMNS, **dict.fromkeys(fields, str)}
+            cells = list(zip(*(line.split("\t") for line in lines))) or [()] * len(kinds)
+            columns = {name: _parsed(column, kind) for (name, kind), column in zip(kinds.items(), cells, strict=True)}
         except FileNotFoundError:
             raise BadRequest(f"The data set is not prepared ({path} is missing): run `videxp prepare` first") from None
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:

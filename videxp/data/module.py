@@ -21,11 +21,12 @@ from torch import Tensor, nn
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.core.limits import Ge, Interval
 from videxp.core.processes import START_METHOD, available_cores
-from videxp.data.annotations.annotation import Annotation, fields_on_device
+from videxp.data.annotations.annotation import Annotation, check_names, fields_on_device
 from videxp.data.annotations.companion_clip import CompanionClip
 from videxp.data.annotations.multi_label import MultiLabel
 from videxp.data.annotations.single_label import SingleLabel
 from videxp.data.description import Description
+from videxp.data.following import check_following, moved_fields
 from videxp.data.layouts.base import Layout
 from videxp.data.left_out import nothing_left
 from videxp.data.loading.clips import ClipChoice, Sampling
@@ -270,7 +271,11 @@ class VideoDataModule(PreparedDataModule):
         found: list[Annotation] = [MultiLabel() if self.manifest.several_labels else SingleLabel()]
         if self.worker_degradation is not None or self.manifest["input"].lengths.any():
             found.append(CompanionClip("degraded", scale=self.scale, make=self.worker_degradation, seed=self.seed))
-        return [*found, *self.layout.annotations]
+        found += self.layout.annotations
+        check_names(found)
+        transforms = {name: getattr(self, name) for name in ("train_transform", "eval_transform", "test_transform")}
+        check_following(found, transforms, frame_size=self.frame_size)
+        return found
 
     # ---- loaders ------------------------------------------------------------------------------------------------
 
@@ -300,8 +305,8 @@ class VideoDataModule(PreparedDataModule):
     def cutter(self, split: Split) -> Cutter | None:
         """The split's transform, if workers cut what it wants of each picture: the same bits as on the device, but
         nothing is resized twice, no whole frame travels, and files may differ in size."""
-        transform: Any = self._transform(split)
-        return transform if self.frame_size is None and hasattr(transform, "views") else None
+        transform = self._transform(split)
+        return transform if self.frame_size is None and isinstance(transform, Cutter) else None
 
     def choice_of(self, split: Split) -> ClipChoice:
         """Which frames of a video the split's stage reads."""
@@ -447,8 +452,9 @@ class VideoDataModule(PreparedDataModule):
         return self._on_device(batch, "test" if trainer is not None and trainer.testing else "val")
 
     def _on_device(self, batch: dict[str, Tensor], split: Split) -> dict[str, Tensor]:
-        cutter = self.cutter(split)
-        return self._transform(split)(batch) if cutter is None else cutter.finish(batch)
+        transform, cutter = self._transform(split), self.cutter(split)
+        moved = moved_fields(batch, self.annotations, transform)
+        return {**(transform(batch) if cutter is None else cutter.finish(batch)), **moved}
 
     # ---- outside any loop: for a look, or for a try -------------------------------------------------------------
 

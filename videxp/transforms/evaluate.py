@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from videxp.core.errors import BadRequest
 from videxp.core.limits import Gt
 from videxp.transforms.color import normalize
-from videxp.transforms.geometry import crop, resize_short_side, short_side_size, view_boxes
+from videxp.transforms.geometry import crop, place_box, resize_short_side, short_side_size, view_boxes
 from videxp.transforms.memory import Blocks
 from videxp.transforms.train import check_clip, without
+from videxp.video.placing import Placement
 
 
 class EvalTransform(nn.Module):
@@ -57,6 +58,12 @@ class EvalTransform(nn.Module):
         height, width = short_side_size(height=size[0], width=size[1], short=self.resize)
         boxes = view_boxes(height=height, width=width, size=self.size, crops=self.crops)
         return [[partial(self._cut, box=box) for box in boxes]] * clips
+
+    def placements(self, size: tuple[int, int], *, clips: int, epoch: int = 0, index: int = 0) -> list[list[Placement]]:
+        """Where each of these views has what pictures of (height, width) show."""
+        inner = short_side_size(height=size[0], width=size[1], short=self.resize)
+        boxes = view_boxes(height=inner[0], width=inner[1], size=self.size, crops=self.crops)
+        return [[place_box(Placement(size).resize(inner), box) for box in boxes]] * clips
 
     def finish(self, batch: dict[str, Any]) -> dict[str, Any]:
         """The rest of `forward`, for clips that `views` have cut: bit for bit the same result."""

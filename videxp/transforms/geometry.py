@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from videxp.video.placing import Placement
+
 TRIES = 10  # as torchvision's RandomResizedCrop
 BOX_DRAWS = 2 * TRIES + 2  # uniform numbers for one box: an area and a ratio per try, then top and left
 
@@ -89,6 +91,12 @@ def crop(clip: Tensor, box: tuple[int, int, int, int]) -> Tensor:
     """A view of [T,height,width,C] on [T,H,W,C]; no copy."""
     top, left, height, width = box
     return clip[:, top : top + height, left : left + width]
+
+
+def place_box(placement: Placement, box: tuple[int, int, int, int]) -> Placement:
+    """Where `crop` then has what a picture shows."""
+    top, left, height, width = box
+    return placement.crop(top=top, left=left, size=(height, width))
 
 
 def resize(clip: Tensor, *, height: int, width: int) -> Tensor:

@@ -13,6 +13,7 @@ from videxp.core.errors import BadRequest
 from videxp.core.limits import Ge, Interval
 from videxp.core.randomness import Stream, generator
 from videxp.transforms.train import check_clip, without
+from videxp.video.placing import Move
 
 Key = tuple[int, int]  # (epoch, index)
 # Columns of a clip's uniform numbers. A new use takes the next one, so that it shifts no other.
@@ -30,6 +31,7 @@ class RestorationEval(nn.Module):
     """
 
     gives_target: ClassVar[bool] = True
+    distorts: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self, *, degradation: nn.Module | None = None, mirror: bool = False, seed: Annotated[int, Ge(0)] = 0
@@ -55,7 +57,7 @@ class RestorationEval(nn.Module):
                 else "dataset transforms: no degradation, and the data brings no input: set degradation"
             )
         clips = [as_float(batch[name]) for name in ("clip", "degraded") if name in batch]
-        target, *given = self.augmented(clips, keys, clips_per_item)
+        target, *given = self.augmented(clips, self.moves(batch))
         if self.degradation is not None:
             rngs = [generator(self.seed, stream=Stream.DEGRADE, epoch=epoch, index=index) for epoch, index in keys]
             given = [self.degradation(target, [rng for rng in rngs for _ in range(clips_per_item)])]
@@ -63,7 +65,11 @@ class RestorationEval(nn.Module):
             target, *given = (torch.cat([clip, clip.flip(1)], dim=1) for clip in (target, *given))
         return without(batch, "clip", "degraded") | {"video": given[0], "target": target}
 
-    def augmented(self, clips: list[Tensor], keys: list[Key], clips_per_item: int) -> list[Tensor]:
+    def moves(self, batch: dict[str, Any]) -> list[Move]:
+        """How `forward` moves each clip of a batch, and what goes with it."""
+        return [Move(mirror=self.mirror)] * len(batch["clip"])
+
+    def augmented(self, clips: list[Tensor], moves: list[Move]) -> list[Tensor]:
         """Target and, where there is one, input: float [N,T,C,H,W]. Evaluation leaves them as they are."""
         return clips
 
@@ -91,20 +97,25 @@ class RestorationTrain(RestorationEval):
         self.rotate = rotate
         self.reverse_time = reverse_time
 
-    def augmented(self, clips: list[Tensor], keys: list[Key], clips_per_item: int) -> list[Tensor]:
+    def moves(self, batch: dict[str, Any]) -> list[Move]:
+        keys: list[Key] = list(zip(batch["epoch"].tolist(), batch["index"].tolist()))
+        clips_per_item = check_clip(batch["clip"], items=len(keys))
         rngs = [generator(self.seed, stream=Stream.AUGMENT, epoch=epoch, index=index) for epoch, index in keys]
         draws = np.concatenate([rng.random((clips_per_item, _DRAWS)) for rng in rngs])
-        return [torch.stack([self._moved(*pair) for pair in zip(clip, draws)]) for clip in clips]
+        square = batch["clip"].shape[2] == batch["clip"].shape[3]
+        return [self._move(draw, square=square) for draw in draws]
 
-    def _moved(self, clip: Tensor, draw: np.ndarray) -> Tensor:
-        """One clip [T,C,H,W] in another position."""
-        if draw[_TIME] < self.reverse_time:
-            clip = clip.flip(0)
-        if draw[_FLIP] < self.flip:
-            clip = clip.flip(-1)
-        square = clip.shape[-2] == clip.shape[-1]
+    def _move(self, draw: np.ndarray, *, square: bool) -> Move:
         quarters = int(4 * draw[_TURN]) if square else 2 * int(2 * draw[_TURN])
-        return clip.rot90(quarters, (-2, -1)) if self.rotate else clip
+        return Move(
+            reverse_time=bool(draw[_TIME] < self.reverse_time),
+            flip=bool(draw[_FLIP] < self.flip),
+            quarters=quarters if self.rotate else 0,
+            mirror=self.mirror,
+        )
+
+    def augmented(self, clips: list[Tensor], moves: list[Move]) -> list[Tensor]:
+        return [torch.stack([move.pixels(one) for one, move in zip(clip, moves)]) for clip in clips]
 
 
 def as_float(clip: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from videxp.transforms.geometry import (
     crop_resize,
     flip,
     jittered_boxes,
+    place_box,
     random_boxes,
     resize_short_side,
     resized_crop_boxes,
@@ -27,6 +28,7 @@ from videxp.transforms.geometry import (
 from videxp.transforms.memory import Blocks
 from videxp.transforms.mixing import draw_mix, mix_
 from videxp.transforms.rand_augment import MAX_MAGNITUDE, Operation, apply, draw_operations
+from videxp.video.placing import Move, Placement
 
 # Columns of a clip's uniform numbers. A new use takes new columns at the end, so that it shifts no other.
 _BOX, _FLIP = slice(0, BOX_DRAWS), BOX_DRAWS
@@ -101,6 +103,12 @@ class TrainTransform(nn.Module):
         """Whether a video is mixed with another of its batch."""
         return self.mixup_alpha > 0 or self.cutmix_alpha > 0
 
+    @property
+    def distorts(self) -> list[str]:
+        """What moves what pictures show in other ways than `moves` tells, as settings that turn it off."""
+        on = {"rand_augment=null": self.num_ops, "mixup_alpha=0": self.mixup_alpha, "cutmix_alpha=0": self.cutmix_alpha}
+        return [off for off, value in on.items() if value]
+
     def forward(self, batch: dict[str, Any]) -> dict[str, Any]:
         """A new dict with `video` in place of `clip`; with mixing on also `mix_label`, the partner's label, and
         `mix_weight` float [B], the share of the own label.
@@ -117,9 +125,23 @@ class TrainTransform(nn.Module):
     ) -> list[list[Callable[[Tensor], Tensor]]]:
         """The part of `forward` that cuts and resizes, for each clip of a sample with pictures of (height, width):
         functions uint8 [T,H,W,C] -> uint8 [T,size,size,C], to be called where the pictures are decoded."""
-        uniform = self._rng(Stream.AUGMENT, (epoch, index)).random((clips, _DRAWS))
+        uniform = self._uniform([(epoch, index)], clips)
         boxes = self._boxes(uniform[:, _BOX], height=size[0], width=size[1])
         return [[partial(self._cut, box=box)] for box in boxes]
+
+    def placements(self, size: tuple[int, int], *, epoch: int, index: int, clips: int) -> list[list[Placement]]:
+        """Where each of these views has what pictures of (height, width) show."""
+        boxes = self._boxes(self._uniform([(epoch, index)], clips)[:, _BOX], height=size[0], width=size[1])
+        whole, side = Placement(size), (self.size, self.size)
+        if self._is_resized_first:
+            whole = whole.resize(short_side_size(height=size[0], width=size[1], short=self.shorts[0]))
+        return [[place_box(whole, box).resize(side)] for box in boxes]
+
+    def moves(self, batch: dict[str, Any]) -> list[Move]:
+        """How `forward` and `finish` move each clip of a batch."""
+        keys = list(zip(batch["epoch"].tolist(), batch["index"].tolist()))
+        uniform = self._uniform(keys, check_clip(batch["clip"], items=len(keys)))
+        return [Move(flip=bool(chance < self.flip)) for chance in uniform[:, _FLIP]]
 
     def finish(self, batch: dict[str, Any]) -> dict[str, Any]:
         """The rest of `forward`, for clips that `views` have cut: bit for bit the same result."""
@@ -128,7 +150,7 @@ class TrainTransform(nn.Module):
     def _augmented(self, batch: dict[str, Any], *, cut: bool) -> dict[str, Any]:
         clips, keys = batch["clip"], list(zip(batch["epoch"].tolist(), batch["index"].tolist()))
         clips_per_item = check_clip(clips, items=len(keys))
-        uniform = np.concatenate([self._rng(Stream.AUGMENT, key).random((clips_per_item, _DRAWS)) for key in keys])
+        uniform = self._uniform(keys, clips_per_item)
 
         shape = (*clips.shape[:2], self.size, self.size, clips.shape[-1])
         out = self._blocks.take(shape, device=clips.device)
@@ -149,6 +171,14 @@ class TrainTransform(nn.Module):
     def _rng(self, stream: Stream, key: tuple[int, int]) -> np.random.Generator:
         return generator(self.seed, stream=stream, epoch=key[0], index=key[1])
 
+    def _uniform(self, keys: list[tuple[int, int]], clips_per_item: int) -> np.ndarray:
+        """float64 [N,_DRAWS]"""
+        return np.concatenate([self._rng(Stream.AUGMENT, key).random((clips_per_item, _DRAWS)) for key in keys])
+
+    @property
+    def _is_resized_first(self) -> bool:
+        return self.crop != "resized" and self.shorts[0] == self.shorts[1]
+
     def _boxes(self, uniform: np.ndarray, *, height: int, width: int) -> Sequence[tuple[int, int, int, int]]:
         if self.crop == "resized":
             boxes = resized_crop_boxes(uniform, height=height, width=width, scale=self.scale, ratio=self.ratio)
@@ -164,7 +194,7 @@ class TrainTransform(nn.Module):
 
     def _cut(self, clip: Tensor, box: tuple[int, int, int, int]) -> Tensor:
         """uint8 [T,H,W,C] -> uint8 [T,size,size,C]."""
-        if self.crop != "resized" and self.shorts[0] == self.shorts[1]:
+        if self._is_resized_first:
             clip = resize_short_side(clip, self.shorts[0])
         return crop_resize(clip, box, size=self.size)
 

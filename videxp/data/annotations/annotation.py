@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from videxp.core.errors import BadRequest
 from videxp.data.manifest import Facts, Manifest, Row
 
 if TYPE_CHECKING:  # torch, which preparing does without
     from torch import Tensor
 
     from videxp.data.loading.cropping import Box
+    from videxp.video.placing import Move, Placement
+
+KEYS = ("clip", "video", "target", "condition", "index", "epoch", "total", "failures", "mix_label", "mix_weight")
+"""Of batches beside annotations."""
 
 Stack = Callable[[list["Tensor"]], "Tensor"]
 
@@ -33,20 +38,29 @@ class Shown:
     """What is cut out of each picture."""
     clip: "Tensor"
     """uint8 [N,T,H,W,C], N of this sample alone."""
+    picture_size: tuple[int, int]
+    """(height, width) of the pictures before they were cut."""
+    placements: Callable[[], list["Placement"]]
+    """Where the pictures came to lie in each of the N clips."""
 
 
 class Annotation:
     """A field of batches, called `name`. `for_samples` gives the one that reads it."""
 
-    columns: ClassVar[tuple[str, ...]] = ()
-    """Of the manifest, that workers need."""
     on_device: ClassVar[bool] = True
     """Whether it goes to the device with the clips."""
     class_of: np.ndarray | None = None
     """int64 [n], the class of each sample, by which they are balanced and spread; None: they have not one each."""
 
-    def __init__(self, name: str) -> None:
+    moves: ClassVar[bool] = False
+    """Whether a clip's change of position, in space or time, is one of the value: `move`."""
+    follows_cuts: ClassVar[bool] = False
+    """Whether it depends on what is cut out of pictures, as workers alone know."""
+
+    def __init__(self, name: str, *, columns: tuple[str, ...] = ()) -> None:
+        """columns: of the manifest, that workers need."""
         self.name = name
+        self.columns = columns
         self.values: dict[str, Any] = {}
 
     def prepare(self, row: Row, own: Facts, facts: Mapping[str, Facts]) -> tuple[Row, Facts]:
@@ -75,9 +89,23 @@ class Annotation:
 
         return default_collate(values)
 
+    def move(self, value: Any, moves: Sequence["Move"], *, clip_THW: tuple[int, int, int]) -> Any:
+        """A batch's value after the clips have been moved; of annotations that `moves`.
+
+        moves: of each of N clips. clip_THW: frames, height and width of them before.
+        """
+        raise NotImplementedError
+
     def largest_bytes(self, clip_bytes: int) -> int:
         """Pixels that `collate` stacks for a sample, at most, where those of its clips take `clip_bytes`."""
         return 0
+
+
+def check_names(annotations: Sequence[Annotation]) -> None:
+    """Raises BadRequest for two of one name, and for one that batches have already."""
+    names = [*KEYS, *(annotation.name for annotation in annotations)]
+    if again := sorted({name for name in names if names.count(name) > 1}):
+        raise BadRequest(f"dataset.layout: annotations called {', '.join(again)}: batches have this key: rename it")
 
 
 def fields_on_device(annotations: Sequence[Annotation]) -> tuple[str, ...]:

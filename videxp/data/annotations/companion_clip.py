@@ -28,10 +28,8 @@ class CompanionClip(Annotation):
     have no file of their own, the manifest's `input`; None: these have none. seed: of its randomness.
     """
 
-    columns = ("input", "input_size_bytes", "fps")
-
     def __init__(self, name: str, *, scale: int = 1, make: Make | None = None, seed: int = 0) -> None:
-        super().__init__(name)
+        super().__init__(name, columns=("input", "input_size_bytes", "fps"))
         self.scale = scale
         self.make = make
         self.seed = seed

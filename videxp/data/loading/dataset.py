@@ -6,7 +6,7 @@ W / scale: the size of what a restoration network gets.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from videxp.data.loading.cropping import Box, random_box, whole_box
 from videxp.data.loading.quarantine import Failure
 from videxp.data.loading.ring import Request
 from videxp.data.loading.unchanged import require_unchanged
-from videxp.data.loading.views import Cutter, Fit, View, fitted, read_views
+from videxp.data.loading.views import Cutter, Fit, View, fitted, fitted_placement, read_views
 from videxp.data.manifest import Manifest, Part
 from videxp.data.packets_file import frame_times, map_packets
 from videxp.video import (
@@ -39,6 +39,7 @@ from videxp.video import (
     open_copy,
     open_video,
 )
+from videxp.video.placing import Placement
 from videxp.video.timing import FrameTimes
 
 # What a worker needs of the manifest. Hashes, for one, stay behind.
@@ -176,7 +177,8 @@ class ClipDataset(Dataset[dict[str, Any]]):
         with self.open(row, frames_KT) as reader:
             box = self._box(self.frame_size or reader.size, key)
             clip = read_views(reader, frames_KT, self._views(reader.size, box, key, clips=len(frames_KT)))
-        shown = Shown(row, key, frames_KT, box, clip)
+            placements = partial(self._placements, reader.size, box, key, clips=len(frames_KT))
+        shown = Shown(row, key, frames_KT, box, clip, reader.size, placements)
         fields = {annotation.name: annotation.read(shown) for annotation in self.annotations}
         given = {name: value for name, value in fields.items() if value is not None}
         return {"clip": clip, **given, "index": index, "epoch": epoch}
@@ -188,6 +190,14 @@ class ClipDataset(Dataset[dict[str, Any]]):
         if self.frame_size is not None:
             return [[fitted(self.frame_size, self.fit, box=box)]] * clips
         return [[box.cut]] * clips
+
+    def _placements(self, size: tuple[int, int], box: Box, key: tuple[int, int], *, clips: int) -> list[Placement]:
+        """Where `_views` have what pictures of (height, width) show."""
+        if self.cutter is not None:
+            of_clips = self.cutter.placements(size, epoch=key[0], index=key[1], clips=clips)
+            return [placement for of_clip in of_clips for placement in of_clip]
+        whole = Placement(size) if self.frame_size is None else fitted_placement(size, self.frame_size, self.fit)
+        return [whole.crop(top=box.top, left=box.left, size=(box.height, box.width))] * clips
 
     def frames(self, row: int, *, rng: np.random.Generator) -> np.ndarray:
         """Which frames a sample is read with, int64 [K,T]."""

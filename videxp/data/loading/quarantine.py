@@ -6,7 +6,8 @@ which some rank would have nothing left, no rank trains: DDP averages gradients,
 `max_unreadable`, says how many different files may be missing, those that `prepare` found among them; with 0, the first
 is an error.
 
-Legend: B samples of a batch; a tensor of a batch has B rows, or a multiple of B (the clips of a sample adjacent).
+Legend: B samples of a batch; a tensor of a batch has B rows, or a multiple of B (the clips of a sample adjacent), and
+what is ragged as many clips.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor, distributed
 
 from videxp.core.errors import VidexpError
+from videxp.data.annotations.ragged import Ragged
 
 Batch = dict[str, Any]
 
@@ -135,10 +137,12 @@ def kept(batch: Batch, keep: list[bool]) -> Batch:
         return none_of(batch)
     samples, chosen = len(keep), torch.tensor(keep)
 
-    def rows(tensor: Tensor) -> Tensor:
-        return tensor.unflatten(0, (samples, -1))[chosen].flatten(0, 1)
+    def rows(value: Any) -> Any:
+        if isinstance(value, Ragged):
+            return value.select(chosen.repeat_interleave(value.count // samples))
+        return value.unflatten(0, (samples, -1))[chosen].flatten(0, 1) if isinstance(value, Tensor) else value
 
-    return {name: rows(value) if isinstance(value, Tensor) else value for name, value in batch.items()}
+    return {name: rows(value) for name, value in batch.items()}
 
 
 def none_of(batch: Batch) -> Batch:

@@ -38,6 +38,7 @@ from torch import Tensor
 from torch.utils.data import Sampler, default_collate
 
 from videxp.data.annotations.annotation import Stack
+from videxp.data.annotations.ragged import Ragged
 
 Keys = list[tuple[int, int]]  # (epoch, index in the split's samples)
 
@@ -85,7 +86,7 @@ class Packet:
     def pin_memory(self) -> "Packet":
         """Called in the thread of a DataLoader that pins. The slot stays under way until the batch arrives."""
         tensors = _RINGS[self.ring].tensors(self)
-        pinned = {name: t.pin_memory() if isinstance(t, Tensor) else t for name, t in tensors.items()}
+        pinned = {n: t.pin_memory() if isinstance(t, Tensor | Ragged) else t for n, t in tensors.items()}
         return replace(self, values=pinned)
 
 

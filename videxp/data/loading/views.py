@@ -6,7 +6,7 @@ Legend: K clips of a sample, V views of a clip, T frames, H, W, C = 3 channels.
 import math
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch.nn.functional import interpolate, pad
 
 from videxp.data.loading.cropping import Box
 from videxp.video import VideoReader
+from videxp.video.placing import Move, Placement
 
 Fit = Literal["crop", "stretch", "pad"]
 View = Callable[[Tensor], Tensor]
@@ -24,14 +25,30 @@ WHOLE_BYTES = 16 << 20  # clips of more are not held whole: to make a picture sm
 _thread = threading.local()
 
 
+@runtime_checkable
 class Cutter(Protocol):
     """A transform whose cutting and resizing can be done where the pictures are decoded."""
 
     def views(self, size: tuple[int, int], *, epoch: int, index: int, clips: int) -> Sequence[Sequence[View]]:
         """For each of a sample's clips its V views on pictures of (height, width)."""
 
+    def placements(self, size: tuple[int, int], *, epoch: int, index: int, clips: int) -> Sequence[Sequence[Placement]]:
+        """Where each of these views has what the pictures show."""
+
     def finish(self, batch: dict[str, Any]) -> dict[str, Any]:
         """What is left to be done with a batch of such clips, on the device."""
+
+
+@runtime_checkable
+class Mover(Protocol):
+    """A transform that changes the position of clips, which annotations have to follow."""
+
+    def moves(self, batch: dict[str, Any]) -> Sequence[Move]:
+        """What it does to each of a batch's N clips."""
+
+    @property
+    def distorts(self) -> Sequence[str]:
+        """What moves what pictures show in other ways, as settings that turn it off: `rand_augment=null`."""
 
 
 def read_views(reader: VideoReader, frames_KT: np.ndarray, views: Sequence[Sequence[View]]) -> Tensor:
@@ -89,6 +106,20 @@ def _workspace(shape: tuple[int, ...]) -> np.ndarray:
     return _thread.memory[: math.prod(shape)].reshape(shape)
 
 
+def inner_size(given: tuple[int, int], size: tuple[int, int], fit: Fit) -> tuple[int, int]:
+    """(height, width) at which a picture stands over `size`, or within it."""
+    scales = size[0] / given[0], size[1] / given[1]
+    scale = {"crop": max(scales), "pad": min(scales), "stretch": None}[fit]
+    return size if scale is None else (max(1, round(given[0] * scale)), max(1, round(given[1] * scale)))
+
+
+def fitted_placement(given: tuple[int, int], size: tuple[int, int], fit: Fit) -> Placement:
+    """Where `resize` has what a picture of (height, width) shows."""
+    inner = inner_size(given, size, fit)
+    top, left = (-((target - part) // 2) for target, part in zip(size, inner))
+    return Placement(given).resize(inner).crop(top=top, left=left, size=size)
+
+
 def fitted(size: tuple[int, int], fit: Fit, *, box: Box) -> View:
     """The view on `box` of a picture that is brought to (height, width) before."""
     return lambda clip: box.cut(resize(clip, size=size, fit=fit))
@@ -110,9 +141,7 @@ def resize(clip: Tensor, *, size: tuple[int, int], fit: Fit) -> Tensor:
     target_height, target_width = size
     if (height, width) == size:
         return clip
-    scales = target_height / height, target_width / width
-    scale = {"crop": max(scales), "pad": min(scales), "stretch": None}[fit]
-    inner = size if scale is None else (max(1, round(height * scale)), max(1, round(width * scale)))
+    inner = inner_size((height, width), size, fit)
     view = clip.permute(0, 3, 1, 2)  # [T,C,H,W], channels last in memory: the fast path of uint8
     scaled = view if inner == (height, width) else interpolate(view, inner, mode="bilinear", antialias=True)
     top, left = (target_height - inner[0]) // 2, (target_width - inner[1]) // 2

@@ -104,6 +104,7 @@ def prepare(
             packets_file=packets_file,
             notes=notes.lines,
             made_splits=frozenset(notes.made_splits),
+            fields=[annotation.name for annotation in layout.annotations],
         )
         manifest = replace(manifest, pixels=known.pixels.get(manifest.fingerprint) or measure_pixels(manifest))
         manifest.write(path)

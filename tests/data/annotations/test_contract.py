@@ -1,0 +1,186 @@
+"""What every kind of annotation must meet: batches are their samples, for any number of workers and with files lost."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from tests.data.annotations.layout import Stated
+from tests.films import Put, module
+from videxp.data import FolderPerClass, ManifestFile, VideoDataModule
+from videxp.data.annotations.annotation import Annotation
+from videxp.data.annotations.boxes import Boxes, BoxOnFrame
+from videxp.data.annotations.companion_clip import CompanionClip
+from videxp.data.annotations.multi_label import MultiLabel
+from videxp.data.annotations.per_frame import PerFrame
+from videxp.data.annotations.ragged import Ragged
+from videxp.data.annotations.single_label import SingleLabel
+from videxp.data.manifest import Manifest
+from videxp.transforms import TrainTransform
+
+TRAIN = [f"train/{label}/{i}.mp4" for label in ("run", "walk") for i in range(4)]
+
+
+def number_of(path: str) -> int:
+    return int(Path(path).stem)
+
+
+class Negative:
+    def __call__(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return 255 - clip + rng.integers(2, dtype=np.uint8)
+
+
+def stating(annotation: Annotation, state: Callable[[int], str]) -> dict[str, Any]:
+    """state: number of a film -> what is stated of it."""
+    return {"layout": Stated(annotation, {"": "", **{path: state(number_of(path)) for path in TRAIN}})}
+
+
+def several(root: Path) -> dict[str, Any]:
+    lines = [f"{path},{'run|walk' if number_of(path) % 2 else 'walk'},train" for path in TRAIN]
+    (root / "list.csv").write_text("\n".join(["path,label,split", *lines, "val/run/0.mp4,run|walk,val"]))
+    return {"layout": ManifestFile(file="list.csv")}
+
+
+def bars(number: int) -> str:
+    """As many boxes as the film's number says, on every other frame."""
+    boxes = [BoxOnFrame(2 * i, 4 * i, 0, 4 * i + 1, 24, "bar", track=7) for i in range(number)]
+    return Boxes("boxes", classes=["bar"]).pack(boxes)
+
+
+def steps(number: int) -> str:
+    return PerFrame.pack([(0, 3, number + 0.5), (6, 11, -1.0)])
+
+
+CASES: dict[type[Annotation], Callable[[Path], dict[str, Any]]] = {
+    SingleLabel: lambda root: {"layout": FolderPerClass()},
+    MultiLabel: several,
+    CompanionClip: lambda root: {"layout": FolderPerClass(), "worker_degradation": Negative()},
+    PerFrame: lambda root: stating(PerFrame("speed", missing=0.0), steps),
+    Boxes: lambda root: stating(Boxes("boxes", classes=["bar"]), bars),
+}
+
+
+def field_of(data: VideoDataModule, kind: type[Annotation]) -> str:
+    (name,) = (annotation.name for annotation in data.annotations if type(annotation) is kind)
+    return name
+
+
+@pytest.fixture(params=CASES, ids=lambda kind: kind.__name__)
+def kind(request: pytest.FixtureRequest) -> type[Annotation]:
+    return request.param
+
+
+@pytest.fixture
+def make(kind: type[Annotation], put: Put, tmp_path: Path) -> Callable[..., VideoDataModule]:
+    for path in [*TRAIN, "val/run/0.mp4"]:
+        put(path)
+    settings = CASES[kind](tmp_path / "root")
+
+    def make(**changes: Any) -> VideoDataModule:
+        data = module(tmp_path, **{"clips_per_video": 2, "num_frames": 5, **settings, **changes})
+        data.prepare()
+        return data
+
+    return make
+
+
+def plain(value: Any) -> Any:
+    """In what `==` compares."""
+    if isinstance(value, Ragged):
+        return [{name: rows.tolist() for name, rows in value.of_clip(i).items()} for i in range(value.count)]
+    return value.tolist()
+
+
+def of_samples(data: VideoDataModule, batch: dict[str, Any], name: str) -> list[Any]:
+    """What a batch has of each of its samples."""
+    values, count = plain(batch[name]), len(batch["index"])
+    each = len(values) // count
+    return [values[i * each : (i + 1) * each] for i in range(count)]
+
+
+def alone(data: VideoDataModule, batch: dict[str, Any], name: str) -> list[Any]:
+    """The same of each sample read by itself."""
+    from videxp.data.loading.dataset import Samples, collate
+
+    dataset = data.dataset("train")
+    keys = zip(batch["epoch"].tolist(), batch["index"].tolist())
+    samples = [Samples([dataset[key]], failures=[], epoch=0) for key in keys]
+    return [plain(collate(sample, annotations=data.annotations)[name]) for sample in samples]
+
+
+def test_the_cases_are_all_kinds_that_there_are():
+    folder = Path(Annotation.__module__.replace(".", "/")).parent
+    kinds = {path.stem for path in (Path(__file__).parents[3] / folder).glob("*.py")}
+    assert kinds - {"__init__", "annotation", "labels", "ragged"} == {
+        kind.__module__.rpartition(".")[2] for kind in CASES
+    }
+    assert set(Annotation.__subclasses__()) == set(CASES)
+
+
+def test_a_batch_is_its_samples(kind: type[Annotation], make: Callable[..., VideoDataModule]):
+    data = make()
+    name = field_of(data, kind)
+    batches = list(data.train_dataloader())
+    assert sum(len(batch["index"]) for batch in batches) == len(TRAIN)
+    for batch in batches:
+        assert of_samples(data, batch, name) == alone(data, batch, name)
+    values = [str(value) for batch in batches for value in of_samples(data, batch, name)]
+    assert len(set(values)) > 1  # they are not all the same, and so would be noticed in another's place
+
+
+def test_batches_are_the_same_with_workers_and_their_ring(kind: type[Annotation], make: Callable[..., VideoDataModule]):
+    here, there = make(), make(num_workers=2)
+    name = field_of(here, kind)
+    plain_loader, loader = here.train_dataloader(), there.train_dataloader()
+    assert loader.ring is not None
+    for _ in range(2):
+        for one, other in zip(plain_loader, loader, strict=True):
+            assert list(one) == list(other) and plain(one[name]) == plain(other[name])
+
+
+def test_batches_lack_what_is_quarantined(kind: type[Annotation], make: Callable[..., VideoDataModule], tmp_path: Path):
+    data = make(max_unreadable=2)
+    name = field_of(data, kind)
+    for lost in (TRAIN[1], TRAIN[6]):
+        (tmp_path / "root" / lost).write_bytes(b"")
+    list(data.train_dataloader())  # in which they are found
+    assert set(data.quarantine.causes) == {TRAIN[1], TRAIN[6]}
+    for path in (TRAIN[2], TRAIN[7]):  # and quarantined though they can be read
+        data.quarantine.causes[path] = "said so"
+    data.quarantine.limit = 4
+    batches = list(data.train_dataloader())
+    left = [path for path in TRAIN if path not in data.quarantine.causes]
+    found = [data.dataset("train").file(i) for batch in batches for i in batch["index"].tolist()]
+    assert sorted(found) == left
+    for batch in batches:
+        assert of_samples(data, batch, name) == alone(data, batch, name)
+
+
+def test_it_goes_through_the_transform_and_follows_it(kind: type[Annotation], make: Callable[..., VideoDataModule]):
+    data = make(train_transform=TrainTransform(size=16, flip=0.5, seed=3), size=16)
+    name = field_of(data, kind)
+    read = data.read("train", range(8))
+    batch = data.transformed(read, "train", device=torch.device("cpu"))
+    assert batch["video"].shape == (16, 5, 3, 16, 16)
+    value = batch[name]
+    assert (value.count if isinstance(value, Ragged) else len(value)) in (8, 16)
+    assert isinstance(value, Tensor | Ragged)
+
+
+def test_the_manifest_keeps_it_and_another_statement_is_another_data_set(
+    kind: type[Annotation], make: Callable[..., VideoDataModule]
+):
+    data = make()
+    read = Manifest.read(data.manifest_path)
+    assert read.fingerprint == data.manifest.fingerprint
+    assert {name: list(column) for name, column in read.columns.items() if name.startswith("fields.")} == {
+        name: list(column) for name, column in data.manifest.columns.items() if name.startswith("fields.")
+    }
+    if isinstance(data.layout, Stated):
+        data.layout.texts[TRAIN[3]] = data.layout.texts[TRAIN[2]]
+        data.prepare()
+        assert data.manifest.fingerprint != read.fingerprint

@@ -1,0 +1,141 @@
+"""Boxes on frames, each with a class and a track: what detectors are trained on.
+
+Legend: K clips of a sample, V views of a clip, N clips of a batch, T frames, M boxes of all of them.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from videxp.core.errors import BadRequest
+from videxp.data.annotations.annotation import Annotation, Shown, Stack
+from videxp.data.manifest import FIELD, Facts, Row
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from videxp.data.annotations.ragged import Ragged
+    from videxp.video.placing import Move, Placement
+
+
+@dataclass(frozen=True)
+class BoxOnFrame:
+    """One box in pixels of the video as it is shown, from 0 to its width and height."""
+
+    frame: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    label: str
+    track: int = -1
+    """The same for one thing in all frames; -1: not known."""
+
+
+class Boxes(Annotation):
+    """A `Ragged` of N clips with rows `xyxy` float32 [M,4] in pixels of the clip and cut to it, `frame` int64 [M] (of
+    the clip's T), `label` int64 [M] (of `classes`), `track` int64 [M] and `visible` float32 [M], the share of the box's
+    area that the clip shows. Boxes of which it shows nothing are left out; a clip without any has no rows.
+    """
+
+    moves = True
+    follows_cuts = True
+
+    def __init__(self, name: str, *, classes: Sequence[str]) -> None:
+        super().__init__(name, columns=(FIELD + name,))
+        self.classes = list(classes)
+
+    def pack(self, boxes: Iterable[BoxOnFrame]) -> str:
+        """What a layout states in a row's `fields`. Raises BadRequest for a class that is none of `classes`."""
+        number = {name: place for place, name in enumerate(self.classes)}
+        parts = []
+        for box in boxes:
+            if box.label not in number:
+                raise BadRequest(f"{self.name}: {box.label!r} is none of its classes: {', '.join(self.classes)}")
+            corners = " ".join(f"{value:.9g}" for value in (box.x0, box.y0, box.x1, box.y1))
+            parts.append(f"{box.frame} {corners} {number[box.label]} {box.track}")
+        return ";".join(parts)
+
+    def prepare(self, row: Row, own: Facts, facts: Mapping[str, Facts]) -> tuple[Row, Facts]:
+        """With the size that boxes refer to: copies in a cache have another."""
+        text = row.field(self.name)
+        if own.error or not text:
+            return row, own
+        for frame, x0, y0, x1, y1, *_ in unpack(text):
+            where = f"its {self.name} of frame {frame:g}, {x0:g} {y0:g} {x1:g} {y1:g},"
+            if not 0 <= frame < own.num_frames:
+                return row, replace(own, error=f"{where} is outside of its {own.num_frames} frames")
+            if not (0 <= x0 < x1 <= own.width and 0 <= y0 < y1 <= own.height):
+                return row, replace(own, error=f"{where} is no box within its {own.width}x{own.height} pixels")
+        return row.with_field(self.name, f"{own.width}x{own.height}:{text}"), own
+
+    def read(self, shown: Shown) -> "Ragged":
+        """Of the sample's own K*V clips."""
+        import torch
+
+        from videxp.data.annotations.ragged import Ragged
+
+        size, _, text = self.values[FIELD + self.name][shown.row].partition(":")
+        boxes_M7 = torch.from_numpy(unpack(text))
+        if size:  # copies of videos may be smaller
+            width, height = map(int, size.split("x"))
+            of_width, of_height = shown.picture_size[1] / width, shown.picture_size[0] / height
+            boxes_M7[:, 1:5] *= boxes_M7.new_tensor((of_width, of_height, of_width, of_height))
+        placements = shown.placements()
+        views = len(placements) // len(shown.frames_KT)
+        frames = [torch.from_numpy(frames_T) for frames_T in shown.frames_KT for _ in range(views)]
+        return Ragged.join([boxes_of_clip(boxes_M7, *of_clip) for of_clip in zip(frames, placements)])
+
+    def collate(self, values: list["Ragged"], stack: Stack) -> "Ragged":
+        from videxp.data.annotations.ragged import Ragged
+
+        return Ragged.join(values)
+
+    def move(self, value: "Ragged", moves: Sequence["Move"], *, clip_THW: tuple[int, int, int]) -> "Ragged":
+        """Boxes of a frame that a mirrored clip shows twice are there twice."""
+        from videxp.data.annotations.ragged import Ragged
+
+        frames, *size = clip_THW
+        parts = []
+        for number, move in enumerate(moves):
+            rows = value.of_clip(number)
+            order = rows["frame"].new_tensor(move.order(frames))
+            time, row = (order[:, None] == rows["frame"]).nonzero(as_tuple=True)
+            rows = {name: values[row] for name, values in rows.items()}
+            rows |= {"frame": time, "xyxy": move.boxes(rows["xyxy"], size=(size[0], size[1]))}
+            parts.append(Ragged.of_one(rows))
+        return Ragged.join(parts)
+
+
+def boxes_of_clip(boxes_M7: "Tensor", frames_T: "Tensor", placement: "Placement") -> "Ragged":
+    """The boxes of these frames of a video, where a clip has them, as one clip's rows."""
+    from videxp.data.annotations.ragged import Ragged
+
+    time, row = (frames_T[:, None] == boxes_M7[:, 0]).nonzero(as_tuple=True)
+    chosen_M7 = boxes_M7[row]
+    xyxy, visible = cut_boxes(placement.boxes(chosen_M7[:, 1:5]), size=placement.size)
+    label, track = chosen_M7[:, 5:].long().unbind(1)
+    rows = {"xyxy": xyxy.float(), "frame": time, "label": label, "track": track, "visible": visible.float()}
+    return Ragged.of_one({name: values[visible > 0] for name, values in rows.items()})
+
+
+def cut_boxes(xyxy_M4: "Tensor", *, size: tuple[int, int]) -> tuple["Tensor", "Tensor"]:
+    """What of each box lies in a picture of (height, width), [M,4], and the share of its area that this is, [M]."""
+    height, width = size
+    cut_M4 = xyxy_M4.clone()
+    cut_M4[:, 0::2].clamp_(0, width)
+    cut_M4[:, 1::2].clamp_(0, height)
+    return cut_M4, area(cut_M4) / area(xyxy_M4)
+
+
+def area(xyxy_M4: "Tensor") -> "Tensor":
+    x0, y0, x1, y1 = xyxy_M4.unbind(1)
+    return (x1 - x0) * (y1 - y0)
+
+
+def unpack(text: str) -> np.ndarray:
+    """`Boxes.pack` undone: float64 [M,7], frame, x0, y0, x1, y1, class, track."""
+    rows = [[float(number) for number in part.split()] for part in text.split(";")] if text else []
+    return np.array(rows, dtype=np.float64).reshape(-1, 7)
