@@ -47,7 +47,7 @@ from videxp import config
 from videxp.core.private_lightning import leave_signals_alone
 from videxp.data import VideoDataModule
 from videxp.data.loading.loader import ClipLoader
-from videxp.models import SmallCNN3D
+from videxp.models.classification.small import SmallCNN3D
 from videxp.runs.folder import RunFolder
 from videxp.training.assembling import build_callbacks, build_experiment, build_loggers
 from videxp.training.callbacks.stopping import StopOnSignal

@@ -266,12 +266,12 @@ def test_a_hostile_override_runs_nothing(override: str, place: Path, capsys: pyt
 @pytest.mark.parametrize("suffix", ["pt", "safetensors"])
 def test_hostile_weights_run_nothing(suffix: str, place: Path):
     from videxp.core.errors import BadRequest
-    from videxp.models.classification.x3d import x3d_xs
+    from videxp.models.classification.x3d import X3D
 
     path = Path(f"weights.{suffix}")
     path.write_bytes(Path("evil.pt").read_bytes() if suffix == "pt" else b"\xff" * 7 + b"\x7f" + b"{" * 100)
     with pytest.raises(BadRequest, match=f"weights={path}"):
-        x3d_xs(weights=str(path))
+        X3D(weights=str(path))
     assert not Path("ran").exists()
 
 

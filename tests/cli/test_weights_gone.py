@@ -11,7 +11,7 @@ from tests.conftest import videxp
 from tests.shrink import tiny
 from videxp.config import load_resolved
 from videxp.core.errors import BadRequest
-from videxp.models import r3d_18
+from videxp.models.classification.torchvision_video import r3d_18
 from videxp.training.assembling import build_task, load_classifier
 
 MODEL = ["model=r3d_18", "+model.width=4", "+model.depths=[1,1,1,1]"]

@@ -6,10 +6,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tests.models.gans import build_tiny, rngs
-from videxp.models import TGANv2
 from videxp.models.gan import with_noise
 from videxp.models.generation.mocogan import time_kernels
-from videxp.models.generation.tganv2 import every_other
+from videxp.models.generation.tganv2 import TGANv2, every_other
 
 
 @pytest.fixture(autouse=True)

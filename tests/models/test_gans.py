@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from tests.models.gans import build_tiny, rngs
 from tests.models.zoo import GANS, MODELS, build
-from videxp.models import MoCoGAN, VideoGAN, View, count_parameters
+from videxp.models import VideoGAN, View, count_parameters
 from videxp.models.gan import halvings
+from videxp.models.generation.mocogan import MoCoGAN
 
 CONF = Path(__file__).parents[2] / "conf/model"
 KINDS = list(product(GANS, [None, 3]))  # unconditional and class-conditional

@@ -19,11 +19,11 @@ from torch import nn
 from tests.models.zoo import CLASSIFIERS, MODELS, OPTIONAL, build_tiny, cases
 from videxp.core.errors import BadRequest
 from videxp.models.classification.torchvision_video import r2plus1d_18, r3d_18
-from videxp.models.classification.x3d import x3d_xs
+from videxp.models.classification.x3d import X3D
 from videxp.models.restoration.basicvsr import BasicVSR
 from videxp.models.weights import load_weights, loaded_weights, weights_unread
 
-X3D = {"width_factor": 0.7, "depth_factor": 0.2, "head_width": 16}
+TINY = {"width_factor": 0.7, "depth_factor": 0.2, "head_width": 16}
 
 
 def saved(path: Path, content: object) -> str:
@@ -53,11 +53,11 @@ def test_saved_weights_come_back_and_another_number_of_classes_renews_the_classi
 @pytest.mark.parametrize("wrapper", ["state_dict", "model_state", "model"])
 @pytest.mark.parametrize("prefix", ["", "module.", "network."])
 def test_checkpoints_of_other_trainers_are_unwrapped(wrapper: str, prefix: str, tmp_path: Path):
-    state = x3d_xs(num_classes=5, **X3D).state_dict()
+    state = X3D(num_classes=5, **TINY).state_dict()
     checkpoint = {"epoch": 3, wrapper: {**{prefix + key: value for key, value in state.items()}}}
     if prefix:
         checkpoint[wrapper]["loss.weight"] = torch.ones(5)  # what else a LightningModule keeps
-    loaded = x3d_xs(num_classes=5, weights=saved(tmp_path / "last.ckpt", checkpoint), **X3D).state_dict()
+    loaded = X3D(num_classes=5, weights=saved(tmp_path / "last.ckpt", checkpoint), **TINY).state_dict()
     assert all(torch.equal(state[key], loaded[key]) for key in state)
 
 
@@ -75,14 +75,14 @@ def server(tmp_path: Path) -> Iterator[str]:
 
 def test_a_url_is_fetched_once_and_loaded(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
-    state = x3d_xs(num_classes=5, **X3D).state_dict()
+    state = X3D(num_classes=5, **TINY).state_dict()
     path = Path(saved(tmp_path / "x3d.pt", state))
     for _ in range(2):
-        loaded = x3d_xs(num_classes=5, weights=f"{server}/x3d.pt", **X3D).state_dict()
+        loaded = X3D(num_classes=5, weights=f"{server}/x3d.pt", **TINY).state_dict()
         assert all(torch.equal(state[key], loaded[key]) for key in state)
         path.unlink(missing_ok=True)  # the second time it comes from torch.hub's cache
     with pytest.raises(BadRequest, match=r"weights=http.*none\.pt: could not be fetched: HTTP Error 404"):
-        x3d_xs(weights=f"{server}/none.pt")
+        X3D(weights=f"{server}/none.pt")
 
 
 class RunsCode:
@@ -95,11 +95,11 @@ def test_a_file_that_holds_code_is_refused_unrun(tmp_path: Path):
     with pytest.raises(SystemExit):
         torch.load(path, weights_only=False)  # what plain torch.load used to do
     with pytest.raises(BadRequest, match=r"evil.pt: holds more than tensors \(exec\)"):
-        x3d_xs(weights=path)
+        X3D(weights=path)
 
 
 def test_each_way_of_not_fitting_is_one_short_message(tmp_path: Path):
-    state = x3d_xs(num_classes=5, **X3D).state_dict()
+    state = X3D(num_classes=5, **TINY).state_dict()
     first = "blocks.0.conv.conv_t.weight"
     cases = {
         "no such file": str(tmp_path / "none.pt"),
@@ -114,22 +114,22 @@ def test_each_way_of_not_fitting_is_one_short_message(tmp_path: Path):
     }
     for message, path in cases.items():
         with pytest.raises(BadRequest, match=message) as caught:
-            x3d_xs(num_classes=5, weights=path, **X3D)
+            X3D(num_classes=5, weights=path, **TINY)
         assert len(str(caught.value).splitlines()) <= 3
 
 
 def test_on_the_meta_device_weights_are_checked_but_nothing_is_copied(tmp_path: Path):
-    path = saved(tmp_path / "weights.pt", x3d_xs(num_classes=5, **X3D).state_dict())
+    path = saved(tmp_path / "weights.pt", X3D(num_classes=5, **TINY).state_dict())
     with torch.device("meta"):
-        assert next(x3d_xs(num_classes=5, weights=path, **X3D).parameters()).is_meta
+        assert next(X3D(num_classes=5, weights=path, **TINY).parameters()).is_meta
         with pytest.raises(BadRequest, match="doesn't fit"):
-            x3d_xs(num_classes=5, weights=path)
+            X3D(num_classes=5, weights=path)
 
 
 def test_safetensors_files_are_read(tmp_path: Path):
-    state = x3d_xs(num_classes=5, **X3D).state_dict()
+    state = X3D(num_classes=5, **TINY).state_dict()
     save_file(state, tmp_path / "model.safetensors")
-    loaded = x3d_xs(num_classes=5, weights=str(tmp_path / "model.safetensors"), **X3D).state_dict()
+    loaded = X3D(num_classes=5, weights=str(tmp_path / "model.safetensors"), **TINY).state_dict()
     assert all(torch.equal(state[key], loaded[key]) for key in state)
 
 
@@ -211,12 +211,12 @@ def test_weights_of_another_network_are_told_by_how_much_of_it_they_are(tmp_path
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_of_a_training_that_diverged_are_refused(value: float, tmp_path: Path):
-    state = x3d_xs(num_classes=5, **X3D).state_dict()
+    state = X3D(num_classes=5, **TINY).state_dict()
     key = [key for key in state if key.endswith("running_var")][1]
     state[key][0] = value
-    x3d_xs(num_classes=5, **X3D).load_state_dict(state)  # torch takes them
+    X3D(num_classes=5, **TINY).load_state_dict(state)  # torch takes them
     path = saved(tmp_path / "nan.pth", state)
-    assert f"{key} holds NaN or infinity" in refusal(path, partial(x3d_xs, num_classes=5, **X3D))
+    assert f"{key} holds NaN or infinity" in refusal(path, partial(x3d_xs, num_classes=5, **TINY))
 
 
 def test_a_mask_that_is_infinite_by_design_loads(tmp_path: Path):

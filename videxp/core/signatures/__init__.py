@@ -2,7 +2,7 @@
 hostile one runs nothing.
 
     signature("torch.optim.AdamW").parameters["lr"]           -> annotation, default, required
-    signature("videxp.models.classification.x3d.x3d_m").accepts              -> the literals of its @accepts(...) line
+    signature("videxp.models.classification.x3d.X3D").accepts  -> the literals of its @accepts(...) line
 
 `modules` finds what a name means, `reading` what it takes.
 """

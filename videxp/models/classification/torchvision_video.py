@@ -243,17 +243,26 @@ class SwinTransformer3d(tv.SwinTransformer3d):
         return super().forward(video.transpose(1, 2))
 
 
-def _swin3d(
+_PUBLISHED_SWINS = {
+    (96, (2, 2, 6, 2)): "swin3d_t",
+    (96, (2, 2, 18, 2)): "swin3d_s",
+    (128, (2, 2, 18, 2)): "swin3d_b",
+}
+"""torchvision's names by width and depths."""
+
+
+@accepts()
+def swin3d(
     *,
-    num_classes: int,
-    weights: str | None,
-    name: str,
-    dropout: float,
-    stochastic_depth: float,
-    width: int,
-    depths: Sequence[int],
-    heads: int,
+    num_classes: Annotated[int, Ge(1)] = 400,
+    weights: str | None = None,
+    dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
+    stochastic_depth: Annotated[float, Interval(ge=0, lt=1)] = 0.1,
+    width: Annotated[int, Ge(1)] = 96,
+    depths: Sequence[Annotated[int, Ge(1)]] = (2, 2, 6, 2),
+    heads: Annotated[int, Ge(1)] = 3,
 ) -> nn.Module:
+    """Video Swin-T. Published at 32x224x224; `heads` of the first stage, twice as many in each next, divide `width`."""
     if width % heads:
         raise ValueError(f"width={width} is not a multiple of heads={heads}")
     net = SwinTransformer3d(
@@ -267,77 +276,6 @@ def _swin3d(
         num_classes=num_classes,
     )
     convert = partial(swin_in_time, own=net.state_dict())
-    load_weights(net, weights, head="head", published=published(name), convert=convert)
+    name = _PUBLISHED_SWINS.get((width, tuple(depths)))
+    load_weights(net, weights, head="head", published=published(name) if name else {}, convert=convert)
     return net
-
-
-@accepts()
-def swin3d_t(
-    *,
-    num_classes: Annotated[int, Ge(1)] = 400,
-    weights: str | None = None,
-    dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
-    stochastic_depth: Annotated[float, Interval(ge=0, lt=1)] = 0.1,
-    width: Annotated[int, Ge(1)] = 96,
-    depths: Sequence[Annotated[int, Ge(1)]] = (2, 2, 6, 2),
-    heads: Annotated[int, Ge(1)] = 3,
-) -> nn.Module:
-    """Video Swin-T. Published at 32x224x224; `heads` of the first stage, twice as many in each next, divide `width`."""
-    return _swin3d(
-        num_classes=num_classes,
-        weights=weights,
-        name="swin3d_t",
-        dropout=dropout,
-        stochastic_depth=stochastic_depth,
-        width=width,
-        depths=depths,
-        heads=heads,
-    )
-
-
-@accepts()
-def swin3d_s(
-    *,
-    num_classes: Annotated[int, Ge(1)] = 400,
-    weights: str | None = None,
-    dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
-    stochastic_depth: Annotated[float, Interval(ge=0, lt=1)] = 0.1,
-    width: Annotated[int, Ge(1)] = 96,
-    depths: Sequence[Annotated[int, Ge(1)]] = (2, 2, 18, 2),
-    heads: Annotated[int, Ge(1)] = 3,
-) -> nn.Module:
-    """Video Swin-S: Swin-T with 18 blocks in the third stage."""
-    return _swin3d(
-        num_classes=num_classes,
-        weights=weights,
-        name="swin3d_s",
-        dropout=dropout,
-        stochastic_depth=stochastic_depth,
-        width=width,
-        depths=depths,
-        heads=heads,
-    )
-
-
-@accepts()
-def swin3d_b(
-    *,
-    num_classes: Annotated[int, Ge(1)] = 400,
-    weights: str | None = None,
-    dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
-    stochastic_depth: Annotated[float, Interval(ge=0, lt=1)] = 0.1,
-    width: Annotated[int, Ge(1)] = 128,
-    depths: Sequence[Annotated[int, Ge(1)]] = (2, 2, 18, 2),
-    heads: Annotated[int, Ge(1)] = 4,
-) -> nn.Module:
-    """Video Swin-B: Swin-S, 128 wide."""
-    return _swin3d(
-        num_classes=num_classes,
-        weights=weights,
-        name="swin3d_b",
-        dropout=dropout,
-        stochastic_depth=stochastic_depth,
-        width=width,
-        depths=depths,
-        heads=heads,
-    )

@@ -7,7 +7,7 @@ PySlowFast's and mmaction2's files load, too: `slowfast_names.py`.
 
 import math
 from collections import OrderedDict
-from typing import Annotated, Any
+from typing import Annotated
 
 from torch import Tensor, nn
 
@@ -21,11 +21,19 @@ _STAGE_WIDTHS = (12, 24, 48, 96)
 _CLASSIFIER = "blocks.5.proj"
 
 
+@accepts()
 class X3D(nn.Module):
-    """[B,T,C,H,W] -> [B,num_classes]; space is halved five times, time never."""
+    """[B,T,C,H,W] -> [B,num_classes]; space is halved five times, time never. `depth_factor` 2.2: XS, S, M; 5: L."""
 
     def __init__(
-        self, *, num_classes: int, dropout: float, width_factor: float, depth_factor: float, head_width: int
+        self,
+        *,
+        num_classes: Annotated[int, Ge(1)] = 400,
+        weights: str | None = None,
+        dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.5,
+        width_factor: Annotated[float, Gt(0)] = 2.0,
+        depth_factor: Annotated[float, Gt(0)] = 2.2,
+        head_width: Annotated[int, Ge(1)] = 2048,
     ) -> None:
         super().__init__()
         widths = [_multiple_of_8(width * width_factor) for width in _STAGE_WIDTHS]
@@ -38,6 +46,7 @@ class X3D(nn.Module):
         blocks.append(_Head(d_in, d_out=head_width, num_classes=num_classes, dropout=dropout))
         self.blocks = nn.Sequential(*blocks)
         initialise(self)
+        load_weights(self, weights, head=_CLASSIFIER, renames=X3D_NAMES, convert=x3d_as_pytorchvideos)
 
     def forward(self, video: Tensor) -> Tensor:
         """[B,T,C,H,W] -> [B,num_classes]."""
@@ -131,69 +140,3 @@ class _Head(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         return self.proj(self.dropout(self.pool(features).flatten(1)))
-
-
-def _x3d(weights: str | None, **arguments: Any) -> nn.Module:
-    net = X3D(**arguments)
-    load_weights(net, weights, head=_CLASSIFIER, renames=X3D_NAMES, convert=x3d_as_pytorchvideos)
-    return net
-
-
-@accepts()
-def x3d_xs(
-    *,
-    num_classes: Annotated[int, Ge(1)] = 400,
-    weights: str | None = None,
-    dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.5,
-    width_factor: Annotated[float, Gt(0)] = 2.0,
-    depth_factor: Annotated[float, Gt(0)] = 2.2,
-    head_width: Annotated[int, Ge(1)] = 2048,
-) -> nn.Module:
-    """X3D-XS. Published at 4x160x160, stride 12."""
-    shape = {"width_factor": width_factor, "depth_factor": depth_factor, "head_width": head_width}
-    return _x3d(weights, num_classes=num_classes, dropout=dropout, **shape)
-
-
-@accepts()
-def x3d_s(
-    *,
-    num_classes: Annotated[int, Ge(1)] = 400,
-    weights: str | None = None,
-    dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.5,
-    width_factor: Annotated[float, Gt(0)] = 2.0,
-    depth_factor: Annotated[float, Gt(0)] = 2.2,
-    head_width: Annotated[int, Ge(1)] = 2048,
-) -> nn.Module:
-    """X3D-S: the network of X3D-XS. Published at 13x160x160, stride 6."""
-    shape = {"width_factor": width_factor, "depth_factor": depth_factor, "head_width": head_width}
-    return _x3d(weights, num_classes=num_classes, dropout=dropout, **shape)
-
-
-@accepts()
-def x3d_m(
-    *,
-    num_classes: Annotated[int, Ge(1)] = 400,
-    weights: str | None = None,
-    dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.5,
-    width_factor: Annotated[float, Gt(0)] = 2.0,
-    depth_factor: Annotated[float, Gt(0)] = 2.2,
-    head_width: Annotated[int, Ge(1)] = 2048,
-) -> nn.Module:
-    """X3D-M: the network of X3D-XS. Published at 16x224x224, stride 5."""
-    shape = {"width_factor": width_factor, "depth_factor": depth_factor, "head_width": head_width}
-    return _x3d(weights, num_classes=num_classes, dropout=dropout, **shape)
-
-
-@accepts()
-def x3d_l(
-    *,
-    num_classes: Annotated[int, Ge(1)] = 400,
-    weights: str | None = None,
-    dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.5,
-    width_factor: Annotated[float, Gt(0)] = 2.0,
-    depth_factor: Annotated[float, Gt(0)] = 5.0,
-    head_width: Annotated[int, Ge(1)] = 2048,
-) -> nn.Module:
-    """X3D-L: deeper. Published at 16x312x312, stride 5."""
-    shape = {"width_factor": width_factor, "depth_factor": depth_factor, "head_width": head_width}
-    return _x3d(weights, num_classes=num_classes, dropout=dropout, **shape)
