@@ -133,7 +133,7 @@ def test_safetensors_files_are_read(tmp_path: Path):
     assert all(torch.equal(state[key], loaded[key]) for key in state)
 
 
-def refusal(source: str, model: Callable[..., nn.Module] = x3d_xs) -> str:
+def refusal(source: str, model: Callable[..., nn.Module] = X3D) -> str:
     with pytest.raises(BadRequest) as caught:
         model(weights=source)
     text = str(caught.value)
@@ -216,7 +216,7 @@ def test_weights_of_a_training_that_diverged_are_refused(value: float, tmp_path:
     state[key][0] = value
     X3D(num_classes=5, **TINY).load_state_dict(state)  # torch takes them
     path = saved(tmp_path / "nan.pth", state)
-    assert f"{key} holds NaN or infinity" in refusal(path, partial(x3d_xs, num_classes=5, **TINY))
+    assert f"{key} holds NaN or infinity" in refusal(path, partial(X3D, num_classes=5, **TINY))
 
 
 def test_a_mask_that_is_infinite_by_design_loads(tmp_path: Path):

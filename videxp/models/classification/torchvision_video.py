@@ -243,7 +243,7 @@ class SwinTransformer3d(tv.SwinTransformer3d):
         return super().forward(video.transpose(1, 2))
 
 
-_PUBLISHED_SWINS = {
+_PUBLISHED_SWINS: dict[tuple[int, tuple[int, ...]], str] = {
     (96, (2, 2, 6, 2)): "swin3d_t",
     (96, (2, 2, 18, 2)): "swin3d_s",
     (128, (2, 2, 18, 2)): "swin3d_b",
