@@ -1,6 +1,7 @@
 """Imports go one way, between rooms and within them, those inside functions and for types alone included."""
 
 import ast
+import re
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -172,3 +173,15 @@ def test_no_two_public_classes_have_the_same_name():
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 owners.setdefault(node.name, []).append(module)
     assert {name: modules for name, modules in owners.items() if len(modules) > 1} == {}
+
+
+@pytest.mark.parametrize("module", sorted(FILES))
+def test_no_docstring_is_broken_by_a_blank_line_in_mid_sentence(module: str):
+    found = [
+        text
+        for node in ast.walk(ast.parse(FILES[module].read_text()))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and (text := ast.get_docstring(node))
+        and re.search(r"[A-Za-z,]\n\n[(a-z](?![^\n]*:)", text)
+    ]
+    assert found == []

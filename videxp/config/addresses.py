@@ -39,8 +39,10 @@ def mixed_addresses(cfg: DictConfig) -> Iterator[Problem]:
 
 
 def refuse_unknown_addresses(cfg: DictConfig, *, typed: list[str]) -> None:
-    """Of a config from a run folder, with the overrides that were typed. Raises BadRequest where it would have a server
-    asked that the user never named."""
+    """Raise BadRequest where a config from a run folder would have a server asked that the user never named.
+
+    typed: the overrides that were typed with it.
+    """
     known = _known() | {origin for text in typed for origin in _origins(text)}
     for key, value in _strings(cfg):
         for origin in _origins(value):
@@ -54,7 +56,7 @@ def refuse_unknown_addresses(cfg: DictConfig, *, typed: list[str]) -> None:
 
 
 def remember_addresses(cfg: DictConfig) -> None:
-    """Of a config that the user composed from a recipe and a command line: its servers may be asked from now on."""
+    """Remember the servers of a config that the user composed from a recipe and a command line: they may be asked."""
     new = {origin for _, value in _strings(cfg) for origin in _origins(value)} - _known()
     if not new:
         return

@@ -57,7 +57,7 @@ def environment_values(cfg: DictConfig, *, leave_out: tuple[str, ...] = ()) -> d
 
 
 def named_by_environment(cfg: DictConfig) -> Iterator[Problem]:
-    """The data set's name stands in names of files, in records and on the terminal: no place for a variable's value."""
+    """A data set's name that reads the environment: it stands in names of files, in records and on the terminal."""
     dataset = raw_value(cfg, "dataset") if "dataset" in cfg else None
     if isinstance(dataset, DictConfig) and OmegaConf.is_interpolation(dataset, "name"):
         text = raw_value(dataset, "name")
@@ -65,7 +65,7 @@ def named_by_environment(cfg: DictConfig) -> Iterator[Problem]:
 
 
 def why_unresolved(error: OmegaConfBaseException) -> str:
-    """And the remedy, in one line."""
+    """Why an interpolation cannot be resolved, and the remedy, in one line."""
     cause = str(error).splitlines()[0]
     if named := re.search(r"Environment variable '([^']*)' not found", cause):
         return f"{named[1]} is not set in the environment: {named[1]}=VALUE before the command sets it"
@@ -74,7 +74,7 @@ def why_unresolved(error: OmegaConfBaseException) -> str:
 
 @contextmanager
 def environment_watched() -> Iterator[list[str]]:
-    """The names of environment variables that interpolations read meanwhile."""
+    """Names of environment variables that interpolations read meanwhile."""
     from omegaconf.resolvers import oc
 
     touched: list[str] = []

@@ -1,4 +1,4 @@
-"""What a data module knows of its data set once that is prepared: the first half of `VideoDataModule`."""
+"""A prepared data set and what its files decide: the first half of `VideoDataModule`."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -38,7 +38,7 @@ class PreparedDataModule(LightningDataModule):
         self.quarantine = Quarantine(limit=max_unreadable, timeout_seconds=timeout_seconds)
         self._manifest: Manifest | None = None
         self.tested: Part = "test"
-        """What the test reads, and what its figures are called after."""
+        """Part of the data set that the test reads, and that its figures are called after."""
 
     @property
     def manifest(self) -> Manifest:
@@ -65,7 +65,7 @@ class PreparedDataModule(LightningDataModule):
 
     @property
     def fingerprint(self) -> str:
-        """Of the samples; of copies, also of how they were made: they are other pictures."""
+        """Fingerprint of the samples; of copies, also of how they were made: they are other pictures."""
         return self.manifest.fingerprint + (f" cache {self.manifest.cache}" if self.manifest.cache else "")
 
     @property
@@ -82,7 +82,7 @@ class PreparedDataModule(LightningDataModule):
         self.use(replace(self.manifest.only(part), classes=classes))
 
     def part_of(self, stage: Split) -> Part:
-        """What a stage reads: its own split, but for the test where `test_on` says otherwise."""
+        """Part of the data set that a stage reads: its own split, but for the test where `test_on` says otherwise."""
         return self.tested if stage == "test" else stage
 
     def coverage(self, split: Split) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Can the samples of a split form batches? Said before training, with the names of the files."""
+"""Checks before training that the samples of a split can form batches; messages name the files."""
 
 from collections.abc import Collection, Sequence
 

@@ -1,1 +1,1 @@
-"""What a trained network is worth."""
+"""Figures of a trained network: how accurate it is, and on what."""

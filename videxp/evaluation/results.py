@@ -16,7 +16,7 @@ Changes = Mapping[str, tuple[Any, Any]]
 
 
 def describe(found: Accuracy, *, changes: Changes, not_as_trained: list[str], overrides: list[str]) -> dict[str, Any]:
-    """What evaluation.json holds.
+    """Content of evaluation.json.
 
     not_as_trained: a line for each thing that is not as it was when the run was trained. overrides: without secrets.
     """
@@ -62,7 +62,7 @@ def change_text(key: str, was: Any, now: Any) -> str:
 
 
 def write_files(found: Accuracy, result: dict[str, Any], *, changes: Changes) -> list[Path]:
-    """Write what the evaluation leaves in the run's folder; the paths. result: of `describe`."""
+    """Write the evaluation's files into the run's folder; returns their paths. result: of `describe`."""
     run, data, protocol = found.run, found.data, found.protocol
     # The name of other data stands for how it is read, too.
     named = {} if data else {key: now for key, (_, now) in changes.items() if not (protocol and key in VIEWS)}

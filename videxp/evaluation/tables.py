@@ -1,4 +1,4 @@
-"""What the terminal shows of an evaluation beside its metrics: the classes and the videos that went least well."""
+"""Tables of an evaluation for the terminal: the classes and the videos that went least well."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ CLASSES, VIDEOS = 10, 5
 
 
 def classes_table(classes: list[dict[str, Any]]) -> list[str]:
-    """Lines: the heading, then the classes of the least score, each with how many videos it has."""
+    """Lines: the heading, then the classes with the lowest score, each with how many videos it has."""
     tested = [row for row in classes if row["videos"]]
     if not tested:
         return []
@@ -25,7 +25,7 @@ def classes_table(classes: list[dict[str, Any]]) -> list[str]:
 
 
 def worst_table(rows: list[dict[str, Any]]) -> list[str]:
-    """Lines: the heading, then the videos of the greatest loss; paths last, whole, however long."""
+    """Lines: the heading, then the videos with the highest loss; paths last, whole, however long."""
     shown = [
         (f"{row['loss']:.3f}", _predicted(row), str(row.get("label") or "none"), _path(row)) for row in rows[:VIDEOS]
     ]

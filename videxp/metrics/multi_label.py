@@ -61,9 +61,10 @@ class MeanAveragePrecision(Metric):
         self.targets.append(target_BK > 0.5)
 
     def sync(self, *args: Any, **kwargs: Any) -> None:
-        """Before it computes. Torchmetrics would send for a rank without videos (all of its files are left out) a
+        """Gather the scores of all ranks.
 
-        tensor of another shape and type than the other ranks expect.
+        For a rank without videos (all of its files are left out) torchmetrics would send a tensor of another shape and
+        type than the other ranks expect.
         """
         if not len(self.scores):
             self.scores = [torch.zeros(0, self.num_classes, device=self.device)]

@@ -41,8 +41,10 @@ class DataChanges:
 
 
 def data_changes(before: Iterable[Sample], now: Iterable[Sample]) -> DataChanges:
-    """Of two lists of one split's samples; a file is changed where its content, label or part is another. One of
-    another path is the same, where all these are those of one that is missing."""
+    """Changes between two lists of one split's samples: a file is changed where its content, label or part is another.
+
+    A file of another path is the same where all these are those of one that is missing.
+    """
     old, new = _by_path(before), _by_path(now)
     missing, additional = old.keys() - new.keys(), new.keys() - old.keys()
     gone, come = (Counter(what[path] for path in paths) for what, paths in ((old, missing), (new, additional)))
@@ -54,7 +56,7 @@ def data_changes(before: Iterable[Sample], now: Iterable[Sample]) -> DataChanges
 
 
 def _without(paths: Iterable[str], contents: Mapping[str, Contents], *, found: Counter[Contents]) -> list[str]:
-    """Sorted, less as many of each content as were `found` elsewhere."""
+    """The paths, sorted, less as many of each content as were `found` elsewhere."""
     left, kept = Counter(found), []
     for path in sorted(paths):
         if left[contents[path]]:
@@ -86,6 +88,7 @@ class EvaluatedData:
 
 
 def evaluated_data(recorded: Sequence[Sample], now: Sequence[Sample], *, split: str) -> EvaluatedData:
+    """The samples `now` of a split (or "all") beside those that a run recorded, of all splits."""
     before = [sample for sample in recorded if split in (sample.split, "all")]
     lines = sorted(json.dumps([getattr(sample, name) for name in COLUMNS if name != "split"]) for sample in now)
     return EvaluatedData(
@@ -102,6 +105,7 @@ def trained_on(trained: Iterable[Sample], now: Iterable[Sample]) -> list[str]:
 
 
 def _by_path(samples: Iterable[Sample]) -> dict[str, Contents]:
+    """Path of each file -> its samples."""
     found: dict[str, set[Sample]] = {}
     for sample in samples:
         found.setdefault(sample.path, set()).add(replace(sample, path="", split=""))
@@ -109,7 +113,7 @@ def _by_path(samples: Iterable[Sample]) -> dict[str, Contents]:
 
 
 def in_short(paths: Sequence[str]) -> str:
-    """The first few, or the first alone where they would make a long line."""
+    """The first few paths, or the first alone where they would make a long line."""
     return text if len(text := first_of(paths)) <= MAX_CHARACTERS else first_of(paths, limit=1)
 
 
@@ -136,8 +140,7 @@ def result_path(
 
 
 def free_paths(paths: Sequence[Path], conditions: Mapping[str, Any]) -> list[Path]:
-    """The paths, the first of which is the evaluation's, or others, with a hash of the conditions, where that is there
-    and of other conditions."""
+    """The paths; with a hash of the conditions where the first, the evaluation's, exists and is of others."""
     first = paths[0]
     if not first.exists() or read_json(first).get("conditions") == json.loads(json.dumps(conditions, default=str)):
         return list(paths)
@@ -145,4 +148,5 @@ def free_paths(paths: Sequence[Path], conditions: Mapping[str, Any]) -> list[Pat
 
 
 def short_hash(value: Any) -> str:
+    """Hash of a value as JSON, 8 hex digits."""
     return hashlib.blake2b(json.dumps(value, sort_keys=True, default=str).encode(), digest_size=4).hexdigest()

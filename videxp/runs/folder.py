@@ -1,4 +1,4 @@
-"""Where a run's files are, and its state.
+"""The run folder: where its files are, and the run's state.
 
 config.yaml overrides.yaml provenance.json data.jsonl.gz status.json metrics.csv log.txt evaluation.json predictions.csv
 checkpoints/{best,last}.ckpt samples/ wandb/ manifest.tsv.gz
@@ -298,7 +298,7 @@ def _modified(path: Path) -> datetime | None:
 
 
 def open_run(path: str) -> RunFolder:
-    """An existing run folder, as RUN is given on the command line."""
+    """An existing run folder, as RUN is given on the command line. Raises BadRequest where there is none."""
     run = RunFolder(Path(path))
     if not os.path.isfile(run.config):  # False for a name that is too long, too
         raise BadRequest(f"{path} is not a run folder: it has no config.yaml (runs are made by videxp train)")
@@ -306,4 +306,5 @@ def open_run(path: str) -> RunFolder:
 
 
 def write_json(path: Path, value: Any) -> None:
+    """Write a value as indented JSON, in one go."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")

@@ -14,7 +14,7 @@ MAX_CAUSE = 300
 
 
 class NoScore(Exception):
-    """The run says nothing by which it could be judged."""
+    """A run has no value by which it could be judged."""
 
 
 def ending(run: RunFolder, how: str) -> tuple[Ending, str]:
@@ -45,7 +45,7 @@ def curve(run: RunFolder, metric: str) -> dict[int, float]:
 
 
 def scores(run: RunFolder, objectives: list[Objective]) -> list[float]:
-    """What the run is judged by: of a validation metric the best of all epochs, of any other the last value.
+    """Values that the run is judged by: of a validation metric the best of all epochs, of any other the last.
 
     Raises NoScore where a metric was not logged, or where its last value is NaN or infinite.
     """

@@ -34,9 +34,9 @@ POSITIONS_AND_TOKENS = {
 
 
 def parameter_groups(network: nn.Module, *, decay_norms_and_biases: bool) -> list[dict[str, Any]]:
-    """Trainable parameters in two groups; norms and biases (all of one dimension or none), embeddings of positions and
+    """Trainable parameters in two groups.
 
-    class tokens go undecayed by default.
+    Norms and biases (all of one dimension or none), embeddings of positions and class tokens go undecayed by default.
     """
     trainable = {name: p for name, p in network.named_parameters() if p.requires_grad}
     if decay_norms_and_biases:

@@ -142,7 +142,7 @@ def _go_on(run: "RunFolder", request: RunRequest, console: "Console", datamodule
 
 
 def be_a_rank(request: RunRequest) -> NoReturn:
-    """One of a DDP run's processes: its config comes through standard input, its data is prepared."""
+    """Train as one of a DDP run's processes: its config comes through standard input, its data is prepared."""
     from videxp.core.console import Console
     from videxp.runs.folder import RunFolder
     from videxp.training.processes.signals import Interrupted, Signals
@@ -278,9 +278,10 @@ def _ended(run: "RunFolder", error: BaseException) -> int:
 
 
 def _knows_the_cause(run: "RunFolder", error: BaseException) -> bool:
-    """Of several processes that a launcher started, and nobody watches, the one that failed first says why.
+    """Whether this process is the one to say why the run failed.
 
-    Rank 0 alone says what is wrong with the request: all find that out.
+    Of several processes that a launcher started, and nobody watches, the one that failed first says it. Rank 0 alone
+    says what is wrong with the request: all find that out.
     """
     from videxp.training.processes.supervision import is_echo
 

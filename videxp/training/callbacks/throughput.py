@@ -189,9 +189,9 @@ def latency_ms(task: VideoTask, batch: dict[str, Tensor]) -> float:
 
 
 def peak_memory_gib(device: torch.device) -> float:
-    """The most that tensors took on a GPU since the process began; on the CPU the most that this process took
+    """Peak memory since the process began: of tensors on a GPU; on the CPU of this process without its workers.
 
-    (without its workers), 0 where the system does not say.
+    0 if unknown.
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / GIB

@@ -34,9 +34,10 @@ class Interrupted(BaseException):
 
 
 class Signals:
-    """In force within `with Signals(...) as signals:`, in the main thread. A signal raises `Interrupted` there, except
+    """Answer to SIGINT and SIGTERM within `with Signals(...) as signals:`, in the main thread.
 
-    within `with signals.held():`, where `received` is set and the loop is to look at it.
+    A signal raises `Interrupted` there, except within `with signals.held():`, where `received` is set and the loop is
+    to look at it.
 
     at_once: called on the second request, from another thread, before the process ends. It is asked even while the
         main thread is held up in a system call or in native code.
