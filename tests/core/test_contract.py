@@ -33,6 +33,9 @@ class Misspells(Restoration):
 class Errs(Restoration):
     contract = Contract(metrics={"psnr": "higher"})
 
+class Forgets(Restoration):
+    contract = Contract(needs=("label"))
+
 class Wanders(Restoration):
     contract = Contract(predictor="no.such.module")
 
@@ -80,6 +83,7 @@ def test_a_contract_is_inherited_whole_or_replaced_whole():
         ("Misspells", "contract has no field metric, only network_parameter, needs, "),
         ("Errs", "contract: metrics: psnr is better when 'higher'; write 'max' or 'min'"),
         ("Boasts", "contract: headline: psnr is none of metrics"),
+        ("Forgets", "contract: needs: write a tuple, ('label',)"),
         ("Wanders", "contract: predictor: there is no module no.such.module"),
         ("Dangles", "contract: predictor: contracted_tasks has no function add_arguments"),
     ],

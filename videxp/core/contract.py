@@ -18,7 +18,8 @@ class Contract:
     """A task class has one, as its attribute `contract`: a call with literals alone.
 
     A subclass inherits it whole or writes one of its own; the two are not merged, so that each can be read at a glance.
-    Raises ValueError for a metric that gets better in no known way, and for a headline that is no metric.
+    Raises ValueError for a text where a tuple belongs, a metric that gets better in no known way, a headline that is no
+    metric, and an unknown activation.
     """
 
     network_parameter: str = ""
@@ -69,6 +70,11 @@ class Contract:
     """Trainer keys that Lightning honors for one optimizer only -> the task's own key for each."""
 
     def __post_init__(self) -> None:
+        for name in ("needs", "uses", "test_only", "train_metrics", "headline"):
+            if isinstance(value := getattr(self, name), str):
+                raise ValueError(f"{name}: write a tuple, ({value!r},)")
+        if self.activation not in ("", "softmax", "sigmoid"):
+            raise ValueError(f"activation: {self.activation!r} is neither 'softmax' nor 'sigmoid'")
         for name, way in self.metrics.items():
             if way not in ("max", "min"):
                 raise ValueError(f"metrics: {name} is better when {way!r}; write 'max' or 'min'")
