@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from tests.data.annotations.layout import Stated
-from tests.films import Put, module
+from tests.films import module
 from videxp.core.errors import BadRequest
 from videxp.data import VideoDataModule
 from videxp.data.annotations.boxes import Boxes, BoxOnFrame, cut_boxes
 from videxp.data.annotations.ragged import Ragged
 from videxp.data.loading.dataset import collate
+from videxp.data.preparing.cache import make_cache
+from videxp.data.preparing.shards import Making
 from videxp.transforms import EvalTransform, RestorationTrain, TrainTransform
 
 BOXES = Boxes("boxes", classes=["bar", "shade"])
@@ -30,12 +32,9 @@ TURNED = RestorationTrain(degradation=Same(), reverse_time=0.5, mirror=True, see
 
 
 @pytest.fixture
-def make(put: Put, tmp_path: Path) -> Callable[..., VideoDataModule]:
-    for path in ("train/a/0.mp4", "train/b/1.mp4", "val/a/2.mp4"):
-        put(path)
-
+def make(place: Path) -> Callable[..., VideoDataModule]:
     def make(boxes: list[BoxOnFrame] = EVERY, **changes: Any) -> VideoDataModule:
-        data = module(tmp_path, Stated(BOXES, {"": BOXES.pack(boxes)}), **{"num_frames": 5, **changes})
+        data = module(place, Stated(BOXES, {"": BOXES.pack(boxes)}), **{"num_frames": 5, **changes})
         data.prepare()
         return data
 
@@ -107,6 +106,13 @@ def test_a_box_is_cut_to_the_clip_and_left_out_where_it_is_not_to_be_seen(make: 
     assert rows["visible"].tolist() == pytest.approx([12 * 12 / (32 * 24)] * 5)
 
 
+def test_boxes_are_where_a_smaller_copy_has_them(make: Callable[..., VideoDataModule], tmp_path: Path):
+    make_cache(make().manifest, tmp_path / "copies", making=Making("raw", 18, 1, 21.0))
+    batch = make(cache=str(tmp_path / "copies"), clips_per_video=4).read("train", [0, 1])
+    assert batch["clip"].shape[2:4] == (18, 24)
+    assert lies_on_the_bar(batch["clip"].permute(0, 1, 4, 2, 3), batch["boxes"]) == 2 * 4 * 5
+
+
 def test_shares_of_boxes():
     boxes = torch.tensor([[-2.0, 0, 2, 4], [1, 1, 3, 3], [9, 9, 12, 12]])
     cut, visible = cut_boxes(boxes, size=(8, 8))
@@ -124,7 +130,7 @@ def test_shares_of_boxes():
 def test_preparing_finds_boxes_that_do_not_fit_the_video(
     make: Callable[..., VideoDataModule], box: BoxOnFrame, cause: str
 ):
-    with pytest.raises(BadRequest, match=f"3 of 3 files cannot be read: train/a/0.mp4: .*{cause}"):
+    with pytest.raises(BadRequest, match=f"9 of 9 files cannot be read: train/run/0.mp4: .*{cause}"):
         make([*EVERY, box])
 
 

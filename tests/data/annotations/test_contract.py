@@ -1,5 +1,6 @@
 """What every kind of annotation must meet: batches are their samples, for any number of workers and with files lost."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.data.annotations.conftest import TRAIN
 from tests.data.annotations.layout import Stated
-from tests.films import Put, module
+from tests.films import module
 from videxp.data import FolderPerClass, ManifestFile, VideoDataModule
 from videxp.data.annotations.annotation import Annotation
 from videxp.data.annotations.boxes import Boxes, BoxOnFrame
@@ -19,10 +21,9 @@ from videxp.data.annotations.multi_label import MultiLabel
 from videxp.data.annotations.per_frame import PerFrame
 from videxp.data.annotations.ragged import Ragged
 from videxp.data.annotations.single_label import SingleLabel
+from videxp.data.loading.dataset import Samples, collate
 from videxp.data.manifest import Manifest
 from videxp.transforms import TrainTransform
-
-TRAIN = [f"train/{label}/{i}.mp4" for label in ("run", "walk") for i in range(4)]
 
 
 def number_of(path: str) -> int:
@@ -39,12 +40,6 @@ def stating(annotation: Annotation, state: Callable[[int], str]) -> dict[str, An
     return {"layout": Stated(annotation, {"": "", **{path: state(number_of(path)) for path in TRAIN}})}
 
 
-def several(root: Path) -> dict[str, Any]:
-    lines = [f"{path},{'run|walk' if number_of(path) % 2 else 'walk'},train" for path in TRAIN]
-    (root / "list.csv").write_text("\n".join(["path,label,split", *lines, "val/run/0.mp4,run|walk,val"]))
-    return {"layout": ManifestFile(file="list.csv")}
-
-
 def bars(number: int) -> str:
     """As many boxes as the film's number says, on every other frame."""
     boxes = [BoxOnFrame(2 * i, 4 * i, 0, 4 * i + 1, 24, "bar", track=7) for i in range(number)]
@@ -55,12 +50,12 @@ def steps(number: int) -> str:
     return PerFrame.pack([(0, 3, number + 0.5), (6, 11, -1.0)])
 
 
-CASES: dict[type[Annotation], Callable[[Path], dict[str, Any]]] = {
-    SingleLabel: lambda root: {"layout": FolderPerClass()},
-    MultiLabel: several,
-    CompanionClip: lambda root: {"layout": FolderPerClass(), "worker_degradation": Negative()},
-    PerFrame: lambda root: stating(PerFrame("speed", missing=0.0), steps),
-    Boxes: lambda root: stating(Boxes("boxes", classes=["bar"]), bars),
+CASES: dict[type[Annotation], dict[str, Any]] = {
+    SingleLabel: {"layout": FolderPerClass()},
+    MultiLabel: {"layout": ManifestFile(file="list.csv")},
+    CompanionClip: {"layout": FolderPerClass(), "worker_degradation": Negative()},
+    PerFrame: stating(PerFrame("speed", missing=0.0), steps),
+    Boxes: stating(Boxes("boxes", classes=["bar"]), bars),
 }
 
 
@@ -74,14 +69,13 @@ def kind(request: pytest.FixtureRequest) -> type[Annotation]:
     return request.param
 
 
-@pytest.fixture
-def make(kind: type[Annotation], put: Put, tmp_path: Path) -> Callable[..., VideoDataModule]:
-    for path in [*TRAIN, "val/run/0.mp4"]:
-        put(path)
-    settings = CASES[kind](tmp_path / "root")
+Make = Callable[..., VideoDataModule]
 
-    def make(**changes: Any) -> VideoDataModule:
-        data = module(tmp_path, **{"clips_per_video": 2, "num_frames": 5, **settings, **changes})
+
+@pytest.fixture
+def make(kind: type[Annotation], place: Path) -> Make:
+    def make(*, at: Path = place, **changes: Any) -> VideoDataModule:
+        data = module(at, **{"clips_per_video": 2, "num_frames": 5, **CASES[kind], **changes})
         data.prepare()
         return data
 
@@ -104,8 +98,6 @@ def of_samples(data: VideoDataModule, batch: dict[str, Any], name: str) -> list[
 
 def alone(data: VideoDataModule, batch: dict[str, Any], name: str) -> list[Any]:
     """The same of each sample read by itself."""
-    from videxp.data.loading.dataset import Samples, collate
-
     dataset = data.dataset("train")
     keys = zip(batch["epoch"].tolist(), batch["index"].tolist())
     samples = [Samples([dataset[key]], failures=[], epoch=0) for key in keys]
@@ -121,7 +113,7 @@ def test_the_cases_are_all_kinds_that_there_are():
     assert set(Annotation.__subclasses__()) == set(CASES)
 
 
-def test_a_batch_is_its_samples(kind: type[Annotation], make: Callable[..., VideoDataModule]):
+def test_a_batch_is_its_samples(kind: type[Annotation], make: Make):
     data = make()
     name = field_of(data, kind)
     batches = list(data.train_dataloader())
@@ -132,7 +124,7 @@ def test_a_batch_is_its_samples(kind: type[Annotation], make: Callable[..., Vide
     assert len(set(values)) > 1  # they are not all the same, and so would be noticed in another's place
 
 
-def test_batches_are_the_same_with_workers_and_their_ring(kind: type[Annotation], make: Callable[..., VideoDataModule]):
+def test_batches_are_the_same_with_workers_and_their_ring(kind: type[Annotation], make: Make):
     here, there = make(), make(num_workers=2)
     name = field_of(here, kind)
     plain_loader, loader = here.train_dataloader(), there.train_dataloader()
@@ -142,11 +134,12 @@ def test_batches_are_the_same_with_workers_and_their_ring(kind: type[Annotation]
             assert list(one) == list(other) and plain(one[name]) == plain(other[name])
 
 
-def test_batches_lack_what_is_quarantined(kind: type[Annotation], make: Callable[..., VideoDataModule], tmp_path: Path):
-    data = make(max_unreadable=2)
+def test_batches_lack_what_is_quarantined(kind: type[Annotation], make: Make, place: Path, tmp_path: Path):
+    shutil.copytree(place, tmp_path / "own")
+    data = make(at=tmp_path / "own", max_unreadable=2)
     name = field_of(data, kind)
     for lost in (TRAIN[1], TRAIN[6]):
-        (tmp_path / "root" / lost).write_bytes(b"")
+        (tmp_path / "own" / "root" / lost).write_bytes(b"")
     list(data.train_dataloader())  # in which they are found
     assert set(data.quarantine.causes) == {TRAIN[1], TRAIN[6]}
     for path in (TRAIN[2], TRAIN[7]):  # and quarantined though they can be read
@@ -160,7 +153,7 @@ def test_batches_lack_what_is_quarantined(kind: type[Annotation], make: Callable
         assert of_samples(data, batch, name) == alone(data, batch, name)
 
 
-def test_it_goes_through_the_transform_and_follows_it(kind: type[Annotation], make: Callable[..., VideoDataModule]):
+def test_it_goes_through_the_transform_and_follows_it(kind: type[Annotation], make: Make):
     data = make(train_transform=TrainTransform(size=16, flip=0.5, seed=3), size=16)
     name = field_of(data, kind)
     read = data.read("train", range(8))
@@ -171,9 +164,7 @@ def test_it_goes_through_the_transform_and_follows_it(kind: type[Annotation], ma
     assert isinstance(value, Tensor | Ragged)
 
 
-def test_the_manifest_keeps_it_and_another_statement_is_another_data_set(
-    kind: type[Annotation], make: Callable[..., VideoDataModule]
-):
+def test_the_manifest_keeps_it_and_another_statement_is_another_data_set(kind: type[Annotation], make: Make):
     data = make()
     read = Manifest.read(data.manifest_path)
     assert read.fingerprint == data.manifest.fingerprint
@@ -181,6 +172,5 @@ def test_the_manifest_keeps_it_and_another_statement_is_another_data_set(
         name: list(column) for name, column in data.manifest.columns.items() if name.startswith("fields.")
     }
     if isinstance(data.layout, Stated):
-        data.layout.texts[TRAIN[3]] = data.layout.texts[TRAIN[2]]
-        data.prepare()
-        assert data.manifest.fingerprint != read.fingerprint
+        texts = {**data.layout.texts, TRAIN[3]: data.layout.texts[TRAIN[2]]}
+        assert make(layout=Stated(data.layout.annotation, texts)).fingerprint != read.fingerprint

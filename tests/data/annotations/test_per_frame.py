@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.data.annotations.layout import Stated
-from tests.films import Put, module
+from tests.films import module
 from videxp.core.errors import BadRequest
 from videxp.data import VideoDataModule
 from videxp.data.annotations.per_frame import PerFrame
@@ -23,13 +23,10 @@ class Same(torch.nn.Module):
 
 
 @pytest.fixture
-def make(put: Put, tmp_path: Path) -> Callable[..., VideoDataModule]:
-    for path in ("train/a/0.mp4", "train/b/1.mp4", "val/a/2.mp4"):
-        put(path)
-
+def make(place: Path) -> Callable[..., VideoDataModule]:
     def make(intervals: list[tuple[int, int, float]] = OWN_NUMBER, **changes: Any) -> VideoDataModule:
         layout = Stated(PerFrame("moment", missing=-1.0), {"": PerFrame.pack(intervals)})
-        data = module(tmp_path, layout, **changes)
+        data = module(place, layout, **changes)
         data.prepare()
         return data
 
@@ -62,11 +59,10 @@ def test_intervals_hold_for_their_frames_and_the_later_one_stands(make: Callable
 
 
 def test_preparing_finds_an_interval_that_ends_after_the_video(make: Callable[..., VideoDataModule]):
-    with pytest.raises(BadRequest, match=r"3 of 3 files .*its moment is stated for frames 3 to 12, it has 12"):
+    with pytest.raises(BadRequest, match=r"9 of 9 files .*its moment is stated for frames 3 to 12, it has 12"):
         make([(3, 12, 1.0)])
 
 
-def test_a_name_that_batches_have_already_is_refused(put: Put, tmp_path: Path):
-    put("train/a/0.mp4"), put("val/a/0.mp4")
+def test_a_name_that_batches_have_already_is_refused(place: Path):
     with pytest.raises(BadRequest, match="annotations called label: batches have this key: rename it"):
-        module(tmp_path, Stated(PerFrame("label"), {"": ""})).prepare()
+        module(place, Stated(PerFrame("label"), {"": ""})).prepare()
