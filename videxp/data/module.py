@@ -52,8 +52,8 @@ class VideoDataModule(PreparedDataModule):
     """Batches are dicts: `clip` uint8 [N,T,H,W,C]; `label` int64 [B], of samples with several labels float32
     [B,num_classes], 1 or 0; `index` int64 [B], the sample's number in its split; `epoch` int64 [B]; in restoration
     `degraded` uint8 [N,T,h,w,C], where it comes from files or from `worker_degradation`; and what the layout's
-    annotations add. `index` and `epoch` stay on the CPU. The transform replaces the clips by `video` float [N',T,C,h,w], what the network sees, and in restoration
-    `target` float [N',T,C,H,W], what it should give.
+    annotations add. `index` and `epoch` stay on the CPU. The transform replaces the clips by `video` float
+    [N',T,C,h,w], what the network sees, and in restoration `target` float [N',T,C,H,W], what it should give.
 
     Needs `Trainer(use_distributed_sampler=False)`. No result depends on num_workers or on the number of devices:
     batch sizes are totals over all devices.
