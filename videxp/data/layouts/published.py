@@ -8,6 +8,7 @@ other split has, by source; or "test": val is the test split, as most published 
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -36,6 +37,7 @@ Validation = Literal["from_train", "test"]
 _UCF101_PATH = re.compile(r"[^/]+/v_(\w+_g\d+)_c\d+\.\w+")
 
 
+@dataclass(kw_only=True)
 class UCF101(Layout):
     """root/<videos>/<Class>/v_<Class>_g01_c01.avi and root/<splits>/{classInd,trainlist01,testlist01}.txt, folds 1-3.
 
@@ -43,20 +45,11 @@ class UCF101(Layout):
     validation="from_train" holds whole groups out of the train list, val_fraction of those of each class.
     """
 
-    def __init__(
-        self,
-        *,
-        fold: Literal[1, 2, 3] = 1,
-        videos: str = "UCF-101",
-        splits: str = "ucfTrainTestlist",
-        validation: Validation = "from_train",
-        val_fraction: Annotated[float, Interval(gt=0, lt=1)] = 0.1,
-    ) -> None:
-        self.fold = fold
-        self.videos = videos
-        self.splits = splits
-        self.validation = validation
-        self.val_fraction = val_fraction
+    fold: Literal[1, 2, 3] = 1
+    videos: str = "UCF-101"
+    splits: str = "ucfTrainTestlist"
+    validation: Validation = "from_train"
+    val_fraction: Annotated[float, Interval(gt=0, lt=1)] = 0.1
 
     def missing(self, root: Path) -> list[str]:
         return super().missing(root) or absent(root, f"{self.splits}/classInd.txt", *self.list_files, self.videos)
@@ -101,6 +94,7 @@ class UCF101(Layout):
         return ordered_names(read_each(read_list(file), entry), first=1, place=str(file))
 
 
+@dataclass(kw_only=True)
 class HMDB51(Layout):
     """root/<videos>/<class>/*.avi and root/<splits>/<class>_test_split1.txt: 1 = train, 2 = test, 0 = unused.
 
@@ -108,20 +102,11 @@ class HMDB51(Layout):
     class), val_fraction of those of each class.
     """
 
-    def __init__(
-        self,
-        *,
-        fold: Literal[1, 2, 3] = 1,
-        videos: str = "videos",
-        splits: str = "testTrainMulti_7030_splits",
-        validation: Validation = "from_train",
-        val_fraction: Annotated[float, Interval(gt=0, lt=1)] = 0.1,
-    ) -> None:
-        self.fold = fold
-        self.videos = videos
-        self.splits = splits
-        self.validation = validation
-        self.val_fraction = val_fraction
+    fold: Literal[1, 2, 3] = 1
+    videos: str = "videos"
+    splits: str = "testTrainMulti_7030_splits"
+    validation: Validation = "from_train"
+    val_fraction: Annotated[float, Interval(gt=0, lt=1)] = 0.1
 
     def missing(self, root: Path) -> list[str]:
         problems = super().missing(root) or absent(root, self.splits, self.videos)
@@ -158,6 +143,7 @@ class HMDB51(Layout):
         return split and Row(path=f"{self.videos}/{label}/{name.strip()}", label=label, split=split)
 
 
+@dataclass(kw_only=True)
 class Kinetics(Layout):
     """CSV files with the columns label, youtube_id, time_start, time_end, split, and files <id>_000010_000020.mp4.
 
@@ -166,24 +152,16 @@ class Kinetics(Layout):
     "from_train" holds videos out of train. Files that are gone count as unreadable: set dataset.max_unreadable.
     """
 
-    def __init__(
-        self,
-        *,
-        train_csv: str = "annotations/train.csv",
-        val_csv: str = "annotations/val.csv",
-        train_videos: str = "train",
-        val_videos: str = "val",
-        extensions: Sequence[str] | None = None,
-        validation: Validation = "test",
-        val_fraction: Annotated[float, Interval(gt=0, lt=1)] = 0.05,
-    ) -> None:
-        self.train_csv = train_csv
-        self.val_csv = val_csv
-        self.train_videos = train_videos
-        self.val_videos = val_videos
-        self.extensions = None if extensions is None else list(extensions)
-        self.validation = validation
-        self.val_fraction = val_fraction
+    train_csv: str = "annotations/train.csv"
+    val_csv: str = "annotations/val.csv"
+    train_videos: str = "train"
+    val_videos: str = "val"
+    extensions: Sequence[str] | None = None
+    validation: Validation = "test"
+    val_fraction: Annotated[float, Interval(gt=0, lt=1)] = 0.05
+
+    def __post_init__(self) -> None:
+        self.extensions = None if self.extensions is None else list(self.extensions)
 
     def missing(self, root: Path) -> list[str]:
         return super().missing(root) or absent(root, *self.list_files, self.train_videos, self.val_videos)
@@ -221,6 +199,7 @@ class Kinetics(Layout):
         return rows
 
 
+@dataclass(kw_only=True)
 class SomethingSomethingV2(Layout):
     """root/<videos>/<id>.webm and the official JSON files of train and validation, the labels, and the test's answers.
 
@@ -229,22 +208,12 @@ class SomethingSomethingV2(Layout):
     as labels.json does.
     """
 
-    def __init__(
-        self,
-        *,
-        videos: str = "20bn-something-something-v2",
-        train_json: str = "labels/train.json",
-        validation_json: str = "labels/validation.json",
-        labels_json: str = "labels/labels.json",
-        test_answers: str = "labels/test-answers.csv",
-        test: Literal["validation", "test"] = "validation",
-    ) -> None:
-        self.videos = videos
-        self.train_json = train_json
-        self.validation_json = validation_json
-        self.labels_json = labels_json
-        self.test_answers = test_answers
-        self.test = test
+    videos: str = "20bn-something-something-v2"
+    train_json: str = "labels/train.json"
+    validation_json: str = "labels/validation.json"
+    labels_json: str = "labels/labels.json"
+    test_answers: str = "labels/test-answers.csv"
+    test: Literal["validation", "test"] = "validation"
 
     def missing(self, root: Path) -> list[str]:
         return super().missing(root) or absent(root, *self.list_files, self.labels_json, self.videos)
