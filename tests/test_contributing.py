@@ -36,8 +36,8 @@ def test_the_examples_are_found():
         "conf/dataset/gestures.yaml",
         "mymodels/tiny.py",
         "conf/model/tiny.yaml",
-        "mytasks/brightness.py",
-        "experiments/brightness.yaml",
+        "mytasks/progress.py",
+        "experiments/progress.yaml",
     }
 
 
@@ -81,7 +81,7 @@ def test_the_model_of_the_example_takes_the_datas_classes(folder: Path, monkeypa
 
 # ---- a task of one's own: one Python file and one recipe, and no edit elsewhere --------------------------------------
 
-OWN = ("mytasks/brightness.py", "experiments/brightness.yaml")
+OWN = ("mytasks/progress.py", "experiments/progress.yaml")
 
 
 @pytest.fixture(scope="module")
@@ -110,47 +110,49 @@ def run(own: Path) -> Iterator[Callable[..., str]]:
 
 def training(name: str) -> list[str]:
     return command(
-        "trainer.limit_test_batches=null", "callbacks.checkpoint.every_n_steps=1", run=name, recipe="brightness"
+        "trainer.limit_test_batches=null", "callbacks.checkpoint.every_n_steps=1", run=name, recipe="progress"
     )
 
 
 @pytest.fixture(scope="module")
-def brightness(own: Path, run: Callable[..., str]) -> Path:
+def undisturbed(own: Path, run: Callable[..., str]) -> Path:
     """A run that nobody disturbed."""
     run(*training("whole"))
     return own / "runs/whole"
 
 
 @pytest.mark.slow
-def test_ones_own_task_is_killed_and_resumed_to_the_bit(own: Path, run: Callable[..., str], brightness: Path):
+def test_ones_own_task_is_killed_and_resumed_to_the_bit(own: Path, run: Callable[..., str], undisturbed: Path):
     run(*training("killed"), kill=Kill("batch", nth=7))
-    assert differences(checkpoint(brightness), checkpoint(own / "runs/killed"))  # so far
+    assert differences(checkpoint(undisturbed), checkpoint(own / "runs/killed"))  # so far
     run("resume", "runs/killed")
-    assert differences(checkpoint(brightness), checkpoint(own / "runs/killed")) == []
-    assert metrics(brightness) == metrics(own / "runs/killed")
+    assert differences(checkpoint(undisturbed), checkpoint(own / "runs/killed")) == []
+    assert metrics(undisturbed) == metrics(own / "runs/killed")
     rows = json.loads(run("compare", "runs", "--json"))
     assert {row["run"] for row in rows} == {"runs/killed", "runs/whole"}
-    assert {row["test/error"] for row in rows} == {last_values(read_metrics(brightness / "metrics.csv"))["test/error"]}
+    assert {row["test/error"] for row in rows} == {last_values(read_metrics(undisturbed / "metrics.csv"))["test/error"]}
 
 
 @pytest.mark.slow
 def test_ones_own_task_is_evaluated_by_two_processes_and_predicts(
-    own: Path, run: Callable[..., str], brightness: Path, monkeypatch: pytest.MonkeyPatch
+    own: Path, run: Callable[..., str], undisturbed: Path, monkeypatch: pytest.MonkeyPatch
 ):
     run("evaluate", "runs/whole", "hardware=ddp_cpu", "hardware.num_workers=0", ranks=2)
-    evaluated = json.loads((brightness / "evaluation.json").read_text())
+    evaluated = json.loads((undisturbed / "evaluation.json").read_text())
     monkeypatch.chdir(own)
     monkeypatch.setenv("VIDEXP_ALLOW", "mytasks,tests")
     monkeypatch.setenv("VIDEXP_CACHE", str(own / "cache"))
     with find_own_packages():
-        cfg = config.load_resolved(brightness / "config.yaml")
-        data, task = config.build(cfg.dataset), load_task(cfg, RunFolder(brightness).checkpoint())
+        cfg = config.load_resolved(undisturbed / "config.yaml")
+        data, task = config.build(cfg.dataset), load_task(cfg, RunFolder(undisturbed).checkpoint())
     data.prepare()
     data.setup("test")
     batches = [data.transformed(data.read("test", [i]), "test", device=task.device) for i in range(31)]
     with torch.inference_mode():
         answers = [float(task.network(batch["video"]).mean()) for batch in batches]
-    errors = [abs(answer - float(batch["video"].mean())) for answer, batch in zip(answers, batches)]
+    middle = torch.tensor([[3, 4, 5, 6]]) / 9  # of ten frames
+    assert all(torch.allclose(batch["progress"], middle) for batch in batches)
+    errors = [abs(answer - 0.5) for answer in answers]
     assert evaluated["metrics"]["test/error"] == pytest.approx(sum(errors) / 31, rel=1e-4)
     file = data.dataset("test").path(3)
     path, answer = run("predict", "runs/whole", str(file)).split()[-2:]
