@@ -16,8 +16,8 @@ TIERS = [  # no room imports one above it, nor a neighbor
     {"data", "transforms", "models", "losses", "metrics"},
     {"config", "runs"},
     {"tasks"},
-    {"training", "deploy"},
-    {"evaluation", "sweeps", "comparison"},
+    {"training", "evaluation", "deploy"},
+    {"sweeps", "comparison"},
     {"cli"},
 ]
 TIER_OF = {name: number for number, tier in enumerate(TIERS) for name in tier}

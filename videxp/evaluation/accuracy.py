@@ -7,12 +7,13 @@ and test can be compared.
 import math
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
-from pytorch_lightning import Callback
+from pytorch_lightning import Trainer
 
 from videxp.config import build, load_resolved, require_labels
 from videxp.core.errors import BadRequest, VidexpError
@@ -24,7 +25,9 @@ from videxp.runs.evaluation_files import EvaluatedData
 from videxp.runs.folder import RunFolder
 from videxp.runs.weights import read_checkpoint, weights_hash
 from videxp.tasks import VideoTask
-from videxp.training.assembling import build_experiment, set_weights
+from videxp.tasks.weights import set_weights
+
+Assemble = Callable[[DictConfig, VideoDataModule], tuple[Trainer, VideoTask]]
 
 WORST = 8  # videos that are kept and shown
 
@@ -66,12 +69,11 @@ class Accuracy:
         return worst_rows(self.rows)
 
 
-def measure_accuracy(
-    run: RunFolder, cfg: DictConfig, *, split: Part | None, callbacks: list[Callback]
-) -> Accuracy | None:
+def measure_accuracy(run: RunFolder, cfg: DictConfig, *, split: Part | None, assemble: Assemble) -> Accuracy | None:
     """Evaluate the run's best checkpoint with `cfg`, the run's config or another; None on ranks other than 0.
 
-    split: None chooses one as `choose_samples` does. Raises BadRequest for data that do not fit the run.
+    split: None chooses one as `choose_samples` does. assemble: makes the trainer and the task of a config.
+    Raises BadRequest for data that do not fit the run.
     """
     own = load_resolved(run.config).dataset
     checkpoint = run.checkpoint()
@@ -83,8 +85,7 @@ def measure_accuracy(
     is_elsewhere = os.path.realpath(own.root) != os.path.realpath(cfg.dataset.root)
     part, samples = choose_samples(datamodule.manifest, run, part=split, is_elsewhere=is_elsewhere)
     datamodule.test_on(part, classes=order_classes(datamodule.manifest, content.get("classes")))
-    experiment = build_experiment(cfg, datamodule, root=run.path, loggers=[], callbacks=callbacks, fresh=False)
-    trainer, task = experiment.trainer, experiment.task
+    trainer, task = assemble(cfg, datamodule)
     if (count := len(datamodule.manifest.samples(part))) < trainer.world_size:  # a rank without any would wait for ever
         raise BadRequest(f"{count} {part} samples for {trainer.world_size} processes: use fewer, hardware=cpu")
     set_weights(task, content["state_dict"], path=checkpoint)

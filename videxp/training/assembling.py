@@ -24,6 +24,7 @@ from videxp.models.weights import weights_unread
 from videxp.runs.folder import RunFolder, open_run
 from videxp.runs.weights import read_checkpoint
 from videxp.tasks import Classification, VideoTask
+from videxp.tasks.weights import set_weights
 from videxp.training.callbacks.checkpoint import AtomicCheckpointIO, Checkpoint
 from videxp.training.callbacks.left_out import LeftOut
 from videxp.training.callbacks.nonfinite import NonFinite
@@ -248,21 +249,3 @@ def _gpus(devices: Any) -> int:
     if devices in ("auto", -1):
         return there
     return min(there, devices if isinstance(devices, int) else len(devices))
-
-
-def load_weights(task: VideoTask, path: Any) -> None:
-    """The weights that a checkpoint of a run would be used with (the average, where there is an EMA).
-
-    Not through `Trainer.test(ckpt_path=...)`: after a fit, Lightning's EMA callback answers that by loading the
-    unaveraged weights.
-    """
-    set_weights(task, read_checkpoint(Path(path))["state_dict"], path=path)
-
-
-def set_weights(task: VideoTask, state: dict[str, torch.Tensor], *, path: Any) -> None:
-    """The same for weights that were read already; `path` is for the message where they do not fit."""
-    try:
-        task.load_state_dict(state)
-    except RuntimeError as error:
-        first = " ".join(str(error).split(":", 1)[-1].split())[:200]
-        raise BadRequest(f"{path}: does not fit the network that config.yaml describes: {first}") from error

@@ -236,7 +236,7 @@ def fit_and_test(
     experiment: "Experiment", run: "RunFolder", *, checkpoint: Path | str | None = None
 ) -> dict[str, float]:
     """Train, on from `checkpoint` if given, then test the best weights; returns the test metrics."""
-    from videxp.training.assembling import load_weights
+    from videxp.tasks.weights import load_weights
     from videxp.training.loops import validate_no_more_before_training
 
     trainer, task, datamodule = experiment.trainer, experiment.task, experiment.datamodule

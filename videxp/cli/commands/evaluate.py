@@ -15,10 +15,13 @@ from videxp import config
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+    from pytorch_lightning import Trainer
 
     from videxp.core.console import Console
+    from videxp.data import VideoDataModule
     from videxp.evaluation.accuracy import Accuracy
     from videxp.runs.folder import RunFolder
+    from videxp.tasks import VideoTask
 
 SUMMARY = "RUN [overrides]           test a run's best checkpoint -> RUN/evaluation.json"
 
@@ -34,12 +37,19 @@ def main(arguments: list[str]) -> int:
     from videxp.core.console import Console
     from videxp.evaluation.accuracy import measure_accuracy
     from videxp.evaluation.results import describe, write_files
+    from videxp.training.assembling import build_experiment
     from videxp.training.callbacks.progress import ProgressBar
     from videxp.training.log_file import quiet_libraries
 
     quiet_libraries()
     console = Console(highlight=False, markup=False, quiet=options.json)
-    found = measure_accuracy(run, cfg, split=options.split, callbacks=[ProgressBar(console)])
+
+    def assemble(cfg: "DictConfig", datamodule: "VideoDataModule") -> tuple["Trainer", "VideoTask"]:
+        bar = ProgressBar(console)
+        built = build_experiment(cfg, datamodule, root=run.path, loggers=[], callbacks=[bar], fresh=False)
+        return built.trainer, built.task
+
+    found = measure_accuracy(run, cfg, split=options.split, assemble=assemble)
     if found is None:
         return 0
     overrides = config.redacted_overrides(options.overrides)
