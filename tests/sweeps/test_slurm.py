@@ -243,7 +243,7 @@ def test_the_process_that_failed_first_says_why(tmp_path: Path, monkeypatch: pyt
     from videxp.training.course import _ended
 
     run = RunFolder(tmp_path)
-    run.plan(command="videxp train x")
+    run.plan(command="videxp train x", recipe="x")
     run.config.write_text("")
     run.set_state("running")
     lost = RuntimeError("gloo: Connection closed by peer")
