@@ -51,8 +51,8 @@ def train(*overrides: str, cwd: Path, run: str = "run", recipe: str = "classific
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sweeps first: they wait for others, and at the end one process would wait for them."""
-    items.sort(key=lambda item: "sweeps" not in item.path.parts)
+    """Sweeps and the README first: they take long, and at the end one process would wait for them."""
+    items.sort(key=lambda item: "sweeps" not in item.path.parts and item.path.stem != "test_readme")
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,7 @@ RUN_FILES = frozenset(
         "config.yaml",
         "overrides.yaml",
         "provenance.json",
+        "provenance.damaged.json",
         "data.jsonl.gz",
         "manifest.tsv.gz",
         "status.json",
