@@ -48,4 +48,4 @@ def copy_ready_digits() -> None:
             return preparation._read_known(file, borrowed=True) or preparation.Known({}, None)
         return known_facts(path, **about)
 
-    MovingDigits.make, preparation.known_facts = copy, known  # type: ignore[method-assign,assignment]
+    MovingDigits.make, preparation.known_facts = copy, known  # type: ignore[method-assign,assignment]  # for this child

@@ -8,7 +8,7 @@ from videxp.core.private_torch import gate_step, running_iterator, workers_of
 
 def test_workers_that_stay_are_found_and_can_be_ended():
     loader = DataLoader(
-        [1, 2],  # type: ignore[arg-type]
+        [1, 2],  # type: ignore[arg-type]  # a list is a data set
         batch_size=None,
         num_workers=1,
         persistent_workers=True,
