@@ -8,7 +8,7 @@ from omegaconf import Container, DictConfig, OmegaConf
 
 def keys_of(node: Container) -> list[Any]:
     """Keys of a mapping, places of a list."""
-    return list(node.keys()) if isinstance(node, DictConfig) else list(range(len(node)))  # type: ignore[arg-type]  # a list's len
+    return list(node.keys()) if isinstance(node, DictConfig) else list(range(len(node)))  # type: ignore[arg-type]  # a ListConfig
 
 
 def raw_value(node: Container, key: Any) -> Any:

@@ -29,6 +29,7 @@ from videxp.core.errors import BadRequest
 from videxp.core.files import expand_home
 
 AROUND = ("sweep", "launcher")
+MAX_NAMED = 3  # files of one's own, each in a line
 # Where people put a recipe so that its name alone does not find it.
 WRONG_PLACES = (".", "conf", "conf/experiments", "conf/experiment", "experiment", "configs", "recipes")
 
@@ -66,6 +67,9 @@ def compose(recipe: str, overrides: list[str]) -> Composed:
         if blank:
             problems, found = _without_blank(problems, found)
         mine = [Problem(name, NOTHING, "takes the place of videxp's own file of that name") for name in replaced()]
+        if len(mine) > MAX_NAMED:
+            first = f"{mine[0].key} and {len(mine) - 1} more"
+            mine = [Problem(first, NOTHING, "take the place of videxp's own files of these names")]
         refuse(problems + found + mine)
     composed.recipe, composed.overrides = name, list(overrides)
     return composed
