@@ -1,18 +1,21 @@
 """A worker that hangs or dies is noticed, and said in words."""
 
 import contextlib
+import gc
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import pytest
 from torch.utils.data import DataLoader, Dataset
 
 from videxp.core.errors import VidexpError
+from videxp.core.private_torch import running_iterator
 from videxp.data.loading.loader import ClipLoader, _in_words
 
 
@@ -136,6 +139,28 @@ def test_a_stock_loader_would_wait_for_a_hanging_worker():
     with pytest.raises(TimeoutError), alarm(seconds=3):
         read_all(DataLoader(Stuck("hangs"), num_workers=1, multiprocessing_context="fork"))
     assert time.monotonic() - before > 2.9
+
+
+@pytest.mark.parametrize(("kind", "killed"), [(ClipLoader, 0), (DataLoader, 1)])
+def test_a_worker_that_was_never_asked_is_told_to_end_when_its_loader_is_garbage(
+    kind: type[DataLoader[Any]], killed: int, monkeypatch: pytest.MonkeyPatch
+):
+    """As that of a resumed run whose last epoch has fewer batches left than workers. The stock one is killed."""
+    monkeypatch.setattr("torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL", 0.5)  # seconds until it is
+    kills: list[BaseProcess] = []
+    terminate = BaseProcess.terminate
+    monkeypatch.setattr(BaseProcess, "terminate", lambda worker: (kills.append(worker), terminate(worker)))
+    gc.disable()
+    try:
+        loader = kind([{"a": 1}], num_workers=2, persistent_workers=True, multiprocessing_context="fork")  # type: ignore[arg-type]
+        list(loader)
+        iterator: Any = running_iterator(loader)
+        iterator.itself = iterator
+        del loader, iterator
+        gc.collect()
+    finally:
+        gc.enable()
+    assert len(kills) == killed
 
 
 class alarm:

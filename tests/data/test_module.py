@@ -69,6 +69,12 @@ def test_clips_are_the_same_for_any_number_of_workers_and_leave_the_global_gener
     assert [epoch[0] for epoch, _, _ in runs[0]] == [0, 0, 0, 1, 1, 1]
 
 
+def test_a_loader_has_no_more_workers_than_batches(root: Path, tmp_path: Path) -> None:
+    data = module(tmp_path, FolderPerClass(), num_workers=16, batch_size=7, eval_batch_size=5)
+    data.prepare()
+    assert (data.train_dataloader().num_workers, data.val_dataloader().num_workers) == (2, 1)
+
+
 def test_a_video_is_never_mixed_with_itself(root: Path, tmp_path: Path) -> None:
     """Where a device had one of a batch's videos, the stock roll by one would do nothing, and say nothing."""
     transform = TrainTransform(size=16, mixup_alpha=0.8, seed=0)

@@ -388,7 +388,7 @@ class VideoDataModule(PreparedDataModule):
         return self._evaluation_batches(split).part
 
     def _loader(self, split: Split, batches: EpochBatches | EvaluationBatches) -> ClipLoader:
-        workers = self.workers
+        workers = min(self.workers, len(batches))  # one more would never be asked
         return ClipLoader(
             self.dataset(split),
             admit=partial(self._admit, split=split),

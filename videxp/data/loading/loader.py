@@ -7,7 +7,7 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from videxp.core.errors import VidexpError
-from videxp.core.private_torch import running_iterator, workers_of
+from videxp.core.private_torch import keep_requests_open, running_iterator, workers_of
 from videxp.data.loading.quarantine import Batch, Failure
 from videxp.data.loading.ring import HELD, InSlot, Requests, Ring
 
@@ -44,6 +44,8 @@ class ClipLoader(DataLoader[dict[str, Any]]):
             if (words := _in_words(error, running_iterator(self), timeout_seconds=self.timeout)) is None:
                 raise
             raise VidexpError(words) from error
+        if self.num_workers:
+            keep_requests_open(batches)
         return _Batches(batches, admit=self.admit, ring=self.ring, timeout_seconds=self.timeout)
 
     # Lightning asks loaders whether they can resume in the middle of an epoch. Ours do: their batch sampler asks the
