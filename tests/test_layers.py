@@ -39,7 +39,7 @@ PRIVATE = {  # private names of other packages, each library's in one module
         *("_can_stop_early", "_data_fetcher", "_on_after_fetch", "_on_before_fetch", "_should_accumulate"),
         *("_should_check_val_fx", "_signal_connector"),
     },
-    "videxp.core.private_torch": {"_iterator", "_workers"},
+    "videxp.core.private_torch": {"_index_queues", "_iterator", "_workers"},
     "videxp.sweeps.search": {"_trial_id"},  # Optuna
     # Python's own: an end without a handler, which a process group or a thread would hold up.
     "videxp.sweeps.ray_keeper": {"_exit"},
