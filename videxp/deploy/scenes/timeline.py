@@ -37,8 +37,8 @@ class Timeline:
 
 
 def timeline_of(clock: FrameClock) -> Timeline:
-    """At the film's own rate, or the lowest standard one that is a multiple of it; where none is (a variable rate, 28 or
-    120 fps) at the nearest standard one."""
+    """At the film's own rate, or the lowest standard one that is a multiple of it; where none is (a variable rate, 28
+    fps) at the nearest standard one."""
     if not clock.is_variable:
         for rate in STANDARD_RATES:
             if (rate / clock.rate).denominator == 1:
