@@ -32,7 +32,7 @@ class ShotChange:
 
 
 @dataclass(frozen=True)
-class Shot:
+class FilmShot:
     """Frames `first` to `last`, both included. Seconds count from the start of the file; it ends as the next begins."""
 
     number: int
@@ -52,7 +52,7 @@ class Shot:
         return (self.first + self.last) // 2
 
 
-def cut_into_shots(changes: Sequence[ShotChange], clock: FrameClock) -> list[Shot]:
+def cut_into_shots(changes: Sequence[ShotChange], clock: FrameClock) -> list[FilmShot]:
     """All frames of the film in one shot each. A change that begins with the film or ends with it (a fade from or to
     black) parts no two shots.
 
@@ -62,7 +62,7 @@ def cut_into_shots(changes: Sequence[ShotChange], clock: FrameClock) -> list[Sho
     ends = [change.shot_end for change in changes if change.first > 0 and change.last < clock.num_frames - 1]
     firsts, lasts = [0, *(end + 1 for end in ends)], [*ends, clock.num_frames - 1]
     return [
-        Shot(number, first, last, clock.seconds(first), clock.seconds(last + 1))
+        FilmShot(number, first, last, clock.seconds(first), clock.seconds(last + 1))
         for number, (first, last) in enumerate(zip(firsts, lasts), start=1)
     ]
 

@@ -16,7 +16,7 @@ from videxp.core.files import escape_name, write_text
 from videxp.core.printable import as_json
 from videxp.deploy.scenes.timeline import DROP_FRAME_RATES, Timeline, rate_text, timecode, timeline_of
 from videxp.video.clock import FrameClock
-from videxp.video.shots import Shot, ShotChange, cut_into_shots
+from videxp.video.shots import FilmShot, ShotChange, cut_into_shots
 
 CSV_COLUMNS = (
     "Scene Number",
@@ -48,7 +48,7 @@ class CutFilm:
     has_sound: bool = False
 
     @cached_property
-    def shots(self) -> list[Shot]:
+    def shots(self) -> list[FilmShot]:
         return cut_into_shots(self.changes, self.clock)
 
     @cached_property
