@@ -99,7 +99,7 @@ def test_what_is_needed_is_refused_by_its_name_and_what_is_not_is_passed_over(
     run = RunFolder(damage("provenance.json", how))
     with pytest.raises(BadRequest, match=r"provenance\.json: cannot be read"):
         read_provenance(run)
-    assert isinstance(run.record(), dict)
+    assert isinstance(run.known_provenance(), dict)
 
     run = RunFolder(damage("status.json", how))
     assert cli.main(["resume", str(run.path)]) == 2

@@ -70,7 +70,7 @@ def test_only_the_frames_that_will_be_judged_are_drawn_and_they_are_those_of_the
     gan = build_tiny("continuous_gan", num_frames=9).eval()
     latent = gan.generator.latent(rngs(0, 1))
     with torch.no_grad():
-        view, whole = gan.fake_views(latent, rngs=rngs(2, 3))[0]["video"], gan(latent)
+        view, whole = gan.fake_inputs(latent, rngs=rngs(2, 3))[0]["video"], gan(latent)
     assert view.video.shape[1] == 3 and (view.times.diff(dim=1) > 0).all()
     picked = torch.stack([whole[i, view.times[i].long()] for i in range(2)])
     torch.testing.assert_close(view.video, picked)

@@ -40,7 +40,7 @@ def test_vgan_lays_its_foreground_over_a_background_that_stands_still():
 def test_the_mask_of_vgan_costs_a_tenth_of_its_mean():
     gan = build_tiny("vgan")
     latent = gan.generator.latent(rngs(0))
-    views, terms = gan.fake_views(latent, rngs=None)
+    views, terms = gan.fake_inputs(latent, rngs=None)
     streams = gan.generator.streams(latent)
     assert terms["mask"].item() == pytest.approx(0.1 * streams.mask.mean().item(), rel=1e-4)
     torch.testing.assert_close(views["video"].video, streams.video)
@@ -75,11 +75,11 @@ def test_without_motion_mocogans_clip_stands_still_and_with_it_it_moves():
 def test_mocogans_image_discriminator_sees_frames_from_all_over_the_clip_and_nothing_else():
     video = torch.arange(4.0)[None, :, None, None, None].expand(64, 4, 3, 16, 16)
     discriminator = build_tiny("mocogan").discriminators["image"]
-    view = discriminator.view(video, rngs=rngs(*range(64)))
+    view = discriminator.select(video, rngs=rngs(*range(64)))
     assert view.video.shape == (64, 1, 3, 16, 16)
     assert torch.equal(view.video[:, 0, 0, 0, 0], view.times[:, 0])
     assert set(view.times[:, 0].tolist()) == {0, 1, 2, 3}
-    assert set(discriminator.view(video).times[:, 0].tolist()) == {2}  # without chance: the middle
+    assert set(discriminator.select(video).times[:, 0].tolist()) == {2}  # without chance: the middle
 
 
 def test_the_categories_of_mocogan_are_discovered_or_are_the_classes():
@@ -126,8 +126,8 @@ def test_every_other_frame_from_a_drawn_start():
 
 def test_each_level_of_tganv2_has_half_the_frames_at_twice_the_size():
     gan = build_tiny("tganv2", levels=3, num_frames=8, size=40)
-    views, _ = gan.fake_views(gan.generator.latent(rngs(0, 1)), rngs=rngs(2, 3))
-    real = gan.real_views(torch.rand(2, 8, 3, 40, 40), rngs=rngs(4, 5))
+    views, _ = gan.fake_inputs(gan.generator.latent(rngs(0, 1)), rngs=rngs(2, 3))
+    real = gan.real_inputs(torch.rand(2, 8, 3, 40, 40), rngs=rngs(4, 5))
     for level, (frames, size) in enumerate([(8, 10), (4, 20), (2, 40)], start=1):
         for view in (views[f"level{level}"], real[f"level{level}"]):
             assert view.video.shape == (2, frames, 3, size, size)
@@ -139,7 +139,7 @@ def test_each_level_of_tganv2_has_half_the_frames_at_twice_the_size():
 def test_a_real_level_is_the_clip_averaged_over_areas():
     gan = build_tiny("tganv2")
     video = torch.rand(1, 4, 3, 16, 16)
-    coarse, fine = (gan.real_views(video, rngs=None)[f"level{n}"] for n in (1, 2))
+    coarse, fine = (gan.real_inputs(video, rngs=None)[f"level{n}"] for n in (1, 2))
     torch.testing.assert_close(coarse.video[0], F.interpolate(video[0], size=(8, 8), mode="area"))
     assert fine.times.tolist() == [[0, 2]] and torch.equal(fine.video, video[:, ::2])
 
@@ -148,7 +148,7 @@ def test_what_is_rendered_in_use_is_what_the_last_level_is_trained_to_render():
     gan = build_tiny("tganv2").eval()
     latent = gan.generator.latent(rngs(0, 1))
     with torch.no_grad():
-        last = gan.fake_views(latent, rngs=None)[0]["level2"]
+        last = gan.fake_inputs(latent, rngs=None)[0]["level2"]
         torch.testing.assert_close(last.video, gan(latent)[:, last.times[0].long()])
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from tests.models.gans import TAKES_NORM, build_tiny, norm, rngs
 from tests.models.zoo import GANS
 from videxp.losses import gradient_penalty, path_lengths, r1_penalty
-from videxp.models import VideoGAN, View
+from videxp.models import DiscriminatorInput, VideoGAN
 from videxp.models.gan import normal
 
 
@@ -16,7 +16,7 @@ def _seed() -> None:
     torch.manual_seed(0)
 
 
-def penalties(gan: VideoGAN, name: str, real: View, fake: View) -> Tensor:
+def penalties(gan: VideoGAN, name: str, real: DiscriminatorInput, fake: DiscriminatorInput) -> Tensor:
     """R1 and the gradient penalty of one discriminator."""
 
     def logits(video: Tensor) -> Tensor:
@@ -31,8 +31,8 @@ def test_penalties_can_be_trained_on_their_gradient_is_that_of_finite_difference
     gan = build_tiny(name, **norm(name, "group")).double()
     latent = gan.generator.latent(rngs(0, 1))
     latent |= {key: code.double() for key, code in latent.items() if code.is_floating_point()}
-    real = gan.real_views(torch.rand(2, 4, 3, 16, 16, dtype=torch.float64) * 2 - 1, rngs=rngs(2, 3))
-    fake, _ = gan.fake_views(latent, rngs=rngs(2, 3))
+    real = gan.real_inputs(torch.rand(2, 4, 3, 16, 16, dtype=torch.float64) * 2 - 1, rngs=rngs(2, 3))
+    fake, _ = gan.fake_inputs(latent, rngs=rngs(2, 3))
     for key, discriminator in gan.discriminators.items():
         weights = [p for p in discriminator.parameters() if p.ndim > 1]
         gradients = torch.autograd.grad(penalties(gan, key, real[key], fake[key]), weights, allow_unused=True)

@@ -26,8 +26,8 @@ def losses(gan: VideoGAN, real: Tensor, seeds: range) -> tuple[Tensor, Tensor]:
     chance = rngs(*seeds)
     latent = gan.generator.latent(chance)
     latent |= {key: code.to(real) for key, code in latent.items() if code.is_floating_point()}
-    fake, terms = gan.fake_views(latent, rngs=chance)
-    shown = gan.real_views(real, rngs=chance)
+    fake, terms = gan.fake_inputs(latent, rngs=chance)
+    shown = gan.real_inputs(real, rngs=chance)
     of_judges, of_generator = torch.zeros(()), sum(terms.values(), torch.zeros(()))
     for name, judge in gan.discriminators.items():
         real_logits = judge(shown[name].video, times=shown[name].times, rngs=chance)["logits"]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tests.models.gans import build_tiny, rngs
 from tests.models.zoo import GANS, MODELS, build
-from videxp.models import VideoGAN, View, count_parameters
+from videxp.models import DiscriminatorInput, VideoGAN, count_parameters
 from videxp.models.gan import halvings
 from videxp.models.generation.mocogan import MoCoGAN
 
@@ -28,7 +28,7 @@ def label_for(num_classes: int | None) -> Tensor | None:
     return LABEL if num_classes else None
 
 
-def judge(gan: VideoGAN, views: dict[str, View], **arguments: Any) -> dict[str, dict[str, Tensor]]:
+def judge(gan: VideoGAN, views: dict[str, DiscriminatorInput], **arguments: Any) -> dict[str, dict[str, Tensor]]:
     return {
         name: discriminator(views[name].video, times=views[name].times, **arguments)
         for name, discriminator in gan.discriminators.items()
@@ -79,7 +79,7 @@ def test_codes_become_clips_that_are_judged(name: str, num_classes: int | None):
     video = gan(latent, label=label)
     assert video.shape == (2, 4, 3, 16, 16) and video.abs().max() <= 1
     assert not torch.allclose(video[0], video[1])
-    real, (fake, _) = gan.real_views(video, rngs=rngs(2, 3)), gan.fake_views(latent, label=label, rngs=rngs(2, 3))
+    real, (fake, _) = gan.real_inputs(video, rngs=rngs(2, 3)), gan.fake_inputs(latent, label=label, rngs=rngs(2, 3))
     assert real.keys() == fake.keys() == gan.discriminators.keys()
     for key in real:
         assert real[key].video.shape == fake[key].video.shape
@@ -95,13 +95,13 @@ def test_other_lengths_and_sizes_work(name: str, num_frames: int, size: int):
     latent = gan.generator.latent(rngs(0))
     with torch.no_grad():
         assert gan.eval()(latent).shape == (1, num_frames, 3, size, size)
-        assert all(out["logits"].isfinite().all() for out in judge(gan, gan.fake_views(latent, rngs=None)[0]).values())
+        assert all(out["logits"].isfinite().all() for out in judge(gan, gan.fake_inputs(latent, rngs=None)[0]).values())
 
 
 @pytest.mark.parametrize(("name", "num_classes"), KINDS)
 def test_gradient_reaches_every_parameter(name: str, num_classes: int | None):
     gan, label = build_tiny(name, num_classes=num_classes), label_for(num_classes)
-    views, terms = gan.fake_views(gan.generator.latent(rngs(0, 1)), label=label, rngs=rngs(2, 3))
+    views, terms = gan.fake_inputs(gan.generator.latent(rngs(0, 1)), label=label, rngs=rngs(2, 3))
     (total(judge(gan, views, label=label)) + sum(terms.values())).backward()
     unreached = {key for key, p in gan.named_parameters() if p.grad is None or not p.grad.any()}
     # a bias before a norm over all places is taken away by it, and classes that no clip has are not touched
@@ -123,7 +123,7 @@ def test_the_label_matters_to_both_sides_and_is_asked_for(name: str, num_classes
         video = gan(latent, label=label)
         assert not torch.allclose(video[0], video[1])
         if name != "mocogan":  # whose discriminator tells the class instead of being told
-            views = gan.real_views(video[:1].expand(2, -1, -1, -1, -1), rngs=None)
+            views = gan.real_inputs(video[:1].expand(2, -1, -1, -1, -1), rngs=None)
             for out in judge(gan, views, label=label).values():
                 assert not torch.allclose(out["logits"][0], out["logits"][1])
 
@@ -148,14 +148,14 @@ def test_what_a_clip_draws_depends_on_its_own_generator_alone(name: str):
     assert all(torch.equal(both[key][1:], second[key]) for key in both)
     video = torch.rand(2, 4, 3, 16, 16)
     torch.set_rng_state(before)
-    views = gan.real_views(video, rngs=rngs(7, 8)), gan.real_views(video[1:], rngs=rngs(8))
+    views = gan.real_inputs(video, rngs=rngs(7, 8)), gan.real_inputs(video[1:], rngs=rngs(8))
     for key in gan.discriminators:
         assert torch.equal(views[0][key].video[1:], views[1][key].video)
     gan.eval()  # norms of the batch aside
     judged = judge(gan, views[0], rngs=rngs(7, 8)), judge(gan, views[1], rngs=rngs(8))
     for key in gan.discriminators:
         torch.testing.assert_close(judged[0][key]["logits"][1:], judged[1][key]["logits"])
-    fake = [gan.fake_views(gan.generator.latent(rngs(7, 8)), rngs=rngs(7, 8))[0] for _ in range(2)]
+    fake = [gan.fake_inputs(gan.generator.latent(rngs(7, 8)), rngs=rngs(7, 8))[0] for _ in range(2)]
     assert all(torch.equal(fake[0][key].video, fake[1][key].video) for key in gan.discriminators)
     assert torch.equal(torch.get_rng_state(), before)  # torch's global generator was not asked
 

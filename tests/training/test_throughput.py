@@ -93,7 +93,7 @@ class Timed(Mean):
     def evaluation_step(self, batch: dict[str, Tensor], split: Any) -> None:
         self.clock.work(100)
 
-    def record(self, values: dict[str, float]) -> None:
+    def log_row(self, values: dict[str, float]) -> None:
         self.rows.append(values)
 
 

@@ -22,7 +22,7 @@ __getattr__, __all__ = lazy_exports(
         "VideoGAN": "videxp.models.gan",
         "VideoGenerator": "videxp.models.gan",
         "Discriminator": "videxp.models.gan",
-        "View": "videxp.models.gan",
+        "DiscriminatorInput": "videxp.models.gan",
         "count_parameters": "videxp.models.summary",
         "gmacs": "videxp.models.summary",
         "load_weights": "videxp.models.weights",

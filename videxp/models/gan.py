@@ -18,7 +18,7 @@ Rngs = Sequence[np.random.Generator]
 
 
 @dataclass(frozen=True)
-class View:
+class DiscriminatorInput:
     """What one discriminator is shown. video: [B,T',C,H',W']; times: float [B,T'], the frames' numbers in the clip."""
 
     video: Tensor
@@ -72,11 +72,11 @@ class VideoGenerator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Judges views of clips: the higher a logit, the more real."""
+    """Judges clips, or what it selects of them: the higher a logit, the more real."""
 
-    def view(self, video: Tensor, *, rngs: Rngs | None = None) -> View:
+    def select(self, video: Tensor, *, rngs: Rngs | None = None) -> DiscriminatorInput:
         """What it wants to see of clips [B,T,C,H,W]: all of it, unless a subclass picks. rngs None: no chance in it."""
-        return View(video, frame_numbers(video))
+        return DiscriminatorInput(video, frame_numbers(video))
 
     def forward(
         self, video: Tensor, *, times: Tensor | None = None, label: Tensor | None = None, rngs: Rngs | None = None
@@ -109,18 +109,18 @@ class VideoGAN(nn.Module):
         """The generator's: -> video float [B,num_frames,C,H,W] in [-1,1]."""
         return self.generator(latent, num_frames=num_frames, label=label)
 
-    def real_views(self, video: Tensor, *, rngs: Rngs | None) -> dict[str, View]:
+    def real_inputs(self, video: Tensor, *, rngs: Rngs | None) -> dict[str, DiscriminatorInput]:
         """What each discriminator is shown of real clips [B,T,C,H,W] in [-1,1]; rngs None: no chance in it."""
-        return {name: d.view(video, rngs=rngs) for name, d in self._judges()}
+        return {name: d.select(video, rngs=rngs) for name, d in self._judges()}
 
-    def fake_views(
+    def fake_inputs(
         self, latent: Mapping[str, Tensor], *, label: Tensor | None = None, rngs: Rngs | None
-    ) -> tuple[dict[str, View], dict[str, Tensor]]:
+    ) -> tuple[dict[str, DiscriminatorInput], dict[str, Tensor]]:
         """What each discriminator is shown of generated clips, and scalar terms to add to the generator's loss.
 
         The terms are weighted as in the paper, by name; most families have none.
         """
-        return self.real_views(self.generator(latent, label=label), rngs=rngs), {}
+        return self.real_inputs(self.generator(latent, label=label), rngs=rngs), {}
 
     def _judges(self) -> list[tuple[str, Discriminator]]:
         return list(cast(Any, self.discriminators).items())

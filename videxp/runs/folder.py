@@ -111,14 +111,14 @@ class RunFolder:
     @property
     def is_planned(self) -> bool:
         """Whether it is queued, or has begun and trained nothing yet: training writes provenance.json anew."""
-        return self.record().get("state") == "queued"
+        return self.known_provenance().get("state") == "queued"
 
     @property
     def recipe(self) -> str:
         """Name of the recipe that it was started with, `classification/moving_digits`; "" if unknown."""
-        return str(self.record().get("recipe") or "")
+        return str(self.known_provenance().get("recipe") or "")
 
-    def record(self) -> dict[str, Any]:
+    def known_provenance(self) -> dict[str, Any]:
         """Content of provenance.json; empty where there is none or none that can be read."""
         try:
             record = read_json(self.provenance)

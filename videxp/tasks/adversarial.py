@@ -32,7 +32,7 @@ from videxp.losses.adversarial import (
 )
 from videxp.losses.objective import AdversarialObjective
 from videxp.metrics.divergence import DivergenceWatch
-from videxp.models.gan import Rngs, View, uniform
+from videxp.models.gan import DiscriminatorInput, Rngs, uniform
 from videxp.tasks.base import VideoTask, parameter_groups
 from videxp.tasks.schedules import Schedule
 
@@ -49,7 +49,7 @@ class Generated:
     terms: scalars to be added to the generator's loss, by name. category: int64 [B], what they have to recognise.
     """
 
-    views: dict[str, View]
+    inputs: dict[str, DiscriminatorInput]
     terms: dict[str, Tensor] = field(default_factory=dict)
     category: Tensor | None = None
 
@@ -114,7 +114,7 @@ class Adversarial(VideoTask):
 
     # ---- what a subclass says ------------------------------------------------------------------------------------
 
-    def real_views(self, batch: Mapping[str, Tensor], rngs: Rngs) -> dict[str, View]:
+    def real_inputs(self, batch: Mapping[str, Tensor], rngs: Rngs) -> dict[str, DiscriminatorInput]:
         """What each discriminator is shown of the batch's own clips."""
         raise NotImplementedError
 
@@ -191,14 +191,14 @@ class Adversarial(VideoTask):
 
     def _discriminator_loss(self, batch: Mapping[str, Tensor], rngs: Rngs) -> tuple[Tensor, Log]:
         objective, label = self.objective, self.condition(batch)
-        real_views = self.real_views(batch, rngs)
+        real_inputs = self.real_inputs(batch, rngs)
         with torch.no_grad():
             generated = self.generated_views(batch, rngs)
         terms: dict[str, list[Tensor]] = {}
         right: list[Tensor] = []
         for name, judge in self.discriminators.items():
-            real = _judge(judge, real_views[name], label, rngs)
-            fake = _judge(judge, generated.views[name], label, rngs)
+            real = _judge(judge, real_inputs[name], label, rngs)
+            fake = _judge(judge, generated.inputs[name], label, rngs)
             term = discriminator_loss(real["logits"], fake["logits"], kind=objective.loss)
             terms.setdefault("adversarial", []).append(term)
             right.append(((real["logits"] > 0).float().mean() + (fake["logits"] < 0).float().mean()) / 2)
@@ -209,13 +209,18 @@ class Adversarial(VideoTask):
         for name, weight in (("r1", objective.r1_weight / 2), ("gradient_penalty", objective.gradient_penalty_weight)):
             interval = getattr(objective, f"{name}_interval")
             if weight and self._is_due(interval):
-                penalty = self._penalty(name, real_views, generated.views, label, rngs)
+                penalty = self._penalty(name, real_inputs, generated.inputs, label, rngs)
                 loss = loss + weight * interval * penalty
                 values[f"train/{name}"] = penalty
         return loss, values
 
     def _penalty(
-        self, name: str, real: dict[str, View], fake: dict[str, View], label: Tensor | None, rngs: Rngs
+        self,
+        name: str,
+        real: dict[str, DiscriminatorInput],
+        fake: dict[str, DiscriminatorInput],
+        label: Tensor | None,
+        rngs: Rngs,
     ) -> Tensor:
         """R1 or the gradient penalty, summed over the discriminators; in full precision, as gradients of gradients."""
         total = []
@@ -240,7 +245,7 @@ class Adversarial(VideoTask):
         generated = self.generated_views(batch, rngs)
         adversarial, categories = [], []
         for name, judge in self.discriminators.items():
-            fake = _judge(judge, generated.views[name], label, rngs)
+            fake = _judge(judge, generated.inputs[name], label, rngs)
             adversarial.append(generator_loss(fake["logits"], kind=objective.loss))
             if (category := self._category_term(fake, label, generated)) is not None:
                 categories.append(category)
@@ -344,8 +349,8 @@ class Adversarial(VideoTask):
         return pairs
 
 
-def _judge(judge: nn.Module, view: View, label: Tensor | None, rngs: Rngs) -> Log:
-    return judge(view.video, times=view.times, label=label, rngs=rngs)
+def _judge(judge: nn.Module, given: DiscriminatorInput, label: Tensor | None, rngs: Rngs) -> Log:
+    return judge(given.video, times=given.times, label=label, rngs=rngs)
 
 
 @contextmanager

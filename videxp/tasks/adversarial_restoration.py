@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from videxp.core.contract import Contract
 from videxp.core.limits import Ge, Gt
 from videxp.losses.objective import AdversarialObjective
-from videxp.models.gan import Discriminator, Rngs, View
+from videxp.models.gan import Discriminator, DiscriminatorInput, Rngs
 from videxp.tasks.adversarial import Adversarial, Generated
 from videxp.tasks.restoration import Restoration
 from videxp.tasks.schedules import Schedule
@@ -98,7 +98,7 @@ class AdversarialRestoration(Adversarial, Restoration):
     def restorer(self) -> nn.Module:
         return self.generator
 
-    def real_views(self, batch: Mapping[str, Tensor], rngs: Rngs) -> dict[str, View]:
+    def real_inputs(self, batch: Mapping[str, Tensor], rngs: Rngs) -> dict[str, DiscriminatorInput]:
         return self._views(batch["target"], rngs)
 
     def generated_views(self, batch: Mapping[str, Tensor], rngs: Rngs) -> Generated:
@@ -110,5 +110,7 @@ class AdversarialRestoration(Adversarial, Restoration):
     def combined(self, terms: dict[str, Tensor]) -> Tensor:
         return terms["restoration"] + self.adversarial_weight * terms["adversarial"]
 
-    def _views(self, video: Tensor, rngs: Rngs) -> dict[str, View]:
-        return {name: cast(Discriminator, judge).view(video, rngs=rngs) for name, judge in self.discriminators.items()}
+    def _views(self, video: Tensor, rngs: Rngs) -> dict[str, DiscriminatorInput]:
+        return {
+            name: cast(Discriminator, judge).select(video, rngs=rngs) for name, judge in self.discriminators.items()
+        }

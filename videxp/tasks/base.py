@@ -193,7 +193,7 @@ class VideoTask(LightningModule):
     def on_validation_end(self) -> None:
         """Not for subclasses: checkpoints are taken before. `on_validation_epoch_end` is the place."""
 
-    def record(self, values: dict[str, float]) -> None:
+    def log_row(self, values: dict[str, float]) -> None:
         """One row for every logger, on the shared axes `step` (batches), `epoch` and `clips_seen`."""
         row = {"epoch": self.current_epoch, "clips_seen": self.clips_seen, **values}
         for logger in self.loggers:
@@ -244,7 +244,7 @@ class VideoTask(LightningModule):
                 f"{' or '.join(f'task.monitor={name}' for name in values)}"
             )
         self.log_dict(values, logger=False, rank_zero_only=False)  # for callbacks that monitor
-        self.record({name: float(value) for name, value in values.items()} | part)
+        self.log_row({name: float(value) for name, value in values.items()} | part)
 
     def on_validation_epoch_start(self) -> None:
         self._begin_evaluation()  # here, because an EMA has put its average (and its buffers) in place by now

@@ -24,7 +24,7 @@ from videxp.metrics.features import FeatureNetwork
 from videxp.metrics.generation import generation_figures
 from videxp.metrics.protocols import Figure, GenerationProtocol
 from videxp.metrics.torchscript import I3D
-from videxp.models.gan import Rngs, VideoGAN, VideoGenerator, View, normal
+from videxp.models.gan import DiscriminatorInput, Rngs, VideoGAN, VideoGenerator, normal
 from videxp.models.summary import gmacs_of_call
 from videxp.tasks.adversarial import Adversarial, Generated, clip_rng
 from videxp.tasks.base import Split
@@ -180,13 +180,13 @@ class Generation(Adversarial):
     def condition(self, batch: Mapping[str, Tensor]) -> Tensor | None:
         return None if self.num_classes is None else batch["label"]
 
-    def real_views(self, batch: Mapping[str, Tensor], rngs: Rngs) -> dict[str, View]:
-        return self._gan.real_views(*self.network_inputs(batch), rngs=rngs)
+    def real_inputs(self, batch: Mapping[str, Tensor], rngs: Rngs) -> dict[str, DiscriminatorInput]:
+        return self._gan.real_inputs(*self.network_inputs(batch), rngs=rngs)
 
     def generated_views(self, batch: Mapping[str, Tensor], rngs: Rngs) -> Generated:
         latent = self._gan.generator.latent(rngs, device=self.device)
-        views, terms = self._gan.fake_views(latent, label=self.condition(batch), rngs=rngs)
-        return Generated(views, terms, latent.get("category"))
+        inputs, terms = self._gan.fake_inputs(latent, label=self.condition(batch), rngs=rngs)
+        return Generated(inputs, terms, latent.get("category"))
 
     def lengths(self, batch: Mapping[str, Tensor], rngs: Rngs) -> Tensor:
         """Of the clips' content codes."""

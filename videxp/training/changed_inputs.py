@@ -133,7 +133,7 @@ def refuse_other_data(run: "RunFolder", manifest: "Manifest") -> None:
     from videxp.runs.differences import data_differences, summary
     from videxp.runs.provenance import data_facts, read_samples, samples
 
-    before = run.record().get("data")
+    before = run.known_provenance().get("data")
     if not isinstance(before, dict) or "fingerprint" not in before:
         return
     found = data_differences(before, data_facts(manifest), old=read_samples(run.data), new=samples(manifest))

@@ -209,7 +209,7 @@ def _train_and_test(
             )
             leave_signals_alone(experiment.trainer)
             if is_rank_zero():
-                before = run.record() if request.resuming else {}
+                before = run.known_provenance() if request.resuming else {}
                 lost = request.checkpoint is not None and not is_whole(before)
                 notes = [("record", put_record_aside(run, step=request.step))] if lost else []
                 announce(cfg, run, experiment, console, resuming=request.resuming, notes=notes)

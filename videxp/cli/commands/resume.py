@@ -55,7 +55,7 @@ def resume(run: "RunFolder", *, wanted: "DictConfig | None" = None) -> int:
     refuse_changed_inputs(run, cfg)
     command = shlex.join(["videxp", "resume", str(run.path)])
     if run.is_planned:
-        command = str(run.record().get("command", ""))
+        command = str(run.known_provenance().get("command", ""))
     return carry_out(cfg, RunRequest(str(run.path), run.recipe, command, started=time.time(), resuming=True))
 
 

@@ -200,7 +200,7 @@ def _conclude(console: "Console", lines: list["Line"], folder: Path, search: "Se
     for name in best_of(lines, objectives):
         scores = ", ".join(f"{o.metric} {s:.4g}" for o, s in zip(objectives, by_name[name].scores))
         rows.append(("best", f"{folder / name}  ({scores})"))
-        rows.append(("", str(RunFolder(folder / name).record().get("command", ""))))
+        rows.append(("", str(RunFolder(folder / name).known_provenance().get("command", ""))))
     for metric, shares in search.importance().items():
         text = ", ".join(f"{key} {share:.0%}" for key, share in shares.items())
         rows.append(("matters", f"{text}  (share of what {metric} varies by)"))

@@ -18,7 +18,7 @@ from videxp.data.layouts.base import Layout, hold_out, source_of, tell_made_spli
 from videxp.data.layouts.class_numbers import check_spellings
 from videxp.data.layouts.split_folders import split_called
 from videxp.data.layouts.tables import (
-    Record,
+    Cells,
     as_seconds,
     as_text,
     check_path,
@@ -39,7 +39,7 @@ SEPARATORS = ",;|"  # that people put between labels
 class _Line:
     """A line of a table: what stands there, where, and the split that the file as a whole belongs to."""
 
-    record: Record
+    cells: Cells
     place: str
     file: Path
     split: Split | None
@@ -151,7 +151,7 @@ class ManifestFile(Layout):
 
     def _lines(self, file: Path, split: Split | None) -> list[_Line]:
         """Those that are wanted."""
-        lines = [_Line(record, f"{file}, line {number}", file, split) for number, record in read_table(file)]
+        lines = [_Line(cells, f"{file}, line {number}", file, split) for number, cells in read_table(file)]
         wanted = [line for line in lines if self._is_wanted(line)]
         if not wanted:
             column, values = next(iter(self.where.items()))
@@ -162,7 +162,7 @@ class ManifestFile(Layout):
 
     def _check_columns(self, lines: Sequence[_Line], notes: Notes) -> None:
         """Note the columns that are not read. Raises BadRequest for `Split`, or `start seconds`, that would not be."""
-        kinds = {tuple(line.record): line.file for line in lines}
+        kinds = {tuple(line.cells): line.file for line in lines}
         columns = {name: file for names, file in kinds.items() for name in names}
         optional = {"start_column": self.start_column, "end_column": self.end_column}
         if any(line.split is None for line in lines):
@@ -184,7 +184,7 @@ class ManifestFile(Layout):
 
     def _is_split_known(self, lines: Sequence[_Line]) -> bool:
         """Raises BadRequest where some lines, but not all, say their split: they would decide for the others."""
-        has_split = [line.split is not None or self.split_column in line.record for line in lines]
+        has_split = [line.split is not None or self.split_column in line.cells for line in lines]
         if any(has_split) and not all(has_split):
             refuse([f"{line.place}: no {self.split_column!r}, which other lines have: give it to all, or to none"
                     for line, has in zip(lines, has_split) if not has])  # fmt: skip
@@ -199,7 +199,7 @@ class ManifestFile(Layout):
 
     def _splits(self, line: _Line) -> list[Split]:
         """The splits that a line belongs to by its value; train where there is no such column."""
-        if self.split_column not in line.record:
+        if self.split_column not in line.cells:
             return ["train"]
         value = _cell(line, self.split_column, "split_column")
         usual = split_called(value)
@@ -216,7 +216,7 @@ class ManifestFile(Layout):
         text = check_path(_cell(line, self.path_column, "path_column"), folder=folder, place=line.place)
         path = Path(os.path.normpath(folder / text))  # "lists/../a.mp4" is "a.mp4"
         times = [
-            as_seconds(as_text(line.record.get(column), column, line.place), column, line.place)
+            as_seconds(as_text(line.cells.get(column), column, line.place), column, line.place)
             for column in (self.start_column, self.end_column)
         ]
         check_times(*times, place=line.place)
@@ -230,11 +230,11 @@ class ManifestFile(Layout):
 
     def _label(self, line: _Line) -> str:
         """ "" for none."""
-        value = line.record.get(self.label_column)
+        value = line.cells.get(self.label_column)
         if isinstance(value, list):
             texts = [as_text(item, self.label_column, line.place) for item in value]
         else:
-            is_none = self.label_column in line.record and value in (None, "")
+            is_none = self.label_column in line.cells and value in (None, "")
             texts = [] if is_none else [_cell(line, self.label_column, "label_column")]
         parts = [part for text in texts for part in text.split(self.label_separator or SEVERAL)]
         return joined(part.strip() for part in parts)
@@ -244,7 +244,7 @@ class ManifestFile(Layout):
         kinds: dict[tuple[str, str], _Line] = {}  # of each value of JSON: text, number or truth value
         for row, _, line in samples:
             places.setdefault(row.label, line.place)
-            value = line.record.get(self.label_column)
+            value = line.cells.get(self.label_column)
             for item in value if isinstance(value, list) else [value]:
                 kinds.setdefault((as_text(item, self.label_column, line.place), type(item).__name__), line)
         self._require_parted(places)
@@ -310,11 +310,11 @@ def _plain(column: str) -> str:
 
 def _cell(line: _Line, column: str, key: str) -> str:
     """The text of a column that must not be empty; `dataset.layout.KEY` names it."""
-    if column in line.record:
-        if text := as_text(line.record[column], column, line.place):
+    if column in line.cells:
+        if text := as_text(line.cells[column], column, line.place):
             return text
         raise BadRequest(f"{line.place}: the column {column!r} is empty")
-    names = [name for name in line.record if name]
+    names = [name for name in line.cells if name]
     found = f"{line.place}: no column {column!r} among {', '.join(names)[:200]}"
     if any(ending_of(name) in VIDEO_ENDINGS for name in names):
         raise BadRequest(f"{found}: the first line must name the columns, such as path,label")

@@ -17,7 +17,7 @@ from videxp.core.errors import BadRequest
 from videxp.core.limits import Interval
 from videxp.data.layouts.base import Layout, absent, hold_out, same_rows, source_of
 from videxp.data.layouts.tables import (
-    Record,
+    Cells,
     as_seconds,
     as_text,
     check_path,
@@ -182,10 +182,10 @@ class Kinetics(Layout):
             if there.setdefault(Path(path).stem, path) != path:
                 notes.pass_over("videos of the same name as another", path)
 
-        def row(numbered: tuple[int, Record]) -> Row:
-            number, record = numbered
+        def row(numbered: tuple[int, Cells]) -> Row:
+            number, cells = numbered
             place = f"{root / file}, line {number}"
-            label, clip, *times = (_required(record, column, place) for column in KINETICS_COLUMNS)
+            label, clip, *times = (_required(cells, column, place) for column in KINETICS_COLUMNS)
             start, end = (as_seconds(text, column, place) for text, column in zip(times, KINETICS_COLUMNS[2:]))
             check_times(start, end, place=place)
             if len(clip) != 11 or "/" in clip:
@@ -311,10 +311,10 @@ def ordered_names(entries: Sequence[tuple[str, str]], *, first: int, place: str)
     return [names[number] for number in wanted]
 
 
-def _required(record: Record, column: str, place: str) -> str:
-    if text := as_text(record.get(column), column, place):
+def _required(cells: Cells, column: str, place: str) -> str:
+    if text := as_text(cells.get(column), column, place):
         return text
-    raise BadRequest(f"{place}: no {column!r}" + ("" if column in record else f" among {', '.join(record)[:200]}"))
+    raise BadRequest(f"{place}: no {column!r}" + ("" if column in cells else f" among {', '.join(cells)[:200]}"))
 
 
 def checked_label(label: str, known: set[str], place: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from videxp.core.errors import BadRequest
 from videxp.data.annotations.labels import SEVERAL
 
-Record = dict[str, Any]
+Cells = dict[str, Any]
 """Column -> value: text, or whatever JSON holds."""
 
 MAX_TOLD = 2
@@ -106,7 +106,7 @@ def read_list(file: Path) -> list[tuple[int, str]]:
 # ---- tables ---------------------------------------------------------------------------------------------------------
 
 
-def read_table(file: Path) -> list[tuple[int, Record]]:
+def read_table(file: Path) -> list[tuple[int, Cells]]:
     """(line number from 1, {column: value}) of each row of a CSV, TSV or JSONL file; blank rows are left out.
 
     Raises BadRequest where the file or a row cannot be understood without a guess.
@@ -119,7 +119,7 @@ def read_table(file: Path) -> list[tuple[int, Record]]:
     raise BadRequest(f"{file}: cannot tell how it is written: save it as .csv, .tsv or .jsonl")
 
 
-def _separated_rows(file: Path) -> list[tuple[int, Record]]:
+def _separated_rows(file: Path) -> list[tuple[int, Cells]]:
     lines = [(number, line) for number, line in enumerate(read_text(file).split("\n"), start=1) if line.strip()]
     if not lines:
         raise BadRequest(f"{file} is empty: its first line must name the columns, such as path,label")
@@ -128,7 +128,7 @@ def _separated_rows(file: Path) -> list[tuple[int, Record]]:
     names = _fields(top, delimiter, f"{file}, line {lines[0][0]}")
     _check_names(names, delimiter, f"{file}, line {lines[0][0]}")
 
-    def row(numbered: tuple[int, str]) -> tuple[int, Record]:
+    def row(numbered: tuple[int, str]) -> tuple[int, Cells]:
         number, line = numbered
         fields = _fields(line, delimiter, place := f"{file}, line {number}")
         if len(fields) != len(names) and any(fields):
@@ -138,7 +138,7 @@ def _separated_rows(file: Path) -> list[tuple[int, Record]]:
             raise BadRequest(f"{place}: the columns' names again: remove this line (or name the columns in the first)")
         return number, dict(zip(names, fields)) if any(fields) else {}
 
-    rows = [(number, record) for number, record in read_each(lines[1:], row) if record]
+    rows = [(number, cells) for number, cells in read_each(lines[1:], row) if cells]
     if not rows:
         raise BadRequest(f"{file} has no lines below its first, which names the columns {', '.join(names)[:100]}")
     return rows
@@ -179,7 +179,7 @@ def _fields(line: str, delimiter: str, place: str) -> list[str]:
             return fields
 
 
-def _json_rows(file: Path) -> list[tuple[int, Record]]:
+def _json_rows(file: Path) -> list[tuple[int, Cells]]:
     text = read_text(file)
     if text.lstrip().startswith("["):
         script = "import json, sys; [print(json.dumps(row)) for row in json.load(sys.stdin)]"
@@ -191,12 +191,12 @@ def _json_rows(file: Path) -> list[tuple[int, Record]]:
     if not lines:
         raise BadRequest(f'{file} is empty: each line must be an object, such as {{"path": "a.mp4", "label": "run"}}')
 
-    def row(numbered: tuple[int, str]) -> tuple[int, Record]:
+    def row(numbered: tuple[int, str]) -> tuple[int, Cells]:
         number, line = numbered
-        record = parse_json(line, f"{file}, line {number}")
-        if not isinstance(record, dict):
+        cells = parse_json(line, f"{file}, line {number}")
+        if not isinstance(cells, dict):
             raise BadRequest(f"{file}, line {number}: no JSON object: {cut(line)} is not in braces")
-        return number, record
+        return number, cells
 
     return read_each(lines, row)
 
@@ -205,11 +205,11 @@ def parse_json(text: str, place: str) -> Any:
     """Raises BadRequest where it is no JSON, a key is given twice, or a number is not finite."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        record = dict(pairs)
-        if len(record) < len(pairs):
+        cells = dict(pairs)
+        if len(cells) < len(pairs):
             keys = [key for key, _ in pairs]
             raise ValueError(f"{next(key for key in keys if keys.count(key) > 1)!r} is given twice")
-        return record
+        return cells
 
     def finite(number: str) -> float:
         if not isfinite(float(number)):

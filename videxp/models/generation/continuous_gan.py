@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from videxp.core.limits import Ge, accepts
-from videxp.models.gan import Rngs, VideoGAN, VideoGenerator, View, halvings, normal, pick_frames
+from videxp.models.gan import DiscriminatorInput, Rngs, VideoGAN, VideoGenerator, halvings, normal, pick_frames
 from videxp.models.generation.dcgan import widths
 from videxp.models.generation.sparse_frames import SparseFramesDiscriminator
 from videxp.models.layers.stylegan2 import Conv, Linear, Synthesis, activate, normalise
@@ -183,12 +183,12 @@ class ContinuousGAN(VideoGAN):
         )
         super().__init__(generator=generator, discriminators={"video": judge})
 
-    def fake_views(
+    def fake_inputs(
         self, latent: Mapping[str, Tensor], *, label: Tensor | None = None, rngs: Rngs | None
-    ) -> tuple[dict[str, View], dict[str, Tensor]]:
+    ) -> tuple[dict[str, DiscriminatorInput], dict[str, Tensor]]:
         """Only the frames that will be judged are drawn."""
         generator, judge = self.generator, self.discriminators["video"]
         assert isinstance(generator, ContinuousGenerator) and isinstance(judge, SparseFramesDiscriminator)
         motion = latent["motion"]
         times = judge.draw_times(len(motion), generator.num_frames, rngs=rngs).to(motion)
-        return {"video": View(generator(latent, label=label, times=times), times)}, {}
+        return {"video": DiscriminatorInput(generator(latent, label=label, times=times), times)}, {}

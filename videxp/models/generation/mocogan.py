@@ -16,10 +16,10 @@ from torch.nn import functional as F
 from videxp.core.limits import Ge, accepts
 from videxp.models.gan import (
     Discriminator,
+    DiscriminatorInput,
     Rngs,
     VideoGAN,
     VideoGenerator,
-    View,
     halvings,
     integers,
     normal,
@@ -112,12 +112,12 @@ class ImageDiscriminator(Discriminator):
         )
         self.head = nn.Conv2d(hidden[-1], 1, 4, 2, 1, bias=False)
 
-    def view(self, video: Tensor, *, rngs: Rngs | None = None) -> View:
+    def select(self, video: Tensor, *, rngs: Rngs | None = None) -> DiscriminatorInput:
         """One frame of each clip; without chance the one in the middle."""
         num_frames = video.shape[1]
         middle = torch.full((len(video),), num_frames // 2, device=video.device)
         index = middle if rngs is None else integers(rngs, num_frames, device=video.device)
-        return View(pick_frames(video, index[:, None]), index[:, None].float())
+        return DiscriminatorInput(pick_frames(video, index[:, None]), index[:, None].float())
 
     def forward(
         self, video: Tensor, *, times: Tensor | None = None, label: Tensor | None = None, rngs: Rngs | None = None

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from videxp.models.gan import Discriminator, Rngs, View, frame_numbers, halvings, pick_frames
+from videxp.models.gan import Discriminator, DiscriminatorInput, Rngs, frame_numbers, halvings, pick_frames
 from videxp.models.generation.dcgan import widths
 from videxp.models.layers.stylegan2 import Conv, Linear, ModulatedConv, activate, normalise
 
@@ -37,10 +37,10 @@ class SparseFramesDiscriminator(Discriminator):
         self.hidden = Linear(channels[-1] * base**2, channels[-1])
         self.judge = Linear(channels[-1], embed_size)
 
-    def view(self, video: Tensor, *, rngs: Rngs | None = None) -> View:
+    def select(self, video: Tensor, *, rngs: Rngs | None = None) -> DiscriminatorInput:
         """`frames_seen` different frames in their order; without chance spread evenly."""
         times = self.draw_times(len(video), video.shape[1], rngs=rngs).to(video.device)
-        return View(pick_frames(video, times), times.float())
+        return DiscriminatorInput(pick_frames(video, times), times.float())
 
     def draw_times(self, batch_size: int, num_frames: int, *, rngs: Rngs | None) -> Tensor:
         """int64 [B,frames_seen], ascending, on the CPU."""

@@ -20,10 +20,10 @@ from videxp.core.limits import Ge, accepts
 from videxp.models.classification.recurrent import ConvLSTMLayer
 from videxp.models.gan import (
     Discriminator,
+    DiscriminatorInput,
     Rngs,
     VideoGAN,
     VideoGenerator,
-    View,
     frame_numbers,
     halvings,
     integers,
@@ -80,12 +80,14 @@ class TGANv2Generator(VideoGenerator):
             x = block(x, label_N)
         return self.renders[-1](x, label_N).unflatten(0, (-1, num_frames))
 
-    def pyramid(self, latent: Mapping[str, Tensor], *, label: Tensor | None, rngs: Rngs | None) -> list[View]:
+    def pyramid(
+        self, latent: Mapping[str, Tensor], *, label: Tensor | None, rngs: Rngs | None
+    ) -> list[DiscriminatorInput]:
         """A view for each level, coarse first: each has half the frames of the one before, at twice its size."""
         x, label_N, num_frames = self._maps(latent, None, label)
         times = torch.arange(num_frames, device=x.device).expand(len(x) // num_frames, -1)
         first_level = len(self.blocks) - self.levels
-        views: list[View] = []
+        inputs: list[DiscriminatorInput] = []
         for position, block in enumerate(self.blocks):
             if position > first_level:  # a subsampling layer
                 index = every_other(rngs, times)
@@ -94,8 +96,8 @@ class TGANv2Generator(VideoGenerator):
             x = block(x, label_N)
             if position >= first_level:
                 video = self.renders[position - first_level](x, label_N).unflatten(0, times.shape)
-                views.append(View(video, times.float()))
-        return views
+                inputs.append(DiscriminatorInput(video, times.float()))
+        return inputs
 
     def _maps(
         self, latent: Mapping[str, Tensor], num_frames: int | None, label: Tensor | None
@@ -120,14 +122,14 @@ class LevelDiscriminator(Discriminator):
         self.head = nn.Linear(widths[-1], 1)
         self.projection = Projection(num_classes, widths[-1]) if num_classes else None
 
-    def view(self, video: Tensor, *, rngs: Rngs | None = None) -> View:
+    def select(self, video: Tensor, *, rngs: Rngs | None = None) -> DiscriminatorInput:
         """[B,T,3,H,W] -> [B,T/2^drops,3,H/shrink,W/shrink]: areas averaged, frames left out from a drawn start."""
         times = frame_numbers(video).long()
         for _ in range(self.drops):
             times = times.gather(1, every_other(rngs, times))
         kept = pick_frames(video, times)
         small = F.avg_pool2d(kept.flatten(0, 1), self.shrink) if self.shrink > 1 else kept.flatten(0, 1)
-        return View(small.unflatten(0, times.shape), times.float())
+        return DiscriminatorInput(small.unflatten(0, times.shape), times.float())
 
     def forward(
         self, video: Tensor, *, times: Tensor | None = None, label: Tensor | None = None, rngs: Rngs | None = None
@@ -185,9 +187,9 @@ class TGANv2(VideoGAN):
         }
         super().__init__(generator=generator, discriminators=judges)
 
-    def fake_views(
+    def fake_inputs(
         self, latent: Mapping[str, Tensor], *, label: Tensor | None = None, rngs: Rngs | None
-    ) -> tuple[dict[str, View], dict[str, Tensor]]:
+    ) -> tuple[dict[str, DiscriminatorInput], dict[str, Tensor]]:
         """The levels as they are rendered in training: no frame is drawn finer than some discriminator will see it."""
         generator = self.generator
         assert isinstance(generator, TGANv2Generator)

@@ -13,7 +13,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from videxp.core.limits import Ge, accepts
-from videxp.models.gan import Discriminator, Rngs, VideoGAN, VideoGenerator, View, frame_numbers, halvings, normal
+from videxp.models.gan import (
+    Discriminator,
+    DiscriminatorInput,
+    Rngs,
+    VideoGAN,
+    VideoGenerator,
+    frame_numbers,
+    halvings,
+    normal,
+)
 from videxp.models.generation.dcgan import Norm, Projection, frame_decoder, norm_layer, widths
 
 
@@ -130,15 +139,15 @@ class VGAN(VideoGAN):
         super().__init__(generator=generator, discriminators={"video": judge})
         self.mask_sparsity = mask_sparsity
 
-    def fake_views(
+    def fake_inputs(
         self, latent: Mapping[str, Tensor], *, label: Tensor | None = None, rngs: Rngs | None
-    ) -> tuple[dict[str, View], dict[str, Tensor]]:
+    ) -> tuple[dict[str, DiscriminatorInput], dict[str, Tensor]]:
         """Whole clips, and the term "mask": mask_sparsity * mean |m| (section 2.2)."""
         generator = self.generator
         assert isinstance(generator, VGANGenerator)
         streams = generator.streams(latent, label=label)
         terms = {"mask": self.mask_sparsity * streams.mask.mean()}
-        return {"video": View(streams.video, frame_numbers(streams.video))}, terms
+        return {"video": DiscriminatorInput(streams.video, frame_numbers(streams.video))}, terms
 
 
 def _doubles(num_frames: int, size: int) -> list[bool]:

@@ -44,7 +44,7 @@ class StepMetrics(Callback):
             for i, optimizer in enumerate(trainer.optimizers)
         }
         speed = {} if self.throughput is None else self.throughput.read(trainer, task, batch)
-        task.record({**dict(zip(self.names, means)), **rates, **speed})
+        task.log_row({**dict(zip(self.names, means)), **rates, **speed})
         self.latest = dict(zip(self.names, means))
         self.sums, self.steps = None, 0
 

@@ -140,7 +140,7 @@ class Throughput(Callback):
         # Not where the network's parts lie on other ranks, which would have to take part.
         is_whole = not isinstance(trainer.strategy, FSDPStrategy)
         if batch_idx == 0 and trainer.is_global_zero and is_whole and not is_empty(batch):
-            pl_module.record({f"{THROUGHPUT}latency_ms": latency_ms(pl_module, batch)})
+            pl_module.log_row({f"{THROUGHPUT}latency_ms": latency_ms(pl_module, batch)})
 
     def read(self, trainer: Trainer, task: VideoTask, batch: dict[str, Tensor]) -> dict[str, float]:
         """The row's figures since the last row; called on all ranks, after something that waited for the device."""
