@@ -70,10 +70,10 @@ def test_only_the_frames_that_will_be_judged_are_drawn_and_they_are_those_of_the
     gan = build_tiny("continuous_gan", num_frames=9).eval()
     latent = gan.generator.latent(rngs(0, 1))
     with torch.no_grad():
-        view, whole = gan.fake_inputs(latent, rngs=rngs(2, 3))[0]["video"], gan(latent)
-    assert view.video.shape[1] == 3 and (view.times.diff(dim=1) > 0).all()
-    picked = torch.stack([whole[i, view.times[i].long()] for i in range(2)])
-    torch.testing.assert_close(view.video, picked)
+        given, whole = gan.fake_inputs(latent, rngs=rngs(2, 3))[0]["video"], gan(latent)
+    assert given.video.shape[1] == 3 and (given.times.diff(dim=1) > 0).all()
+    picked = torch.stack([whole[i, given.times[i].long()] for i in range(2)])
+    torch.testing.assert_close(given.video, picked)
     drawn = gan.discriminators["video"].draw_times(300, 9, rngs=rngs(*range(300)))
     assert drawn.unique().tolist() == list(range(9))
 
@@ -88,7 +88,7 @@ def test_the_discriminator_knows_how_far_apart_frames_are_and_not_when_they_were
     torch.testing.assert_close(judged(0, 1, 2), judged(5, 6, 7))
     assert not torch.allclose(judged(0, 1, 2), judged(0, 1, 3))
     with pytest.raises(ValueError, match="clips of 2 frames for a discriminator of 3"):
-        discriminator.view(frames[:, :2])
+        discriminator.select(frames[:, :2])
 
 
 def test_a_style_given_back_as_w_draws_the_same_clip():

@@ -40,10 +40,10 @@ def test_vgan_lays_its_foreground_over_a_background_that_stands_still():
 def test_the_mask_of_vgan_costs_a_tenth_of_its_mean():
     gan = build_tiny("vgan")
     latent = gan.generator.latent(rngs(0))
-    views, terms = gan.fake_inputs(latent, rngs=None)
+    inputs, terms = gan.fake_inputs(latent, rngs=None)
     streams = gan.generator.streams(latent)
     assert terms["mask"].item() == pytest.approx(0.1 * streams.mask.mean().item(), rel=1e-4)
-    torch.testing.assert_close(views["video"].video, streams.video)
+    torch.testing.assert_close(inputs["video"].video, streams.video)
 
 
 # --- MoCoGAN -----------------------------------------------------------------------------------------------------
@@ -75,10 +75,10 @@ def test_without_motion_mocogans_clip_stands_still_and_with_it_it_moves():
 def test_mocogans_image_discriminator_sees_frames_from_all_over_the_clip_and_nothing_else():
     video = torch.arange(4.0)[None, :, None, None, None].expand(64, 4, 3, 16, 16)
     discriminator = build_tiny("mocogan").discriminators["image"]
-    view = discriminator.select(video, rngs=rngs(*range(64)))
-    assert view.video.shape == (64, 1, 3, 16, 16)
-    assert torch.equal(view.video[:, 0, 0, 0, 0], view.times[:, 0])
-    assert set(view.times[:, 0].tolist()) == {0, 1, 2, 3}
+    given = discriminator.select(video, rngs=rngs(*range(64)))
+    assert given.video.shape == (64, 1, 3, 16, 16)
+    assert torch.equal(given.video[:, 0, 0, 0, 0], given.times[:, 0])
+    assert set(given.times[:, 0].tolist()) == {0, 1, 2, 3}
     assert set(discriminator.select(video).times[:, 0].tolist()) == {2}  # without chance: the middle
 
 
@@ -126,13 +126,13 @@ def test_every_other_frame_from_a_drawn_start():
 
 def test_each_level_of_tganv2_has_half_the_frames_at_twice_the_size():
     gan = build_tiny("tganv2", levels=3, num_frames=8, size=40)
-    views, _ = gan.fake_inputs(gan.generator.latent(rngs(0, 1)), rngs=rngs(2, 3))
+    inputs, _ = gan.fake_inputs(gan.generator.latent(rngs(0, 1)), rngs=rngs(2, 3))
     real = gan.real_inputs(torch.rand(2, 8, 3, 40, 40), rngs=rngs(4, 5))
     for level, (frames, size) in enumerate([(8, 10), (4, 20), (2, 40)], start=1):
-        for view in (views[f"level{level}"], real[f"level{level}"]):
-            assert view.video.shape == (2, frames, 3, size, size)
-            assert (view.times.diff(dim=1) == 2 ** (level - 1)).all()
-    nested = views["level2"].times[:, :, None] == views["level3"].times[:, None]
+        for given in (inputs[f"level{level}"], real[f"level{level}"]):
+            assert given.video.shape == (2, frames, 3, size, size)
+            assert (given.times.diff(dim=1) == 2 ** (level - 1)).all()
+    nested = inputs["level2"].times[:, :, None] == inputs["level3"].times[:, None]
     assert nested.any(dim=1).all()  # a frame that is drawn finer was there before
 
 

@@ -71,7 +71,7 @@ def test_norms_of_the_batch_tie_clips_together_and_norms_of_the_group_do_not(nam
         videos = [gan(gan.generator.latent(rngs(0, other)))[:1] for other in (1, 2)]
         clips = [torch.cat([videos[0], torch.full_like(videos[0], other)]).detach() for other in (-1, 1)]
         discriminator = gan.discriminators["level1" if name == "tganv2" else "video"]
-        logits = [discriminator(discriminator.view(clip).video)["logits"][0] for clip in clips]
+        logits = [discriminator(discriminator.select(clip).video)["logits"][0] for clip in clips]
         return (videos[0] - videos[1]).abs().max().item(), (logits[0] - logits[1]).abs().max().item()
 
     batch, group = change("batch"), change("group")

@@ -28,9 +28,9 @@ def label_for(num_classes: int | None) -> Tensor | None:
     return LABEL if num_classes else None
 
 
-def judge(gan: VideoGAN, views: dict[str, DiscriminatorInput], **arguments: Any) -> dict[str, dict[str, Tensor]]:
+def judge(gan: VideoGAN, inputs: dict[str, DiscriminatorInput], **arguments: Any) -> dict[str, dict[str, Tensor]]:
     return {
-        name: discriminator(views[name].video, times=views[name].times, **arguments)
+        name: discriminator(inputs[name].video, times=inputs[name].times, **arguments)
         for name, discriminator in gan.discriminators.items()
     }
 
@@ -101,8 +101,8 @@ def test_other_lengths_and_sizes_work(name: str, num_frames: int, size: int):
 @pytest.mark.parametrize(("name", "num_classes"), KINDS)
 def test_gradient_reaches_every_parameter(name: str, num_classes: int | None):
     gan, label = build_tiny(name, num_classes=num_classes), label_for(num_classes)
-    views, terms = gan.fake_inputs(gan.generator.latent(rngs(0, 1)), label=label, rngs=rngs(2, 3))
-    (total(judge(gan, views, label=label)) + sum(terms.values())).backward()
+    inputs, terms = gan.fake_inputs(gan.generator.latent(rngs(0, 1)), label=label, rngs=rngs(2, 3))
+    (total(judge(gan, inputs, label=label)) + sum(terms.values())).backward()
     unreached = {key for key, p in gan.named_parameters() if p.grad is None or not p.grad.any()}
     # a bias before a norm over all places is taken away by it, and classes that no clip has are not touched
     assert {key for key in unreached if not key.endswith("bias")} == set()
@@ -123,8 +123,8 @@ def test_the_label_matters_to_both_sides_and_is_asked_for(name: str, num_classes
         video = gan(latent, label=label)
         assert not torch.allclose(video[0], video[1])
         if name != "mocogan":  # whose discriminator tells the class instead of being told
-            views = gan.real_inputs(video[:1].expand(2, -1, -1, -1, -1), rngs=None)
-            for out in judge(gan, views, label=label).values():
+            inputs = gan.real_inputs(video[:1].expand(2, -1, -1, -1, -1), rngs=None)
+            for out in judge(gan, inputs, label=label).values():
                 assert not torch.allclose(out["logits"][0], out["logits"][1])
 
 
@@ -148,11 +148,11 @@ def test_what_a_clip_draws_depends_on_its_own_generator_alone(name: str):
     assert all(torch.equal(both[key][1:], second[key]) for key in both)
     video = torch.rand(2, 4, 3, 16, 16)
     torch.set_rng_state(before)
-    views = gan.real_inputs(video, rngs=rngs(7, 8)), gan.real_inputs(video[1:], rngs=rngs(8))
+    inputs = gan.real_inputs(video, rngs=rngs(7, 8)), gan.real_inputs(video[1:], rngs=rngs(8))
     for key in gan.discriminators:
-        assert torch.equal(views[0][key].video[1:], views[1][key].video)
+        assert torch.equal(inputs[0][key].video[1:], inputs[1][key].video)
     gan.eval()  # norms of the batch aside
-    judged = judge(gan, views[0], rngs=rngs(7, 8)), judge(gan, views[1], rngs=rngs(8))
+    judged = judge(gan, inputs[0], rngs=rngs(7, 8)), judge(gan, inputs[1], rngs=rngs(8))
     for key in gan.discriminators:
         torch.testing.assert_close(judged[0][key]["logits"][1:], judged[1][key]["logits"])
     fake = [gan.fake_inputs(gan.generator.latent(rngs(7, 8)), rngs=rngs(7, 8))[0] for _ in range(2)]

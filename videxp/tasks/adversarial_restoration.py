@@ -99,18 +99,18 @@ class AdversarialRestoration(Adversarial, Restoration):
         return self.generator
 
     def real_inputs(self, batch: Mapping[str, Tensor], rngs: Rngs) -> dict[str, DiscriminatorInput]:
-        return self._views(batch["target"], rngs)
+        return self._inputs(batch["target"], rngs)
 
-    def generated_views(self, batch: Mapping[str, Tensor], rngs: Rngs) -> Generated:
+    def generated_inputs(self, batch: Mapping[str, Tensor], rngs: Rngs) -> Generated:
         if not torch.is_grad_enabled():  # for the discriminators: no loss is asked for
-            return Generated(self._views(self.restorer(*self.network_inputs(batch)), rngs))
+            return Generated(self._inputs(self.restorer(*self.network_inputs(batch)), rngs))
         output, loss, _ = self.restored(batch)
-        return Generated(self._views(output, rngs), {"restoration": loss})
+        return Generated(self._inputs(output, rngs), {"restoration": loss})
 
     def combined(self, terms: dict[str, Tensor]) -> Tensor:
         return terms["restoration"] + self.adversarial_weight * terms["adversarial"]
 
-    def _views(self, video: Tensor, rngs: Rngs) -> dict[str, DiscriminatorInput]:
+    def _inputs(self, video: Tensor, rngs: Rngs) -> dict[str, DiscriminatorInput]:
         return {
             name: cast(Discriminator, judge).select(video, rngs=rngs) for name, judge in self.discriminators.items()
         }
