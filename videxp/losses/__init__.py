@@ -23,6 +23,7 @@ __getattr__, __all__ = lazy_exports(
         "category_loss": "videxp.losses.adversarial",
         "r1_penalty": "videxp.losses.adversarial",
         "gradient_penalty": "videxp.losses.adversarial",
+        "transition_loss": "videxp.losses.transitions",
         "path_lengths": "videxp.losses.adversarial",
         "PathLengthPenalty": "videxp.losses.adversarial",
     },

@@ -24,6 +24,7 @@ __getattr__, __all__ = lazy_exports(
         "Moments": "videxp.metrics.frechet",
         "PROTOCOLS": "videxp.metrics.protocols",
         "PixelInput": "videxp.metrics.features",
+        "TransitionCounts": "videxp.metrics.transitions",
         "TorchScriptNetwork": "videxp.metrics.torchscript",
         "accuracy_by_class": "videxp.metrics.classification",
         "average_precision": "videxp.metrics.multi_label",
