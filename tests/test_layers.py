@@ -166,6 +166,21 @@ def test_private_names_of_a_library_are_used_in_one_module():
     assert private_names(ast.parse("from torch import _C\nloader._iterator")) == {"_C", "_iterator"}
 
 
+def calls_of_print(tree: ast.AST) -> list[int]:
+    """Lines on which `print` is called."""
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+
+
+def test_lines_are_printed_by_the_commands_and_by_one_module_below_them():
+    printing = {module for module, path in FILES.items() if calls_of_print(ast.parse(path.read_text()))}
+    assert {module for module in printing if not module.startswith("videxp.cli")} == {"videxp.core.lines"}
+    assert calls_of_print(ast.parse("x.print(1)\nprint(2)")) == [2]
+
+
 def test_no_two_public_classes_have_the_same_name():
     owners: dict[str, list[str]] = {}
     for module, path in FILES.items():

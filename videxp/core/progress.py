@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from videxp.core.lines import show_error
+
 SECONDS_BETWEEN_LINES = 5.0
 
 
@@ -65,7 +67,7 @@ def _lines(description: str, total: int, unit: str) -> Iterator[Callable[[], Non
             seconds = now - start
             left = f", {seconds / done * (total - done):.0f} s left" if unit and done < total else ""
             pace = f" ({speed(done, seconds, unit)}{left})" if unit else ""
-            print(f"{description}: {done}/{total} in {seconds:.0f} s{pace}", file=sys.stderr, flush=True)
+            show_error(f"{description}: {done}/{total} in {seconds:.0f} s{pace}")
 
     yield advance
 

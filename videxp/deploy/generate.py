@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videxp.core.errors import BadRequest
+from videxp.core.lines import show
 from videxp.core.outputs import refuse_inputs_and_runs, require_place
 from videxp.core.ranges import real_number, whole_number
 from videxp.deploy.restore_files import usable_device
@@ -76,7 +77,7 @@ def predict(task: "Generation", datamodule: "VideoDataModule", options: argparse
             write_video(folder / f"{number:05d}.mp4", to_uint8(clip).permute(0, 2, 3, 1).contiguous(), fps=fps, crf=12)
         shown += [clip for number, clip in zip(numbers, video) if number < IN_GRID]
     save_clip_grid(shown, folder / GRID, fps=fps)
-    print(f"{options.num} clips of {num_frames} frames ({num_frames / fps:.1f} s at {fps:g} fps) -> {folder}")
+    show(f"{options.num} clips of {num_frames} frames ({num_frames / fps:.1f} s at {fps:g} fps) -> {folder}")
     return 0
 
 

@@ -2,10 +2,10 @@
 
 import argparse
 import glob
-import sys
 from pathlib import Path
 
 from videxp.core.errors import BadRequest
+from videxp.core.lines import show_error
 from videxp.data.layouts.walk import find_image_folders, find_videos
 from videxp.data.notes import Notes
 from videxp.video.file_kinds import is_image
@@ -35,7 +35,7 @@ def expand(inputs: list[str]) -> list[Path]:
         if once.setdefault(path.resolve(), path) is not path:
             notes.pass_over("inputs that are given already", str(path))
     for about, note in notes.lines:
-        print(f"{about}: {note}", file=sys.stderr)
+        show_error(f"{about}: {note}")
     return list(once.values())
 
 

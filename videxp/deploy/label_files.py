@@ -1,12 +1,12 @@
 """Labels for video files, as JSON."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.core.files import write_text
+from videxp.core.lines import show, warn
 from videxp.core.outputs import identities, require_output_file
 from videxp.core.printable import as_json
 from videxp.core.ranges import real_number
@@ -46,12 +46,12 @@ def predict(task: "Classification", datamodule: "VideoDataModule", options: argp
     failed = [result for result in results if "error" in result]
     text = as_json(results, indent=2)
     if options.output is None:
-        print(text)
+        show(text)
     else:
         write_text(options.output, text + "\n")
-        print(f"{len(results) - len(failed)} of {len(results)} videos -> {options.output}")
+        show(f"{len(results) - len(failed)} of {len(results)} videos -> {options.output}")
     for result in failed[:MAX_NAMED]:
-        print(f"videxp: {result['error'].splitlines()[0]}", file=sys.stderr)
+        warn(result["error"].splitlines()[0])
     return 1 if failed else 0
 
 

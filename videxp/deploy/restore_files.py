@@ -5,12 +5,12 @@ written as yuv444p, those of more than 8 bits with 8. An output is there when it
 """
 
 import argparse
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from videxp.core.errors import BadRequest, VidexpError
+from videxp.core.lines import show, show_error
 from videxp.core.outputs import identities
 from videxp.core.ranges import whole_number
 from videxp.deploy.inputs import add_inputs, expand
@@ -91,9 +91,9 @@ def predict(task: Any, datamodule: Any, options: argparse.Namespace) -> int:
             failed.append(f"videxp: {source}: {_one_line(error, source)}")
     seconds = time.perf_counter() - start
     done = f"{len(pairs) - len(failed)} of {len(pairs)} videos" if len(pairs) > 1 else f"{frames} frames"
-    print(f"{done} -> {options.output} in {seconds:.1f} s ({frames / seconds:.1f} frames/s)")
+    show(f"{done} -> {options.output} in {seconds:.1f} s ({frames / seconds:.1f} frames/s)")
     for line in failed:
-        print(line, file=sys.stderr)
+        show_error(line)
     return 1 if failed else 0
 
 

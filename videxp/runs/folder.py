@@ -7,7 +7,6 @@ checkpoints/{best,last}.ckpt samples/ wandb/ manifest.tsv.gz
 import json
 import os
 import shlex
-import sys
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import IO, Any, Literal
 
 from videxp.core.errors import BadRequest, system_words
 from videxp.core.files import read_json, sweep, write_text
+from videxp.core.lines import warn
 from videxp.core.outputs import own_files, require_place
 from videxp.core.secrets import scrubbed
 
@@ -184,7 +184,7 @@ class RunFolder:
         try:
             write_json(self.state, {key: value for key, value in status.items() if value or key not in NOTES})
         except OSError as error:  # a full disk
-            print(f"videxp: {', '.join(facts)} could not be noted: {system_words(error) or error}", file=sys.stderr)
+            warn(f"{', '.join(facts)} could not be noted: {system_words(error) or error}")
         else:
             self.unwritten.clear()
 

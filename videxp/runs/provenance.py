@@ -9,7 +9,6 @@ import hashlib
 import io
 import json
 import os
-import sys
 import zlib
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -19,6 +18,7 @@ from typing import Any
 import videxp
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.core.files import read_json, replacing
+from videxp.core.lines import warn
 from videxp.core.randomness import RANDOM_SCHEME
 from videxp.data.manifest import SPLITS, Manifest
 from videxp.runs.code_state import code_state, own_packages, source_hashes
@@ -204,5 +204,5 @@ def read_samples(path: Path) -> list[Sample]:
                 return found
         raise EOFError
     except (OSError, ValueError, EOFError, TypeError, RecursionError, zlib.error):
-        print(f"videxp: {path}: damaged: which files changed since the training is not known", file=sys.stderr)
+        warn(f"{path}: damaged: which files changed since the training is not known")
         return []

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from videxp.core.lines import warn
 from videxp.sweeps.launching import OUTPUT, clean_environment, resume_command
 from videxp.training.processes.signals import Interrupted
 
@@ -96,4 +97,4 @@ def _state(job: str) -> str:
 
 
 def _say(text: str) -> None:
-    print(f"videxp: {text}", file=sys.stderr, flush=True)
+    warn(text)

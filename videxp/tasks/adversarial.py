@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from videxp.core.lines import note
 from videxp.core.private_lightning import leave_uncounted
 from videxp.core.randomness import Stream, generator
 from videxp.losses.adversarial import (
@@ -317,7 +318,7 @@ class Adversarial(VideoTask):
     def warn(self, message: str | None) -> None:
         """Say it once, on the terminal and in the log."""
         if message is not None and self.trainer.is_global_zero:
-            print(f"videxp: {message}", flush=True)
+            note(message)
             log.warning(message)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -1,10 +1,10 @@
 """What a run was trained with against what is there now, for every command that goes on with a run or judges it."""
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 from videxp import config
 from videxp.core.errors import BadRequest
+from videxp.core.lines import warn
 from videxp.training.processes.rank import is_rank_zero
 
 if TYPE_CHECKING:
@@ -79,12 +79,12 @@ def say_changed_inputs(run: "RunFolder", cfg: "DictConfig", *, file: "DictConfig
         record = read_provenance(run)
     except BadRequest as error:
         present_inputs(cfg)  # a variable that is not set is missed all the same
-        print(f"videxp: {error}: {NOT_KNOWN}", file=sys.stderr)
+        warn(f"{error}: {NOT_KNOWN}")
         return []
     say_unrecorded(run, record)
     found = [one for one in changed_inputs(record, cfg, file=file or cfg) if not _is_free(one)]
     if found and is_rank_zero():
-        print(f"videxp: {run.path}: not as it was trained: {in_short(found)}", file=sys.stderr)
+        warn(f"{run.path}: not as it was trained: {in_short(found)}")
     return found
 
 
@@ -92,9 +92,7 @@ def say_unrecorded(run: "RunFolder", record: dict[str, Any]) -> None:
     """A line on stderr where the record of a run's beginning was lost before it went on."""
 
     if (batches := record.get("unrecorded_batches")) and is_rank_zero():
-        print(
-            f"videxp: {run.path}: what its first {batches} batches were trained with is not recorded", file=sys.stderr
-        )
+        warn(f"{run.path}: what its first {batches} batches were trained with is not recorded")
 
 
 def refuse_changed_inputs(run: "RunFolder", cfg: "DictConfig") -> None:
@@ -109,7 +107,7 @@ def refuse_changed_inputs(run: "RunFolder", cfg: "DictConfig") -> None:
     try:
         record = read_provenance(run)
     except BadRequest as error:  # the run itself is whole
-        print(f"videxp: {error}: {NOT_KNOWN}", file=sys.stderr)
+        warn(f"{error}: {NOT_KNOWN}")
         return
     say_unrecorded(run, record)
     found = changed_inputs(record, cfg, file=cfg)
@@ -125,7 +123,7 @@ def refuse_changed_inputs(run: "RunFolder", cfg: "DictConfig") -> None:
             f"A run goes on as it began: {back}, or train anew: {new} ..."
         )
     if found and is_rank_zero():
-        print(f"videxp: {run.path} goes on, though not as it began: {in_short(found)}", file=sys.stderr)
+        warn(f"{run.path} goes on, though not as it began: {in_short(found)}")
 
 
 def refuse_other_data(run: "RunFolder", manifest: "Manifest") -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from videxp import config
 from videxp.core.errors import BadRequest, VidexpError, system_words
+from videxp.core.lines import warn
 from videxp.training.deferred import uncollected
 from videxp.training.log_file import quiet_libraries
 from videxp.training.processes.rank import is_rank_zero, rank
@@ -273,7 +274,7 @@ def _ended(run: "RunFolder", error: BaseException) -> int:
         raise error
     if is_rank_zero():
         _write_state(run, "interrupted")
-        print(f"videxp: interrupted; videxp resume {run.path} goes on", file=sys.stderr)
+        warn(f"interrupted; videxp resume {run.path} goes on")
     return error.exit_status if isinstance(error, Interrupted) else 130
 
 
@@ -297,7 +298,7 @@ def _write_state(run: "RunFolder", state: Literal["failed", "interrupted"], *, c
         run.set_state(state, cause=cause)
         finish_provenance(run, state=state)
     except OSError as error:  # a full disk
-        print(f"videxp: {run.state} could not be written ({error.strerror}): the run {state}", file=sys.stderr)
+        warn(f"{run.state} could not be written ({error.strerror}): the run {state}")
 
 
 def _note(error: BaseException) -> None:
@@ -319,7 +320,7 @@ def _end_at_once(run: "RunFolder", supervisor: "Supervisor") -> None:
     supervisor.end()
     if is_rank_zero():
         _write_state(run, "interrupted")
-        print(f"videxp: ended at once; videxp resume {run.path} goes on", file=sys.stderr, flush=True)
+        warn(f"ended at once; videxp resume {run.path} goes on")
 
 
 def _close_loggers(experiment: Any, *, summary: dict[str, float], exit_code: int) -> None:

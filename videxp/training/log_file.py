@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from videxp.core.errors import VidexpError
+from videxp.core.lines import warn
 from videxp.core.secrets import ScrubbingFormatter
 
 
@@ -37,7 +38,7 @@ class LogFile(logging.FileHandler):
         error = sys.exc_info()[1]
         if self.problem is None and error is not None:
             self.problem = getattr(error, "strerror", None) or str(error)
-            print(f"videxp: {self.baseFilename} could not be written: {self.problem}", file=sys.stderr, flush=True)
+            warn(f"{self.baseFilename} could not be written: {self.problem}")
 
     def refuse_if_incomplete(self) -> None:
         """Raises VidexpError."""

@@ -8,7 +8,6 @@ import errno
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ import numpy as np
 
 from videxp.core.errors import BadRequest
 from videxp.core.files import expand_home, hash_file, only_one, why_not_writable
+from videxp.core.lines import warn
 from videxp.core.processes import in_processes
 from videxp.data.annotations.annotation import Annotation
 from videxp.data.annotations.companion_clip import CompanionClip, facts_of_input
@@ -270,7 +270,7 @@ def _read_known(path: Path, *, borrowed: bool = False) -> Known | None:
 
 def _say_damaged(file: Path, *, aloud: bool) -> None:
     if aloud:
-        print(f"videxp: {file} is damaged, or of another version: every file is read again", file=sys.stderr)
+        warn(f"{file} is damaged, or of another version: every file is read again")
 
 
 def unchanged(file: Path, facts: Facts, *, layout: Layout) -> bool:

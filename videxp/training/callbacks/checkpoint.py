@@ -2,7 +2,6 @@
 
 import logging
 import math
-import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, Protocol, runtime_checkable
@@ -15,6 +14,7 @@ from pytorch_lightning.callbacks import Checkpoint as LightningCheckpoint
 from videxp.core.errors import VidexpError
 from videxp.core.files import replacing
 from videxp.core.limits import Ge, Gt
+from videxp.core.lines import note, warn
 from videxp.core.private_lightning import accumulating
 from videxp.tasks import VideoTask
 from videxp.training import loops
@@ -127,7 +127,7 @@ class Checkpoint(LightningCheckpoint):
             "there is no best checkpoint yet" if self.best_epoch is None else f"epoch {self.best_epoch + 1} stays best"
         )
         text = f"{self.monitor} is {what} after epoch {trainer.current_epoch + 1}: {best}"
-        print(f"videxp: {text}", flush=True)
+        note(text)
         log.warning(text)
 
     def _save_if_better(self, trainer: Trainer) -> None:
@@ -170,7 +170,7 @@ class Checkpoint(LightningCheckpoint):
             self._refuse(name)
         if trainer.is_global_zero:
             message = f"{self.folder / name} could not be written: {error}"
-            print(f"videxp: {message}; training goes on, the file is as it was before", file=sys.stderr, flush=True)
+            warn(f"{message}; training goes on, the file is as it was before")
             log.warning(message)
 
     def _refuse(self, name: str) -> NoReturn:

@@ -2,7 +2,6 @@
 
 import gzip
 import logging
-import sys
 import tempfile
 import zlib
 from dataclasses import replace
@@ -14,6 +13,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from videxp.core.errors import BadRequest
 from videxp.core.files import replacing
+from videxp.core.lines import note, warn
 from videxp.data import VideoDataModule
 from videxp.data.left_out import lost_classes
 from videxp.data.manifest import Manifest, Split
@@ -54,12 +54,12 @@ class LeftOut(Callback):
             for path, cause in new.items() if aloud else ():
                 text = f"{path} is left out from now on: {cause}"
                 count = f"{len(data.missing)} of at most {data.max_unreadable} files"
-                print(f"videxp: {text} ({count})", flush=True)
+                note(f"{text} ({count})")
                 log.warning(text)
             for text in lost_classes(data.manifest, data.missing) if aloud else ():
                 if (about := text.partition(":")[0]) not in self.lost_classes:
                     self.lost_classes.add(about)
-                    print(f"videxp: {text}", flush=True)
+                    note(text)
                     log.warning(text)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -123,7 +123,7 @@ def read_manifest(path: Path) -> Manifest | None:
             Path(folder, "manifest.tsv").write_bytes(gzip.decompress(path.read_bytes()))
             return Manifest.read(Path(folder, "manifest.tsv"))
     except (OSError, EOFError, ValueError, zlib.error, BadRequest):
-        print(f"videxp: {path}: damaged: files that have gone since the training are not made up for", file=sys.stderr)
+        warn(f"{path}: damaged: files that have gone since the training are not made up for")
         return None
 
 

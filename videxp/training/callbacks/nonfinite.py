@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from videxp.core.errors import VidexpError
 from videxp.core.limits import Ge
+from videxp.core.lines import note
 from videxp.core.private_lightning import accumulating
 from videxp.core.private_torch import gate_step
 from videxp.runs.folder import RunFolder
@@ -124,7 +125,7 @@ class NonFinite(Callback):
                 f"{listed([str(step) for step in self.skipped[:-1]])}. {self._last_good()}"
             )
         if trainer.is_global_zero:
-            print(f"videxp: {text}: left out ({len(self.skipped)} of at most {self.limit})", flush=True)
+            note(f"{text}: left out ({len(self.skipped)} of at most {self.limit})")
             log.warning(text)
             if self.run is not None:
                 self.run.note(skipped_steps=self.skipped)

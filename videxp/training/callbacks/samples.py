@@ -1,13 +1,13 @@
 """What the task looks like: pictures and clips in RUN/samples and in W&B."""
 
 import logging
-import sys
 from pathlib import Path
 from typing import Literal
 
 from pytorch_lightning import Callback, Trainer
 
 from videxp.core.errors import VidexpError, system_words
+from videxp.core.lines import warn
 from videxp.data.prepared import datamodule_of
 from videxp.tasks import VideoTask
 from videxp.training.callbacks.checkpoint import Checkpoint
@@ -56,5 +56,5 @@ class SaveSamples(Callback):
         if any(callback.on_failed_write == "stop" for callback in callbacks_of(trainer, Checkpoint)):
             raise VidexpError(f"samples could not be written: {words}\nMake room and go on with `videxp resume`")
         message = f"samples could not be written: {words}"
-        print(f"videxp: {message}; training goes on without them", file=sys.stderr, flush=True)
+        warn(f"{message}; training goes on without them")
         log.warning(message)

@@ -21,6 +21,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from videxp.core.errors import VidexpError
 from videxp.core.limits import Ge
+from videxp.core.lines import warn
 from videxp.training.loggers.metrics_file import AXES
 from videxp.training.loggers.wandb_environment import overruled, replace_unusable_folders
 
@@ -129,7 +130,7 @@ class WandbRun(Logger):
         of_config = {"run.group": group, "run.tags": tags, "run.notes": notes}
         of_config |= {"logger.wandb.project": self.project, "logger.wandb.entity": self.entity}
         for line in [*overruled(of_config), *replace_unusable_folders(self.folder)]:
-            print(f"videxp: {line}", file=sys.stderr)
+            warn(line)
         named: dict[str, Any] = {"group": group, "tags": tags, "notes": notes, "config": config}
         try:
             self._run = self._init(**named)
@@ -146,7 +147,7 @@ class WandbRun(Logger):
 
     def _go_offline(self, reason: str) -> None:
         self.mode = "offline"
-        print(f"videxp: W&B at {server_url()} does not answer ({reason}): this run is logged offline", file=sys.stderr)
+        warn(f"W&B at {server_url()} does not answer ({reason}): this run is logged offline")
 
     def _init(self, *, group: str | None, tags: list[str], notes: str | None, config: dict[str, Any]) -> Any:
         import wandb
@@ -234,6 +235,4 @@ class WandbRun(Logger):
         if "WARNING" in said.getvalue() or "ERROR" in said.getvalue():
             self.unsent = self.mode == "online"
         if self.unsent:
-            print(
-                f"videxp: W&B did not take everything in {self.finish_seconds} s: {self.sync_command}", file=sys.stderr
-            )
+            warn(f"W&B did not take everything in {self.finish_seconds} s: {self.sync_command}")

@@ -7,7 +7,6 @@ process of the group, some twice; what arrives within half a second counts as on
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+from videxp.core.lines import warn
 from videxp.core.parent import die_with_parent
 
 STOPPING = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
@@ -102,7 +102,7 @@ class Signals:
             self.since, self.received = time.monotonic(), signum
             if self.say:
                 name = signal.Signals(signum).name
-                print(f"videxp: {name}: stopping at the next step; once more ends at once", file=sys.stderr, flush=True)
+                warn(f"{name}: stopping at the next step; once more ends at once")
         elif time.monotonic() - self.since > ONE_REQUEST_SECONDS:
             try:
                 self._at_once()
