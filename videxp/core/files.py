@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -53,6 +54,27 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def adding_files(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder; when the block succeeds its files appear in `folder`, in place of those of their names.
+
+    Until then nothing is seen of them, and nothing stays where the block fails; `folder` itself is made. Raises OSError
+    as `replacing` does.
+    """
+    made = not folder.is_dir()
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder, prefix="."))
+    try:
+        with naming_file(folder, writing=temporary / "more"):
+            yield temporary
+        for file in sorted(temporary.iterdir()):
+            file.replace(folder / file.name)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if made and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 @contextmanager

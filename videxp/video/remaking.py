@@ -19,7 +19,7 @@ from PIL import Image
 
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.core.files import naming_file, replacing, temporary_name
-from videxp.video.audio import AudioTracks
+from videxp.video.audio import AudioTracks, open_audio
 from videxp.video.color import coded_picture
 from videxp.video.container import open_container
 from videxp.video.descriptions import copy_description, copy_track_description, describe, lost_descriptions
@@ -87,35 +87,35 @@ def _writer(
     """Encodes pictures, with the audio and the descriptions of `like`. `path`: what the file is called in the end."""
     try:
         stream: Any = output.add_stream(codec, rate=like.rate, options=encoder_options(codec, crf=crf))
-        _configure(stream, like=like, size=size, pixel_format=pixel_format)
+        configure_stream(stream, like=like, size=size, pixel_format=pixel_format)
     except (av.error.FFmpegError, ValueError, TypeError) as error:
         raise BadRequest(f"{path}: {codec} with {pixel_format} cannot be written there: {error}") from None
     source, video = open_container(like.path)
     with source:
         copy_description(source, output, start_seconds=like.start_seconds)
         copy_track_description(video, stream)
-    audio = AudioTracks(like.path, output, start_seconds=like.start_seconds, say=say)
     reformatter = VideoReformatter()
+    with open_audio(like.path) as tracks:
+        audio = AudioTracks(tracks, output, start_seconds=like.start_seconds, say=say)
 
-    def write(picture: Picture) -> None:
-        if picture.pixels_HWC.shape[:2] != size:
-            raise ValueError(f"{path}: a picture of size {picture.pixels_HWC.shape[:2]} where {size} is due")
-        frame = coded_picture(picture.pixels_HWC, like.color, pixel_format=pixel_format, reformatter=reformatter)
-        frame.pts, frame.duration, frame.time_base = picture.pts, picture.duration, like.time_base
-        audio.copy_until(picture.pts * like.time_base)
-        output.mux(stream.encode(frame))
+        def write(picture: Picture) -> None:
+            if picture.pixels_HWC.shape[:2] != size:
+                raise ValueError(f"{path}: a picture of size {picture.pixels_HWC.shape[:2]} where {size} is due")
+            frame = coded_picture(picture.pixels_HWC, like.color, pixel_format=pixel_format, reformatter=reformatter)
+            frame.pts, frame.duration, frame.time_base = picture.pts, picture.duration, like.time_base
+            audio.copy_until(picture.pts * like.time_base)
+            output.mux(stream.encode(frame))
 
-    try:
-        yield write
-        audio.copy_until(None)
-        output.mux(stream.encode(None))
-    except av.error.FFmpegError as error:
-        raise VidexpError(f"{path}: cannot be written: {one_line(error.strerror or error)}") from None
-    finally:
-        audio.close()
+        try:
+            yield write
+            audio.copy_until(None)
+            audio.finish()
+            output.mux(stream.encode(None))
+        except av.error.FFmpegError as error:
+            raise VidexpError(f"{path}: cannot be written: {one_line(error.strerror or error)}") from None
 
 
-def _configure(stream: VideoStream, *, like: VideoFile, size: tuple[int, int], pixel_format: str) -> None:
+def configure_stream(stream: VideoStream, *, like: VideoFile, size: tuple[int, int], pixel_format: str) -> None:
     """Opens the encoder, so that what it cannot do is told before any work is done."""
     context = stream.codec_context
     stream.height, stream.width = size

@@ -16,6 +16,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
+from videxp.video.clock import clock_of_index
 from videxp.video.color import color_of
 from videxp.video.container import open_container
 from videxp.video.descriptions import not_in_pictures, other_streams
@@ -70,7 +71,7 @@ class VideoFile:
             quarter_turned = found.rotation_degrees % 180 == 90
             ratio = stream.sample_aspect_ratio or Fraction(1)
             self.pixel_ratio = 1 / ratio if quarter_turned else ratio  # width : height of one pixel, as displayed
-            self._shown = index.shown
+            self.clock = clock_of_index(path, index)
             self.start_seconds = Fraction(0)
             if container.format.name in CLOCKS_THAT_START_ANYWHERE:
                 self.start_seconds = Fraction(container.start_time or 0, av.time_base)
@@ -78,21 +79,29 @@ class VideoFile:
             self.other_streams = other_streams(container, stream)
 
     def __iter__(self) -> Iterator[Picture]:
-        container, stream = open_container(self.path)
         reformatter = VideoReformatter()
         start = round(self.start_seconds / self.time_base)
         step = max(1, round(1 / self.rate / self.time_base))
-        pts, number = -(2**62), 0
+        pts = -(2**62)
+        for number, frame in enumerate(self.frames()):
+            due = int(self.clock.ticks[number]) - start
+            pts = due if due > pts else pts + step  # writers want no two frames at the same time
+            yield Picture(self.upright(number, frame, reformatter), pts=pts, duration=frame.duration or 0)
+
+    def frames(self) -> Iterator[VideoFrame]:
+        """As they are decoded, one after the other. Raises DecodeError where that fails."""
+        container, stream = open_container(self.path)
+        count = 0
         with container:
             try:
-                for number, frame in enumerate(container.decode(stream)):
-                    due = int(self._shown[number]) - start
-                    pts = due if due > pts else pts + step  # writers want no two frames at the same time
-                    yield Picture(self._upright(number, frame, reformatter), pts=pts, duration=frame.duration or 0)
+                for frame in container.decode(stream):
+                    yield frame
+                    count += 1
             except av.error.FFmpegError as error:
-                raise DecodeError(self.path, [number], f"damaged: {one_line(error.strerror or error)}") from None
+                raise DecodeError(self.path, [count], f"damaged: {one_line(error.strerror or error)}") from None
 
-    def _upright(self, number: int, frame: VideoFrame, reformatter: VideoReformatter) -> np.ndarray:
+    def upright(self, number: int, frame: VideoFrame, reformatter: VideoReformatter) -> np.ndarray:
+        """uint8 [H,W,C] of frame `number` as displayed. Raises DecodeError for one of another size."""
         turn, degrees = turn_of(display_matrix(frame))
         if turn is None:
             raise DecodeError(self.path, [number], f"it is to be shown turned by {degrees} degrees")

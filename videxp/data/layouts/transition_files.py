@@ -106,7 +106,8 @@ def read_shot(file: Path, notes: Notes = UNHEARD) -> Films:
 
 def _blocks(file: Path) -> Iterable[tuple[str, int | None, list[str]]]:
     """(name, frames if stated, the lines below it) of each film."""
-    name, count, lines = "", None, []  # type: ignore[var-annotated]
+    name, count = "", None
+    lines: list[str] = []
     text = file.read_bytes().decode("utf-8", "replace")
     for number, line in enumerate(map(str.strip, text.splitlines()), start=1):  # at "\v", too, as there is in it
         if head := _HEAD.fullmatch(line):
