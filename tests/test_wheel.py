@@ -62,7 +62,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_every_config_and_recipe_and_the_compare_page_and_no_test(wheel: Path):
     names = set(zipfile.ZipFile(wheel).namelist())
-    assets = {str(path.relative_to(ROOT)) for path in (ROOT / "videxp/comparison/assets").rglob("*") if path.is_file()}
+    assets = {str(path.relative_to(ROOT)) for path in (ROOT / "videxp").rglob("assets/**/*") if path.is_file()}
     assert {
         f"videxp/comparison/assets/{name}"
         for name in ("page.html", "page.js", "scales.js", "page.css", "uplot/LICENSE")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from videxp.video.clock import FrameClock
-from videxp.video.shots import ShotChange, changes_between, cut_into_shots
+from videxp.video.shots import ShotChange, changes_between, cut_into_shots, evenly_chosen
 
 CLOCK = FrameClock(np.arange(151), Fraction(1, 25), Fraction(25))
 
@@ -41,3 +41,9 @@ def test_changes_between_shots_have_the_frames_of_neither():
     shots = [(0, 83), (94, 129), (130, 149)]
     assert changes_between(shots) == [ShotChange(83, 93), ShotChange(129, 129)]
     assert [change.is_cut for change in changes_between(shots)] == [False, True]
+
+
+def test_some_of_many_shots_are_spread_from_the_first_to_the_last():
+    shots = cut_into_shots([ShotChange(frame, frame) for frame in range(10, 140, 10)], CLOCK)
+    assert [shot.number for shot in evenly_chosen(shots, most=4)] == [1, 5, 9, 14]
+    assert evenly_chosen(shots, most=14) == shots

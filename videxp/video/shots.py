@@ -67,6 +67,13 @@ def cut_into_shots(changes: Sequence[ShotChange], clock: FrameClock) -> list[Fil
     ]
 
 
+def evenly_chosen(shots: Sequence[FilmShot], *, most: int) -> Sequence[FilmShot]:
+    """All of them, or `most`, from the first to the last."""
+    if len(shots) <= most:
+        return shots
+    return [shots[number * (len(shots) - 1) // (most - 1)] for number in range(most)]
+
+
 def check_changes(changes: Sequence[ShotChange], *, num_frames: int) -> None:
     """Raises ValueError for changes that are not in order, overlap, or lie outside the film."""
     before = -1

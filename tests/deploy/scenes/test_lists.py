@@ -9,7 +9,7 @@ import opentimelineio
 import pytest
 
 from videxp.core.errors import BadRequest
-from videxp.deploy.scenes.lists import CutFilm, csv_list, edl_list, json_list, otio_list, write_list
+from videxp.deploy.scenes.lists import CutFilm, csv_list, edl_list, json_list, otio_list
 from videxp.video.clock import FrameClock, frame_clock
 from videxp.video.shots import ShotChange
 
@@ -138,24 +138,3 @@ def test_json_has_frames_seconds_and_what_the_network_said():
             }
         ],
     }
-
-
-@pytest.mark.parametrize("suffix", ["json", "csv", "edl", "OTIO"])
-def test_the_suffix_says_which_list_is_written(tmp_path: Path, suffix: str):
-    film = cut_film(ntsc(300), (0, 100))
-    write_list(tmp_path / f"a.{suffix}", film)
-    text = (tmp_path / f"a.{suffix}").read_text()
-    if suffix == "csv":
-        assert text == csv_list(film)
-    elif suffix == "edl":
-        assert text == edl_list(film)
-    else:
-        assert json.loads(text) == (otio_list(film) if suffix == "OTIO" else json_list(film))
-
-
-def test_another_suffix_is_refused_and_nothing_written(tmp_path: Path):
-    with pytest.raises(BadRequest, match=r"a.xml: the suffix says which list it is: one of .json, .csv, .edl, .otio"):
-        write_list(tmp_path / "a.xml", cut_film(ntsc(300), (0,)))
-    with pytest.raises(BadRequest):
-        write_list(tmp_path / "a.edl", cut_film(uneven([0, 0.04, 90_000]), (0,)), say=lambda line: None)
-    assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Lists of a film's shots: JSON, CSV as PySceneDetect has it, EDL (CMX3600) and OTIO, told by the file's suffix."""
+"""Lists of a film's shots: JSON, CSV as PySceneDetect has it, EDL (CMX3600) and OTIO."""
 
 import csv
 import io
@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from videxp.core.errors import BadRequest
-from videxp.core.files import escape_name, write_text
-from videxp.core.printable import as_json
+from videxp.core.files import escape_name
 from videxp.deploy.scenes.timeline import DROP_FRAME_RATES, Timeline, rate_text, timecode, timeline_of
 from videxp.video.clock import FrameClock
 from videxp.video.shots import FilmShot, ShotChange, cut_into_shots
@@ -30,7 +29,6 @@ CSV_COLUMNS = (
     "Length (timecode)",
     "Length (seconds)",
 )
-SUFFIXES = (".json", ".csv", ".edl", ".otio")
 EDL_EVENTS = 999  # numbered with three digits in CMX3600
 EDL_TITLE = 70  # characters
 
@@ -54,28 +52,6 @@ class CutFilm:
     @cached_property
     def timeline(self) -> Timeline:
         return timeline_of(self.clock)
-
-
-def write_list(path: Path, film: CutFilm, *, drop_frame: bool = False, say: Callable[[str], None] = print) -> None:
-    """Write the film's shots to `path`, as its suffix says. drop_frame: of an EDL. `say`: see `edl_list`.
-
-    Raises BadRequest for another suffix, and as `edl_list` does; nothing is written then.
-    """
-    suffix = require_list_suffix(path)
-    if suffix == ".csv":
-        text = csv_list(film)
-    elif suffix == ".edl":
-        text = edl_list(film, drop_frame=drop_frame, say=say)
-    else:
-        text = as_json(otio_list(film) if suffix == ".otio" else json_list(film), indent=2) + "\n"
-    write_text(path, text)
-
-
-def require_list_suffix(path: Path) -> str:
-    """The suffix in small letters. Raises BadRequest for one that names no list."""
-    if (suffix := path.suffix.lower()) not in SUFFIXES:
-        raise BadRequest(f"{path}: the suffix says which list it is: one of {', '.join(SUFFIXES)}")
-    return suffix
 
 
 def json_list(film: CutFilm) -> dict[str, Any]:

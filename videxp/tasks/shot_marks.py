@@ -1,0 +1,29 @@
+"""How the changes of shots that were found in a film compare with the true ones."""
+
+from dataclasses import dataclass
+
+from videxp.video.shots import ShotChange
+
+
+@dataclass(frozen=True)
+class ShotMarks:
+    """Each true change is a hit or missed, each found one a hit or a false alarm."""
+
+    hits: tuple[tuple[ShotChange, ShotChange], ...]
+    """(true, found)."""
+    missed: tuple[ShotChange, ...] = ()
+    false_alarms: tuple[ShotChange, ...] = ()
+
+    @property
+    def f1(self) -> float:
+        """1 where there is nothing to find and nothing was found."""
+        mistakes = len(self.missed) + len(self.false_alarms)
+        return 2 * len(self.hits) / (2 * len(self.hits) + mistakes) if self.hits or mistakes else 1.0
+
+    def __str__(self) -> str:
+        """`11 hits, 1 missed, 2 false alarms (F1 0.880)`."""
+        hits, false_alarms = len(self.hits), len(self.false_alarms)
+        return (
+            f"{hits:,} hit{'s' * (hits != 1)}, {len(self.missed):,} missed, "
+            f"{false_alarms:,} false alarm{'s' * (false_alarms != 1)} (F1 {self.f1:.3f})"
+        )
