@@ -11,7 +11,7 @@ import pytest
 
 from videxp.core.errors import BadRequest
 from videxp.data.layouts.transition_files import (
-    AnnotatedFilm,
+    StatedFilm,
     read_bbc,
     read_clipshots,
     read_cuts,
@@ -22,14 +22,9 @@ from videxp.data.layouts.transition_files import (
 from videxp.data.notes import Notes
 from videxp.deploy.scenes.lists import CutFilm, csv_list, json_list
 from videxp.video.clock import FrameClock
-from videxp.video.shots import ShotChange
+from videxp.video.shots import FilmTransition
 
 Write = Callable[[str, str], Path]
-
-
-def frames(film: AnnotatedFilm) -> list[tuple[int, int]]:
-    """First and last frame of each change: of a cut the last frame before it, twice."""
-    return [(change.first, change.last) for change in film.changes]
 
 
 CLIPSHOTS = {
@@ -42,9 +37,9 @@ CLIPSHOTS = {
 def test_clipshots_names_the_frames_on_both_sides_and_leaves_out_what_goes_back(write: Write):
     notes = Notes()
     films = read_clipshots(write("train.json", json.dumps(CLIPSHOTS)), notes)
-    assert {name: (frames(film), film.num_frames) for name, film in films.items()} == {
-        "1.mp4": ([(41, 41), (90, 100)], 300),
-        "2.mp4": ([], 25),
+    assert {name: (film.transitions, film.num_frames) for name, film in films.items()} == {
+        "1.mp4": (((41, 42), (90, 101)), 300),
+        "2.mp4": ((), 25),
     }
     assert len(notes.lines) == 1 and notes.lines[0][1].endswith("train.json, odd.mp4")
     with pytest.raises(
@@ -53,25 +48,15 @@ def test_clipshots_names_the_frames_on_both_sides_and_leaves_out_what_goes_back(
         read_clipshots(write("train.json", '{"a.mp4": [[41, 42]]}'))
 
 
-def test_a_film_that_is_decoded_as_one_frame_more_has_its_changes_one_later():
-    film = AnnotatedFilm((ShotChange(41, 41), ShotChange(90, 100)), 300)
-    assert frames(film.as_decoded(300)) == [(41, 41), (90, 100)]
-    assert frames(film.as_decoded(301)) == [(42, 42), (91, 101)]
-    assert film.as_decoded(301).num_frames == 301
-    assert AnnotatedFilm(film.changes).as_decoded(999) == AnnotatedFilm(film.changes, 999)
-    with pytest.raises(BadRequest, match="annotated as 300 frames, it has 299"):
-        film.as_decoded(299)
-
-
 def test_bbc_is_mended_as_transnetv2_does_and_rai_is_not(write: Write):
     text = "0\t57\n58\t120\n131 200\n"
     scenes = np.loadtxt(text.splitlines(), dtype=int) + 1  # consolidate_datasets.py
     scenes[0][0] = 0
-    transitions = [(int(end), int(start) - 1) for end, start in zip(scenes[:-1, 1], scenes[1:, 0])]
+    transitions = tuple((int(end), int(start)) for end, start in zip(scenes[:-1, 1], scenes[1:, 0]))
     file = write("01.txt", text)
-    assert frames(read_bbc(file)) == transitions == [(58, 58), (121, 131)]
-    assert frames(read_rai(file)) == [(57, 57), (120, 130)]
-    assert frames(read_bbc(write("02.txt", "5 57\n58 99\n"))) == [(58, 58)]
+    assert read_bbc(file).transitions == transitions == ((58, 59), (121, 132))
+    assert read_rai(file).transitions == ((57, 58), (120, 131))
+    assert read_bbc(write("02.txt", "5 57\n58 99\n")).transitions == ((58, 59),)
 
 
 @pytest.mark.parametrize(
@@ -122,11 +107,11 @@ joined.mp4
 def test_shot_is_read_in_all_its_forms_and_its_faults_are_told(write: Write):
     notes = Notes()
     films = read_shot(write("kuaishou_v2.txt", SHOT), notes)
-    assert {name: (frames(film), film.num_frames) for name, film in films.items()} == {
-        "31602670982.mp4": ([(130, 130), (254, 259)], 1499),
-        "33803189290.mp4": ([(68, 68), (178, 178), (2959, 2959)], 3000),
-        "names_only.mp4": ([(73, 81), (1432, 1433)], None),
-        "twice.mp4": ([(10, 10)], 100),
+    assert {name: (film.transitions, film.num_frames) for name, film in films.items()} == {
+        "31602670982.mp4": (((130, 131), (254, 260)), 1499),
+        "33803189290.mp4": (((68, 69), (178, 179), (2959, 2960)), 3000),
+        "names_only.mp4": (((73, 82), (1432, 1434)), None),
+        "twice.mp4": (((10, 11),), 100),
     }
     assert notes.lines == [("ignored", "films whose transitions cannot be understood: 4, such as back.mp4, joined.mp4")]
     with pytest.raises(
@@ -137,14 +122,14 @@ def test_shot_is_read_in_all_its_forms_and_its_faults_are_told(write: Write):
 
 def cut_film() -> CutFilm:
     clock = FrameClock(np.arange(301), Fraction(1, 25), Fraction(25))
-    return CutFilm(Path("a b.mp4"), clock, (ShotChange(41, 41, 0.75), ShotChange(90, 100)), 0.5)
+    return CutFilm(Path("a b.mp4"), clock, (FilmTransition(41, 42, 0.75), FilmTransition(90, 101)), 0.5)
 
 
 @pytest.mark.parametrize("skipped", [0, 1])
 def test_pyscenedetects_csv_is_read_with_its_line_of_cuts_or_without(write: Write, skipped: int):
     lines = csv_list(cut_film()).splitlines(keepends=True)
     film = read_pyscenedetect(write("a.csv", "".join(lines[skipped:])))
-    assert (frames(film), film.num_frames) == ([(41, 41), (95, 95)], 300)  # it has no transitions, only shots
+    assert (film.transitions, film.num_frames) == (((41, 42), (95, 96)), 300)  # it has no transitions, only shots
     with pytest.raises(BadRequest, match=r"a.csv, line 4: 9 columns, not 10"):
         read_pyscenedetect(write("a.csv", "".join(lines).replace(",54,", ",")))
     with pytest.raises(
@@ -155,25 +140,25 @@ def test_pyscenedetects_csv_is_read_with_its_line_of_cuts_or_without(write: Writ
 
 def test_what_predict_writes_is_read_back_corrected_or_not(write: Write):
     written = json_list(cut_film())
-    expected = {"a b.mp4": AnnotatedFilm((ShotChange(41, 41), ShotChange(90, 100)), 300)}
+    expected = {"a b.mp4": StatedFilm(((41, 42), (90, 101)), 300)}
     assert read_cuts(write("one.json", json.dumps(written))) == expected
-    assert read_cuts(write("all.json", json.dumps([written, written | {"path": "b.mp4", "changes": []}]))) == {
+    assert read_cuts(write("all.json", json.dumps([written, written | {"path": "b.mp4", "transitions": []}]))) == {
         **expected,
-        "b.mp4": AnnotatedFilm((), 300),
+        "b.mp4": StatedFilm((), 300),
     }
-    for fault in ({"first_frame": 41}, 41):
-        with pytest.raises(BadRequest, match=r"one.json, a b.mp4: its changes are not like"):
-            read_cuts(write("one.json", json.dumps(written | {"changes": [fault]})))
+    for fault in ({"last_before": 41}, 41):
+        with pytest.raises(BadRequest, match=r"one.json, a b.mp4: its transitions are not like"):
+            read_cuts(write("one.json", json.dumps(written | {"transitions": [fault]})))
 
 
 def test_cuts_of_ones_own_as_csv_and_json(write: Write):
-    expected = {"a.mp4": [(74, 74), (136, 136), (205, 213)], "b.mp4": []}
+    expected = {"a.mp4": ((74, 75), (136, 137), (205, 214)), "b.mp4": ()}
     listed = read_cuts(write("cuts.json", json.dumps({"a.mp4": [75, 137, [205, 214]], "b.mp4": []})))
     rows = [("a.mp4", 75, ""), ("a.mp4", 214, 205), ("a.mp4", 137, ""), ("b.mp4", "", "")]
     with write("cuts.csv", "").open("w", newline="") as file:
         csv.writer(file).writerows([("path", "cut", "before"), *rows])
     for films in (listed, read_cuts(Path(file.name))):
-        assert {name: frames(film) for name, film in films.items()} == expected
+        assert {name: film.transitions for name, film in films.items()} == expected
 
 
 @pytest.mark.parametrize(

@@ -10,23 +10,24 @@ from PIL import Image
 from videxp.tasks.shot_marks import ShotMarks
 from videxp.tasks.shot_sheet import COLUMNS, save_shot_sheet, sheet_shots
 from videxp.video.clock import FrameClock
-from videxp.video.shots import ShotChange, cut_into_shots
+from videxp.video.shots import FilmTransition, cut_into_shots
 
 HIT, MISSED, FALSE = (0, 114, 178), (194, 78, 0), (155, 47, 127)
 CLOCK = FrameClock(np.arange(241), Fraction(1, 25), Fraction(25))
 
 
 def drawn(path: Path) -> np.ndarray:
-    changes = [ShotChange(29, 29), ShotChange(99, 119), ShotChange(200, 200)]
-    marks = ShotMarks(((changes[0], changes[0]), (changes[1], changes[1])), (ShotChange(160, 160),), (changes[2],))
-    shots = cut_into_shots(changes, CLOCK)
+    transitions = [FilmTransition(29, 30), FilmTransition(99, 121), FilmTransition(200, 201)]
+    hits = tuple((one, one) for one in transitions[:2])
+    marks = ShotMarks(hits, (FilmTransition(160, 161),), (transitions[2],))
+    shots = cut_into_shots(transitions, CLOCK)
     pictures = {shot.number: np.full((36, 64, 3), 60 * shot.number - 50, np.uint8) for shot in shots}
     save_shot_sheet(
         path,
         title="a $film$ \udce9.mp4",
         shots=shots,
         pictures=pictures,
-        changes=changes,
+        transitions=transitions,
         clock=CLOCK,
         threshold=0.5,
         probabilities=np.linspace(0, 1, 240, dtype=np.float32),
@@ -55,13 +56,13 @@ def test_hits_misses_and_false_alarms_stand_where_they_are_in_colors_of_their_ow
 
 
 def test_a_sheet_has_room_for_eight_rows_of_pictures():
-    shots = cut_into_shots([ShotChange(frame, frame) for frame in range(1, 239, 2)], CLOCK)
+    shots = cut_into_shots([FilmTransition(frame, frame + 1) for frame in range(1, 239, 2)], CLOCK)
     assert len(shots) == 120 and len(sheet_shots(shots)) == 8 * COLUMNS
     assert sheet_shots(shots)[-1] == shots[-1]
 
 
 def test_marks_are_counted_as_the_metric_counts_them():
-    one = ShotChange(1, 1)
+    one = FilmTransition(1, 2)
     assert str(ShotMarks(((one, one),) * 1234, (one,), (one, one))) == "1,234 hits, 1 missed, 2 false alarms (F1 0.999)"
     assert str(ShotMarks(((one, one),), (), (one,))) == "1 hit, 0 missed, 1 false alarm (F1 0.667)"
     assert (ShotMarks(()).f1, ShotMarks((), (one,)).f1) == (1.0, 0.0)

@@ -1,18 +1,18 @@
-"""How the changes of shots that were found in a film compare with the true ones."""
+"""How the transitions that were found in a film compare with the true ones."""
 
 from dataclasses import dataclass
 
-from videxp.video.shots import ShotChange
+from videxp.video.shots import FilmTransition
 
 
 @dataclass(frozen=True)
 class ShotMarks:
-    """Each true change is a hit or missed, each found one a hit or a false alarm."""
+    """Each true transition is a hit or missed, each found one a hit or a false alarm."""
 
-    hits: tuple[tuple[ShotChange, ShotChange], ...]
+    hits: tuple[tuple[FilmTransition, FilmTransition], ...]
     """(true, found)."""
-    missed: tuple[ShotChange, ...] = ()
-    false_alarms: tuple[ShotChange, ...] = ()
+    missed: tuple[FilmTransition, ...] = ()
+    false_alarms: tuple[FilmTransition, ...] = ()
 
     @property
     def f1(self) -> float:

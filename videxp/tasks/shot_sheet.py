@@ -1,5 +1,5 @@
-"""A film's contact sheet as a picture: a time line with the probability of each frame and the changes of shots
-that were found or missed, and a frame of each shot.
+"""A film's contact sheet as a picture: a time line with the probability of each frame and the transitions that were
+found or missed, and a frame of each shot.
 
 Shapes: N frames; H, W = height and width of a frame in pixels, C = 3 (red, green, blue).
 """
@@ -16,7 +16,7 @@ from PIL import Image
 from videxp.tasks.pictures import drawable, saved, sheet_figure
 from videxp.tasks.shot_marks import ShotMarks
 from videxp.video.clock import FrameClock
-from videxp.video.shots import FilmShot, ShotChange, evenly_chosen
+from videxp.video.shots import FilmShot, FilmTransition, evenly_chosen
 
 # Told apart by shape, and by colors that stay apart for the color-blind (Okabe and Ito, 2008).
 STYLES: dict[str, dict[str, Any]] = {
@@ -32,8 +32,8 @@ MOST_ROWS, FRAMES_PER_ROW = 6, 250
 COLUMNS, MOST_PICTURES = 8, 64
 TIMES = 8  # written below a strip
 
-Placed = tuple[str, ShotChange, bool]
-"""Kind, change, whether it stands above the curve."""
+Placed = tuple[str, FilmTransition, bool]
+"""Kind, transition, whether it stands above the curve."""
 
 
 def sheet_shots(shots: Sequence[FilmShot]) -> Sequence[FilmShot]:
@@ -47,14 +47,14 @@ def save_shot_sheet(
     title: str,
     shots: Sequence[FilmShot],
     pictures: Mapping[int, np.ndarray],
-    changes: Sequence[ShotChange],
+    transitions: Sequence[FilmTransition],
     clock: FrameClock,
     threshold: float,
     probabilities: np.ndarray | None = None,
     marks: ShotMarks | None = None,
 ) -> Path:
-    """pictures: uint8 [H,W,C] by shot number, of `sheet_shots`. changes: that were found. probabilities: float [N].
-    marks: how the changes compare with the true ones, where these are known."""
+    """pictures: uint8 [H,W,C] by shot number, of `sheet_shots`. transitions: that were found. probabilities: float
+    [N]. marks: how the transitions compare with the true ones, where these are known."""
     rows = min(MOST_ROWS, -(-clock.num_frames // FRAMES_PER_ROW))
     shown = [shot for shot in sheet_shots(shots) if shot.number in pictures]
     tile = (WIDTH - 2 * MARGIN - GAP * (COLUMNS - 1)) // COLUMNS
@@ -71,7 +71,7 @@ def save_shot_sheet(
     axes.imshow(sheet, interpolation="nearest")
     _draw_head(axes, title, marks, left_out=len(shots) - len(shown), of=len(shots))
     bounds = np.linspace(0, clock.num_frames, rows + 1).round().astype(int)
-    placed = _placed(changes, marks)
+    placed = _placed(transitions, marks)
     for row, (first, end) in enumerate(pairwise(bounds.tolist())):
         strip = Strip(axes, HEAD + row * ROW, first, end)
         strip.draw_curve(probabilities, threshold)
@@ -94,16 +94,12 @@ def _tile_height(pictures: Mapping[int, np.ndarray], width: int) -> int:
     return max(1, round(width * height / of))
 
 
-def _placed(changes: Sequence[ShotChange], marks: ShotMarks | None) -> list[Placed]:
+def _placed(transitions: Sequence[FilmTransition], marks: ShotMarks | None) -> list[Placed]:
     if marks is None:
-        return [("found", change, False) for change in changes]
-    hits = [(kind, change, above) for true, found in marks.hits for kind, change, above in _both(true, found)]
-    missed = [("missed", change, True) for change in marks.missed]
-    return [*hits, *missed, *(("false alarm", change, False) for change in marks.false_alarms)]
-
-
-def _both(true: ShotChange, found: ShotChange) -> list[Placed]:
-    return [("hit", true, True), ("hit", found, False)]
+        return [("found", one, False) for one in transitions]
+    true = [("hit", one, True) for one, _ in marks.hits] + [("missed", one, True) for one in marks.missed]
+    found = [("hit", one, False) for _, one in marks.hits] + [("false alarm", one, False) for one in marks.false_alarms]
+    return [*true, *found]
 
 
 def _draw_head(axes: Any, title: str, marks: ShotMarks | None, *, left_out: int, of: int) -> None:
@@ -120,7 +116,7 @@ def _draw_head(axes: Any, title: str, marks: ShotMarks | None, *, left_out: int,
 
 @dataclass(frozen=True)
 class Strip:
-    """Frames [first, end) across the sheet, `ROW` pixels from `top` on: true changes, the curve, found ones, times."""
+    """Frames [first, end) across the sheet, `ROW` pixels from `top` on: true marks, the curve, found ones, times."""
 
     axes: Any
     top: int
@@ -154,15 +150,16 @@ class Strip:
             self.axes.text(self.x(frame) + 4, self.top + 95, _time(clock.seconds(frame)), fontsize=6, color=MUTED)
 
     def draw_marks(self, kind: str, placed: Sequence[Placed]) -> None:
-        """Symbols of one kind, with lines to the curve, and shades over the frames of gradual changes."""
+        """Symbols of one kind, with lines to the curve, and shades over the frames of gradual transitions."""
         style = STYLES[kind]
         color = style.get("edgecolor") or style["color"]
         for above in (True, False):
-            changes = [c for _, c, at in placed if at == above and self.first <= c.shot_end < self.end]
+            shown = [one for _, one, at in placed if at == above and self.first <= one.shot_end < self.end]
             y, base = (self.top + 8, self.curve[0]) if above else (self.top + 78, self.curve[1])
-            x = self.x(np.array([change.shot_end + 0.5 for change in changes]))
-            spans = [(max(c.first, self.first), min(c.last + 1, self.end)) for c in changes if not c.is_cut]
-            shades = [(self.x(first), self.x(end) - self.x(first)) for first, end in spans]
+            x = self.x(np.array([one.shot_end + 0.5 for one in shown]))
+            spans = [one.frames for one in shown if not one.is_cut]
+            ends = [(self.x(max(span.start, self.first)), self.x(min(span.stop, self.end))) for span in spans]
+            shades = [(left, right - left) for left, right in ends]
             self.axes.broken_barh(shades, (min(y, base), abs(base - y)), color=color, alpha=0.25, linewidth=0)
             self.axes.vlines(x, y, base, color=color, linewidth=0.8)
             self.axes.scatter(x, np.full(len(x), y), zorder=3, **style)

@@ -11,7 +11,7 @@ import pytest
 from videxp.core.errors import BadRequest
 from videxp.deploy.scenes.lists import CutFilm, csv_list, edl_list, json_list, otio_list
 from videxp.video.clock import FrameClock, frame_clock
-from videxp.video.shots import ShotChange
+from videxp.video.shots import FilmTransition
 
 NTSC = Fraction(30000, 1001)
 # What PySceneDetect 0.7.2 writes (write_scene_list with its cuts) for shots of 29.97 fps that begin with these frames.
@@ -28,8 +28,8 @@ Scene Number,Start Frame,Start Timecode,Start Time (seconds),End Frame,End Timec
 
 def cut_film(clock: FrameClock, starts: tuple[int, ...], **more: object) -> CutFilm:
     """Hard cuts before each of `starts` but the first."""
-    changes = tuple(ShotChange(start - 1, start - 1, 0.9) for start in starts[1:])
-    return CutFilm(Path("films/Ein Füm.mp4"), clock, changes, 0.5, **more)
+    transitions = tuple(FilmTransition(start - 1, start, 0.9) for start in starts[1:])
+    return CutFilm(Path("films/Ein Füm.mp4"), clock, transitions, 0.5, **more)
 
 
 def ntsc(num_frames: int = 200_000) -> FrameClock:
@@ -127,12 +127,12 @@ def test_json_has_frames_seconds_and_what_the_network_said():
             {"first_frame": 0, "last_frame": 2, "start_seconds": 0.0, "end_seconds": 5.0},
             {"first_frame": 3, "last_frame": 4, "start_seconds": 5.0, "end_seconds": 9.0},
         ],
-        "changes": [
+        "transitions": [
             {
                 "kind": "cut",
-                "first_frame": 2,
-                "last_frame": 2,
-                "start_seconds": 0.2,
+                "last_before": 2,
+                "first_after": 3,
+                "start_seconds": 5.0,
                 "end_seconds": 5.0,
                 "probability": 0.9,
             }

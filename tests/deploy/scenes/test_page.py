@@ -19,28 +19,29 @@ from videxp.deploy.scenes.page import shot_page
 from videxp.tasks.shot_marks import ShotMarks
 from videxp.video import write_video
 from videxp.video.clock import read_clock
-from videxp.video.shots import ShotChange
+from videxp.video.shots import FilmTransition
 
 LEVELS = np.arange(240, dtype=np.uint8)  # of the shots of 3 frames each
 
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> CutFilm:
-    """240 shots of 3 frames, each brighter than the one before; two found changes are none, two true ones not found."""
+    """240 shots of 3 frames, each brighter than the one before; two of the found transitions are none, two true ones are not
+    found."""
     path = tmp_path_factory.mktemp("films") / "<script>@@SCRIPT@@.mp4"
     frames = np.broadcast_to(np.repeat(LEVELS, 3)[:, None, None, None], (720, 36, 64, 3))
     write_video(path, np.ascontiguousarray(frames), fps=30, keyframe_interval=3)
-    changes = tuple(ShotChange(frame, frame, 0.75) for frame in range(2, 717, 3))
+    transitions = tuple(FilmTransition(frame, frame + 1, 0.75) for frame in range(2, 717, 3))
     probabilities = np.zeros(720, np.float32)
     probabilities[2:717:3] = 0.75
-    return CutFilm(path, read_clock(path), changes, 0.5, probabilities)
+    return CutFilm(path, read_clock(path), transitions, 0.5, probabilities)
 
 
 def marks_of(film: CutFilm) -> ShotMarks:
-    wrong = {film.changes[1], film.changes[150]}
-    hits = tuple((change, change) for change in film.changes if change not in wrong)
-    missed = (ShotChange(400, 403), ShotChange(640, 640))
-    return ShotMarks(hits, missed, (film.changes[1], film.changes[150]))
+    wrong = {film.transitions[1], film.transitions[150]}
+    hits = tuple((one, one) for one in film.transitions if one not in wrong)
+    missed = (FilmTransition(400, 405), FilmTransition(640, 641))
+    return ShotMarks(hits, missed, (film.transitions[1], film.transitions[150]))
 
 
 def data_of(html: str) -> dict[str, Any]:
@@ -57,20 +58,20 @@ def grey(uri: str) -> float:
     return float(np.asarray(picture.convert("L")).mean())
 
 
-def test_each_shot_has_its_middle_frame_and_each_change_its_verdict(film: CutFilm):
+def test_each_shot_has_its_middle_frame_and_each_transition_its_verdict(film: CutFilm):
     html = shot_page(film, marks_of(film))
     data = data_of(html)
     assert [grey(shot["picture"]) for shot in data["shots"]] == pytest.approx(LEVELS, abs=4)
     assert data["shots"][1] | {"picture": ""} == {
         "number": 2, "first": 3, "last": 5, "start": 0.1, "end": 0.2, "picture": "",
     }  # fmt: skip
-    kinds = [change["kind"] for change in data["found"]]
+    kinds = [one["kind"] for one in data["found"]]
     assert [n for n, kind in enumerate(kinds) if kind == "false"] == [1, 150] and kinds.count("hit") == 237
     assert data["found"][150] == {
-        "kind": "false", "first": 452, "last": 452, "seconds": 15.1, "probability": 0.75, "opens": 152,
+        "kind": "false", "first": 452, "last": 452, "end": 452, "seconds": 15.1, "probability": 0.75, "opens": 152,
     }  # fmt: skip
-    missed = [change for change in data["true"] if change["kind"] == "missed"]
-    assert [(change["first"], change["last"]) for change in missed] == [(400, 403), (640, 640)]
+    missed = [one for one in data["true"] if one["kind"] == "missed"]
+    assert [(one["first"], one["last"]) for one in missed] == [(401, 404), (640, 640)]
     assert "237 hits, 2 missed, 2 false alarms (F1 0.992)" in data["summary"]
     curve = np.frombuffer(base64.b64decode(data["probabilities"]), np.uint8)
     assert curve.tolist() == (film.probabilities * 255).round().astype(int).tolist()
@@ -81,7 +82,7 @@ def test_a_page_refers_to_nothing_outside_itself_and_runs_nothing_that_a_name_br
     assert html.count("<script") == html.count("</script") == 2 and "default-src 'none'" in html
     assert re.findall(r"""(?:src|href)\s*=\s*["'](?!#)""", html) == []
     data = data_of(html)
-    assert (data["truth"], data["true"], {change["kind"] for change in data["found"]}) == (False, [], {"found"})
+    assert (data["truth"], data["true"], {one["kind"] for one in data["found"]}) == (False, [], {"found"})
 
 
 def test_a_page_of_very_many_shots_has_pictures_of_some_and_says_so(film: CutFilm, monkeypatch: pytest.MonkeyPatch):
@@ -114,7 +115,7 @@ def test_chromium_shows_a_hundred_shots_at_a_time_and_leads_from_mistake_to_mist
     for _ in range(5):
         tab.run("document.getElementById('mistake').click()")
         seen.append(tab.run(here))
-    assert seen == ["shot-3", "shot-134", "shot-152", "shot-214", "shot-3"]  # false, missed, false, missed
+    assert seen == ["shot-3", "shot-135", "shot-152", "shot-214", "shot-3"]  # false, missed, false, missed
     tab.run("document.getElementById('on').click()")
     assert tab.run("document.getElementById('place').textContent") == "101–200 of 240"  # noqa: RUF001
     assert (count("#rows g.false"), count("#rows g.missed"), count("figcaption .note")) == (1, 1, 2)

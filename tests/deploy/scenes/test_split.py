@@ -13,7 +13,7 @@ from videxp.deploy.scenes.lists import CutFilm
 from videxp.deploy.scenes.split import require_split_folder, split_film
 from videxp.video import probe, write_video
 from videxp.video.clock import read_clock
-from videxp.video.shots import ShotChange
+from videxp.video.shots import FilmTransition
 
 Listing = Callable[[Path], set[str]]
 
@@ -28,7 +28,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def cut_film(path: Path, *starts: int) -> CutFilm:
-    return CutFilm(path, read_clock(path), tuple(ShotChange(start - 1, start - 1) for start in starts), 0.5)
+    return CutFilm(path, read_clock(path), tuple(FilmTransition(start - 1, start) for start in starts), 0.5)
 
 
 def num_frames(folder: Path) -> dict[str, int]:

@@ -1,64 +1,52 @@
 """Files that say where films are cut: of ClipShots, BBC, RAI, SHOT and PySceneDetect, and people's own lists.
 
-Each is read as changes of shots (`videxp.video.shots`), whatever it states: the frames on both sides of a transition,
-the shots, or the cuts. Frames count from 0. Published files have faults that nobody can mend by guessing: films with
-such a line are left out, and told. In a file of one's own every fault is an error.
+Each is read as transitions, whatever it states: pairs (before, after) of the last frame that a shot has to itself and
+the first that the next one has, counted from 0; (29, 30) is a cut. Published files have faults that nobody can mend by
+guessing: films with such a line are left out, and told. In a file of one's own every fault is an error.
 """
 
 import csv
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from videxp.core.errors import BadRequest
 from videxp.data.layouts.tables import cut, parse_json, read_each, read_json, read_list, read_table, read_text
 from videxp.data.notes import UNHEARD, Notes
-from videxp.video.shots import ShotChange, changes_between, check_changes
 
-ANY_FRAME = 2**31  # where the number of frames is not stated
 LEFT_OUT = "films whose transitions cannot be understood"
 
 
-@dataclass(frozen=True)
-class AnnotatedFilm:
-    """What a file states of a film. Raises BadRequest for changes that overlap or are in no order."""
+Pair = tuple[int, int]
 
-    changes: tuple[ShotChange, ...]
+
+@dataclass(frozen=True)
+class StatedFilm:
+    """What a file states of a film. Raises BadRequest for transitions beyond its end."""
+
+    transitions: tuple[Pair, ...]
     num_frames: int | None = None
-    """None: not stated."""
+    """As the file counts them; None: not stated."""
 
     def __post_init__(self) -> None:
-        try:
-            check_changes(self.changes, num_frames=self.num_frames or ANY_FRAME)
-        except ValueError as error:
-            raise BadRequest(str(error)) from None
-
-    def as_decoded(self, num_frames: int) -> "AnnotatedFilm":
-        """The same of a film that is decoded as so many frames. Where there is one more than the file states, decoders
-        of its time left out the first, and all changes are one frame later (Soucek and Lokoc, TransNet V2, 2020).
-
-        Raises BadRequest for any other number.
-        """
-        if self.num_frames is None or self.num_frames == num_frames:
-            return AnnotatedFilm(self.changes, num_frames)
-        if num_frames != self.num_frames + 1:
-            raise BadRequest(f"annotated as {self.num_frames} frames, it has {num_frames}")
-        return AnnotatedFilm(tuple(replace(c, first=c.first + 1, last=c.last + 1) for c in self.changes), num_frames)
+        if self.num_frames is not None and self.transitions and self.transitions[-1][1] >= self.num_frames:
+            before, after = self.transitions[-1]
+            raise BadRequest(f"a transition from frame {before} to {after}, of {self.num_frames}")
 
 
-Films = dict[str, AnnotatedFilm]
+Films = dict[str, StatedFilm]
 """By what the file calls them: `123.mp4`."""
-Pair = tuple[int, int]
 
 
 # ---- published sets -------------------------------------------------------------------------------------------------
 
 
 def read_clipshots(file: Path, notes: Notes = UNHEARD) -> Films:
-    """`{"1.mp4": {"transitions": [[41, 42], [90, 101]], "frame_num": 300}}`: the last frame of a shot and the first of
-    the next. See `AnnotatedFilm.as_decoded`. Raises BadRequest where the file is not such an object."""
+    """`{"1.mp4": {"transitions": [[41, 42], [90, 101]], "frame_num": 300}}`: the pairs as they are.
+    Films may be decoded as one frame more than `frame_num`. Raises BadRequest where the file is not such an object."""
     films: Films = {}
     for name, stated in read_json(file, dict).items():
         place = f"{file}, {name}"
@@ -66,22 +54,22 @@ def read_clipshots(file: Path, notes: Notes = UNHEARD) -> Films:
             raise BadRequest(f'{place}: not like {{"transitions": [[41, 42]], "frame_num": 300}}')
         try:
             pairs = [(_pair(pair, place), place) for pair in stated["transitions"]]
-            films[name] = AnnotatedFilm(_between(pairs), _frame(stated["frame_num"], place, least=1))
+            films[name] = StatedFilm(_between(pairs), _frame(stated["frame_num"], place, least=1))
         except BadRequest:
             notes.pass_over(LEFT_OUT, place)
     return films
 
 
-def read_bbc(file: Path) -> AnnotatedFilm:
+def read_bbc(file: Path) -> StatedFilm:
     """One episode of BBC Planet Earth: `start end` of each shot, a line each. All but a first 0 are one frame early, as
     TransNetV2's authors found, and are mended here. Raises BadRequest with the line."""
     shots = [((start + (start > 0), end + 1), place) for (start, end), place in _shot_lines(file)]
-    return AnnotatedFilm(_between_shots(shots))
+    return StatedFilm(_between_shots(shots))
 
 
-def read_rai(file: Path) -> AnnotatedFilm:
+def read_rai(file: Path) -> StatedFilm:
     """One film of RAI, `<n>_gt.txt`: `start end` of each shot, a line each. Raises BadRequest with the line."""
-    return AnnotatedFilm(_between_shots(_shot_lines(file)))
+    return StatedFilm(_between_shots(_shot_lines(file)))
 
 
 _HEAD = re.compile(r"(\S+\.[A-Za-z]\w*)(?:\s+(\d+))?")
@@ -95,7 +83,7 @@ def read_shot(file: Path, notes: Notes = UNHEARD) -> Films:
     Films with a line that is no such pair, or goes back, are left out, and those stated in two ways. Raises BadRequest
     for a file that does not begin with a name.
     """
-    films: dict[str, list[AnnotatedFilm | None]] = {}
+    films: dict[str, list[StatedFilm | None]] = {}
     for name, num_frames, lines in _blocks(file):
         films.setdefault(name, []).append(_film_of_block(lines, num_frames))
     good = {name: found[0] for name, found in films.items() if found[0] is not None and len({*found}) == 1}
@@ -122,13 +110,13 @@ def _blocks(file: Path) -> Iterable[tuple[str, int | None, list[str]]]:
         yield name, count, lines
 
 
-def _film_of_block(lines: Sequence[str], num_frames: int | None) -> AnnotatedFilm | None:
+def _film_of_block(lines: Sequence[str], num_frames: int | None) -> StatedFilm | None:
     """None where a line cannot be understood."""
     found = [_SHOT_PAIR.fullmatch(line) for line in lines]
     if not all(found):
         return None
     try:
-        return AnnotatedFilm(_between(((int(pair[1]), int(pair[2])), "") for pair in found if pair), num_frames)
+        return StatedFilm(_between(((int(pair[1]), int(pair[2])), "") for pair in found if pair), num_frames)
     except BadRequest:
         return None
 
@@ -136,7 +124,7 @@ def _film_of_block(lines: Sequence[str], num_frames: int | None) -> AnnotatedFil
 # ---- lists of one's own ---------------------------------------------------------------------------------------------
 
 
-def read_pyscenedetect(file: Path) -> AnnotatedFilm:
+def read_pyscenedetect(file: Path) -> StatedFilm:
     """The CSV of `scenedetect list-scenes`, with its line of cuts or without. Raises BadRequest with the line."""
     rows = [(number, row) for number, row in enumerate(csv.reader(read_text(file).split("\n")), start=1) if row]
     heads = [place for place, (_, row) in enumerate(rows[:2]) if {"Start Frame", "End Frame"} <= {*row}]
@@ -153,7 +141,7 @@ def read_pyscenedetect(file: Path) -> AnnotatedFilm:
         return (_frame(row[start], place, least=1) - 1, _frame(row[end], place, least=1) - 1), place
 
     shots = read_each(rows[heads[0] + 1 :], shot)
-    return AnnotatedFilm(_between_shots(shots), shots[-1][0][1] + 1 if shots else None)
+    return StatedFilm(_between_shots(shots), shots[-1][0][1] + 1 if shots else None)
 
 
 def read_cuts(file: Path) -> Films:
@@ -167,11 +155,11 @@ def read_cuts(file: Path) -> Films:
     if file.suffix.lower() != ".json":
         return _cuts_of_table(file)
     found = parse_json(read_text(file), str(file))
-    if isinstance(found, dict) and "changes" not in found:
+    if isinstance(found, dict) and "transitions" not in found:
         stated = [(name, f"{file}, {name}", cuts) for name, cuts in found.items()]
-        return dict(read_each(stated, lambda film: (film[0], AnnotatedFilm(_between_cuts(film[2], film[1])))))
+        return dict(read_each(stated, lambda film: (film[0], StatedFilm(_between_cuts(film[2], film[1])))))
     films = found if isinstance(found, list) else [found]
-    if all(isinstance(film, dict) and {"path", "num_frames", "changes"} <= film.keys() for film in films):
+    if all(isinstance(film, dict) and {"path", "num_frames", "transitions"} <= film.keys() for film in films):
         return dict(read_each(films, lambda film: (film["path"], _predicted(film, f"{file}, {film['path']}"))))
     raise BadRequest(f'{file}: neither {{"a.mp4": [75, 137, [205, 214]]}} nor what videxp predict writes')
 
@@ -187,46 +175,47 @@ def _cuts_of_table(file: Path) -> Films:
             first = _frame(row["cut"], place, least=1)
             before = _frame(row["before"], place) if row.get("before", "") != "" else first - 1
             of_film.append(((before, first), place))
-    return dict(read_each(pairs.items(), lambda film: (film[0], AnnotatedFilm(_between(sorted(film[1]))))))
+    return dict(read_each(pairs.items(), lambda film: (film[0], StatedFilm(_between(sorted(film[1]))))))
 
 
-def _between_cuts(cuts: Any, place: str) -> tuple[ShotChange, ...]:
+def _between_cuts(cuts: Any, place: str) -> tuple[Pair, ...]:
     if not isinstance(cuts, list):
         raise BadRequest(f"{place}: not a list of frames, such as [75, 137, [205, 214]]")
     pairs = [_pair(one, place) if isinstance(one, list) else (_frame(one, place, least=1) - 1, one) for one in cuts]
     return _between((pair, place) for pair in pairs)
 
 
-def _predicted(film: dict[str, Any], place: str) -> AnnotatedFilm:
+def _predicted(film: dict[str, Any], place: str) -> StatedFilm:
     try:
-        pairs = [(_frame(c["first_frame"], place), _frame(c["last_frame"], place) + 1) for c in film["changes"]]
+        stated = [(one["last_before"], one["first_after"]) for one in film["transitions"]]
     except (TypeError, KeyError):
-        raise BadRequest(f"{place}: its changes are not like {{'first_frame': 41, 'last_frame': 41}}") from None
-    return AnnotatedFilm(_between((pair, place) for pair in pairs), _frame(film["num_frames"], place, least=1))
+        raise BadRequest(f"{place}: its transitions are not like {{'last_before': 41, 'first_after': 42}}") from None
+    pairs = [(_frame(before, place), _frame(after, place)) for before, after in stated]
+    return StatedFilm(_between((pair, place) for pair in pairs), _frame(film["num_frames"], place, least=1))
 
 
 # ---- what all have --------------------------------------------------------------------------------------------------
 
 
-def _between(pairs: Iterable[tuple[Pair, str]]) -> tuple[ShotChange, ...]:
-    """Changes from the last frame of a shot and the first of the next, with where each is stated. Raises BadRequest for
-    those that go back, or begin before the one before has ended."""
-    changes, reached = [], -1
-    for (before, first), place in pairs:
-        if not reached < before < first:
-            after = f" after a shot that begins with frame {reached + 1}" if reached >= 0 and before < first else ""
-            raise BadRequest(f"{place}: a transition from frame {before} to {first}{after}: they ascend")
-        changes.append(ShotChange(before, first - 1))
-        reached = first - 1
-    return tuple(changes)
+def _between(pairs: Iterable[tuple[Pair, str]]) -> tuple[Pair, ...]:
+    """The pairs, each with where it is stated. Raises BadRequest for one that goes back, or begins before the last one
+    has ended."""
+    transitions: list[Pair] = []
+    for (before, after), place in pairs:
+        reached = transitions[-1][1] if transitions else 0
+        if not reached <= before < after:
+            where = f" after a shot that begins with frame {reached}" if transitions and before < after else ""
+            raise BadRequest(f"{place}: a transition from frame {before} to {after}{where}: they ascend")
+        transitions.append((before, after))
+    return tuple(transitions)
 
 
-def _between_shots(shots: Sequence[tuple[Pair, str]]) -> tuple[ShotChange, ...]:
+def _between_shots(shots: Sequence[tuple[Pair, str]]) -> tuple[Pair, ...]:
     """The same of the first and last frames of shots."""
     for number, ((start, end), place) in enumerate(shots):
         if end < start or (number and start <= shots[number - 1][0][1]):
             raise BadRequest(f"{place}: a shot of frames {start} to {end}: shots ascend, and do not overlap")
-    return tuple(changes_between([shot for shot, _ in shots]))
+    return tuple((end, start) for ((_, end), _), ((start, _), _) in pairwise(shots))
 
 
 def _shot_lines(file: Path) -> list[tuple[Pair, str]]:

@@ -15,7 +15,7 @@ from videxp.core.errors import BadRequest
 from videxp.core.files import escape_name
 from videxp.deploy.scenes.timeline import DROP_FRAME_RATES, Timeline, rate_text, timecode, timeline_of
 from videxp.video.clock import FrameClock
-from videxp.video.shots import FilmShot, ShotChange, cut_into_shots
+from videxp.video.shots import FilmShot, FilmTransition, cut_into_shots
 
 CSV_COLUMNS = (
     "Scene Number",
@@ -39,7 +39,7 @@ class CutFilm:
 
     path: Path
     clock: FrameClock
-    changes: tuple[ShotChange, ...]
+    transitions: tuple[FilmTransition, ...]
     threshold: float
     probabilities: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
     """float32 [N]; empty where they are not known."""
@@ -47,7 +47,7 @@ class CutFilm:
 
     @cached_property
     def shots(self) -> list[FilmShot]:
-        return cut_into_shots(self.changes, self.clock)
+        return cut_into_shots(self.transitions, self.clock)
 
     @cached_property
     def timeline(self) -> Timeline:
@@ -55,7 +55,9 @@ class CutFilm:
 
 
 def json_list(film: CutFilm) -> dict[str, Any]:
-    """Frames count from 0, and the last of a shot is in it; seconds count from the start of the file."""
+    """Frames count from 0, and the last of a shot is in it; seconds count from the start of the file. A transition is
+    between the last frame that a shot has to itself and the first that the next one has; frames in between are parted
+    among the two in their middle."""
     return {
         "path": str(film.path),
         "num_frames": film.clock.num_frames,
@@ -71,16 +73,16 @@ def json_list(film: CutFilm) -> dict[str, Any]:
             }
             for shot in film.shots
         ],
-        "changes": [
+        "transitions": [
             {
-                "kind": "cut" if change.is_cut else "gradual",
-                "first_frame": change.first,
-                "last_frame": change.last,
-                "start_seconds": _seconds(film.clock.seconds(change.first)),
-                "end_seconds": _seconds(film.clock.seconds(change.last + 1)),
-                "probability": round(change.probability, 6),
+                "kind": "cut" if one.is_cut else "gradual",
+                "last_before": one.before,
+                "first_after": one.after,
+                "start_seconds": _seconds(film.clock.seconds(one.before + 1)),
+                "end_seconds": _seconds(film.clock.seconds(one.after)),
+                "probability": round(one.probability, 6),
             }
-            for change in film.changes
+            for one in film.transitions
         ],
     }
 

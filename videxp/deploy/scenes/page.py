@@ -1,7 +1,7 @@
 """The contact sheet of a film: one page that holds everything and asks no network for anything.
 
-A picture and the times of each shot, and a time line with the probability of each frame, the changes that were found
-and, where the truth is known, what was hit, missed and falsely found.
+A picture and the times of each shot, and a time line with the probability of each frame, the transitions that were
+found and, where the truth is known, what was hit, missed and falsely found.
 """
 
 import base64
@@ -21,7 +21,7 @@ from videxp.core.files import escape_name
 from videxp.deploy.scenes.lists import CutFilm
 from videxp.tasks.shot_marks import ShotMarks
 from videxp.video import open_video
-from videxp.video.shots import FilmShot, ShotChange, evenly_chosen
+from videxp.video.shots import FilmShot, FilmTransition, evenly_chosen
 
 ASSETS = Path(__file__).parent / "assets"
 SHOTS_PER_PAGE = 100
@@ -57,8 +57,8 @@ def shot_page(film: CutFilm, marks: ShotMarks | None = None) -> str:
             for shot in film.shots
         ],
         "truth": marks is not None,
-        "true": _true_changes(film, marks),
-        "found": _found_changes(film, marks),
+        "true": _true_transitions(film, marks),
+        "found": _found_transitions(film, marks),
         "probabilities": base64.b64encode((film.probabilities * 255).round().astype(np.uint8).tobytes()).decode(),
         "leftOut": f"pictures of {len(chosen):,} of the {len(film.shots):,} shots"
         if len(chosen) < len(film.shots)
@@ -74,28 +74,30 @@ def _summary(film: CutFilm, marks: ShotMarks | None) -> str:
     return " · ".join([f"{clock.num_frames:,} frames, {rate}", found, *([str(marks)] if marks else [])])
 
 
-def _true_changes(film: CutFilm, marks: ShotMarks | None) -> list[dict[str, Any]]:
+def _true_transitions(film: CutFilm, marks: ShotMarks | None) -> list[dict[str, Any]]:
     if marks is None:
         return []
-    kinds = {change: "hit" for change, _ in marks.hits} | dict.fromkeys(marks.missed, "missed")
-    return [_change(film, change, kind) for change, kind in sorted(kinds.items(), key=lambda one: one[0].first)]
+    kinds = {one: "hit" for one, _ in marks.hits} | dict.fromkeys(marks.missed, "missed")
+    return [_transition(film, one, kinds[one]) for one in sorted(kinds, key=lambda one: one.before)]
 
 
-def _found_changes(film: CutFilm, marks: ShotMarks | None) -> list[dict[str, Any]]:
+def _found_transitions(film: CutFilm, marks: ShotMarks | None) -> list[dict[str, Any]]:
     """Each with the number of the shot that it opens, if it does."""
     hits = {found for _, found in marks.hits} if marks else set()
     kind = "false" if marks else "found"
     opens = {shot.first: shot.number for shot in film.shots[1:]}
     return [
-        _change(film, change, "hit" if change in hits else kind)
-        | {"probability": round(change.probability, 4), "opens": opens.get(change.shot_end + 1)}
-        for change in film.changes
+        _transition(film, one, "hit" if one in hits else kind)
+        | {"probability": round(one.probability, 4), "opens": opens.get(one.shot_end + 1)}
+        for one in film.transitions
     ]
 
 
-def _change(film: CutFilm, change: ShotChange, kind: str) -> dict[str, Any]:
-    seconds = round(float(film.clock.seconds(change.shot_end + 1)), 4)  # when the next shot begins
-    return {"kind": kind, "first": change.first, "last": change.last, "seconds": seconds}
+def _transition(film: CutFilm, one: FilmTransition, kind: str) -> dict[str, Any]:
+    """first, last: frames that belong to it. seconds: when the next shot begins."""
+    seconds = round(float(film.clock.seconds(one.shot_end + 1)), 4)
+    frames = {"first": one.frames[0], "last": one.frames[-1], "end": one.shot_end}
+    return {"kind": kind, **frames, "seconds": seconds}
 
 
 def _pictures(path: Path, shots: Sequence[FilmShot]) -> tuple[dict[int, str], str]:

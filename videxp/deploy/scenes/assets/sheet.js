@@ -1,5 +1,6 @@
 "use strict";
-/* The contact sheet: `data` is what videxp/deploy/scenes/page.py wrote. Frames count from 0, and a shot's last is in it. */
+/* The contact sheet: `data` is what videxp/deploy/scenes/page.py wrote. Frames count from 0; the last of a shot, and of a
+   transition, is in it. */
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
@@ -35,17 +36,17 @@ function symbol(kind) {
   return element("svg", { viewBox: "0 0 14 14", class: kind, "aria-hidden": "true" }, ...KINDS[kind].draw(7, 7));
 }
 
-/** Of a change of shots: its place in the picture at `y`, with a line down or up to the curve, and its frames' span. */
-function marked(change, { x, y, base, width }) {
-  const middle = x((change.first + change.last + 1) / 2 + 0.5);
-  const frames = change.first === change.last ? `frame ${change.first}` : `frames ${change.first} to ${change.last}`;
-  const sure = change.probability === undefined ? "" : `, ${change.probability.toFixed(3)}`;
+/** Of a transition: its place in the picture at `y`, with a line down or up to the curve, and its frames' span. */
+function marked(transition, { x, y, base, width }) {
+  const middle = x(transition.end + 0.5);
+  const frames = transition.first === transition.last ? `after frame ${transition.end}` : `frames ${transition.first} to ${transition.last}`;
+  const sure = transition.probability === undefined ? "" : `, ${transition.probability.toFixed(3)}`;
   return element(
-    "g", { class: change.kind },
-    element("title", {}, `${KINDS[change.kind].word}: ${frames}, ${clock(change.seconds)}${sure}`),
+    "g", { class: transition.kind },
+    element("title", {}, `${KINDS[transition.kind].word}: ${frames}, ${clock(transition.seconds)}${sure}`),
     element("line", { class: "stem", x1: middle, x2: middle, y1: y, y2: base }),
-    element("rect", { class: "span", x: x(change.first), width: Math.max(1, width(change.last - change.first + 1)), y: Math.min(y, base), height: Math.abs(base - y) }),
-    ...KINDS[change.kind].draw(middle, y),
+    element("rect", { class: "span", x: x(transition.first), width: Math.max(1, width(transition.last - transition.first + 1)), y: Math.min(y, base), height: Math.abs(base - y) }),
+    ...KINDS[transition.kind].draw(middle, y),
   );
 }
 
@@ -67,7 +68,7 @@ function peaks(first, end, columns) {
   return found;
 }
 
-/** Frames [first, end) in a picture of `width` x `height`: the curve, the true changes above it and the found ones below. */
+/** Frames [first, end) in a picture of `width` x `height`: the curve, the true transitions above it and the found ones below. */
 function strip(first, end, width, height, { marks, ticks }) {
   const x = (frame) => ((frame - first) / (end - first)) * width;
   const top = marks ? (data.truth ? 22 : 6) : 2;
@@ -90,10 +91,10 @@ function strip(first, end, width, height, { marks, ticks }) {
     svg.append(element("line", { class: "tick", x1: x(frame), x2: x(frame), y1: bottom, y2: height }));
     svg.append(element("text", { x: x(frame) + 4, y: height - 4 }, clock(seconds)));
   }
-  const inside = (change) => change.last >= first && change.first < end;
+  const inside = (transition) => transition.last >= first && transition.first < end;
   const scale = { x, width: (frames) => (frames / (end - first)) * width };
-  for (const change of data.true.filter(inside)) svg.append(marked(change, { ...scale, y: 9, base: top }));
-  for (const change of data.found.filter(inside)) svg.append(marked(change, { ...scale, y: bottom + 11, base: bottom }));
+  for (const transition of data.true.filter(inside)) svg.append(marked(transition, { ...scale, y: 9, base: top }));
+  for (const transition of data.found.filter(inside)) svg.append(marked(transition, { ...scale, y: bottom + 11, base: bottom }));
   return svg;
 }
 
@@ -121,8 +122,8 @@ function drawLine() {
   if (pages === 1) return;
   const whole = strip(0, data.frames, width, 40, { marks: false });
   const x = (frame) => (frame / data.frames) * width;
-  for (const change of [...data.true, ...data.found].filter((each) => each.kind === "missed" || each.kind === "false")) {
-    whole.append(element("g", { class: change.kind }, element("line", { class: "stem", x1: x(change.first), x2: x(change.first), y1: 0, y2: 40 })));
+  for (const transition of [...data.true, ...data.found].filter((each) => each.kind === "missed" || each.kind === "false")) {
+    whole.append(element("g", { class: transition.kind }, element("line", { class: "stem", x1: x(transition.first), x2: x(transition.first), y1: 0, y2: 40 })));
   }
   whole.append(element("rect", { class: "window", x: x(first), width: Math.max(3, x(end) - x(first)), y: 1, height: 38, rx: 3 }));
   $("whole").replaceChildren(whole);
@@ -135,13 +136,13 @@ function drawLine() {
 
 function figure(shot) {
   const picture = shot.picture ? element("img", { src: shot.picture, alt: `shot ${shot.number}`, loading: "lazy" }) : element("div", { class: "none" }, "no picture");
-  const opening = data.found.find((change) => change.opens === shot.number);
-  const notes = data.true.filter((change) => change.kind === "missed" && change.first >= shot.first && change.first <= shot.last);
+  const opening = data.found.find((transition) => transition.opens === shot.number);
+  const notes = data.true.filter((transition) => transition.kind === "missed" && transition.end >= shot.first && transition.end <= shot.last);
   const lines = [
     element("div", {}, ...(opening ? [symbol(opening.kind)] : []), element("b", {}, String(shot.number)), `${clock(shot.start)} – ${clock(shot.end)}`),
     element("div", { class: "muted" }, `frames ${shot.first}–${shot.last} (${shot.last - shot.first + 1})`),
     ...(opening && opening.kind === "false" ? [element("div", { class: "note" }, "false alarm")] : []),
-    ...notes.map((change) => element("div", { class: "note" }, symbol("missed"), `missed at ${clock(change.seconds)}`)),
+    ...notes.map((transition) => element("div", { class: "note" }, symbol("missed"), `missed at ${clock(transition.seconds)}`)),
   ];
   return element("figure", { id: `shot-${shot.number}`, class: shot.number === state.here ? "here" : null }, picture, element("figcaption", {}, ...lines));
 }
@@ -162,13 +163,13 @@ function turnTo(page, here = -1) {
   redraw();
 }
 
-/** The next change that was missed or falsely found, after the one that is shown; then the first again. */
+/** The next transition that was missed or falsely found, after the one that is shown; then the first again. */
 let lastMistake = -1;
 function nextMistake() {
-  const mistakes = [...data.true, ...data.found].filter((change) => change.kind === "missed" || change.kind === "false").sort((a, b) => a.first - b.first);
-  const next = mistakes.find((change) => change.first > lastMistake) || mistakes[0];
+  const mistakes = [...data.true, ...data.found].filter((transition) => transition.kind === "missed" || transition.kind === "false").sort((a, b) => a.first - b.first);
+  const next = mistakes.find((transition) => transition.first > lastMistake) || mistakes[0];
   lastMistake = next.first;
-  const shot = next.opens ? data.shots[next.opens - 1] : shotOf(next.first);
+  const shot = next.opens ? data.shots[next.opens - 1] : shotOf(next.end);
   turnTo(Math.floor((shot.number - 1) / data.perPage), shot.number);
   $(`shot-${shot.number}`).scrollIntoView({ block: "center" });
 }
@@ -188,7 +189,7 @@ function start() {
   $("legend").append(...kinds.map((kind) => element("span", {}, symbol(kind), KINDS[kind].word)));
   if (data.truth) $("legend").append(element("span", {}, "above the curve: true; below it: found"));
   document.documentElement.style.setProperty("--aspect", data.aspect);
-  $("mistake").hidden = ![...data.true, ...data.found].some((change) => change.kind === "missed" || change.kind === "false");
+  $("mistake").hidden = ![...data.true, ...data.found].some((transition) => transition.kind === "missed" || transition.kind === "false");
   $("back").addEventListener("click", () => turnTo(state.page - 1));
   $("on").addEventListener("click", () => turnTo(state.page + 1));
   $("mistake").addEventListener("click", nextMistake);
