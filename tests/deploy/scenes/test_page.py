@@ -26,8 +26,7 @@ LEVELS = np.arange(240, dtype=np.uint8)  # of the shots of 3 frames each
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> CutFilm:
-    """240 shots of 3 frames, each brighter than the one before; two of the found transitions are none, two true ones are not
-    found."""
+    """240 shots of 3 frames, each brighter than the one before."""
     path = tmp_path_factory.mktemp("films") / "<script>@@SCRIPT@@.mp4"
     frames = np.broadcast_to(np.repeat(LEVELS, 3)[:, None, None, None], (720, 36, 64, 3))
     write_video(path, np.ascontiguousarray(frames), fps=30, keyframe_interval=3)
@@ -38,6 +37,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> CutFilm:
 
 
 def marks_of(film: CutFilm) -> ShotMarks:
+    """As if two found transitions were none, and two true ones not found."""
     wrong = {film.transitions[1], film.transitions[150]}
     hits = tuple((one, one) for one in film.transitions if one not in wrong)
     missed = (FilmTransition(400, 405), FilmTransition(640, 641))
