@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from videxp.data import FolderPerClass, VideoDataModule
+from videxp.data import Clips, FolderPerClass, Loading, Preparing, VideoDataModule
 from videxp.transforms import EvalTransform, TrainTransform
 
 BATCH = 8
@@ -24,17 +24,15 @@ def ours(
     data = VideoDataModule(
         name=f"footage{clips_per_video}",
         root=str(root),
-        cache_dir=str(folder / "cache"),
         layout=FolderPerClass(),
         num_frames=frames,
-        stride_frames=stride,
         size=size,
         batch_size=BATCH // clips_per_video,
-        clips_per_video=clips_per_video,
-        train_repeats=2000,
         train_transform=TrainTransform(size=size, seed=0),
         eval_transform=EvalTransform(size=size),
-        num_workers=workers,
+        clips=Clips(stride_frames=stride, clips_per_video=clips_per_video, train_repeats=2000),
+        loading=Loading(num_workers=workers),
+        preparing=Preparing(cache_dir=str(folder / "cache")),
         **more,
     )
     data.prepare()

@@ -50,7 +50,7 @@ def measure(manifest: Manifest, rows: int, folder: Path, *, workers: int, batche
     data = ours(Path(manifest.root), "8x112", folder, workers=workers)
     start = time.perf_counter()
     data.use(read)
-    data.train_repeats = max(1, 2000 // rows) * 4
+    data.clips = replace(data.clips, train_repeats=max(1, 2000 // rows) * 4)
     data.dataset("train")
     seconds_made = time.perf_counter() - start
     loader: Any = data.train_dataloader()

@@ -1,6 +1,7 @@
 """Miniature data sets: real mp4 files laid out as the real ones are."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from videxp.data import VideoDataModule
+from videxp.data import Clips, Decoding, Loading, Preparing, VideoDataModule
 from videxp.data.layouts.base import Layout
 
 Put = Callable[..., Path]
@@ -51,8 +52,11 @@ class Plain(torch.nn.Module):
         return {**rest, "video": batch["clip"].permute(0, 1, 4, 2, 3).float() / 255}
 
 
+PARTS = {"clips": Clips, "decoding": Decoding, "loading": Loading, "preparing": Preparing}
+
+
 def module(tmp_path: Path, layout: Layout, **changes: object) -> VideoDataModule:
-    """A data module over `tmp_path/root` with small clips."""
+    """A data module over `tmp_path/root` with small clips. changes: also of its parts' fields, by their names."""
     arguments: dict = {
         "name": "mini",
         "root": str(tmp_path / "root"),
@@ -64,5 +68,9 @@ def module(tmp_path: Path, layout: Layout, **changes: object) -> VideoDataModule
         "train_transform": Plain(),
         "eval_transform": Plain(),
         "num_workers": 0,
+        **changes,
     }
-    return VideoDataModule(**arguments | changes)
+    for name, part in PARTS.items():
+        given = {field.name: arguments.pop(field.name) for field in fields(part) if field.name in arguments}
+        arguments[name] = part(**given)
+    return VideoDataModule(**arguments)

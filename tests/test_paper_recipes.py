@@ -67,7 +67,8 @@ def small(value: Any) -> Any:
 
 
 def shrink(cfg: DictConfig, model: str) -> None:
-    for part in (cfg.dataset, cfg.dataset.train_transform, cfg.dataset.eval_transform, cfg.dataset.test_transform):
+    data = cfg.dataset
+    for part in (data, data.decoding, data.train_transform, data.eval_transform, data.test_transform):
         for key in {"size", "resize", "frame_size"} & part.keys():
             part[key] = small(part[key])
     tiny = MODELS[model].tiny
@@ -96,7 +97,7 @@ def test_a_papers_recipe_is_right_as_it_stands_and_shrunk_takes_a_step(
     composed = config.compose(recipe, ["logger=csv", f"dataset.root={root}", f"hardware.cache_dir={roots}/cache"])
     assert [str(problem) for problem in config.check(composed)] == []
     cfg = composed.cfg
-    flips, views = cfg.dataset.train_transform.flip, cfg.dataset.test_clips * cfg.dataset.test_transform.crops
+    flips, views = cfg.dataset.train_transform.flip, cfg.dataset.clips.test_clips * cfg.dataset.test_transform.crops
     assert flips == (0.0 if recipe.endswith("ssv2") else 0.5)  # left and right are in Something-Something's labels
     shrink(cfg, composed.choices["model"])
     datamodule = config.build(cfg.dataset)

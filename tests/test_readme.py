@@ -2,10 +2,13 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from tests.conftest import videxp
+from tests.films import Put
 from tests.shrink import EXPERIMENTS, TINY
 from tests.sweeps import quick
 
@@ -55,7 +58,7 @@ def shrunk_restoration() -> str:
     text = (EXPERIMENTS / "super_resolution/sample_clips.yaml").read_text()
     assert "channels: 24" in text and "blocks: 8" in text
     text = text.replace("channels: 24", "channels: 4").replace("blocks: 8", "blocks: 1")
-    text = text.replace("\ndataset:", "\ndataset:\n  test_frames: 5\n  val_frames: 3")
+    text = text.replace("\ndataset:", "\ndataset:\n  clips: {test_frames: 5, val_frames: 3}")
     return re.sub("max_epochs: .*", "max_epochs: 1\n  limit_train_batches: 2", text)
 
 
@@ -82,6 +85,28 @@ def test_the_readme_shows_every_command_that_there_is():
 
     shown = {words[0] for words in VIDEXP}
     assert set(command_names()) - shown == {"completion"}
+
+
+@pytest.mark.usefixtures("quiet_lightning")
+def test_its_python_works_on_a_folder_of_videos(put: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Shrunk in pixels and epochs alone."""
+    for number in range(20):
+        put(f"{('run', 'walk')[number % 2]}/{number}.mp4")
+    (tmp_path / "root").rename(tmp_path / "videos")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    look, train = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    assert len(look.split("\n\n")[1].splitlines()) <= 5
+    assert len([line for line in train.splitlines() if line]) <= 15
+    batches: list[tuple[torch.Size, torch.Tensor]] = []
+    exec(look, {"print": lambda *words: batches.append(words)})
+    assert [shape for shape, _ in batches] == [(8, 16, 112, 112, 3)]
+    names: dict[str, Any] = {}
+    exec(train.replace("size=112", "size=16").replace("max_epochs=10", "max_epochs=1"), names)
+    data, trainer = names["data"], names["trainer"]
+    assert (data.name, data.counts, data.classes) == ("videos", {"train": 14, "val": 2, "test": 4}, ["run", "walk"])
+    assert data.seen == {"val": (2, 2), "test": (4, 4)}
+    assert 0 <= trainer.callback_metrics["test/accuracy"] <= 1
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from tests.conftest import Run, videxp
 from tests.shrink import tiny
 from tests.training.small_tasks import Mean, trainer
 from videxp.cli import main
-from videxp.data.speed import Loading, Reading, Spread, share_within
+from videxp.data.speed import LoadingSpeed, Reading, Spread, share_within
 from videxp.training.benchmark import Result, Training, summed_up, verdict
 from videxp.training.callbacks.step_metrics import StepMetrics
 from videxp.training.callbacks.throughput import Throughput
@@ -180,7 +180,7 @@ def result(*, wait: float, data: float, step: float = 100.0, workers: int = 1) -
     training = Training(
         dict.fromkeys(PHASES, some), {**dict.fromkeys(PHASES, 0.0), "wait": wait / step}, some, step - wait
     )
-    loading = Loading(Spread(data, data, data), 0.1)
+    loading = LoadingSpeed(Spread(data, data, data), 0.1)
     return Result("r", "n", "CPU", "", False, workers, 20, Reading(10, some, 0.5, some), loading, training)
 
 

@@ -160,7 +160,7 @@ def test_a_file_of_another_name_is_no_other_file():
 
 def test_settings_that_were_not_set_are_said_in_words():
     assert change_text("trainer.limit_test_batches", None, 1) == "trainer.limit_test_batches 1 (was all)"
-    assert change_text("dataset.clip_fps", 8.0, None) == "clip_fps not set (was 8.0)"
+    assert change_text("dataset.clips.clip_fps", 8.0, None) == "clips.clip_fps not set (was 8.0)"
 
 
 def test_classes_are_told_by_name_whatever_their_order_and_number(put: Put, tmp_path: Path):
@@ -206,10 +206,10 @@ def test_a_restoration_run_is_tested_on_a_folder_of_videos_and_its_own_figures_s
         (workplace / "films").mkdir(exist_ok=True)
         shutil.copy(path, workplace / f"films/{path.parent.name}-{path.name}")
     words = ["dataset=video_folder", "dataset.name=films", "dataset.root=films", "dataset.layout.splits=test"]
-    done = videxp("evaluate", str(restored), *words, "dataset.test_frames=4", "hardware=cpu", cwd=workplace)
+    done = videxp("evaluate", str(restored), *words, "dataset.clips.test_frames=4", "hardware=cpu", cwd=workplace)
     assert done.returncode == 0, done.stderr
     assert "films test: 3 of 3 videos" in done.stdout
-    assert "read otherwise than in the run: test_frames 4 (was all)" in done.stdout
+    assert "read otherwise than in the run: clips.test_frames 4 (was all)" in done.stdout
     assert "evaluation_films.json" in done.stdout and "predictions_films.csv" in done.stdout
     result = json.loads((restored / "evaluation_films.json").read_text())
     assert result["data"]["name"] == "films" and result["data"]["clips"] == 3
@@ -230,7 +230,12 @@ def test_a_classifier_is_tested_on_another_folder_of_its_classes(
     finished: tuple[Path, Run], gestures: Path, workplace: Path
 ):
     run, _ = finished
-    words = ["dataset=folder_per_class", "dataset.root=gestures", "dataset.name=gestures", "dataset.frame_size=null"]
+    words = [
+        "dataset=folder_per_class",
+        "dataset.root=gestures",
+        "dataset.name=gestures",
+        "dataset.decoding.frame_size=null",
+    ]
     seen = ["dataset.size=40", "dataset.eval_transform.resize=40", "dataset.num_frames=4", "hardware.num_workers=0"]
     done = videxp("evaluate", str(run), *words, *seen, cwd=workplace)
     assert done.returncode == 0, done.stderr
@@ -307,7 +312,13 @@ def test_a_test_can_be_judged_by_networks_whose_files_are_named(restored: Path, 
 @pytest.mark.slow
 @pytest.mark.skipif(not VID4.is_dir(), reason="the folder of real videos is not there")
 def test_the_published_row_of_bicubic_comes_out_of_the_command_line(restored: Path, workplace: Path):
-    small = ["dataset=footage", "logger=csv", "hardware.num_workers=0", "dataset.test_frames=1", "dataset.crop_size=32"]
+    small = [
+        "dataset=footage",
+        "logger=csv",
+        "hardware.num_workers=0",
+        "dataset.clips.test_frames=1",
+        "dataset.crop_size=32",
+    ]
     trained = videxp("train", "super_resolution/bicubic", *small, "hydra.run.dir=runs/bicubic", cwd=workplace)
     assert trained.returncode == 0, trained.stderr
     data = ["dataset=video_folder", "dataset.name=vid4", f"dataset.root={VID4}", "dataset.layout.splits=test"]

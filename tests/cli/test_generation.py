@@ -57,7 +57,9 @@ def test_a_classifier_that_videxp_trained_judges_by_its_name(gan: Path, place: P
     train(cwd=place, run="classifier")
     by_run = "{_target_: videxp.training.assembling.RunFeatures, _partial_: true, run: classifier"
     overrides = [f"task.features={by_run}}}", f"task.classifier={by_run}, output: logits}}"]
-    done = videxp("evaluate", str(gan), *overrides, "task.protocol.num_frames=6", "dataset.test_frames=6", cwd=place)
+    done = videxp(
+        "evaluate", str(gan), *overrides, "task.protocol.num_frames=6", "dataset.clips.test_frames=6", cwd=place
+    )
     assert done.returncode == 0, done.stderr
     (beside,) = gan.glob("evaluation_settings-*.json")  # not what the run itself is measured by
     result = json.loads(beside.read_text())

@@ -59,17 +59,17 @@ def test_hardware_logger_and_run_folder_are_in_files_but_not_in_the_first_look()
     one = {
         "hardware.precision": "32-true",
         "hardware.num_workers": 1,
-        "dataset.num_workers": 1,  # ${hardware.num_workers}
+        "dataset.loading.num_workers": 1,  # ${hardware.num_workers}
         "logger.wandb.project": "p",
         "run.group": "a",
         "dataset.name": "x",
     }
-    other = {**one, "hardware.precision": "bf16", "hardware.num_workers": 2, "dataset.num_workers": 2}
+    other = {**one, "hardware.precision": "bf16", "hardware.num_workers": 2, "dataset.loading.num_workers": 2}
     other |= {"logger.wandb.project": "q", "run.group": "b", "run.name": "y", "dataset.name": "y"}
     columns = differing_columns([one, other])
     assert [(c.key, c.of_machine, c.shown) for c in columns] == [
         ("dataset.name", False, True),
-        *((key, True, False) for key in ("dataset.num_workers", "hardware.precision")),
+        *((key, True, False) for key in ("hardware.num_workers", "hardware.precision")),
         *((key, True, False) for key in ("logger.wandb.project", "run.group", "run.name")),
     ]
     assert [c.of_machine for c in differing_columns([{"logger": {}}, {"logger.csv.x": 1}])] == [True, True]
@@ -233,7 +233,7 @@ def test_each_experiment_has_its_own_mean(tmp_path: Path, capsys: pytest.Capture
     """The mean of cross-entropy and binary cross-entropy, or of a good and a bad learning rate, says nothing."""
     for number, (rate, seed, accuracy) in enumerate([(0.1, 0, 0.9), (0.1, 1, 0.8), (0.2, 0, 0.5)]):
         settings = {"optimizer__lr": rate, "seed": seed, "dataset__seed": seed, "run__group": str(number)}
-        settings |= {"dataset__num_workers": seed, "hardware__num_workers": seed}
+        settings |= {"dataset__loading__num_workers": seed, "hardware__num_workers": seed}
         make_run(
             tmp_path / str(number), config=changed(CONFIG, **settings), rows=[{"step": 6, "val/accuracy": accuracy}]
         )

@@ -25,7 +25,7 @@ SILENT_IN_HYDRA = [
     (["++optimzer.lr=1"], "optimzer: unknown key; did you mean optimizer?"),
     (["dataset.batch_size=eight"], "dataset.batch_size=eight: wrong type; takes a whole number"),
     (["dataset.batch_size=-4"], "dataset.batch_size=-4: out of range; must be >= 1"),
-    (["dataset.clip_fps=1e9"], "dataset.clip_fps=1000000000.0: out of range; must be > 0 and <= 1000"),
+    (["dataset.clips.clip_fps=1e9"], "dataset.clips.clip_fps=1000000000.0: out of range; must be > 0 and <= 1000"),
     (["trainer.max_epochs=1.5"], "trainer.max_epochs=1.5: wrong type; takes a whole number"),
     (["seed="], "seed=: no value; write seed=VALUE"),
     (["optimizer.lr="], "optimizer.lr=: no value; write optimizer.lr=VALUE"),
@@ -52,15 +52,19 @@ OTHERS = [
     (["dataset.protocl=4x3"], "dataset.protocl=4x3: unknown key of videxp.data.module.VideoDataModule; did you mean"),
     (["+task.temperature=2"], "task.temperature=2: is of distillation, and there is no task.teacher=RUN"),
     (
-        ["dataset.sampling=segments", "dataset.test_clips=10"],
-        "dataset.test_clips=10: sampling=segments makes one clip of a whole video; set 1",
+        ["dataset.clips.sampling=segments", "dataset.clips.test_clips=10"],
+        "dataset.clips.test_clips=10: sampling=segments makes one clip of a whole video; set 1",
+    ),
+    (
+        ["dataset.decoding.frame_size=[112]"],
+        "dataset.decoding.frame_size=[112]: must be [height, width] in pixels, or null",
     ),
     (["model=r3d_18", "model.weights=w/none.pth"], "model.weights=w/none.pth: no such file; give the path or URL of a"),
     (["model=r3d_18", "model.weights=kinetics400_v1"], "no such file; did you mean KINETICS400_V1?"),
     (["model=r3d_18", "model.weights=."], "model.weights=.: is a folder; give a file in it"),
     (["task.layer_decay=1.5"], "task.layer_decay=1.5: out of range; must be > 0 and <= 1"),
     (["task.trained=head"], "task.trained=head: wrong type; takes a list"),
-    (["dataset.shuffle=class_balance"], "dataset.shuffle=class_balance: wrong value; takes one of"),
+    (["dataset.loading.shuffle=class_balance"], "dataset.loading.shuffle=class_balance: wrong value; takes one of"),
     (["lr=1"], "lr=1: unknown key; did you mean optimizer.lr?"),
     (["+hardware.devics=1"], "hardware.devics=1: unknown key of hardware; did you mean hardware.devices?"),
     (["hydra.rundir=a"], "hydra.rundir=a: unknown key; did you mean hydra.run.dir?"),
@@ -344,7 +348,10 @@ def test_a_number_of_classes_unlike_the_data_is_refused(folder, write: Write, ca
 
     dataset = config.compose(RECIPE, []).cfg.dataset
     path = manifest_path(
-        config.build(dataset.layout), root=Path(dataset.root), cache_dir=Path(dataset.cache_dir), name=dataset.name
+        config.build(dataset.layout),
+        root=Path(dataset.root),
+        cache_dir=Path(dataset.preparing.cache_dir),
+        name=dataset.name,
     )
     write(os.path.relpath(path, folder), '# videxp manifest {"classes": ["up", "down"]}\n')
     lines = refused(call, "check", RECIPE, "+model.num_classes=3", folder=folder, listing=listing)

@@ -58,7 +58,7 @@ def test_interpolations_are_resolved_but_for_the_environment(folder, monkeypatch
     raw = config.plain(cfg)
     assert raw["run"]["notes"] == 0
     assert raw["hardware"]["cache_dir"].startswith("${oc.env:VIDEXP_CACHE")
-    assert cfg.dataset.cache_dir == str(folder / "cache")
+    assert cfg.dataset.preparing.cache_dir == str(folder / "cache")
 
 
 def test_overrides_of_a_saved_config_are_checked(folder):

@@ -26,7 +26,9 @@ def test_of_a_recipe(home: Path):
     composed = compose("mine.yaml", [])
     assert (composed.cfg.dataset.root, composed.cfg.dataset.cache) == (f"{home}/clips", f"{home}/copies")
     assert composed.run_dir == f"{home}/runs/first"
-    assert composed.cfg.dataset.cache_dir == composed.cfg.hardware.cache_dir == "~/.cache/videxp"  # of any machine
+    assert (
+        composed.cfg.dataset.preparing.cache_dir == composed.cfg.hardware.cache_dir == "~/.cache/videxp"
+    )  # of any machine
 
 
 @pytest.mark.parametrize(

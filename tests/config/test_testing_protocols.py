@@ -10,9 +10,10 @@ from tests.config.conftest import RECIPE
 from videxp import config
 from videxp.config.recipe_hash import read_recipe
 from videxp.core.errors import BadRequest
+from videxp.data import Clips
 from videxp.data.loading.testing_protocols import PROTOCOLS, Views, views_in, views_of
 
-KEYS = ("dataset.test_clips", "dataset.test_transform.crops")
+KEYS = ("dataset.clips.test_clips", "dataset.test_transform.crops")
 
 
 def views(*overrides: str, recipe: str = RECIPE) -> tuple[int, int]:
@@ -32,16 +33,18 @@ def test_a_name_is_clips_x_crops_over_what_files_say(name: str, expected: tuple[
 def test_a_recipe_may_name_one_and_is_then_the_recipe_that_gives_the_numbers(write: Callable[[str, str], Path]):
     head = f"# @package _global_\n# Mine\ndefaults:\n  - {RECIPE}\ndataset:\n"
     write("experiments/named.yaml", head + "  protocol: 30-view\n")
-    write("experiments/counted.yaml", head + "  test_clips: 10\n  test_transform: {crops: 3}\n")
+    write("experiments/counted.yaml", head + "  clips: {test_clips: 10}\n  test_transform: {crops: 3}\n")
     assert views("dataset.protocol=4x3", recipe="counted") == (4, 3)  # who asks for a protocol gets it
     assert read_recipe("named").hash == read_recipe("counted").hash
-    assert views("dataset.protocol=null", "dataset.test_clips=2", recipe="named") == (2, 1)
-    with pytest.raises(BadRequest, match=r"^dataset.protocol=30-view: .* dataset.test_clips=2 .*keep one of them$"):
-        views("dataset.test_clips=2", recipe="named")
+    assert views("dataset.protocol=null", "dataset.clips.test_clips=2", recipe="named") == (2, 1)
+    with pytest.raises(
+        BadRequest, match=r"^dataset.protocol=30-view: .* dataset.clips.test_clips=2 .*keep one of them$"
+    ):
+        views("dataset.clips.test_clips=2", recipe="named")
 
 
 @pytest.mark.parametrize(
-    "numbers", ["test_clips: 10", "test_transform: {crops: 1}", "test_clips: ${dataset.num_frames}"]
+    "numbers", ["clips: {test_clips: 10}", "test_transform: {crops: 1}", "clips: {test_clips: '${dataset.num_frames}'}"]
 )
 def test_a_recipe_that_names_one_and_gives_numbers_is_refused(numbers: str, write: Callable[[str, str], Path]):
     """Which of them is meant? In its data set's file numbers are there to be replaced."""
@@ -57,10 +60,10 @@ def test_a_recipe_that_names_one_and_gives_numbers_is_refused(numbers: str, writ
     [
         (["dataset.protocol=10x4"], "dataset.protocol=10x4: unknown protocol; known: 1x1, 1x3, 2x3, 4x1, 4x3, 5x1, "),
         (
-            ["dataset.protocol=10x3", "dataset.test_clips=10"],
-            "stands for dataset.test_clips=10 dataset.test_transform.crops=3, and dataset.test_clips=10 is",
+            ["dataset.protocol=10x3", "dataset.clips.test_clips=10"],
+            "stands for dataset.clips.test_clips=10 dataset.test_transform.crops=3, and dataset.clips.test_clips=10 is",
         ),
-        (["dataset.protocol=10x3", "dataset.sampling=segments"], "dataset.protocol=1x3"),
+        (["dataset.protocol=10x3", "dataset.clips.sampling=segments"], "dataset.protocol=1x3"),
     ],
     ids=str,
 )
@@ -76,9 +79,9 @@ def test_clips_without_labels_have_no_protocol(call, folder: Path):
 
 
 def test_a_finished_run_is_asked_by_another_name(folder: Path):
-    config.save_resolved(config.compose(RECIPE, ["dataset.test_clips=7"]).cfg, "config.yaml")
+    config.save_resolved(config.compose(RECIPE, ["dataset.clips.test_clips=7"]).cfg, "config.yaml")
     cfg, _ = config.load_for_evaluation("config.yaml", ["dataset.protocol=5x3"])
-    assert (cfg.dataset.test_clips, cfg.dataset.test_transform.crops) == (5, 3)
+    assert (cfg.dataset.clips.test_clips, cfg.dataset.test_transform.crops) == (5, 3)
     assert views_in(cfg.dataset) == Views(5, 3) and views_in(config.load_resolved("config.yaml").dataset) == Views(7, 1)
     other = ["dataset=kinetics400", "dataset.root=.", "dataset.protocol=4x3"]
     with pytest.raises(
@@ -90,7 +93,7 @@ def test_a_finished_run_is_asked_by_another_name(folder: Path):
 
 
 def test_the_name_is_told_from_what_is_averaged():
-    data = SimpleNamespace(test_clips=10, test_transform=SimpleNamespace(crops=3))
+    data = SimpleNamespace(clips=Clips(test_clips=10), test_transform=SimpleNamespace(crops=3))
     assert str(views_of(data)) == "10x3 (30-view): 10 clips x 3 crops of each video"
     assert views_in(config.compose("super_resolution/sample_clips", []).cfg.dataset) == Views(1, 1)  # has no crops
     assert str(Views(7, 1)) == "7x1: 7 clips x 1 crop of each video"

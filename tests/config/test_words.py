@@ -1,7 +1,10 @@
 """Words of other frameworks are answered with our keys, and what is answered is accepted when it is typed."""
 
+from dataclasses import fields
+
 import pytest
 
+from tests.films import PARTS
 from videxp.config import check, compose, compose_dataset, flat
 from videxp.config.composing.words import ANSWERS, KEYS, answer
 from videxp.core.errors import BadRequest
@@ -65,6 +68,16 @@ def test_the_answer_is_a_part_of_the_refusal():
     ]
 
 
+def test_a_key_that_stands_deeper_in_the_same_part_is_named():
+    known = flat(compose(RECIPE, []).cfg)
+    for name, part in PARTS.items():
+        for field in fields(part):
+            assert answer(f"dataset.{field.name}", known) == f"did you mean dataset.{name}.{field.name}?"
+    said = "dataset.num_workers=2: unknown key of videxp.data.module.VideoDataModule; did you mean "
+    assert refusal("dataset.num_workers=2") == f"{said}dataset.loading.num_workers?"
+    assert flat(compose(RECIPE, ["dataset.loading.num_workers=2"]).cfg)["dataset.loading.num_workers"] == 2
+
+
 @pytest.mark.parametrize(
     ("dataset", "typed", "meant"),
     [
@@ -72,6 +85,7 @@ def test_the_answer_is_a_part_of_the_refusal():
         ("video_lists", "dataset.layout.class", "dataset.layout.class_file"),
         ("ucf101", "dataset.layout.split", "dataset.layout.fold"),
         ("manifest", "data_dir", "dataset.root"),
+        ("ucf101", "dataset.allow_copies", "dataset.preparing.allow_copies"),
     ],
 )
 def test_keys_of_a_data_set_are_answered_by_what_it_has(dataset: str, typed: str, meant: str):

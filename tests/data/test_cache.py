@@ -313,7 +313,7 @@ def test_each_process_reads_its_own_part_of_the_shards(root: Path, tmp_path: Pat
         files.append({made.dataset("train").file(int(index)) for batch in batches for index in batch["index"]})
     assert len(files[0]) == len(files[1]) == 2
     assert files[0].isdisjoint(files[1])
-    with pytest.raises(BadRequest, match=r"dataset\.shuffle=shards without shards: set dataset\.cache"):
+    with pytest.raises(BadRequest, match=r"dataset\.loading\.shuffle=shards without shards: set dataset\.cache"):
         data(root, shuffle="shards")
 
 

@@ -60,7 +60,7 @@ def test_the_same_bytes_in_two_splits_or_with_two_labels_are_refused_until_allow
     for text in (
         "2 of val or test in train, too: test/run/copy.mp4 = train/run/0.mp4, val/walk/link.mp4 = train/walk/0.mp4",
         "1 have another label elsewhere: train/walk/other_label.mp4 (walk) = train/run/1.mp4 (run)",
-        "dataset.allow_copies=true",
+        "dataset.preparing.allow_copies=true",
     ):
         assert text in str(caught.value)
     assert len(str(caught.value).splitlines()) <= 3
@@ -75,9 +75,9 @@ def test_the_remedy_can_be_typed(
     shutil.copy(root / "train/run/0.mp4", root / "test/run/copy.mp4")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VIDEXP_CACHE", str(tmp_path / "cache"))
-    with pytest.raises(BadRequest, match=r"dataset\.allow_copies=true"):
+    with pytest.raises(BadRequest, match=r"dataset\.preparing\.allow_copies=true"):
         main(["folder_per_class", "dataset.root=root"])
-    assert main(["folder_per_class", "dataset.root=root", "dataset.allow_copies=true"]) == 0
+    assert main(["folder_per_class", "dataset.root=root", "dataset.preparing.allow_copies=true"]) == 0
     assert "test/run/copy.mp4" in capsys.readouterr().out
 
 

@@ -86,7 +86,9 @@ def test_time_goes_by_seconds_at_29_97_fps(put: Put, tmp_path: Path) -> None:
 
 def test_sizes_that_differ_are_refused_before_training(root: Path, put: Put, tmp_path: Path) -> None:
     put("train/walk/wide.mp4", of="wide.mp4")
-    message = r"train/run/0.mp4 is 32x24, train/walk/wide.mp4 is 64x24: set dataset.frame_size=\[height,width\]"
+    message = (
+        r"train/run/0.mp4 is 32x24, train/walk/wide.mp4 is 64x24: set dataset.decoding.frame_size=\[height,width\]"
+    )
     with pytest.raises(BadRequest, match=message):
         module(tmp_path, FolderPerClass()).prepare()
     data = module(tmp_path, FolderPerClass(), frame_size=[16, 20], batch_size=10)

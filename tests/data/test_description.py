@@ -51,8 +51,8 @@ def test_short_videos_are_told_and_the_remedy_reads_each_whole(root: Path, tmp_p
     data = prepared(tmp_path, num_frames=8, test_clips=3)
     assert data.videos.notes() == [
         "33 % of the videos are shorter than a clip (8 frames) and start again: "
-        "dataset.sampling=segments dataset.protocol=1x1 reads each whole",
-        "run has 5 videos, sit has 1: dataset.shuffle=class_balanced meets each class equally often",
+        "dataset.clips.sampling=segments dataset.protocol=1x1 reads each whole",
+        "run has 5 videos, sit has 1: dataset.loading.shuffle=class_balanced meets each class equally often",
     ]
     remedied = prepared(tmp_path, num_frames=8, sampling="segments", test_clips=1, shuffle="class_balanced")
     frames = remedied.dataset("train").frames(5, rng=np.random.default_rng(0))[0]
@@ -83,9 +83,9 @@ def test_parts_and_variable_rates_are_told_by_their_times(tmp_path: Path) -> Non
     told = dict(data.videos.lines())
     assert told["videos"] == "2-4 frames (median 3), 1-3 s (median 2)"
     assert told["frames"] == "1.33-2 fps, 64x48; 2 of 2 at a variable rate"
-    note = "frames are not equally far apart in time: dataset.clip_fps=1.7 makes all clips equally fast"
+    note = "frames are not equally far apart in time: dataset.clips.clip_fps=1.7 makes all clips equally fast"
     assert data.videos.notes() == [note]
-    assert module(tmp_path, ManifestFile(file="list.csv"), clip_fps=1.7).choice.clip_fps == 1.7
+    assert module(tmp_path, ManifestFile(file="list.csv"), clip_fps=1.7).clips.clip_fps == 1.7
 
 
 def test_rows_fit_a_narrow_terminal_and_keep_what_is_to_be_typed_whole(root: Path, tmp_path: Path) -> None:
@@ -93,4 +93,4 @@ def test_rows_fit_a_narrow_terminal_and_keep_what_is_to_be_typed_whole(root: Pat
     rows = data.videos.rows(columns=68)
     assert all(len(text) <= 68 for _, text in rows)
     assert [name for name, _ in rows if name] == ["videos", "frames", "balance", "pixels", "note", "note"]
-    assert any("dataset.sampling=segments" in text for _, text in rows)
+    assert any("dataset.clips.sampling=segments" in text for _, text in rows)

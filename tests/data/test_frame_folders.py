@@ -90,7 +90,7 @@ def test_prepare_takes_thorough(root: Path, capsys: pytest.CaptureFixture[str]) 
     words = [
         "frame_folders",
         f"dataset.root={root}",
-        f"dataset.cache_dir={root}/cache",
+        f"dataset.preparing.cache_dir={root}/cache",
         "dataset.layout.fps=10",
         "--json",
     ]

@@ -49,7 +49,7 @@ def test_a_worker_that_hangs_is_an_error_that_says_what_to_do():
 
 @pytest.mark.slow
 def test_a_worker_that_dies_is_an_error_that_says_what_to_do():
-    with pytest.raises(VidexpError, match=r"exited unexpectedly\n.*dataset\.num_workers=0") as caught:
+    with pytest.raises(VidexpError, match=r"exited unexpectedly\n.*dataset\.loading\.num_workers=0") as caught:
         read_all(ClipLoader(Stuck("crashes"), num_workers=1, timeout=60, multiprocessing_context="fork"))
     assert len(str(caught.value).splitlines()) == 2
 

@@ -10,6 +10,7 @@ from pytorch_lightning.callbacks import Callback
 from torch.utils.data import DataLoader, Dataset
 
 from tests.films import Put, module
+from videxp import config
 from videxp.core.errors import BadRequest
 from videxp.data import FolderPerClass, VideoDataModule
 from videxp.transforms import TrainTransform
@@ -104,10 +105,25 @@ def test_what_the_data_decides_is_known_after_prepare_and_to_ranks_that_only_set
 
 
 def test_requests_that_cannot_work_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadRequest, match="test_clips=3 with sampling=segments"):
+    with pytest.raises(BadRequest, match="test_clips=3: sampling=segments makes one clip"):
         module(tmp_path, FolderPerClass(), sampling="segments", test_clips=3)
-    with pytest.raises(BadRequest, match=r"frame_size=\[112\] must be \[height, width\]"):
+    with pytest.raises(BadRequest, match=r"frame_size=\[112\]: must be \[height, width\]"):
         module(tmp_path, FolderPerClass(), frame_size=[112])
+
+
+def test_python_and_a_recipe_have_the_same_defaults(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VIDEXP_CACHE", raising=False)
+    words = [f"dataset.root={root}", "dataset.name=root"]
+    of_recipe: VideoDataModule = config.build(config.compose_dataset("folder_per_class", words).dataset)
+    here = VideoDataModule(root=str(root), num_frames=16, size=112, batch_size=32)
+    for name in ("name", "clips", "decoding", "loading", "preparing", "batch_size", "eval_batch_size"):
+        assert getattr(here, name) == getattr(of_recipe, name), name
+    for name in ("train_transform", "eval_transform", "test_transform", "layout"):
+        one, other = getattr(here, name), getattr(of_recipe, name)
+        assert type(one) is type(other)
+        mine, its = ({k: v for k, v in vars(of).items() if k[0] != "_"} for of in (one, other))
+        assert mine.pop("ratio", ()) == pytest.approx(its.pop("ratio", ()))  # of ten decimals in YAML
+        assert mine == its, name
 
 
 # ---- under Lightning --------------------------------------------------------------------------------------------

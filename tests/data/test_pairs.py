@@ -90,7 +90,10 @@ def test_tests_read_whole_sequences_of_several_sizes_cut_to_the_scale(root: Path
 
 def test_sizes_and_lengths_that_cannot_form_a_batch_are_said_before_training(root: Path, tmp_path: Path) -> None:
     for changes, message in (
-        ({"eval_batch_size": 2}, r"GT/test/a is 47x42, GT/test/b is 48x32: set dataset.frame_size.*eval_batch_size=1"),
+        (
+            {"eval_batch_size": 2},
+            r"GT/test/a is 47x42, GT/test/b is 48x32: set dataset.decoding.frame_size.*eval_batch_size=1",
+        ),
         ({"crop_size": None, "size": 8}, r"GT/train/a is 56x40, GT/train/b is 48x40"),
         ({"crop_size": [40, 52]}, r"GT/train/b is 48x40: too small for dataset.crop_size=\[40, 52\]"),
         ({"scale": 2}, r"its inputs, such as LR/.*, are x4, not x2: set dataset.scale=4"),
@@ -102,7 +105,7 @@ def test_sizes_and_lengths_that_cannot_form_a_batch_are_said_before_training(roo
         ({"crop_size": 18}, r"crop_size=18: pixels, or \[height, width\], multiples of dataset.scale=4"),
         ({"scale": 2, "worker_degradation": Negative()}, "worker_degradation.scale=4 is not dataset.scale=2"),
         ({"crop_size": None}, "dataset.size=null: set it, or dataset.crop_size"),
-        ({"test_frames": "all", "sampling": "segments"}, "whole videos are read by sampling=clip"),
+        ({"test_frames": "all", "sampling": "segments"}, "whole videos are read by dataset.clips.sampling=clip"),
     ):
         with pytest.raises(BadRequest, match=message):
             pairs(tmp_path, **changes)

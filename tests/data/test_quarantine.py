@@ -239,4 +239,4 @@ def test_clips_of_two_sizes_in_a_batch_are_named(root: Path, put: Put, tmp_path:
             column[1] = 0
     with pytest.raises(VidexpError, match=r"run/0\d.mp4 and .*02.mp4|02.mp4 and .*mp4 cannot form a batch") as caught:
         list(data.train_dataloader())
-    assert "set dataset.frame_size" in str(caught.value)
+    assert "set dataset.decoding.frame_size" in str(caught.value)

@@ -31,7 +31,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
     def built(name: str, *overrides: str) -> VideoDataModule:
         small = ["dataset.num_frames=3", "dataset.crop_size=32", "dataset.batch_size=1", "hardware.num_workers=0"]
-        place = [f"dataset.root={tmp_path / name}", f"dataset.cache_dir={tmp_path / 'cache'}"]
+        place = [f"dataset.root={tmp_path / name}", f"dataset.preparing.cache_dir={tmp_path / 'cache'}"]
         return config.build(config.compose_dataset(name, [*small, *place, *overrides]).dataset)
 
     return built

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tests import forked
 from tests.films import Put, module
-from videxp.data import FolderPerClass
+from videxp.data import FolderPerClass, Loading
 from videxp.data.annotations.companion_clip import CompanionClip
 from videxp.data.annotations.single_label import SingleLabel
 from videxp.data.loading import ring
@@ -340,5 +340,5 @@ def test_slots_are_as_large_as_batches_and_whole_videos_have_none(put: Put, tmp_
     batch = next(iter(train))
     assert batch["clip"].numel() == data.batch_size * 4 * 16 * 16 * 3 <= train.ring.slot_bytes
     assert None not in slots(train) and None not in slots(test)
-    data.num_workers = 0
+    data.loading = Loading(num_workers=0)
     assert data.train_dataloader().ring is None

@@ -10,7 +10,7 @@ import torch
 
 from tests.films import Put, module
 from videxp.core.errors import BadRequest
-from videxp.data import FolderPerClass, Manifest, ManifestFile
+from videxp.data import FolderPerClass, Loading, Manifest, ManifestFile
 from videxp.data.annotations.labels import joined, parted
 from videxp.data.layouts.base import check_rows, hold_out
 from videxp.data.manifest import Row
@@ -131,8 +131,8 @@ def test_a_manifest_keeps_them_readable_and_one_split_of_it_knows_too(data):
 
 
 def test_classes_cannot_be_balanced_by(put: Put, data, tmp_path: Path):
-    data.shuffle = "class_balanced"
-    with pytest.raises(BadRequest, match=r"^dataset.shuffle=class_balanced: .* have several labels; use null$"):
+    data.loading = Loading(num_workers=0, shuffle="class_balanced")
+    with pytest.raises(BadRequest, match=r"^dataset.loading.shuffle=class_balanced: .* have several labels; use null$"):
         data.train_dataloader()
 
 

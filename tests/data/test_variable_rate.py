@@ -107,7 +107,7 @@ def test_a_resumed_run_that_has_lost_a_file_keeps_the_times_of_the_others(root: 
 def test_clips_of_a_rate_are_the_same_in_a_test_and_in_a_prediction(root: Path, tmp_path: Path) -> None:
     data = prepared(tmp_path, clip_fps=5.0, test_frames=None, test_clips=2)
     shown = np.array(seconds_by_pyav(root / "variable.mp4"))
-    clips = read_clips(root / "variable.mp4", choice=data.choice.with_clips(2))
+    clips = read_clips(root / "variable.mp4", choice=data.choice_of("train").with_clips(2))
     found = [[number_of(picture) for picture in clip] for clip in clips.numpy()]
     for clip, begin in zip(found, (0.0, shown[-1] - 3 / 5)):
         assert clip == [max(np.flatnonzero(shown <= begin + k / 5 + 1e-6)) for k in range(4)]

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from videxp.core.errors import BadRequest, VidexpError
+from videxp.data import Clips
 from videxp.deploy.label_files import predict
 from videxp.losses import binary_cross_entropy, binary_distillation
 from videxp.models.classification.small import SmallCNN3D
@@ -39,7 +40,9 @@ def test_sigmoids_are_averaged_over_the_views_of_a_video_not_logits():
 
 def test_a_test_of_two_videos_of_two_views_counted_by_hand(monkeypatch: pytest.MonkeyPatch):
     one = task().eval()
-    one.trainer = SimpleNamespace(datamodule=SimpleNamespace(test_clips=2, test_transform=SimpleNamespace(crops=1)))
+    one.trainer = SimpleNamespace(
+        datamodule=SimpleNamespace(clips=Clips(test_clips=2), test_transform=SimpleNamespace(crops=1))
+    )
     scores = torch.tensor([[0.9, 0.2, 0.1], [0.7, 0.2, 0.1], [0.4, 0.6, 0.1], [0.4, 0.8, 0.1]])
     monkeypatch.setattr(one, "_scores", lambda batch, split: scores.logit())
     one.on_test_epoch_start()
@@ -68,7 +71,7 @@ def test_a_test_of_two_videos_of_two_views_counted_by_hand(monkeypatch: pytest.M
 
 def test_without_any_positive_there_is_no_map_rather_than_nan():
     one = task().eval()
-    one.trainer = SimpleNamespace(datamodule=SimpleNamespace(test_clips=1, test_transform=SimpleNamespace(crops=1)))
+    one.trainer = SimpleNamespace(datamodule=SimpleNamespace(clips=Clips(), test_transform=SimpleNamespace(crops=1)))
     label = torch.zeros(2, 3)
     one.evaluation_step({"video": torch.rand(2, 4, 3, 24, 24), "label": label, "index": torch.arange(2)}, "val")
     assert set(one.evaluation_metrics("val")) == {"loss"}

@@ -140,7 +140,7 @@ def test_decord_by_name_refuses_in_one_line_with_the_remedy_and_can_be_overruled
         open_video(path, decoder="decord")
     assert str(caught.value) == (
         f"{path}: decord is not safe here (open GOP or intra refresh: a key frame that is no IDR): "
-        "use dataset.decoder=auto"
+        "use dataset.decoding.decoder=auto"
     )
     with open_video(path, decoder="decord", allow_unsafe=True) as reader:
         assert reader.num_frames == 60
@@ -161,7 +161,9 @@ def test_an_unknown_decoder_is_named(video):
 def test_a_missing_decoder_is_one_line_with_the_remedy(video, module, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.setitem(sys.modules, f"{module}.decoders", None)
-    with pytest.raises(BadRequest, match=r"pip install 'videxp\[torchcodec\]'|use dataset\.decoder=auto") as caught:
+    with pytest.raises(
+        BadRequest, match=r"pip install 'videxp\[torchcodec\]'|use dataset\.decoding\.decoder=auto"
+    ) as caught:
         open_video(video, decoder=module)
     assert len(str(caught.value).splitlines()) == 1
     with open_video(video, probe=probe(video)) as reader:

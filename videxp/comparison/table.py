@@ -124,7 +124,7 @@ def differing_columns(configs: list[dict[str, Any]]) -> list[Column]:
 
 
 def _config_column(configs: list[dict[str, Any]], keys: list[str], known: list[str]) -> Column:
-    """keys: the column's own, and its copies. `dataset.num_workers` is a copy of the hardware's."""
+    """keys: the column's own, and its copies. `dataset.loading.num_workers` is a copy of the hardware's."""
     key, *copies = keys
     of_machine = f"{key.removeprefix(MARK)}.".startswith(OF_A_MACHINE) or any(
         copy.startswith("hardware.") for copy in copies

@@ -1,7 +1,8 @@
 """Data sets: where the files of one lie (layouts), what is in them (manifest), and clips and batches of them (module).
 
-Public: `VideoDataModule` for training; `prepare` and `Manifest` to look at a data set without torch; one layout per way
-of arranging files on disk. `preparation` reads every file once; training meets no file that nobody has opened.
+Public: `VideoDataModule` for training, and its parts `Clips`, `Decoding`, `Loading`, `Preparing`; `prepare` and
+`Manifest` to look at a data set without torch; one layout per way of arranging files on disk. `preparation` reads every
+file once; training meets no file that nobody has opened.
 """
 
 from videxp.core.lazy import lazy_exports
@@ -10,6 +11,10 @@ __getattr__, __all__ = lazy_exports(
     __name__,
     {
         "VideoDataModule": "videxp.data.module",
+        "Clips": "videxp.data.loading.clips",
+        "Decoding": "videxp.data.loading.decoding",
+        "Loading": "videxp.data.loading.loading",
+        "Preparing": "videxp.data.preparing.options",
         "ClipDataset": "videxp.data.loading.dataset",
         "collate": "videxp.data.loading.dataset",
         "EpochBatches": "videxp.data.loading.sampler",

@@ -132,7 +132,7 @@ class Description:
         if not self.per_class:
             return f"{note} and {what}"
         one_clip = " dataset.protocol=1x1" if self.test_clips > 1 else ""
-        return f"{note} and {what}: dataset.sampling=segments{one_clip} reads each whole"
+        return f"{note} and {what}: dataset.clips.sampling=segments{one_clip} reads each whole"
 
     def _uneven_classes(self) -> str:
         if not self.per_class or self.manifest.several_labels:
@@ -141,7 +141,7 @@ class Description:
         if many < UNEVEN_CLASSES * max(1, few):
             return ""
         return (
-            f"{most} has {many:,} videos, {least} has {few:,}: dataset.shuffle=class_balanced meets each class "
+            f"{most} has {many:,} videos, {least} has {few:,}: dataset.loading.shuffle=class_balanced meets each class "
             "equally often"
         )
 
@@ -153,7 +153,7 @@ class Description:
         if not self.num_variable and high < UNEVEN_RATES * low:
             return ""
         rate = f"{max(0.1, median / choice.stride_frames):.1f}".removesuffix(".0")
-        return f"frames are not equally far apart in time: dataset.clip_fps={rate} makes all clips equally fast"
+        return f"frames are not equally far apart in time: dataset.clips.clip_fps={rate} makes all clips equally fast"
 
 
 def _range(values: np.ndarray) -> str:

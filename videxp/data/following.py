@@ -22,8 +22,8 @@ def check_following(
     for argument, transform in transforms.items():
         if isinstance(transform, Cutter) and frame_size is not None:
             raise BadRequest(
-                f"dataset.frame_size={list(frame_size)}: {argument} cuts clips on the device, where {names} cannot "
-                "follow: set dataset.frame_size=null"
+                f"dataset.decoding.frame_size={list(frame_size)}: {argument} cuts clips on the device, where {names} "
+                "cannot follow: set dataset.decoding.frame_size=null"
             )
         if isinstance(transform, Mover) and transform.distorts:
             raise BadRequest(

@@ -1,4 +1,4 @@
-"""A prepared data set and what its files decide: the first half of `VideoDataModule`."""
+"""A prepared data set and what its files decide: the first third of `VideoDataModule`."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,11 +6,15 @@ from typing import Any, cast
 
 from pytorch_lightning import LightningDataModule, Trainer
 
-from videxp.core.errors import BadRequest
-from videxp.data.layouts.base import Layout
+from videxp.core.errors import BadRequest, VidexpError
+from videxp.data.layouts.base import FolderPerClass, Layout
+from videxp.data.left_out import nothing_left
 from videxp.data.loading.quarantine import Quarantine
 from videxp.data.manifest import Manifest, Part, Split
-from videxp.data.preparing.preparation import absolute, manifest_path, prepare
+from videxp.data.preparing.cache import from_cache
+from videxp.data.preparing.options import Preparing
+from videxp.data.preparing.preparation import absolute, check_unreadable, manifest_path, prepare
+from videxp.video import is_remote
 
 
 class PreparedDataModule(LightningDataModule):
@@ -19,26 +23,33 @@ class PreparedDataModule(LightningDataModule):
     def __init__(
         self,
         *,
-        name: str,
         root: str,
-        layout: Layout,
+        name: str | None,
+        layout: Layout | None,
+        preparing: Preparing,
         max_unreadable: int,
-        allow_copies: bool,
+        cache: str | None,
         timeout_seconds: float,
-        cache_dir: str,
     ) -> None:
         super().__init__()
-        self.name: str = name
         self.root = absolute(root)
-        self.layout = layout
+        self.name: str = name or self.root.name
+        self.layout = layout or FolderPerClass()
+        self.preparing = preparing
         self.max_unreadable = max_unreadable
-        self.allow_copies = allow_copies
+        self.cache = cache if cache is None or is_remote(cache) else str(absolute(cache))
         self.timeout_seconds = timeout_seconds
-        self.cache_dir = Path(cache_dir)
         self.quarantine = Quarantine(limit=max_unreadable, timeout_seconds=timeout_seconds)
         self._manifest: Manifest | None = None
         self.tested: Part = "test"
         """Part of the data set that the test reads, and that its figures are called after."""
+        self.seen: dict[Split, tuple[int, int]] = {}
+        """Of the last evaluation of a split: (samples that it counted over all ranks, samples that the split has)."""
+
+    @property
+    def cache_dir(self) -> Path:
+        """Folder of the manifests, and of what else is known of data sets."""
+        return Path(self.preparing.cache_dir)
 
     @property
     def manifest(self) -> Manifest:
@@ -105,7 +116,7 @@ class PreparedDataModule(LightningDataModule):
                 cache_dir=self.cache_dir,
                 name=self.name,
                 max_unreadable=self.max_unreadable,
-                allow_copies=self.allow_copies,
+                allow_copies=self.preparing.allow_copies,
             )
         )
 
@@ -114,9 +125,30 @@ class PreparedDataModule(LightningDataModule):
         if self._manifest is None:
             self.prepare()
 
+    def setup(self, stage: str | None = None) -> None:
+        """Every rank reads the manifest that prepare() left."""
+        if self._manifest is None:
+            manifest = Manifest.read(self.manifest_path)
+            check_unreadable(manifest, max_unreadable=self.max_unreadable, path=self.manifest_path)
+            self.use(manifest)
+
     def use(self, manifest: Manifest) -> None:
-        """Take the samples from this manifest."""
+        """Take the samples from this manifest, and their clips from the copies where there is a cache."""
+        if self.cache is not None:
+            manifest = from_cache(manifest, self.cache, cache_dir=absolute(self.cache_dir))
         self._manifest = manifest
+        self.quarantine.before = len(manifest.unreadable)
+
+    def settle(self, split: Split, *, seen: int) -> None:
+        """At the end of an evaluation, on all ranks: its files that failed are left out from now on.
+
+        seen: samples that this rank evaluated. Raises VidexpError, naming files, where no rank has seen any.
+        """
+        self.quarantine.settle()
+        (seen,) = self.quarantine.ranks.summed([seen])
+        self.seen[split] = (seen, self.coverage(split)[1])
+        if not seen:
+            raise VidexpError(nothing_left(self.manifest, self.part_of(split), self.missing))
 
 
 def datamodule_of(trainer: Trainer) -> Any:

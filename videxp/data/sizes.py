@@ -26,7 +26,7 @@ def check_sizes(
     check_scale(manifest, scale=scale)
     if frame_size is not None:
         if manifest.scale is not None:
-            raise BadRequest(f"dataset.frame_size={list(frame_size)}: pairs are not resized: set it to null")
+            raise BadRequest(f"dataset.decoding.frame_size={list(frame_size)}: pairs are not resized: set it to null")
         return
     if crop_size is None:
         if "train" not in cut:
@@ -36,11 +36,13 @@ def check_sizes(
     for stage in EVALUATED if eval_batch_size > 1 else ():
         if stage in cut:
             continue
-        remedy = "set dataset.frame_size=[height,width], or dataset.eval_batch_size=1"
+        remedy = "set dataset.decoding.frame_size=[height,width], or dataset.eval_batch_size=1"
         check_one_size(manifest, split=tested if stage == "test" else stage, remedy=remedy)
 
 
-def check_one_size(manifest: Manifest, *, split: Part, remedy: str = "set dataset.frame_size=[height,width]") -> None:
+def check_one_size(
+    manifest: Manifest, *, split: Part, remedy: str = "set dataset.decoding.frame_size=[height,width]"
+) -> None:
     """Raises BadRequest where the files of a split differ in size, so that they cannot form a batch."""
     samples = manifest.samples(split)
     sizes = np.stack([manifest["width"][samples], manifest["height"][samples]], axis=1)  # [n,2]

@@ -49,7 +49,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Loading:
+class LoadingSpeed:
     """The loader alone."""
 
     clips_per_second: Spread
@@ -86,7 +86,7 @@ def measure_reading(datamodule: VideoDataModule, *, batches: int) -> Reading:
     return Reading(clips, Spread.of(read), decoding, Spread.of(collate))
 
 
-def measure_loading(datamodule: VideoDataModule, *, batches: int) -> Loading:
+def measure_loading(datamodule: VideoDataModule, *, batches: int) -> LoadingSpeed:
     """Timed over ten times what workers hold ready, or what was prefetched would count as fast; from when the first
     batches are there, or the start of the workers would count as slow."""
     loader = datamodule.train_dataloader()
@@ -107,7 +107,7 @@ def measure_loading(datamodule: VideoDataModule, *, batches: int) -> Loading:
     bounds = [last * i // 5 for i in range(6)]
     rates = [(clips[b] - clips[a]) / (times[b] - times[a]) for a, b in pairwise(bounds) if b > a]
     whole = clips[-1] / (times[-1] - times[0])
-    return Loading(Spread(whole, min(rates), max(rates)), own * 1e3 / clips[-1])
+    return LoadingSpeed(Spread(whole, min(rates), max(rates)), own * 1e3 / clips[-1])
 
 
 def number_of_clips(batch: dict[str, Any]) -> int:

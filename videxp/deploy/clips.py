@@ -17,10 +17,8 @@ def clips_of_file(datamodule: VideoDataModule, path: Path, *, device: torch.devi
     clip_VTHWC = read_clips(
         path,
         choice=datamodule.choice_of("test"),
-        frame_size=datamodule.frame_size,
-        fit=datamodule.frame_fit,
+        decoding=datamodule.decoding,
         cutter=datamodule.cutter("test"),
-        decoder=datamodule.decoder,
     )
     batch = {"clip": clip_VTHWC, "index": torch.zeros(1).long(), "epoch": torch.zeros(1).long()}
     return datamodule.transformed(batch, "test", device=device)

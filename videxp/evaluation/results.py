@@ -9,8 +9,12 @@ from videxp.evaluation.accuracy import WORST, Accuracy
 from videxp.runs.evaluation_files import free_paths, result_path
 from videxp.runs.folder import write_json
 
-VIEWS = ("dataset.test_clips", "dataset.test_transform.crops")  # which the protocol's name says
-NULL_MEANS = {"trainer.limit_test_batches": "all", "dataset.test_frames": "as in training", "dataset.cache": "none"}
+VIEWS = ("dataset.clips.test_clips", "dataset.test_transform.crops")  # which the protocol's name says
+NULL_MEANS = {
+    "trainer.limit_test_batches": "all",
+    "dataset.clips.test_frames": "as in training",
+    "dataset.cache": "none",
+}
 Changes = Mapping[str, tuple[Any, Any]]
 """Key -> (value in the run, value in the evaluation)."""
 

@@ -276,7 +276,7 @@ class Classification(VideoTask):
 
     def save_worst(self, rows: list[dict[str, Any]], datamodule: Any, path: Path) -> bool:
         """The middle clip of each, playing, with what was predicted and its loss."""
-        videos, clips = datamodule.dataset("test"), datamodule.test_clips
+        videos, clips = datamodule.dataset("test"), datamodule.clips.test_clips
         examples = []
         for row in rows:
             views = videos[0, row["index"]]["clip"].unflatten(0, (clips, -1))  # [K,V,T,H,W,C]

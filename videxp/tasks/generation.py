@@ -275,7 +275,7 @@ class Generation(Adversarial):
         self._real[split] = RealStatistics(
             folder if len(part) == samples else None,
             data=depends_on,
-            clips=len(part) * (data.test_clips if split == "test" else 1),
+            clips=len(part) * (data.clips.test_clips if split == "test" else 1),
             protocol=self.protocols[split],
             network=self.features,
         )

@@ -20,7 +20,7 @@ from videxp.core.console import Console
 from videxp.core.errors import BadRequest
 from videxp.core.processes import available_cores
 from videxp.data import VideoDataModule
-from videxp.data.speed import Loading, Reading, Spread, measure_loading, measure_reading
+from videxp.data.speed import LoadingSpeed, Reading, Spread, measure_loading, measure_reading
 from videxp.runs.folder import RunFolder
 from videxp.training.assembling import Experiment, build_callbacks, build_experiment, build_loggers, build_trainer
 from videxp.training.callbacks.left_out import LeftOut
@@ -56,7 +56,7 @@ class Result:
     workers: int
     steps: int
     reading: Reading
-    loading: Loading
+    loading: LoadingSpeed
     training: Training
 
     @property
@@ -146,7 +146,7 @@ def on_one_device(cfg: DictConfig, folder: Path) -> None:
     if trainer.world_size > 1:
         datamodule = build(cfg.dataset)
         datamodule.trainer = trainer
-        cfg.dataset.num_workers = datamodule.workers
+        cfg.dataset.loading.num_workers = datamodule.workers
         cfg.dataset.batch_size = max(1, cfg.dataset.batch_size // trainer.world_size)
     cfg.hardware.strategy, cfg.hardware.num_nodes = "single", 1
 

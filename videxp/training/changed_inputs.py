@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from videxp.runs.folder import RunFolder
 
 CHANGEABLE = (
-    *("dataset.root", "dataset.cache", "dataset.max_unreadable", "dataset.allow_copies"),
+    *("dataset.root", "dataset.cache", "dataset.max_unreadable", "dataset.preparing.allow_copies"),
     *("trainer.max_epochs", "trainer.max_steps", "trainer.max_time"),
     *("callbacks.checkpoint.every_n_", "callbacks.checkpoint.on_failed_write", "callbacks.nonfinite."),
 )

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 INSTEAD_OF_OVERRIDES = {
     "dataset.max_unreadable": "change it in {config}",
-    "dataset.allow_copies": "put the data back as the run began with them, or train anew with it",
+    "dataset.preparing.allow_copies": "put the data back as the run began with them, or train anew with it",
 }
 """What to do in the place of an override that the data set's message names, for a run that goes on."""
 

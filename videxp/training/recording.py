@@ -40,7 +40,7 @@ def record_start(
         inputs=present_inputs(cfg),
         seed=cfg.seed,
         world_size=trainer.world_size,
-        decoder=data.decoder,
+        decoder=data.decoding.decoder,
         manifest=data.manifest,
     )
     if lost := bool(request.checkpoint) and not is_whole(before):

@@ -27,7 +27,9 @@ def import_decord() -> ModuleType:
     try:
         import decord
     except ImportError:
-        raise BadRequest("decord is not installed (no wheel for this platform?): use dataset.decoder=auto") from None
+        raise BadRequest(
+            "decord is not installed (no wheel for this platform?): use dataset.decoding.decoder=auto"
+        ) from None
     decord.logging.set_level(decord.logging.QUIET)
     return decord
 

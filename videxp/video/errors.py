@@ -41,7 +41,7 @@ class DecoderRefused(VidexpError):
         self.path = str(path)
         self.decoder = decoder
         self.reason = one_line(reason)
-        super().__init__(f"{self.path}: {decoder} is not safe here ({self.reason}): use dataset.decoder=auto")
+        super().__init__(f"{self.path}: {decoder} is not safe here ({self.reason}): use dataset.decoding.decoder=auto")
 
     def __reduce__(self) -> tuple:
         return type(self), (self.path, self.decoder, self.reason)

@@ -81,7 +81,7 @@ def import_torchcodec() -> type:
 def _no_ffmpeg() -> BadRequest:
     return BadRequest(
         "torchcodec is installed but finds none of FFmpeg's shared libraries (version 4 to 9): "
-        "install FFmpeg, or use dataset.decoder=auto"
+        "install FFmpeg, or use dataset.decoding.decoder=auto"
     )
 
 

@@ -142,7 +142,7 @@ def test_a_class_that_is_none_of_the_list_is_refused():
 def test_changes_that_boxes_cannot_follow_are_refused_before_training(make: Callable[..., VideoDataModule]):
     cut = TrainTransform(size=24, seed=0)
     with pytest.raises(
-        BadRequest, match=r"frame_size=\[24, 32\]: train_transform cuts .*: set dataset.frame_size=null"
+        BadRequest, match=r"frame_size=\[24, 32\]: train_transform cuts .*: set dataset.decoding.frame_size=null"
     ):
         make(train_transform=cut, frame_size=[24, 32])
     sheared = TrainTransform(size=24, rand_augment={"num_ops": 1, "magnitude": 9}, cutmix_alpha=1.0, seed=0)

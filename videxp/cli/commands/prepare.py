@@ -50,8 +50,9 @@ def main(arguments: list[str]) -> int:
 
     cfg = config.compose_dataset(options.dataset, options.overrides)
     layout = config.build(cfg.dataset.layout)
-    place = {"root": cfg.dataset.root, "cache_dir": cfg.dataset.cache_dir, "name": cfg.dataset.name}
-    allowed = {"max_unreadable": cfg.dataset.max_unreadable, "allow_copies": bool(cfg.dataset.allow_copies)}
+    how = cfg.dataset.preparing
+    place = {"root": cfg.dataset.root, "cache_dir": how.cache_dir, "name": cfg.dataset.name}
+    allowed = {"max_unreadable": cfg.dataset.max_unreadable, "allow_copies": how.allow_copies}
     manifest = prepare(layout, **place, **allowed, thorough=options.thorough)
     facts = {
         "data": manifest.name,
@@ -64,7 +65,7 @@ def main(arguments: list[str]) -> int:
         "manifest": str(manifest_path(layout, **place)),
     }
     if options.cache:
-        facts |= make_copies(manifest, options, stride=cfg.dataset.stride_frames)
+        facts |= make_copies(manifest, options, stride=cfg.dataset.clips.stride_frames)
     if lost := list(lost_classes(manifest, manifest.unreadable)):
         facts["lost"] = lost
     videos = describe(manifest, cfg)
@@ -85,11 +86,10 @@ def main(arguments: list[str]) -> int:
 def describe(manifest: "Manifest", cfg: "DictConfig") -> "Description":
     """What the videos are like, and what follows from it for clips as the config wants them."""
     from videxp.data.description import Description
-    from videxp.data.loading.clips import ClipChoice
 
-    data = cfg.dataset
-    choice = ClipChoice(data.num_frames, data.stride_frames, data.clip_fps, data.sampling, data.short)
-    return Description(manifest, choice, test_clips=data.test_clips)
+    clips = config.build(cfg.dataset.clips)
+    choice = clips.choice("train", num_frames=cfg.dataset.num_frames)
+    return Description(manifest, choice, test_clips=clips.test_clips)
 
 
 def check_options(options: argparse.Namespace) -> None:

@@ -155,7 +155,7 @@ def _check_contract(task: Any) -> Iterator[Problem]:
 
 
 def _in_our_words(problem: Problem, plain: dict[str, Any]) -> Problem:
-    """An unknown key that other frameworks have is answered with what it is here."""
+    """An unknown key that stands elsewhere, or that other frameworks have, is answered with what it is here."""
     if not problem.message.startswith(("unknown key", "no node with _target_")):
         return problem
     key, value = problem.key, problem.value

@@ -17,6 +17,8 @@ from videxp.core.files import expand_home
 from videxp.core.signatures import Signature
 
 LAYOUT = "videxp.data.layouts.base.Layout"
+PARTS = ("clips", "decoding", "loading", "preparing")
+"""Of a data module, beside its layout and transforms."""
 
 
 def check_fit(plain: dict[str, Any], *, broken: set[str]) -> list[Problem]:
@@ -48,7 +50,7 @@ def check_fit(plain: dict[str, Any], *, broken: set[str]) -> list[Problem]:
     if sound("dataset", "task._target_"):
         problems += _check_range(plain)
     if sound("dataset"):
-        problems += [*_check_views(plain["dataset"]), *check_cuts(plain["dataset"])]
+        problems += [*_check_parts(plain["dataset"]), *check_cuts(plain["dataset"])]
         problems += _check_data(plain, model_is_sound=sound("model"))
     return problems
 
@@ -127,10 +129,12 @@ def _check_manual_steps(plain: dict[str, Any]) -> Iterator[Problem]:
 def _check_protocol(plain: dict[str, Any]) -> Iterator[Problem]:
     """A figure's name tells the length and stride of its clips, and the data set makes them."""
     protocol = plain["task"].get("protocol")
-    for key in ("num_frames", "stride_frames") if isinstance(protocol, dict) else ():
-        of_test = key == "num_frames" and plain["dataset"].get("test_frames") is not None
-        makes = "test_frames" if of_test else key
-        named, made = protocol.get(key), plain["dataset"].get(makes)
+    if not isinstance(protocol, dict):
+        return
+    dataset, clips = plain["dataset"], _part(plain["dataset"], "clips")
+    length = ("num_frames", dataset) if clips.get("test_frames") is None else ("clips.test_frames", clips)
+    for key, (makes, node) in {"num_frames": length, "stride_frames": ("clips.stride_frames", clips)}.items():
+        named, made = protocol.get(key), node.get(makes.rpartition(".")[2])
         if isinstance(named, int) and isinstance(made, int) and named != made:
             both = f"dataset.{makes}={named} task.protocol.{key}={named}"
             message = f"only names the clips, which are of dataset.{makes}={made}; write both alike: {both}"
@@ -226,11 +230,17 @@ def _check_targets(plain: dict[str, Any]) -> Iterator[Problem]:
         yield Problem("dataset", dataset.get("name"), message)
 
 
-def _check_views(dataset: dict[str, Any]) -> Iterator[Problem]:
-    """What the data module would say once the data is prepared."""
-    clips = dataset.get("test_clips")
-    if dataset.get("sampling") == "segments" and isinstance(clips, int) and clips > 1:
-        yield Problem("dataset.test_clips", clips, "sampling=segments makes one clip of a whole video; set 1")
+def _check_parts(dataset: dict[str, Any]) -> Iterator[Problem]:
+    """What the parts of a data module (`clips`, `decoding`, ...) say of their own values."""
+    from videxp.config.building import build
+
+    for node in (dataset.get(name) for name in PARTS):
+        if _target(node).startswith("videxp.data."):
+            try:
+                build(node)
+            except BadRequest as error:  # KEY=VALUE: MESSAGE
+                key, _, message = str(error).partition(": ")
+                yield Problem(key, NOTHING, message)
 
 
 def _check_clip(plain: dict[str, Any]) -> Iterator[Problem]:
@@ -296,7 +306,9 @@ def check_samples(cfg: Mapping[str, Any]) -> Iterator[Problem]:
     if not layout.list_files:
         return
     try:
-        rows, _ = list_samples(layout, place, name=dataset["name"], allow_copies=bool(dataset.get("allow_copies")))
+        rows, _ = list_samples(
+            layout, place, name=dataset["name"], allow_copies=_part(dataset, "preparing").get("allow_copies", False)
+        )
     except BadRequest as error:
         yield Problem("dataset.layout", NOTHING, str(error))
         return
@@ -314,7 +326,7 @@ def _check_classes(plain: dict[str, Any], layout: Any, root: Path) -> Iterator[P
     from videxp.data.preparing.preparation import manifest_path
 
     model, dataset = plain["model"], plain["dataset"]
-    given, cache, name = model.get("num_classes"), dataset.get("cache_dir"), dataset.get("name")
+    given, cache, name = model.get("num_classes"), _part(dataset, "preparing").get("cache_dir"), dataset.get("name")
     if not isinstance(cache, str) or not isinstance(name, str):
         return
     path = manifest_path(layout, root=root, cache_dir=Path(cache), name=name)
@@ -325,8 +337,10 @@ def _check_classes(plain: dict[str, Any], layout: Any, root: Path) -> Iterator[P
     about = json.loads(first_line[first_line.index("{") :])
     several = about.get("several_labels", False)
     yield from _check_labels(plain, several=several)
-    if several and dataset.get("shuffle") == "class_balanced":
-        yield Problem("dataset.shuffle", "class_balanced", f"the videos of {name} have several classes each; null")
+    if several and _part(dataset, "loading").get("shuffle") == "class_balanced":
+        yield Problem(
+            "dataset.loading.shuffle", "class_balanced", f"the videos of {name} have several classes each; null"
+        )
     classes, contract = len(about["classes"]), contract_of(_target(plain.get("task")))
     is_of_classes = contract is None or contract.reads_one_label or "labels" in contract.needs
     if isinstance(given, int) and given != classes and is_of_classes:
@@ -348,6 +362,11 @@ def require_labels(cfg: Mapping[str, Any], *, several: bool) -> None:
     """Raises BadRequest where the task of a checked config cannot take `several` labels of a video, which its data has:
     asked again of data that was prepared after the check."""
     refuse(_check_labels({key: cfg[key] for key in ("task", "dataset")}, several=several))
+
+
+def _part(dataset: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Empty where the config leaves it to its defaults."""
+    return dataset.get(name) or {}
 
 
 def _target(node: Any) -> str:

@@ -21,8 +21,8 @@ Change = tuple[Any, Any]
 
 # What the figures of a test depend on beside the samples: what the network sees of each, and how it is judged.
 MATTERS = re.compile(
-    r"dataset\.(num_frames|stride_frames|clip_fps|sampling|short|size|scale|frame_size|frame_fit|decoder|cache|test_clips"
-    r"|test_frames|(test_transform|worker_degradation)(\..*)?)"
+    r"dataset\.(num_frames|size|scale|cache|clips\.(stride_frames|clip_fps|sampling|short|test_clips|test_frames)"
+    r"|decoding\.(decoder|frame_size|frame_fit)|(test_transform|worker_degradation)(\..*)?)"
     r"|task\.(?!monitor$|losses\b|teacher|trained|label_smoothing|val_clips|example_|objective\b|discriminator_).*"
     r"|seed|hardware\.precision|trainer\.limit_test_batches"
 )
@@ -65,7 +65,7 @@ def _changes(own: DictConfig, other: DictConfig) -> Iterator[tuple[str, Change]]
     for key in sorted(before.keys() | now.keys()):
         if not MATTERS.fullmatch(key) or before.get(key) == now.get(key):
             continue
-        if key == "dataset.num_frames" and (before.get("dataset.test_frames") or now.get("dataset.test_frames")):
+        if key == "dataset.num_frames" and any(of.get("dataset.clips.test_frames") for of in (before, now)):
             continue  # of a clip in training
         if not key.endswith(".seed"):
             yield key, (before.get(key), now.get(key))

@@ -9,7 +9,7 @@ from videxp.config.composing.overriding import key_of
 from videxp.config.problems import Problem
 from videxp.data.loading.testing_protocols import PROTOCOLS
 
-KEY, CLIPS, CROPS = "dataset.protocol", "dataset.test_clips", "dataset.test_transform.crops"
+KEY, CLIPS, CROPS = "dataset.protocol", "dataset.clips.test_clips", "dataset.test_transform.crops"
 
 
 def settle_protocol(cfg: DictConfig, overrides: list[str], *, recipe: Path | None = None) -> list[Problem]:
@@ -37,16 +37,19 @@ def settle_protocol(cfg: DictConfig, overrides: list[str], *, recipe: Path | Non
         return [Problem(KEY, name, f"{stands_for}, and {', '.join(given)} is given, too; keep one of them")]
     if "crops" not in (dataset.get("test_transform") or {}):
         return [Problem(KEY, name, "its test has no crops to be averaged; a protocol is for data sets with labels")]
-    if views.clips > 1 and dataset.get("sampling") == "segments":
+    if views.clips > 1 and dataset.clips.get("sampling") == "segments":
         message = f"sampling=segments makes one clip of a whole video; {KEY}=1x{views.crops}"
         return [Problem(KEY, name, message)]
-    dataset.test_clips, dataset.test_transform.crops = views.clips, views.crops
+    dataset.clips.test_clips, dataset.test_transform.crops = views.clips, views.crops
     return []
 
 
 def _numbers(recipe: Path) -> list[str]:
-    """Those that the recipe's own file gives: `["dataset.test_clips=10"]`."""
+    """Those that the recipe's own file gives: `["dataset.clips.test_clips=10"]`."""
     own: Any = OmegaConf.to_container(OmegaConf.load(recipe), resolve=False)  # what it refers to lies in other files
     dataset = own.get("dataset") or {}
-    found = {CLIPS: dataset.get("test_clips"), CROPS: (dataset.get("test_transform") or {}).get("crops")}
+    found = {
+        CLIPS: (dataset.get("clips") or {}).get("test_clips"),
+        CROPS: (dataset.get("test_transform") or {}).get("crops"),
+    }
     return [f"{key}={value}" for key, value in found.items() if value is not None]

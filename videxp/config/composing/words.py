@@ -31,9 +31,9 @@ _WORDS = {
     "dataset.eval_batch_size": "val_batch_size test_batch_size eval_bs per_device_eval_batch_size",
     "dataset.num_frames": """frames n_frames nframes num_frame clip_len clip_length clip_frames frames_per_clip seq_len
         sequence_length sample_duration clip_duration_frames""",
-    "dataset.stride_frames": """stride frame_interval frame_stride temporal_stride frame_step frame_skip sampling_rate
-        sample_rate step_between_frames""",
-    "dataset.clip_fps": "fps target_fps frame_rate sampling_fps",
+    "dataset.clips.stride_frames": """stride stride_frames frame_interval frame_stride temporal_stride
+        frame_step frame_skip sampling_rate sample_rate step_between_frames""",
+    "dataset.clips.clip_fps": "clip_fps fps target_fps frame_rate sampling_fps",
     "dataset.size": "img_size image_size crop_size input_size resolution imgsz spatial_size im_size train_crop_size",
     "dataset.layout.file": """layout.csv layout.table layout.manifest layout.annotation layout.annotations
         layout.annotation_file layout.file_name layout.filename layout.csv_file""",
@@ -94,10 +94,15 @@ KEYS, ANSWERS = _by_word(_with_own_names(_WORDS)), _by_word(_ANSWERS)
 
 
 def answer(key: str, known: Collection[str]) -> str:
-    """What to write for an unknown key that other frameworks have; "" where it is none of theirs.
+    """What to write for an unknown key: where the same name stands deeper in the same part of the config, or what a
+    word of other frameworks is called here; "" where it is neither.
 
     known: all full keys of the config, by which one of several meanings is chosen, and a `+` is needed or not.
     """
+    part, _, name = key.rpartition(".")
+    inside = [full for full in known if part and full != key and full.startswith(f"{part}.")]
+    if deeper := sorted(full for full in inside if full.endswith(f".{name}")):
+        return f"did you mean {' or '.join(deeper[:3])}?"
     word = key.lower().replace("-", "_")
     endings = [word.split(".", count)[-1] for count in range(word.count(".") + 1)]
     for ending in endings:  # the whole key first, its last part at last

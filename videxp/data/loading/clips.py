@@ -1,11 +1,14 @@
-"""Which frames of each video a split is read with: the choices of a recipe, applied to one sample."""
+"""Which frames of each video training, validation and test read: a recipe's choices, and one applied to a sample."""
 
 from dataclasses import dataclass, replace
 from math import isnan
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
+from videxp.core.errors import BadRequest
+from videxp.core.limits import Ge, Interval
+from videxp.data.manifest import Split
 from videxp.video.sampling import (
     Short,
     evenly_spaced_clips,
@@ -19,6 +22,60 @@ from videxp.video.sampling import (
 from videxp.video.timing import FrameTimes
 
 Sampling = Literal["clip", "segments"]
+Frames = Annotated[int, Ge(1)] | Literal["all"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clips:
+    """Which frames of each video training, validation and test read: `dataset.clips`.
+
+    Raises BadRequest for several test clips, and for whole videos, of segments.
+    """
+
+    stride_frames: Annotated[int, Ge(1)] = 1
+    """A clip has every stride_frames-th frame of what it spans."""
+    clip_fps: Annotated[float, Interval(gt=0, le=1000)] | None = None
+    """Frames of a clip per second of video; None goes by stride_frames."""
+    sampling: Sampling = "clip"
+    """clip: frames in a row. segments: one of each of num_frames equal parts of the video (TSN)."""
+    short: Short = "loop"
+    """What a clip does that is longer than its video: start again, or hold the last frame (clamp)."""
+    clips_per_video: Annotated[int, Ge(1)] = 1
+    """Training clips of each video of a batch, taken from it while it is open, each cut and changed in its own way:
+    repeated (or batch) augmentation, Hoffer et al. 2020. A step then has batch_size * clips_per_video clips, which
+    resemble each other more than those of as many videos."""
+    train_repeats: Annotated[int, Ge(1)] = 1
+    """How often an epoch meets each training video, each time with another clip of it."""
+    val_frames: Frames | None = None
+    """Frames of a clip in validation; None: num_frames; "all": the whole video."""
+    test_frames: Frames | None = None
+    """The same of a clip in testing."""
+    test_clips: Annotated[int, Ge(1)] = 1
+    """Clips of each video in testing, evenly spaced; predictions are averaged per video."""
+
+    def __post_init__(self) -> None:
+        if self.sampling == "segments" and self.test_clips > 1:
+            key = f"dataset.clips.test_clips={self.test_clips}"
+            raise BadRequest(f"{key}: sampling=segments makes one clip of a whole video; set 1")
+        for key in ("val_frames", "test_frames"):
+            if self.sampling == "segments" and getattr(self, key) == "all":
+                raise BadRequest(f"dataset.clips.{key}=all: whole videos are read by dataset.clips.sampling=clip")
+
+    def choice(self, split: Split, *, num_frames: int) -> "ClipChoice":
+        """Which frames of a video the split's stage reads: train a random clip, val the central one, test all clips.
+
+        num_frames: of a clip in training.
+        """
+        of_training = ClipChoice(
+            num_frames, self.stride_frames, self.clip_fps, self.sampling, self.short, random_clips=self.clips_per_video
+        )
+        if split == "train":
+            return of_training
+        return of_training.with_clips(1 if split == "val" else self.test_clips, num_frames=self.eval_frames(split))
+
+    def eval_frames(self, split: Split) -> Frames | None:
+        """Frames of a clip in an evaluation, of `val` or `test`."""
+        return self.val_frames if split == "val" else self.test_frames
 
 
 @dataclass(frozen=True)

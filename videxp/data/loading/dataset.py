@@ -22,15 +22,15 @@ from videxp.data.annotations.annotation import Annotation, Shown, Stack
 from videxp.data.annotations.labels import NO_LABEL
 from videxp.data.loading.clips import ClipChoice
 from videxp.data.loading.cropping import Box, random_box, whole_box
+from videxp.data.loading.decoding import Decoding
 from videxp.data.loading.quarantine import Failure
 from videxp.data.loading.ring import Request
 from videxp.data.loading.unchanged import require_unchanged
-from videxp.data.loading.views import Cutter, Fit, View, fitted, fitted_placement, read_views
+from videxp.data.loading.views import Cutter, View, fitted, fitted_placement, read_views
 from videxp.data.manifest import Manifest, Part
 from videxp.data.packets_file import frame_times, map_packets
 from videxp.video import (
     DecodeError,
-    Decoder,
     DecoderRefused,
     Probe,
     UnreadableVideo,
@@ -71,10 +71,10 @@ class Samples:
 class ClipDataset(Dataset[dict[str, Any]]):
     """The readable samples of one split, in the manifest's order. `dataset[epoch, index]` opens a file, reads, closes.
 
-    `choice` says which frames; `frame_size` (height, width) and `fit` what a frame is brought to in the worker (None:
-    left as it is, where all files are of one size). `cutter`: the transform that says what of each picture a clip has;
-    None: all of it is sent to the device. `crop_size` (height, width) is cut out at a random place where the
-    choice is random; elsewhere frames lose what `scale` does not divide at the right and at the bottom.
+    `choice` says which frames; `decoding` how they are read, and what a frame is brought to in the worker. `cutter`:
+    the transform that says what of each picture a clip has; None: all of it is sent to the device. `crop_size` (height,
+    width) is cut out at a random place where the choice is random; elsewhere frames lose what `scale` does not divide
+    at the right and at the bottom.
 
     `annotations`: what samples have beside their clip. `repeats`: how often an epoch has a sample, with other clips.
     """
@@ -86,11 +86,8 @@ class ClipDataset(Dataset[dict[str, Any]]):
         split: Part,
         choice: ClipChoice,
         seed: int,
-        frame_size: tuple[int, int] | None = None,
-        fit: Fit = "crop",
+        decoding: Decoding = Decoding(),
         cutter: Cutter | None = None,
-        decoder: Decoder = "auto",
-        allow_unsafe: bool = False,
         crop_size: tuple[int, int] | None = None,
         scale: int = 1,
         annotations: Sequence[Annotation] = (),
@@ -107,11 +104,9 @@ class ClipDataset(Dataset[dict[str, Any]]):
         self.annotations = [annotation.for_samples(manifest, samples) for annotation in annotations]
         self.choice = choice
         self.seed = seed
-        self.frame_size = frame_size
-        self.fit = fit
+        self.decoding = decoding
+        self.frame_size = decoding.size
         self.cutter = cutter
-        self.decoder = decoder
-        self.allow_unsafe = allow_unsafe
         self.crop_size = crop_size
         self.scale = scale
         self.repeats = repeats
@@ -188,7 +183,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
         if self.cutter is not None:
             return self.cutter.views(size, epoch=key[0], index=key[1], clips=clips)
         if self.frame_size is not None:
-            return [[fitted(self.frame_size, self.fit, box=box)]] * clips
+            return [[fitted(self.frame_size, self.decoding.frame_fit, box=box)]] * clips
         return [[box.cut]] * clips
 
     def _placements(self, size: tuple[int, int], box: Box, key: tuple[int, int], *, clips: int) -> list[Placement]:
@@ -196,7 +191,11 @@ class ClipDataset(Dataset[dict[str, Any]]):
         if self.cutter is not None:
             of_clips = self.cutter.placements(size, epoch=key[0], index=key[1], clips=clips)
             return [placement for of_clip in of_clips for placement in of_clip]
-        whole = Placement(size) if self.frame_size is None else fitted_placement(size, self.frame_size, self.fit)
+        whole = (
+            Placement(size)
+            if self.frame_size is None
+            else fitted_placement(size, self.frame_size, self.decoding.frame_fit)
+        )
         return [whole.crop(top=box.top, left=box.left, size=(box.height, box.width))] * clips
 
     def frames(self, row: int, *, rng: np.random.Generator) -> np.ndarray:
@@ -262,7 +261,8 @@ class ClipDataset(Dataset[dict[str, Any]]):
                 if isinstance(value, Tensor) and value.shape != samples[0][name].shape:
                     one, other = (self.path(s["index"]) for s in (samples[0], sample))
                     shapes = f"{list(samples[0][name].shape)} and {list(value.shape)}"
-                    return f"{one} and {other} cannot form a batch: their {name} is {shapes}: set dataset.frame_size"
+                    remedy = "set dataset.decoding.frame_size"
+                    return f"{one} and {other} cannot form a batch: their {name} is {shapes}: {remedy}"
         return ""
 
     def open(self, row: int, frames: np.ndarray) -> VideoReader:
@@ -274,9 +274,9 @@ class ClipDataset(Dataset[dict[str, Any]]):
             require_unchanged(path, int(self.columns["size_bytes"][row]), frames)
         return open_video(
             path,
-            decoder=self.decoder,
+            decoder=self.decoding.decoder,
             probe=None if self.frame_template else self._probe(row),
-            allow_unsafe=self.allow_unsafe,
+            allow_unsafe=self.decoding.allow_unsafe_decoder,
             template=self.frame_template or None,
             fps=float(self.columns["fps"][row]),
         )

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from videxp.data.loading.clips import ClipChoice
 from videxp.data.loading.cropping import whole_box
-from videxp.data.loading.views import Cutter, Fit, fitted, read_views
+from videxp.data.loading.decoding import Decoding
+from videxp.data.loading.views import Cutter, fitted, read_views
 from videxp.video import Decoder, UnreadableVideo, VideoReader, open_video
 from videxp.video.sequence import name_template
 
@@ -18,18 +19,16 @@ def read_clips(
     path: Path,
     *,
     choice: ClipChoice,
-    frame_size: tuple[int, int] | None = None,
-    fit: Fit = "crop",
+    decoding: Decoding = Decoding(),
     cutter: Cutter | None = None,
-    decoder: Decoder = "auto",
 ) -> Tensor:
     """uint8 [K*V,T,H,W,C]: the clips that a test would take from this video, or from this folder of numbered pictures;
-    of each, next to one another, the V views of `cutter`, or one that is brought to `frame_size`. Large pictures are
+    of each, next to one another, the V views of `cutter`, or one that is brought to the frame size. Large pictures are
     made small one by one.
 
     Raises UnreadableVideo or DecodeError with path and cause.
     """
-    with _reader(path, choice, decoder) as reader:
+    with _reader(path, choice, decoding.decoder) as reader:
         frames_KT = choice.frames(
             reader.times,
             start_seconds=np.nan,
@@ -38,8 +37,8 @@ def read_clips(
         )
         if cutter is not None:
             return read_views(reader, frames_KT, cutter.views(reader.size, epoch=0, index=0, clips=len(frames_KT)))
-        box = whole_box(frame_size or reader.size, multiple=1)
-        view = box.cut if frame_size is None else fitted(frame_size, fit, box=box)
+        box = whole_box(decoding.size or reader.size, multiple=1)
+        view = box.cut if decoding.size is None else fitted(decoding.size, decoding.frame_fit, box=box)
         return read_views(reader, frames_KT, [[view]] * len(frames_KT))
 
 

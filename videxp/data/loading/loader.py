@@ -101,7 +101,7 @@ def _in_words(error: Exception, batches: Any, *, timeout_seconds: float) -> str 
                 worker.join(timeout=1)
         return (
             f"No batch came from the data workers for {timeout_seconds:g} s: one hangs, or the disk does\n"
-            "Wait longer with dataset.timeout_seconds, or look for the file with dataset.num_workers=0"
+            "Wait longer with dataset.timeout_seconds, or look for the file with dataset.loading.num_workers=0"
         )
     if any(words in f"{text} {error.__cause__}" for words in NO_SHARED_MEMORY):
         return (
@@ -111,6 +111,6 @@ def _in_words(error: Exception, batches: Any, *, timeout_seconds: float) -> str 
     if "exited unexpectedly" in text:
         return (
             f"{text.splitlines()[0]}\nOut of memory or a crash in a decoder: "
-            "fewer dataset.num_workers, or dataset.num_workers=0 to see which file it is"
+            "fewer dataset.loading.num_workers, or dataset.loading.num_workers=0 to see which file it is"
         )
     return None

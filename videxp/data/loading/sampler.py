@@ -26,8 +26,8 @@ def balanced_order(label_of: np.ndarray, *, num_samples: int, seed: int, epoch: 
     """An order in which each class comes equally often (or once more, for classes that are drawn), int64 [num_samples].
 
     Of a class that has fewer samples than that, all come before one comes again; of one that has more, others are left
-    out in each epoch. A sample that comes again comes as another number, as with `dataset.train_repeats`: sample i of n
-    is i, then i + n, i + 2n, ...: other clips of it, other augmentation.
+    out in each epoch. A sample that comes again comes as another number, as with `dataset.clips.train_repeats`: sample
+    i of n is i, then i + n, i + 2n, ...: other clips of it, other augmentation.
 
     label_of: int64 [n], the class of each sample. Classes without samples are passed over.
     """
@@ -85,7 +85,7 @@ class EpochBatches(Sampler[Batch]):
         if num_samples < batch_size:
             raise BadRequest(
                 f"dataset.batch_size={batch_size} is more than the {num_samples} training samples: make it smaller, "
-                "or dataset.train_repeats greater"
+                "or dataset.clips.train_repeats greater"
             )
         self.num_samples = num_samples
         self.batch_size = batch_size
@@ -100,8 +100,9 @@ class EpochBatches(Sampler[Batch]):
             self.num_batches = int(np.bincount(shard_of % world_size, minlength=world_size).min()) // self.share
             if not self.num_batches:
                 raise BadRequest(
-                    f"dataset.shuffle=shards: {int(shard_of.max(initial=-1)) + 1} shards give one of {world_size} "
-                    f"processes less than its {self.share} samples of a batch: use dataset.shuffle=null"
+                    f"dataset.loading.shuffle=shards: {int(shard_of.max(initial=-1)) + 1} shards give one of "
+                    f"{world_size} processes less than its {self.share} samples of a batch: "
+                    "use dataset.loading.shuffle=null"
                 )
         self.position = position or self._next_position
         self._next = (0, 0)

@@ -1,7 +1,7 @@
 """How many views of each video a test averages, by the names that papers give it: temporal clips x spatial crops.
 
 Clips are evenly spaced from the video's start to its end; one crop is the centre, three lie along the longer side.
-A name stands for `dataset.test_clips` and `dataset.test_transform.crops` and for nothing else.
+A name stands for `dataset.clips.test_clips` and `dataset.test_transform.crops` and for nothing else.
 """
 
 from collections.abc import Mapping
@@ -43,13 +43,13 @@ PROTOCOLS: dict[str, Views] = {
 
 def views_of(datamodule: Any) -> Views:
     """What a data module's test averages."""
-    return Views(datamodule.test_clips, int(getattr(datamodule.test_transform, "crops", 1)))
+    return Views(datamodule.clips.test_clips, int(getattr(datamodule.test_transform, "crops", 1)))
 
 
 def views_in(dataset: Mapping[str, Any]) -> Views:
     """The same of a data set's config."""
     transform = dataset.get("test_transform") or dataset.get("eval_transform") or {}
-    return Views(dataset.get("test_clips", 1), int(transform.get("crops", 1)))
+    return Views((dataset.get("clips") or {}).get("test_clips", 1), int(transform.get("crops", 1)))
 
 
 def _counted(number: int, thing: str) -> str:

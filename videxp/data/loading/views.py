@@ -6,7 +6,7 @@ Legend: K clips of a sample, V views of a clip, T frames, H, W, C = 3 channels.
 import math
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -14,10 +14,10 @@ from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
 from videxp.data.loading.cropping import Box
+from videxp.data.loading.decoding import Fit
 from videxp.video import VideoReader
 from videxp.video.placing import Move, Placement
 
-Fit = Literal["crop", "stretch", "pad"]
 View = Callable[[Tensor], Tensor]
 """uint8 [1,H,W,C] -> uint8 [1,h,w,C]: one picture as a clip has it."""
 

@@ -41,7 +41,7 @@ def check_copies(rows: Sequence[Row], facts: Mapping[str, Facts], *, name: str, 
     if any(grave) and not allowed:
         return (
             f"Data set {name} has the same videos under several names: {'; '.join(filter(None, grave))}\n"
-            "Remove one of each, or go on as they are: dataset.allow_copies=true"
+            "Remove one of each, or go on as they are: dataset.preparing.allow_copies=true"
         )
     slight = [
         _told(copies.repeated, "are there twice in their split"),

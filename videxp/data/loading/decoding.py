@@ -1,0 +1,39 @@
+"""How workers decode a video, and the size they bring its pictures to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from videxp.core.errors import BadRequest
+from videxp.core.limits import Ge
+
+if TYPE_CHECKING:  # which imports the decoders
+    from videxp.video import Decoder
+
+Fit = Literal["crop", "stretch", "pad"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """How workers decode a video, and the size they bring its pictures to: `dataset.decoding`.
+
+    Raises BadRequest for a frame_size that is no [height, width].
+    """
+
+    decoder: "Decoder" = "auto"
+    """auto: a file's packets by the table that preparing made, through PyAV."""
+    allow_unsafe_decoder: bool = False
+    """Use a decoder of one's own choice also for files in which it was seen to give wrong frames."""
+    frame_size: Sequence[Annotated[int, Ge(1)]] | None = None
+    """[height, width] that workers bring whole frames to before all else; None: as they are."""
+    frame_fit: Fit = "crop"
+    """What is done with frames of another shape than frame_size."""
+
+    def __post_init__(self) -> None:
+        if (size := self.frame_size) is not None and (len(size) != 2 or min(size) < 1):
+            raise BadRequest(f"dataset.decoding.frame_size={list(size)}: must be [height, width] in pixels, or null")
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(height, width) of the frames that workers hand on; None: as in the file."""
+        return None if self.frame_size is None else (int(self.frame_size[0]), int(self.frame_size[1]))

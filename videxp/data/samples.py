@@ -1,0 +1,160 @@
+"""Samples of a prepared data set, as workers read them and as the device transforms them: the second third of
+`VideoDataModule`.
+
+Legend: B samples, K clips of a sample, N = B*K clips, T frames, H, W pixels, C = 3 channels (RGB).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from videxp.core.errors import BadRequest
+from videxp.data.annotations.annotation import Annotation, check_names, fields_on_device
+from videxp.data.annotations.companion_clip import CompanionClip
+from videxp.data.annotations.multi_label import MultiLabel
+from videxp.data.annotations.single_label import SingleLabel
+from videxp.data.description import Description
+from videxp.data.following import check_following, moved_fields
+from videxp.data.loading.clips import ClipChoice, Clips
+from videxp.data.loading.dataset import ClipDataset, Samples, collate
+from videxp.data.loading.decoding import Decoding
+from videxp.data.loading.quarantine import is_empty
+from videxp.data.loading.views import Cutter
+from videxp.data.manifest import Manifest, Split
+from videxp.data.prepared import PreparedDataModule
+from videxp.data.sizes import crop_height_width
+from videxp.transforms import EvalTransform, TrainTransform
+
+
+class SampledDataModule(PreparedDataModule):
+    """The samples of each split, and what becomes of a batch of them on the device."""
+
+    def __init__(
+        self,
+        *,
+        num_frames: int,
+        size: int | None,
+        crop_size: int | Sequence[int] | None,
+        scale: int,
+        clips: Clips,
+        decoding: Decoding,
+        worker_degradation: Any,
+        train_transform: nn.Module | None,
+        eval_transform: nn.Module | None,
+        test_transform: nn.Module | None,
+        seed: int,
+        **prepared: Any,
+    ) -> None:
+        super().__init__(**prepared)
+        self.num_frames = num_frames
+        self.scale = scale
+        self.crop_size = crop_height_width(crop_size, scale=scale)
+        self.size = size or (min(self.crop_size) // scale if self.crop_size else 0)
+        if not self.size:
+            raise BadRequest("dataset.size=null: set it, or dataset.crop_size, from which it follows")
+        self.clips = clips
+        self.decoding = decoding
+        if getattr(worker_degradation, "scale", scale) != scale:
+            raise BadRequest(
+                f"dataset.worker_degradation.scale={worker_degradation.scale} is not dataset.scale={scale}"
+            )
+        self.worker_degradation = worker_degradation
+        self.train_transform = train_transform or TrainTransform(size=self.size, seed=seed)
+        self.eval_transform = eval_transform or EvalTransform(size=self.size, resize=round(self.size * 8 / 7))
+        self.test_transform = test_transform or self.eval_transform
+        self.seed = seed
+        self.annotations: Sequence[Annotation] = ()
+        """What a sample has beside its clip, known once the data set is prepared."""
+        self._datasets: dict[Split, ClipDataset] = {}
+
+    @property
+    def description(self) -> str:
+        """`10 classes; 16 x 40 x 40`, or `no labels; 15 x 256 x 256, x4`: what a training clip is."""
+        labels = f"{self.num_classes} classes" if self.classes else "no labels"
+        if any(isinstance(annotation, MultiLabel) for annotation in self.annotations):
+            labels += ", several of a video"
+        if self.crop_size is None:
+            return f"{labels}; {self.num_frames} x {self.size} x {self.size}"
+        height, width = self.crop_size
+        return f"{labels}; {self.num_frames} x {height} x {width}" + (f", x{self.scale}" if self.scale > 1 else "")
+
+    @property
+    def videos(self) -> Description:
+        """What the training videos are like, and what follows from it."""
+        return Description(self.manifest, self.choice_of("train"), test_clips=self.clips.test_clips)
+
+    # ---- as workers read them -----------------------------------------------------------------------------------
+
+    def use(self, manifest: Manifest) -> None:
+        super().use(manifest)
+        self.annotations = self._annotations()
+        self._datasets = {}
+
+    def _annotations(self) -> list[Annotation]:
+        found: list[Annotation] = [MultiLabel() if self.manifest.several_labels else SingleLabel()]
+        if self.worker_degradation is not None or self.manifest["input"].lengths.any():
+            found.append(CompanionClip("degraded", scale=self.scale, make=self.worker_degradation, seed=self.seed))
+        found += self.layout.annotations
+        check_names(found)
+        transforms = {name: getattr(self, name) for name in ("train_transform", "eval_transform", "test_transform")}
+        check_following(found, transforms, frame_size=self.decoding.size)
+        return found
+
+    def choice_of(self, split: Split) -> ClipChoice:
+        """Which frames of a video the split's stage reads."""
+        return self.clips.choice(split, num_frames=self.num_frames)
+
+    def dataset(self, split: Split) -> ClipDataset:
+        """The samples of a split as its stage reads them."""
+        if split not in self._datasets:
+            self._datasets[split] = ClipDataset(
+                self.manifest,
+                split=self.part_of(split),
+                choice=self.choice_of(split),
+                seed=self.seed,
+                decoding=self.decoding,
+                cutter=self.cutter(split),
+                crop_size=self.crop_size,
+                scale=self.scale,
+                annotations=self.annotations,
+                repeats=self.clips.train_repeats if split == "train" else 1,
+            )
+        return self._datasets[split]
+
+    def cutter(self, split: Split) -> Cutter | None:
+        """The split's transform, if workers cut what it wants of each picture: the same bits as on the device, but
+        nothing is resized twice, no whole frame travels, and files may differ in size."""
+        transform = self._transform(split)
+        return transform if self.decoding.size is None and isinstance(transform, Cutter) else None
+
+    def _transform(self, split: Split) -> nn.Module:
+        return {"train": self.train_transform, "val": self.eval_transform, "test": self.test_transform}[split]
+
+    # ---- on the device ------------------------------------------------------------------------------------------
+
+    def transfer_batch_to_device(self, batch: dict[str, Tensor], device: torch.device, _: int) -> dict[str, Tensor]:
+        """`index` and `epoch` stay: the transforms read them, and reading from a GPU waits for it."""
+        if is_empty(batch):
+            return batch
+        names = [name for name in fields_on_device(self.annotations) if name in batch]
+        moved = {name: batch[name].to(device, non_blocking=True) for name in names}
+        return {**batch, **moved}
+
+    def transform(self, batch: dict[str, Tensor], split: Split) -> dict[str, Tensor]:
+        """A batch on the device as a network gets it: `video` float [N',T,C,h,w] in place of `clip`."""
+        transform, cutter = self._transform(split), self.cutter(split)
+        moved = moved_fields(batch, self.annotations, transform)
+        return {**(transform(batch) if cutter is None else cutter.finish(batch)), **moved}
+
+    # ---- outside any loop: for a look, or for a try -------------------------------------------------------------
+
+    def read(self, split: Split, indices: Sequence[int]) -> dict[str, Tensor]:
+        """These samples of the first epoch as a batch, as a loader gives it."""
+        samples = Samples([self.dataset(split)[0, index] for index in indices], failures=[], epoch=0)
+        return collate(samples, annotations=self.annotations)
+
+    def transformed(self, batch: dict[str, Tensor], split: Split, *, device: torch.device) -> dict[str, Tensor]:
+        """A batch as a network gets it."""
+        return self.transform(self.transfer_batch_to_device(batch, device, 0), split)
