@@ -136,9 +136,19 @@ def test_frames_ahead_of_an_open_key_frame_belong_to_the_shot_before(torture: To
     assert keys.frames[0] == 0 and len(keys.frames) < marked
     closed, _, _ = torture("h264_closed.mp4")
     assert read_key_frames(closed).frames == [0, 12, 24, 36, 48]
-    parts = [Part(0, 23, tmp_path / "0.mp4"), Part(24, 59, tmp_path / "1.mp4")]
-    copy_parts(closed, parts, read_key_frames(closed), say=pytest.fail)
-    assert [probe(part.path).num_frames for part in parts] == [24, 36]
+
+
+@pytest.mark.parametrize("name", ["h264_closed.mp4", "av1.mkv"])
+def test_each_part_has_the_packets_of_its_frames(torture: Torture, tmp_path: Path, name: str):
+    path, _, _ = torture(name)
+    keys = read_key_frames(path)
+    middle = keys.nearest(30)
+    assert 0 < middle < 59
+    parts = [Part(0, middle - 1, tmp_path / f"0{path.suffix}"), Part(middle, 59, tmp_path / f"1{path.suffix}")]
+    copy_parts(path, parts, keys, say=pytest.fail)
+    assert [probe(part.path).num_frames for part in parts] == [middle, 60 - middle]
+    pictures = [bytes(packet) for part in parts for packet in demuxed(part.path)]
+    assert [p[-40:] for p in pictures] == [bytes(packet)[-40:] for packet in demuxed(path)]
 
 
 @pytest.mark.parametrize(

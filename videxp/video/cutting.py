@@ -195,9 +195,10 @@ def _shifted(ticks: int | None, start_ticks: int) -> int | None:
 
 def _copied_stream(output: OutputContainer, video: Any, part: Part) -> Any:
     try:
-        copied = output.add_stream_from_template(video)
-    except (av.error.FFmpegError, ValueError) as error:
-        raise BadRequest(f"{part.path.name} cannot hold {video.codec_context.name}: {error}") from None
+        copied = output.add_stream_from_template(video, opaque=True)  # by its format; its decoder may not encode
+    except (av.error.FFmpegError, ValueError):
+        held = f"{part.path.suffix} cannot hold {video.codec_context.name}"
+        raise BadRequest(f"{part.path.name}: {held}: have it encoded again") from None
     copied.time_base = video.time_base
     copy_track_description(video, copied)
     return copied
