@@ -24,7 +24,7 @@ from typing import Any
 import torch
 
 from tests.models.zoo import ZOO, Model, build_tiny
-from videxp.models.summary import count_parameters, gmacs
+from videxp.models.summary import count_parameters, gmacs, gmacs_of_call
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/model_zoo.md"
@@ -52,6 +52,11 @@ PSNR/SSIM: REDS4 in RGB, Vid4 (bicubic) in luma.
 """
 GENERATION = """
 ## Generation
+"""
+SCENES = """
+## Scenes
+
+Shot boundaries. The input is frames x height x width of one window, of which the middle half counts.
 """
 SHRUNK = """
 ## Shrunk to train in milliseconds
@@ -165,6 +170,21 @@ def gan(model: Model) -> dict[str, str]:
     }
 
 
+def scene_network(model: Model) -> dict[str, str]:
+    network, facts = counted(model), model.published
+    frames, height, width = facts["window"]
+    video = torch.empty(1, frames, 3, height, width, device="meta")
+    return {
+        "model": f"`{model.name}`",
+        "input": f"{frames}x{height}x{width}",
+        "parameters": f"{count_parameters(network):,}",
+        "published parameters": _printed(facts),
+        "GMACs": f"{gmacs_of_call(network, video):.4g}",
+        "published result": facts.get("result", "-"),
+        "source": facts["source"],
+    }
+
+
 def _is_ours(facts: dict[str, Any]) -> bool:
     return facts["source"] == "own"
 
@@ -266,6 +286,8 @@ def page(timings: Timings) -> Iterator[str]:
     yield from table(with_recipes(restorer(model) for model in models("restorer")))
     yield GENERATION
     yield from table(with_recipes(gan(model) for model in models("gan")))
+    yield SCENES
+    yield from table(with_recipes(scene_network(model) for model in models("scenes")))
     yield SHRUNK.format(batch=STEP_BATCH, steps=STEPS, measured=timings.step_measured)
     yield from table([shrunk(model, timings.step[model.name]) for model in models("classifier")])
     yield CHECKPOINTS

@@ -11,6 +11,9 @@ What estimates optical flow lies under their attribute `flow` (None: nothing doe
 of its own. `forward_with_intermediates`, where there is one, also returns the frames that have losses of their own;
 `intermediates` are their names, `intermediate_targets(video, target)` what they should be like.
 
+Scene networks: video [B,T,3,H,W] in [0,1], not normalized -> logits of each frame (`TransitionLogits`), for any T; most
+take frames of `frame_size` alone. They have `window_frames`: see `videxp.models.scenes.interface`.
+
 GANs: a generator and its discriminators in one container, see `videxp.models.gan`.
 """
 

@@ -1,0 +1,1 @@
+"""Networks that see where one shot of a video ends and the next begins."""
