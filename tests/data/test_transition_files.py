@@ -20,7 +20,8 @@ from videxp.data.layouts.transition_files import (
     read_shot,
 )
 from videxp.data.notes import Notes
-from videxp.deploy.scenes.lists import CutFilm, csv_list, json_list
+from videxp.deploy.scenes.film import CutFilm
+from videxp.deploy.scenes.lists import csv_list, json_list
 from videxp.video.clock import FrameClock
 from videxp.video.shots import FilmTransition
 

@@ -6,6 +6,10 @@ __getattr__, __all__ = lazy_exports(
     __name__,
     {
         "clips_of_file": "videxp.deploy.clips",
+        "CutFilm": "videxp.deploy.scenes.film",
+        "read_film": "videxp.deploy.scenes.film",
+        "split_film": "videxp.deploy.scenes.split",
+        "write_shots": "videxp.deploy.scenes.files",
         "label_video": "videxp.deploy.labels",
         "restore_video": "videxp.deploy.restore",
     },

@@ -44,6 +44,13 @@ class TrackReader:
         self._container.close()
 
 
+def has_sound(path: str | PathLike[str]) -> bool:
+    """Raises UnreadableVideo."""
+    container, _ = open_container(path)
+    with container:
+        return bool(container.streams.audio)
+
+
 @contextmanager
 def open_audio(path: str | PathLike[str]) -> Iterator[list[TrackReader]]:
     """All audio tracks of a file. Each is read by itself: containers interleave them by up to a second."""

@@ -9,7 +9,8 @@ import opentimelineio
 import pytest
 
 from videxp.core.errors import BadRequest
-from videxp.deploy.scenes.lists import CutFilm, csv_list, edl_list, json_list, otio_list
+from videxp.deploy.scenes.film import CutFilm
+from videxp.deploy.scenes.lists import csv_list, edl_list, json_list, otio_list
 from videxp.video.clock import FrameClock, frame_clock
 from videxp.video.shots import FilmTransition
 

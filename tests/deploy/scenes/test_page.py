@@ -14,7 +14,7 @@ from PIL import Image
 from tests.browser import Tab, browser
 from videxp.deploy.scenes import page
 from videxp.deploy.scenes.files import write_shots
-from videxp.deploy.scenes.lists import CutFilm
+from videxp.deploy.scenes.film import CutFilm
 from videxp.deploy.scenes.page import shot_page
 from videxp.tasks.shot_marks import ShotMarks
 from videxp.video import write_video

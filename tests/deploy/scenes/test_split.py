@@ -9,7 +9,7 @@ import pytest
 
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.deploy.scenes import split
-from videxp.deploy.scenes.lists import CutFilm
+from videxp.deploy.scenes.film import CutFilm
 from videxp.deploy.scenes.split import require_split_folder, split_film
 from videxp.video import probe, write_video
 from videxp.video.clock import read_clock

@@ -6,7 +6,8 @@ from pathlib import Path
 from videxp.core.errors import BadRequest
 from videxp.core.files import write_text
 from videxp.core.printable import as_json
-from videxp.deploy.scenes.lists import CutFilm, csv_list, edl_list, json_list, otio_list
+from videxp.deploy.scenes.film import CutFilm
+from videxp.deploy.scenes.lists import csv_list, edl_list, json_list, otio_list
 from videxp.tasks.shot_marks import ShotMarks
 
 SUFFIXES = (".json", ".csv", ".edl", ".otio", ".html")

@@ -3,19 +3,13 @@
 import csv
 import io
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from videxp.core.errors import BadRequest
 from videxp.core.files import escape_name
-from videxp.deploy.scenes.timeline import DROP_FRAME_RATES, Timeline, rate_text, timecode, timeline_of
-from videxp.video.clock import FrameClock
-from videxp.video.shots import FilmShot, FilmTransition, cut_into_shots
+from videxp.deploy.scenes.film import CutFilm
+from videxp.deploy.scenes.timeline import DROP_FRAME_RATES, rate_text, timecode
 
 CSV_COLUMNS = (
     "Scene Number",
@@ -31,27 +25,6 @@ CSV_COLUMNS = (
 )
 EDL_EVENTS = 999  # numbered with three digits in CMX3600
 EDL_TITLE = 70  # characters
-
-
-@dataclass(frozen=True)
-class CutFilm:
-    """A film and where it was found to be cut."""
-
-    path: Path
-    clock: FrameClock
-    transitions: tuple[FilmTransition, ...]
-    threshold: float
-    probabilities: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
-    """float32 [N]; empty where they are not known."""
-    has_sound: bool = False
-
-    @cached_property
-    def shots(self) -> list[FilmShot]:
-        return cut_into_shots(self.transitions, self.clock)
-
-    @cached_property
-    def timeline(self) -> Timeline:
-        return timeline_of(self.clock)
 
 
 def json_list(film: CutFilm) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from PIL import Image
 
 from videxp import __version__
 from videxp.core.files import escape_name
-from videxp.deploy.scenes.lists import CutFilm
+from videxp.deploy.scenes.film import CutFilm
 from videxp.tasks.shot_marks import ShotMarks
 from videxp.video import open_video
 from videxp.video.shots import FilmShot, FilmTransition, evenly_chosen

@@ -13,7 +13,7 @@ from videxp.core.errors import BadRequest
 from videxp.core.files import adding_files
 from videxp.core.outputs import OVERWRITE, refuse_inputs_and_runs, require_place
 from videxp.core.progress import progress
-from videxp.deploy.scenes.lists import CutFilm
+from videxp.deploy.scenes.film import CutFilm
 from videxp.video.cutting import Part, copy_parts, encode_parts, read_key_frames
 from videxp.video.sequence import VideoFile
 from videxp.video.timed_files import TIMED_SUFFIXES
