@@ -28,6 +28,7 @@ class Stream(IntEnum):
     ERASE = 10  # random erasing
     RANK = 11  # what seeds torch's generators (dropout, drop path) of the processes after the first
     HALVES = 12  # which of the real clips are compared with the others
+    JOIN = 13  # which shot follows another in training on scenes, and how
 
 
 def generator(seed: int, *, stream: Stream, epoch: int = 0, index: int = 0) -> np.random.Generator:
