@@ -25,6 +25,6 @@ def cut_shares(boundary: int, *, num_frames: int) -> np.ndarray:
 
 
 def linear_progress(between: tuple[int, int], *, num_frames: int) -> np.ndarray:
-    """float32 [T] from 0 to 1, equal steps from frame to frame: 0 up to and with the first frame of `between`, 1 from the second on."""
+    """float32 [T], from 0 (the first frame of `between` and before) to 1 (the second and behind) in equal steps."""
     before, after = between
     return ((np.arange(num_frames) - before) / (after - before)).clip(0, 1).astype(np.float32)

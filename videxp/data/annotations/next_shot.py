@@ -30,8 +30,8 @@ STATED = FIELD + "transitions"
 
 class NextShot(Annotation):
     """A `Ragged` of N clips with rows `clip` uint8 [M,T,h,w,C], of another of the split's samples; `shares` float32
-    [M,2,T], how much frames have of the two; `wipe` int64 [M]; `target` float32 [M,T,2], what `transitions.targets` tells. Films
-    that are evaluated, whose transitions are stated, have no next shot.
+    [M,2,T], how much frames have of the two; `wipe` int64 [M]; `target` float32 [M,T,2], what `transitions.targets`
+    tells. Films that are evaluated, whose transitions are stated, have no next shot.
 
     hard_cuts: the chance of a cut. fades, wipes: of the other transitions so many are fades through black, and wipes;
         the rest are dissolves. num_frames: [least, most] frames of those, even.
