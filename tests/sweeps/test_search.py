@@ -166,6 +166,14 @@ def test_a_trial_without_values_gets_them_after_a_kill(tmp_path: Path):
     assert again.left_without_values() == []
 
 
+def test_a_frozen_trial_is_gone_on_with_by_optunas_private_trial_id():
+    study = optuna.create_study()
+    study.ask()
+    (frozen,) = study.get_trials()
+    optuna.trial.Trial(study, frozen._trial_id).report(0.5, step=3)
+    assert study.get_trials()[0].intermediate_values == {3: 0.5}
+
+
 def test_the_pruner_gives_up_what_is_behind(tmp_path: Path):
     search = Search(tmp_path, plan([LR], pruner="median", trials=20))
     for _ in range(6):

@@ -191,7 +191,7 @@ class SceneFilms(Layout):
 
 def draw_film(rng: np.random.Generator, sources: dict[str, int], num_shots: int) -> Film:
     """Shots of sources (name -> frames), no source twice in a row."""
-    names, pieces = list(sources), []
+    names, pieces = list(sources), list[Piece]()
     for _ in range(num_shots):
         name = str(rng.choice([name for name in names if not pieces or name != pieces[-1].source]))
         num_frames = int(rng.integers(SHOT_FRAMES[0], min(SHOT_FRAMES[1], sources[name]) + 1))
