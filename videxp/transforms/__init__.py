@@ -4,6 +4,7 @@ Read `train.py` and `evaluate.py` first: they are the two modules that a recipe 
 functions of `geometry.py`, `color.py` and `mixing.py`; `memory.py` may be skipped.
 
 For restoration it is `restoration.py`, whose degradations are `downscale.py`'s; `real_world.py` makes one on the CPU.
+For scenes it is `scenes.py`.
 """
 
 from videxp.core.lazy import lazy_exports
@@ -20,6 +21,8 @@ __getattr__, __all__ = lazy_exports(
         "Resize": "videxp.transforms.real_world",
         "RestorationEval": "videxp.transforms.restoration",
         "RestorationTrain": "videxp.transforms.restoration",
+        "SceneEval": "videxp.transforms.scenes",
+        "SceneTrain": "videxp.transforms.scenes",
         "VideoCompression": "videxp.transforms.real_world",
         "EvalTransform": "videxp.transforms.evaluate",
         "TrainTransform": "videxp.transforms.train",
