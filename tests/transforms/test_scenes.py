@@ -20,7 +20,8 @@ def batch_of(shares_2T: np.ndarray, *, wipe: int = NO_WIPE, between: tuple[int, 
     rng = np.random.default_rng(0)
     clip, following = (torch.from_numpy(rng.integers(256, size=(1, T, H, W, 3), dtype=np.uint8)) for _ in range(2))
     rows = {
-        "clip": following,
+        "first": clip,
+        "following": following,
         "shares": torch.from_numpy(shares_2T)[None],
         "wipe": torch.tensor([wipe]),
         "target": torch.from_numpy(targets([between], num_frames=T))[None],
@@ -31,7 +32,7 @@ def batch_of(shares_2T: np.ndarray, *, wipe: int = NO_WIPE, between: tuple[int, 
 def test_a_cut_is_one_shot_and_then_the_other():
     batch = batch_of(cut_shares(5, num_frames=T))
     out = SceneEval()(batch)
-    expected = torch.cat([batch["clip"][0, :6], batch["next_shot"].rows["clip"][0, 6:]]).movedim(-1, 1)
+    expected = torch.cat([batch["clip"][0, :6], batch["next_shot"].rows["following"][0, 6:]]).movedim(-1, 1)
     assert torch.equal(out["video"][0], expected.float())
     assert out["target"][0, :, 0].tolist() == [0.0] * 5 + [1.0] + [0.0] * 6
     assert {*out} == {"video", "target", "index", "epoch"}
@@ -42,7 +43,10 @@ def test_a_dissolve_is_linear_in_exact_arithmetic():
     progress_T = linear_progress((3, 8), num_frames=T)
     batch = batch_of(np.stack([1 - progress_T, progress_T]), between=(3, 8))
     out = SceneEval()(batch)["video"][0].movedim(1, -1).numpy()
-    first, following = batch["clip"][0].numpy().astype(float), batch["next_shot"].rows["clip"][0].numpy().astype(float)
+    first, following = (
+        batch["clip"][0].numpy().astype(float),
+        batch["next_shot"].rows["following"][0].numpy().astype(float),
+    )
     for frame in range(T):
         fifths = min(max(frame - 3, 0), 5)
         mixed = ((5 - fifths) * first[frame] + fifths * following[frame]) / 5
@@ -55,7 +59,7 @@ def test_a_wipe_covers_the_frame_from_one_side(way: str):
     progress_T = linear_progress((-1, T), num_frames=T)
     batch = batch_of(np.stack([1 - progress_T, progress_T]), wipe=WIPES.index(way))
     out = SceneEval()(batch)["video"][0].movedim(1, -1)
-    is_next = (out == batch["next_shot"].rows["clip"][0].float()).all(-1)  # [T,H,W]
+    is_next = (out == batch["next_shot"].rows["following"][0].float()).all(-1)  # [T,H,W]
     assert (is_next | (out == batch["clip"][0].float()).all(-1)).all()
     covered = is_next.float().mean((1, 2))
     assert (covered.diff() >= 0).all()
@@ -73,7 +77,7 @@ def test_films_go_on_as_they_are():
 
 def test_augmentation_is_a_function_of_seed_epoch_and_index_and_differs_between_the_shots():
     batch = batch_of(cut_shares(5, num_frames=T))
-    batch["clip"][:] = batch["next_shot"].rows["clip"]
+    batch["next_shot"].rows["first"][:] = batch["next_shot"].rows["following"]
     train = SceneTrain(seed=1)
     once = train(batch)["video"]
     assert torch.equal(once, train(batch)["video"])

@@ -41,7 +41,7 @@ class SceneEval(nn.Module):
         keys = list(zip(batch["epoch"].tolist(), batch["index"].tolist()))
         joined = []
         for number, (epoch, index) in enumerate(keys):
-            shots = self.changed(batch["clip"][number], rows["clip"][number], epoch=epoch, index=index)
+            shots = self.changed(rows["first"][number], rows["following"][number], epoch=epoch, index=index)
             joined.append(join_shots(*shots, shares_2T=rows["shares"][number], wipe=int(rows["wipe"][number])))
         return rest | {"video": torch.stack(joined).movedim(-1, 2).contiguous(), "target": rows["target"]}
 

@@ -42,10 +42,8 @@ class Shown:
     """(height, width) of the pictures before they were cut."""
     placements: Callable[[], list["Placement"]]
     """Where the pictures came to lie in each of the N clips."""
-    frames_of: Callable[[int, np.random.Generator], np.ndarray]
-    """Frames int64 [K,T] that another of the split's samples would be read with."""
     read_frames: Callable[[int, np.ndarray], "Tensor"]
-    """uint8 [N,T,H,W,C]: those frames [K,T] of another of the split's samples, cut as this one is."""
+    """(row, frames [K,T]) -> uint8 [N,T,H,W,C]: frames of another of the split's samples, cut as this one's."""
 
 
 class Annotation:

@@ -173,17 +173,14 @@ class ClipDataset(Dataset[dict[str, Any]]):
             box = self._box(self.frame_size or reader.size, key)
             clip = read_views(reader, frames_KT, self._views(reader.size, box, key, clips=len(frames_KT)))
             placements = partial(self._placements, reader.size, box, key, clips=len(frames_KT))
-        shown = Shown(
-            *(row, key, frames_KT, box, clip, reader.size, placements),
-            frames_of=lambda other, rng: self.frames(other, rng=rng),
-            read_frames=partial(self._clips, key),
-        )
+        read_others = partial(self._read_frames, key)
+        shown = Shown(row, key, frames_KT, box, clip, reader.size, placements, read_others)
         fields = {annotation.name: annotation.read(shown) for annotation in self.annotations}
         given = {name: value for name, value in fields.items() if value is not None}
         return {"clip": clip, **given, "index": index, "epoch": epoch}
 
-    def _clips(self, key: tuple[int, int], row: int, frames_KT: np.ndarray) -> Tensor:
-        """Clips of another sample, cut as those of `key` are: uint8 [K*V,T,H,W,C]. Raises as reading does."""
+    def _read_frames(self, key: tuple[int, int], row: int, frames_KT: np.ndarray) -> Tensor:
+        """uint8 [K*V,T,H,W,C]: frames of any sample, cut as those of `key` are. Raises as reading it does."""
         with self.open(row, frames_KT) as reader:
             box = self._box(self.frame_size or reader.size, key)
             return read_views(reader, frames_KT, self._views(reader.size, box, key, clips=len(frames_KT)))
