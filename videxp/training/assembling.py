@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from omegaconf import DictConfig
@@ -81,9 +81,9 @@ def load_classifier(run: str, *, key: str) -> tuple[Classification, DictConfig]:
     cfg = load_resolved(folder.config)
     say_changed_inputs(folder, cfg)
     task = load_task(cfg, folder.checkpoint())
-    if not isinstance(task, Classification):
+    if not task.contract.activation:
         raise BadRequest(f"{key}={run} is a run of {type(task).__name__}: give one of a classification")
-    return task, cfg
+    return cast(Classification, task), cfg  # what has an activation has classes
 
 
 def load_teacher(run: str, *, classes: list[str], data: VideoDataModule, activation: str = "softmax") -> nn.Module:
