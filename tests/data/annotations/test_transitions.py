@@ -67,3 +67,21 @@ def test_what_does_not_fit_the_film_is_an_error_of_the_film(stated: list[tuple[i
 def test_a_film_that_cannot_be_read_keeps_its_own_error(tmp_path: Path):
     row = Row(path="a.mp4", label="", split="test").with_field("transitions", "9 9")
     assert Transitions().prepare(row, Facts(error="no video"), {})[1].error == "no video"
+
+
+@pytest.mark.parametrize(
+    ("num_frames", "kept", "error"),
+    [
+        (40, "9 10;20 25", ""),
+        (41, "10 11;21 26", ""),
+        (42, "40:9 10;20 25", "its transitions are of 40 frames, it has 42"),
+        (39, "40:9 10;20 25", "its transitions are of 40 frames, it has 39"),
+    ],
+)
+def test_a_film_with_one_frame_more_than_is_stated_has_all_transitions_one_frame_later(
+    num_frames: int, kept: str, error: str
+):
+    stated = Transitions.pack([(9, 10), (20, 25)], num_frames=40)
+    row = Row(path="a.mp4", label="", split="test").with_field("transitions", stated)
+    row, facts = Transitions().prepare(row, Facts(num_frames=num_frames, fps=25.0), {})
+    assert (row.field("transitions"), facts.error) == (kept, error)

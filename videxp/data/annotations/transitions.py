@@ -34,14 +34,24 @@ class Transitions(Annotation):
         super().__init__(name, columns=(FIELD + name,))
 
     @staticmethod
-    def pack(transitions: Iterable[Transition]) -> str:
-        """What a layout states in a row's `fields`: `29 30;75 80`; `none` for a film that is one shot."""
-        return ";".join(f"{before} {after}" for before, after in transitions) or NONE
+    def pack(transitions: Iterable[Transition], *, num_frames: int | None = None) -> str:
+        """What a layout states in a row's `fields`: `29 30;75 80`; `none` for a film that is one shot.
+
+        num_frames: of the film, where the list tells: `300:29 30;75 80`.
+        """
+        count = "" if num_frames is None else f"{num_frames}:"
+        return count + (";".join(f"{before} {after}" for before, after in transitions) or NONE)
 
     def prepare(self, row: Row, own: Facts, facts: Mapping[str, Facts]) -> tuple[Row, Facts]:
-        if own.error:
+        """With the film's own count of frames. Where it has one more than is stated, decoders of that time left out the
+        first, and all transitions are one frame later (Soucek and Lokoc 2020)."""
+        if own.error or not row.field(self.name):
             return row, own
-        transitions = unpack(row.field(self.name))
+        count, _, text = row.field(self.name).rpartition(":")
+        late = own.num_frames - int(count or own.num_frames)
+        if late not in (0, 1):
+            return row, replace(own, error=f"its transitions are of {count} frames, it has {own.num_frames}")
+        transitions = [(before + late, after + late) for before, after in unpack(text)]
         for before, after in transitions:
             if not 0 <= before < after < own.num_frames:
                 cause = f"its transition {before} to {after} is none within its {own.num_frames} frames"
@@ -50,7 +60,7 @@ class Transitions(Annotation):
             if then < after:
                 cause = f"its transition {before} to {after} has not ended where the next one begins, at {then}"
                 return row, replace(own, error=cause)
-        return row, own
+        return row.with_field(self.name, self.pack(transitions)), own
 
     def stated(self, row: int) -> list[Transition] | None:
         """Those of a sample's film; None where nothing is stated."""
