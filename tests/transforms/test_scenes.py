@@ -33,7 +33,7 @@ def test_a_cut_is_one_shot_and_then_the_other():
     batch = batch_of(cut_shares(5, num_frames=T))
     out = SceneEval()(batch)
     expected = torch.cat([batch["clip"][0, :6], batch["next_shot"].rows["following"][0, 6:]]).movedim(-1, 1)
-    assert torch.equal(out["video"][0], expected.float())
+    assert torch.equal(out["video"][0], expected.float() / 255)
     assert out["target"][0, :, 0].tolist() == [0.0] * 5 + [1.0] + [0.0] * 6
     assert {*out} == {"video", "target", "index", "epoch"}
 
@@ -42,7 +42,7 @@ def test_a_dissolve_is_linear_in_exact_arithmetic():
     """Four frames in between: 4/5, 3/5, 2/5 and 1/5 of the first shot."""
     progress_T = linear_progress((3, 8), num_frames=T)
     batch = batch_of(np.stack([1 - progress_T, progress_T]), between=(3, 8))
-    out = SceneEval()(batch)["video"][0].movedim(1, -1).numpy()
+    out = 255 * SceneEval()(batch)["video"][0].movedim(1, -1).numpy()
     first, following = (
         batch["clip"][0].numpy().astype(float),
         batch["next_shot"].rows["following"][0].numpy().astype(float),
@@ -58,7 +58,7 @@ def test_a_dissolve_is_linear_in_exact_arithmetic():
 def test_a_wipe_covers_the_frame_from_one_side(way: str):
     progress_T = linear_progress((-1, T), num_frames=T)
     batch = batch_of(np.stack([1 - progress_T, progress_T]), wipe=WIPES.index(way))
-    out = SceneEval()(batch)["video"][0].movedim(1, -1)
+    out = (255 * SceneEval()(batch)["video"][0].movedim(1, -1)).round()
     is_next = (out == batch["next_shot"].rows["following"][0].float()).all(-1)  # [T,H,W]
     assert (is_next | (out == batch["clip"][0].float()).all(-1)).all()
     covered = is_next.float().mean((1, 2))
@@ -79,10 +79,10 @@ def test_augmentation_is_a_function_of_seed_epoch_and_index_and_differs_between_
     batch = batch_of(cut_shares(5, num_frames=T))
     batch["next_shot"].rows["first"][:] = batch["next_shot"].rows["following"]
     train = SceneTrain(seed=1)
-    once = train(batch)["video"]
-    assert torch.equal(once, train(batch)["video"])
-    assert not torch.equal(once, train({**batch, "epoch": torch.tensor([3])})["video"])
-    plain = SceneEval()(batch)["video"]
+    once = 255 * train(batch)["video"]
+    assert torch.equal(once, 255 * train(batch)["video"])
+    assert not torch.equal(once, 255 * train({**batch, "epoch": torch.tensor([3])})["video"])
+    plain = 255 * SceneEval()(batch)["video"]
     first, following = (once - plain)[0, :6].mean(), (once - plain)[0, 6:].mean()
     assert abs(first - following) > 0.5  # one brightness for each
     assert once.min() >= 0 and once.max() <= 255
@@ -98,6 +98,8 @@ def test_everything_off_changes_nothing():
 def test_posterized_shots_have_the_bits_that_are_left():
     batch = batch_of(cut_shares(5, num_frames=T))
     out = SceneTrain(posterize=1.0, equalize=0.0, color_transfer=0.0)(batch)["video"]
+    out = (255 * out).round()
+    assert torch.equal(out / 255, SceneTrain(posterize=1.0, equalize=0.0, color_transfer=0.0)(batch)["video"])
     assert (out == out.round()).all() and (out % 4 == 0).all()
 
 

@@ -1,6 +1,6 @@
 """Clips for networks that find transitions: shots changed each in its own way, and joined.
 
-Legend: B clips, T frames, H, W pixels, C = 3 channels (RGB). Pixels in [0,255]: histograms count whole numbers.
+Legend: B clips, T frames, H, W pixels, C = 3 channels (RGB).
 """
 
 from typing import Annotated, Any
@@ -26,9 +26,10 @@ _DRAWS = 16
 
 
 class SceneEval(nn.Module):
-    """uint8 clips -> `video`, as they are or joined to the next shot that they are given.
+    """uint8 clips -> `video`: films as they are, or two shots joined.
 
-    `video`: uint8 [B,T,C,H,W] of films; float [B,T,C,H,W] in [0,255] of joined shots, with `target` float [B,T,2].
+    `video`: uint8 [B,T,C,H,W] of films, which may be long; float [B,T,C,H,W] in [0,1] of joined shots, with `target`
+    float [B,T,2], what `transitions.targets` tells.
     """
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Any]:
@@ -43,7 +44,8 @@ class SceneEval(nn.Module):
         for number, (epoch, index) in enumerate(keys):
             shots = self.changed(rows["first"][number], rows["following"][number], epoch=epoch, index=index)
             joined.append(join_shots(*shots, shares_2T=rows["shares"][number], wipe=int(rows["wipe"][number])))
-        return rest | {"video": torch.stack(joined).movedim(-1, 2).contiguous(), "target": rows["target"]}
+        video = torch.stack(joined).movedim(-1, 2).contiguous().div_(255)
+        return rest | {"video": video, "target": rows["target"]}
 
     def changed(self, first: Tensor, following: Tensor, *, epoch: int, index: int) -> tuple[Tensor, Tensor]:
         """Both shots uint8 [T,H,W,C] -> float [T,H,W,C] in [0,255]. Evaluation leaves them as they are."""

@@ -1,0 +1,171 @@
+"""Scene segmentation: where a film goes over from one shot into the next, for each of its frames a probability.
+
+Shapes: B clips, T frames, C = 3 channels, H, W pixels.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import MeanMetric
+
+from videxp.core.contract import Contract
+from videxp.core.errors import VidexpError
+from videxp.core.limits import Ge, Interval
+from videxp.data.annotations.transitions import Transition, targets
+from videxp.losses.transitions import transition_loss
+from videxp.metrics.transitions import (
+    THRESHOLDS,
+    TransitionCounts,
+    best_threshold,
+    predict_transitions,
+    transition_figures,
+)
+from videxp.models.scenes.interface import SceneNetwork, TransitionLogits
+from videxp.tasks.base import Split, VideoTask
+
+WINDOWS_AT_ONCE = 8
+
+
+class Scenes(VideoTask):
+    """Any network float [B,T,C,H,W] in [0,1] -> `TransitionLogits`, trained on clips in which two shots meet.
+
+    Films are gone over by windows; counts of found, invented and missed transitions are summed over films. The
+    probability above which a frame is a transition is chosen on the validation films, never on the test.
+    """
+
+    contract: ClassVar[Contract] = Contract(
+        network_parameter="window_frames",
+        needs=("transitions",),
+        metrics={
+            "f1": "max",
+            "precision": "max",
+            "recall": "max",
+            "f1_cut": "max",
+            "precision_cut": "max",
+            "recall_cut": "max",
+            "f1_gradual": "max",
+            "precision_gradual": "max",
+            "recall_gradual": "max",
+            "loss": "min",
+        },
+        headline=("f1", "precision", "recall"),
+        undefined="none of them has a transition",
+    )
+
+    def __init__(
+        self,
+        *,
+        network: SceneNetwork,
+        optimizer: Any,
+        scheduler: Any,
+        monitor: str = "val/f1",
+        threshold: Annotated[float, Interval(gt=0, lt=1)] | None = None,
+        tolerance_frames: Annotated[int, Ge(0)] = 2,
+        positive_weight: Annotated[float, Ge(0)] = 5.0,
+        many_hot_weight: Annotated[float, Ge(0)] = 0.1,
+        decay_norms_and_biases: bool = False,
+    ) -> None:
+        """
+        threshold: None: that of the best F1 in the last validation, from 0.01 to 0.99; before any, the network's own.
+        tolerance_frames: by which a transition may lie beside the true one, as published figures allow.
+        positive_weight, many_hot_weight: see `videxp.losses.transition_loss`.
+        """
+        super().__init__(
+            network=network,
+            optimizer=optimizer,
+            scheduler=scheduler,
+            monitor=monitor,
+            decay_norms_and_biases=decay_norms_and_biases,
+        )
+        self.is_chosen = threshold is None
+        self.register_buffer("threshold", torch.tensor(network.threshold if threshold is None else threshold))
+        self.tolerance_frames = tolerance_frames
+        self.positive_weight = positive_weight
+        self.many_hot_weight = many_hot_weight
+        splits = ("val", "test")
+        self.counts = nn.ModuleDict({split: self._counts() for split in splits})
+        self.losses_seen = nn.ModuleDict({split: MeanMetric() for split in splits})
+        self.rows: list[dict[str, Any]] = []  # one for each film of the last test
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """Those at which films are counted: a fixed one beside the others, which draw the curve."""
+        return tuple(sorted({*THRESHOLDS, round(float(self.threshold), 6)}))
+
+    def _counts(self) -> TransitionCounts:
+        return TransitionCounts(thresholds=self.thresholds, tolerance=self.tolerance_frames)
+
+    @property
+    def evaluation_protocol(self) -> str:
+        """`threshold 0.31, chosen on the validation films; tolerance 2 frames`"""
+        how = "chosen on the validation films" if self.is_chosen else "set"
+        return f"threshold {float(self.threshold):.4g}, {how}; tolerance {self.tolerance_frames} frames"
+
+    # ---- training -----------------------------------------------------------------------------------------------
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Any]:
+        if "target" not in batch:
+            raise VidexpError("these clips show no transitions to learn: dataset.annotations.next_shot makes them")
+        loss = self.loss(cast(TransitionLogits, self.answer(batch)), batch["target"])
+        return {"loss": loss, "log": {"train/loss": loss.detach()}}
+
+    def loss(self, logits: TransitionLogits, target_BT2: Tensor) -> Tensor:
+        return transition_loss(
+            logits.one_hot,
+            logits.many_hot,
+            *target_BT2.unbind(-1),
+            positive_weight=self.positive_weight,
+            many_hot_weight=self.many_hot_weight,
+        )
+
+    # ---- evaluation ---------------------------------------------------------------------------------------------
+
+    def on_test_epoch_start(self) -> None:
+        self.rows = []
+
+    def evaluation_step(self, batch: dict[str, Tensor], split: Split) -> None:
+        for number, index in enumerate(batch["index"].tolist()):
+            video = batch["video"][number]
+            true = true_transitions(batch, number)
+            target_T2 = torch.from_numpy(targets(true, num_frames=len(video))).to(video.device)
+            logits = self.film_logits(video)
+            one_hot, many_hot = logits.one_hot.sigmoid(), logits.many_hot.sigmoid()
+            cast(TransitionCounts, self.counts[split]).update(one_hot, true, many_hot_T=many_hot)
+            film = TransitionLogits(logits.one_hot[None], logits.many_hot[None])
+            cast(MeanMetric, self.losses_seen[split]).update(self.loss(film, target_T2[None]), weight=len(video))
+            if split == "test":
+                self.rows.append({"index": index, "frames": len(video), **self._row(one_hot, true)})
+
+    def film_logits(self, video: Tensor) -> TransitionLogits:
+        """Of each frame of a film, uint8 or float in [0,1] [T,C,H,W]: float32 [T] both."""
+        raise NotImplementedError
+
+    def _row(self, probability_T: Tensor, true: list[Transition]) -> dict[str, Any]:
+        predicted = predict_transitions(probability_T, threshold=float(self.threshold))
+        return {"transitions": len(true), "predicted": len(predicted)}
+
+    def evaluation_metrics(self, split: Split) -> dict[str, Tensor]:
+        counts, losses = cast(TransitionCounts, self.counts[split]), cast(MeanMetric, self.losses_seen[split])
+        counts_HK3 = counts.compute()
+        if split == "val" and self.is_chosen:
+            self.threshold.fill_(best_threshold(counts_HK3, counts.thresholds))
+        at = min(range(len(counts.thresholds)), key=lambda h: abs(counts.thresholds[h] - float(self.threshold)))
+        figures = {name: value for name, value in transition_figures(counts_HK3[at]).items() if not value.isnan()}
+        values = {**figures, "loss": losses.compute()}
+        counts.reset()
+        losses.reset()
+        return values
+
+    def prediction_rows(self, datamodule: Any) -> list[dict[str, Any]]:
+        """One row for each film that this process tested: index, path, frames and what was found in it."""
+        films = datamodule.dataset("test")
+        return [{"index": row["index"], "path": films.file(row["index"]), **row} for row in self.rows]
+
+
+def true_transitions(batch: Mapping[str, Any], number: int) -> list[Transition]:
+    """Those of one clip of a batch: as they are stated, or as they were made."""
+    if "transitions" in batch:
+        return [(int(before), int(after)) for before, after in batch["transitions"].of_clip(number)["between"].tolist()]
+    return predict_transitions(batch["target"][number][:, 1], threshold=0.5)
