@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from videxp.core.errors import BadRequest
 from videxp.core.limits import Ge
 from videxp.core.processes import START_METHOD
+from videxp.data.annotations.annotation import Annotation
 from videxp.data.layouts.base import Layout
 from videxp.data.left_out import nothing_left
 from videxp.data.loading.clips import Clips
@@ -69,6 +70,7 @@ class VideoDataModule(SampledDataModule):
         crop_size: Annotated[int, Ge(1)] | Sequence[int] | None = None,
         scale: Annotated[int, Ge(1)] = 1,
         worker_degradation: Any = None,
+        annotations: dict[str, Annotation] | None = None,
         train_transform: nn.Module | None = None,
         eval_transform: nn.Module | None = None,
         test_transform: nn.Module | None = None,
@@ -80,12 +82,14 @@ class VideoDataModule(SampledDataModule):
     ) -> None:
         """
         num_frames: of a clip in training.
-        size: height = width of the model's input; the transforms bring clips to it. None: crop_size / scale.
+        size: height = width of the model's input; the transforms bring clips to it. None: crop_size / scale, or frames
+            of decoding.frame_size.
         name: what the data set is called; None: as its folder.
         layout: how files lie beneath root; None: a folder per class.
         crop_size: pixels, or [height, width], cut out at a random place in the worker, in training.
         scale: the clip's size / its input's; frames that it does not divide are cut at the right and at the bottom.
         worker_degradation: called in the worker with a clip uint8 [T,H,W,C] and a numpy generator; makes `degraded`.
+        annotations: by their names, what samples have beside what the layout states, such as `NextShot`.
         train_transform, eval_transform: None: `TrainTransform` as it is, and the middle of frames that are 8/7 of size.
         test_transform: None takes eval_transform; another one may cut several crops.
         max_unreadable: files that may be unreadable, found so when preparing or later; they are left out, counted and
@@ -109,6 +113,7 @@ class VideoDataModule(SampledDataModule):
             clips=clips,
             decoding=decoding,
             worker_degradation=worker_degradation,
+            annotations=annotations,
             train_transform=train_transform,
             eval_transform=eval_transform,
             test_transform=test_transform,

@@ -4,7 +4,7 @@
 Legend: B samples, K clips of a sample, N = B*K clips, T frames, H, W pixels, C = 3 channels (RGB).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -41,6 +41,7 @@ class SampledDataModule(PreparedDataModule):
         clips: Clips,
         decoding: Decoding,
         worker_degradation: Any,
+        annotations: Mapping[str, Annotation] | None,
         train_transform: nn.Module | None,
         eval_transform: nn.Module | None,
         test_transform: nn.Module | None,
@@ -51,16 +52,19 @@ class SampledDataModule(PreparedDataModule):
         self.num_frames = num_frames
         self.scale = scale
         self.crop_size = crop_height_width(crop_size, scale=scale)
-        self.size = size or (min(self.crop_size) // scale if self.crop_size else 0)
-        if not self.size:
-            raise BadRequest("dataset.size=null: set it, or dataset.crop_size, from which it follows")
         self.clips = clips
         self.decoding = decoding
+        self.height_width = self._height_width(size)
+        self.size = size or min(self.height_width) // scale
         if getattr(worker_degradation, "scale", scale) != scale:
             raise BadRequest(
                 f"dataset.worker_degradation.scale={worker_degradation.scale} is not dataset.scale={scale}"
             )
         self.worker_degradation = worker_degradation
+        self.own_annotations = dict(annotations or {})
+        for key, annotation in self.own_annotations.items():
+            if annotation.name != key:
+                raise BadRequest(f"dataset.annotations.{key}.name={annotation.name}: call it {key}, as its key is")
         self.train_transform = train_transform or TrainTransform(size=self.size, seed=seed)
         self.eval_transform = eval_transform or EvalTransform(size=self.size, resize=round(self.size * 8 / 7))
         self.test_transform = test_transform or self.eval_transform
@@ -75,10 +79,18 @@ class SampledDataModule(PreparedDataModule):
         labels = f"{self.num_classes} classes" if self.classes else "no labels"
         if any(isinstance(annotation, MultiLabel) for annotation in self.annotations):
             labels += ", several of a video"
-        if self.crop_size is None:
-            return f"{labels}; {self.num_frames} x {self.size} x {self.size}"
-        height, width = self.crop_size
+        height, width = self.height_width
         return f"{labels}; {self.num_frames} x {height} x {width}" + (f", x{self.scale}" if self.scale > 1 else "")
+
+    def _height_width(self, size: int | None) -> tuple[int, int]:
+        """Of a training clip, before it is made smaller."""
+        if self.crop_size is not None:
+            return self.crop_size
+        if size is not None:
+            return size, size
+        if self.decoding.size is None:
+            raise BadRequest("dataset.size=null: set it, or dataset.crop_size, or dataset.decoding.frame_size")
+        return self.decoding.size
 
     @property
     def videos(self) -> Description:
@@ -96,7 +108,7 @@ class SampledDataModule(PreparedDataModule):
         found: list[Annotation] = [MultiLabel() if self.manifest.several_labels else SingleLabel()]
         if self.worker_degradation is not None or self.manifest["input"].lengths.any():
             found.append(CompanionClip("degraded", scale=self.scale, make=self.worker_degradation, seed=self.seed))
-        found += self.layout.annotations
+        found += [*self.layout.annotations, *self.own_annotations.values()]
         check_names(found)
         transforms = {name: getattr(self, name) for name in ("train_transform", "eval_transform", "test_transform")}
         check_following(found, transforms, frame_size=self.decoding.size)

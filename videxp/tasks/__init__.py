@@ -12,6 +12,7 @@ __getattr__, __all__ = lazy_exports(
         "Generation": "videxp.tasks.generation",
         "MultiLabelClassification": "videxp.tasks.multi_label",
         "Restoration": "videxp.tasks.restoration",
+        "Scenes": "videxp.tasks.scenes",
         "VideoTask": "videxp.tasks.base",
     },
 )

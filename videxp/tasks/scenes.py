@@ -23,6 +23,7 @@ from videxp.metrics.transitions import (
     transition_figures,
 )
 from videxp.models.scenes.interface import SceneNetwork, TransitionLogits
+from videxp.models.summary import gmacs_of_call
 from videxp.tasks.base import Split, VideoTask
 
 WINDOWS_AT_ONCE = 8
@@ -53,6 +54,9 @@ class Scenes(VideoTask):
         headline=("f1", "precision", "recall"),
         undefined="none of them has a transition",
     )
+
+    threshold: Tensor
+    """float32 scalar, a buffer: of the probability, above which a frame is a transition."""
 
     def __init__(
         self,
@@ -103,6 +107,10 @@ class Scenes(VideoTask):
         how = "chosen on the validation films" if self.is_chosen else "set"
         return f"threshold {float(self.threshold):.4g}, {how}; tolerance {self.tolerance_frames} frames"
 
+    def work_of_one_clip(self, *, num_frames: int, size: int) -> float:
+        height, width = cast(SceneNetwork, self.network).frame_size or (size, size)
+        return gmacs_of_call(self.deployed, torch.empty(1, num_frames, 3, height, width, device="meta"))
+
     # ---- training -----------------------------------------------------------------------------------------------
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Any]:
@@ -140,7 +148,18 @@ class Scenes(VideoTask):
 
     def film_logits(self, video: Tensor) -> TransitionLogits:
         """Of each frame of a film, uint8 or float in [0,1] [T,C,H,W]: float32 [T] both."""
-        raise NotImplementedError
+        network = cast(SceneNetwork, self.deployed)
+        length, margin = network.window_frames, network.margin_frames
+        hop, frames = length - 2 * margin, len(video)
+        starts = torch.arange(0, frames, hop)
+        index = (starts[:, None] - margin + torch.arange(length)).clamp(0, frames - 1)
+        parts = []
+        for some in index.split(WINDOWS_AT_ONCE):
+            windows = video[some.to(video.device)]
+            windows = windows.float() / 255 if windows.dtype == torch.uint8 else windows
+            logits = cast(TransitionLogits, self(windows))
+            parts.append(torch.stack(list(logits))[:, :, margin : margin + hop].flatten(1))
+        return TransitionLogits(*torch.cat(parts, dim=1)[:, :frames].float())
 
     def _row(self, probability_T: Tensor, true: list[Transition]) -> dict[str, Any]:
         predicted = predict_transitions(probability_T, threshold=float(self.threshold))
