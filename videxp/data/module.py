@@ -277,13 +277,13 @@ class VideoDataModule(SampledDataModule):
     def _admit(self, batch: Batch, failures: list[Failure], *, split: Split) -> Batch | None:
         """The batch without what is quarantined; of an evaluation, None where nothing is left of it."""
 
-        def paths() -> list[str]:
-            return [self.dataset(split).file(i) for i in batch["index"].tolist()]
+        def files() -> list[set[str]]:
+            return self.files_of(batch, split)
 
         if split == "train":
-            return agreed(batch, failures, self.quarantine, paths)
+            return agreed(batch, failures, self.quarantine, files)
         self.quarantine.hold(failures)
-        batch = kept(batch, [path not in self.quarantine.causes for path in paths()])
+        batch = kept(batch, [self.quarantine.causes.keys().isdisjoint(of_sample) for of_sample in files()])
         return None if is_empty(batch) else batch
 
     @property

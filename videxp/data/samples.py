@@ -135,6 +135,16 @@ class SampledDataModule(PreparedDataModule):
             )
         return self._datasets[split]
 
+    def files_of(self, batch: Mapping[str, Any], split: Split) -> list[set[str]]:
+        """The files that each sample of a batch was read from: its own, and those of samples that it was joined to."""
+        dataset = self.dataset(split)
+        files = [{dataset.file(index)} for index in batch["index"].tolist()]
+        for annotation in self.annotations:
+            others = annotation.joined_rows(batch[annotation.name]) if annotation.name in batch else []
+            for of_sample, row in zip(files, others):
+                of_sample.add(dataset.file(row))
+        return files
+
     def cutter(self, split: Split) -> Cutter | None:
         """The split's transform, if workers cut what it wants of each picture: the same bits as on the device, but
         nothing is resized twice, no whole frame travels, and files may differ in size."""

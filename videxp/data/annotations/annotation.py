@@ -98,6 +98,10 @@ class Annotation:
         """
         raise NotImplementedError
 
+    def joined_rows(self, value: Any) -> list[int]:
+        """Of a batch's value: the split's sample that each of its B samples was joined to; none where they are not."""
+        return []
+
     def largest_bytes(self, clip_bytes: int) -> int:
         """Pixels that `collate` stacks for a sample, at most, where those of its clips take `clip_bytes`."""
         return 0

@@ -37,14 +37,17 @@ class Joined:
     first: "Tensor"
     following: "Tensor"
     """uint8 [1,T,h,w,C] each"""
+    row: int
+    """The split's sample that the second one is of."""
     joint: Joint
     transitions: Sequence[Transition]
 
 
 class NextShot(Annotation):
     """A `Ragged` of N clips with rows `first` and `following`, uint8 [M,T,h,w,C], two shots; `shares` float32 [M,2,T],
-    how much a frame has of each; `wipe` int64 [M]; `target` float32 [M,T,2], what `transitions.targets` tells. Films
-    that are evaluated, whose transitions are stated, have none.
+    how much a frame has of each; `wipe` int64 [M]; `row` int64 [M], the split's sample whose shot follows; `target`
+    float32 [M,T,2], what `transitions.targets` tells. Films that are evaluated, if their transitions are stated, have
+    none.
 
     A film of which no transitions are stated is one shot. A shot of less than `min_frames` frames is not taken where
     there are others. The boundary is anywhere within the first shot; the next one, where possible, is long enough for
@@ -117,6 +120,7 @@ class NextShot(Annotation):
             "following": made.following,
             "shares": torch.from_numpy(made.joint.shares_2T)[None],
             "wipe": torch.tensor([made.joint.wipe]),
+            "row": torch.tensor([made.row]),
             "target": torch.from_numpy(targets(made.transitions, num_frames=shown.clip.shape[1]))[None],
         }
         return Ragged.of_one(rows)
@@ -125,6 +129,9 @@ class NextShot(Annotation):
         from videxp.data.annotations.ragged import Ragged
 
         return Ragged.join(values)
+
+    def joined_rows(self, value: "Ragged") -> list[int]:
+        return value.rows["row"].tolist()
 
     def shots(self, row: int) -> list[Shot]:
         """Those of a sample that are long enough; the longest where none is."""
@@ -152,7 +159,7 @@ class NextShot(Annotation):
             frames_T = np.minimum(first + step * np.arange(length), end - 1)
             clip = shown.read_frames(shown.row, frames_T[None])
         transitions = [(int(before), int(after)) for before, after in places_of(own, frames_T)]
-        return Joined(clip, clip, Joint(cut_shares(len(frames_T), num_frames=len(frames_T))), transitions)
+        return Joined(clip, clip, shown.row, Joint(cut_shares(len(frames_T), num_frames=len(frames_T))), transitions)
 
     # ---- a transition that is made --------------------------------------------------------------------------------
 
@@ -163,7 +170,8 @@ class NextShot(Annotation):
             frames_T = _within(self._shot(shown.row, 1, rng), num_frames=length, step=step, rng=rng)
             first = shown.read_frames(shown.row, frames_T[None])
         joint, transition = self._draw(length, usable=len(np.unique(frames_T)), rng=rng)
-        return Joined(first, self._following(shown, joint, step, rng), joint, [transition])
+        row, following = self._following(shown, joint, step, rng)
+        return Joined(first, following, row, joint, [transition])
 
     def _draw(self, num_frames: int, *, usable: int, rng: np.random.Generator) -> tuple[Joint, Transition]:
         """usable: frames of the clip in which the first shot moves; behind them it holds its last one."""
@@ -183,8 +191,9 @@ class NextShot(Annotation):
         way = int(wipe * len(WIPES)) if kind < self.fades + self.wipes else NO_WIPE
         return Joint(np.stack([1 - progress_T, progress_T]), way), transition
 
-    def _following(self, shown: Shown, joint: Joint, step: int, rng: np.random.Generator) -> "Tensor":
-        """uint8 [1,T,h,w,C]: the next shot, from the first frame that has some of it; before, its first one stands."""
+    def _following(self, shown: Shown, joint: Joint, step: int, rng: np.random.Generator) -> tuple[int, "Tensor"]:
+        """(another sample, uint8 [1,T,h,w,C] of it): the next shot, from the first frame that has some of it; before,
+        its first one stands."""
         import torch
 
         needed = max(1, int((joint.shares_2T[1] > 0).sum()))
@@ -199,7 +208,7 @@ class NextShot(Annotation):
         frames = _within(self._shot(other, span, rng), num_frames=needed, step=step, rng=rng)
         clip = shown.read_frames(other, frames[None])
         held = clip[:, :1].expand(-1, shown.clip.shape[1] - needed, -1, -1, -1)
-        return torch.cat([held, clip], dim=1)
+        return other, torch.cat([held, clip], dim=1)
 
     def _shot(self, row: int, span: int, rng: np.random.Generator) -> Shot:
         """One of a film's shots of at least so many frames, if there is one."""

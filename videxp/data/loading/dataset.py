@@ -58,6 +58,15 @@ RATES_SEEN = 256  # samples, for a typical rate
 FILE_ERRORS = (UnreadableVideo, DecodeError, DecoderRefused)
 
 
+class OtherUnread(VidexpError):
+    """A sample that another one is joined to cannot be read: the split's `row`."""
+
+    def __init__(self, error: UnreadableVideo | DecodeError | DecoderRefused, row: int) -> None:
+        super().__init__(str(error))
+        self.row = row
+        self.cause = error.reason if isinstance(error, DecoderRefused) else error.cause
+
+
 @dataclass(frozen=True)
 class Samples:
     """What was read for a batch, and what could not be."""
@@ -181,9 +190,12 @@ class ClipDataset(Dataset[dict[str, Any]]):
 
     def _read_frames(self, key: tuple[int, int], row: int, frames_KT: np.ndarray) -> Tensor:
         """uint8 [K*V,T,H,W,C]: frames of any sample, cut as those of `key` are. Raises as reading it does."""
-        with self.open(row, frames_KT) as reader:
-            box = self._box(self.frame_size or reader.size, key)
-            return read_views(reader, frames_KT, self._views(reader.size, box, key, clips=len(frames_KT)))
+        try:
+            with self.open(row, frames_KT) as reader:
+                box = self._box(self.decoding.size or reader.size, key)
+                return read_views(reader, frames_KT, self._views(reader.size, box, key, clips=len(frames_KT)))
+        except FILE_ERRORS as error:
+            raise OtherUnread(error, row) from error
 
     def _views(self, size: tuple[int, int], box: Box, key: tuple[int, int], *, clips: int) -> Sequence[Sequence[View]]:
         """For each clip its views on pictures of (height, width)."""
@@ -255,6 +267,8 @@ class ClipDataset(Dataset[dict[str, Any]]):
             except FILE_ERRORS as error:
                 cause = error.reason if isinstance(error, DecoderRefused) else error.cause
                 samples.failures.append(Failure(str(error), path=self.file(index), cause=cause))
+            except OtherUnread as error:
+                samples.failures.append(Failure(str(error), path=self.file(error.row), cause=error.cause))
             except VidexpError as error:
                 samples.failures.append(Failure(str(error)))
         if odd := self._odd_sizes(samples.read):

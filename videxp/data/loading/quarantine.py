@@ -111,10 +111,10 @@ class Quarantine:
             )
 
 
-def agreed(batch: Batch, failures: list[Failure], quarantine: Quarantine, paths: Callable[[], list[str]]) -> Batch:
+def agreed(batch: Batch, failures: list[Failure], quarantine: Quarantine, files: Callable[[], list[set[str]]]) -> Batch:
     """The training batch as all ranks have it: without samples of files that failed anywhere, or without any.
 
-    paths: the files of the batch's samples, where they are asked for. Called by all ranks for each of their batches.
+    files: of each of the batch's samples, where they are asked for. Called by all ranks for each of their batches.
     Where nothing may be missing, ranks do not ask each other.
     """
     if quarantine.limit == 0:
@@ -123,7 +123,7 @@ def agreed(batch: Batch, failures: list[Failure], quarantine: Quarantine, paths:
     quarantine.add(quarantine.ranks.gathered(failures))
     if not quarantine.causes:
         return batch
-    batch = kept(batch, [path not in quarantine.causes for path in paths()])
+    batch = kept(batch, [quarantine.causes.keys().isdisjoint(of_sample) for of_sample in files()])
     samples = len(batch["index"])
     total, somebody_has_none = quarantine.ranks.summed([samples, int(samples == 0)])
     return none_of(batch) if somebody_has_none else {**batch, "total": torch.tensor(total)}
