@@ -175,7 +175,7 @@ def test_it_goes_through_the_transform_and_follows_it(kind: type[Annotation], ma
     name = field_of(data, kind)
     read = data.read("train", range(8))
     batch = data.transformed(read, "train", device=torch.device("cpu"))
-    assert batch["video"].shape == (16, 5, 3, 16, 16)
+    assert batch["video"].shape in ((16, 5, 3, 16, 16), (8, 5, 3, 16, 16))
     value = batch[name]
     assert (value.count if isinstance(value, Ragged) else len(value)) in (8, 16)
     assert isinstance(value, Tensor | Ragged)
