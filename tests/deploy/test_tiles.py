@@ -3,40 +3,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from videxp.deploy.tiles import joined, spans, windows
-
-
-def test_windows_overlap_and_the_last_is_as_long_as_the_others():
-    found = [(items, list(places)) for items, places in windows(range(9), length=5, overlap=1)]
-    assert found == [([0, 1, 2, 3, 4], [0, 1, 2, 3]), ([3, 4, 5, 6, 7], [1, 2, 3]), ([4, 5, 6, 7, 8], [3, 4])]
-
-
-@pytest.mark.parametrize("count", [0, 1, 2, 5, 6, 7, 8, 30])
-@pytest.mark.parametrize(("length", "overlap"), [(1, 0), (4, 0), (5, 1), (5, 2), (8, 3)])
-def test_every_item_counts_once_in_order_and_has_its_surroundings(count: int, length: int, overlap: int):
-    counted = []
-    for items, places in windows(iter(range(count)), length=length, overlap=overlap):
-        assert len(items) == min(length, count)
-        for place in places:
-            counted.append(items[place])
-            assert min(items[place], place) >= min(items[place], overlap)  # enough before it, or the video begins
-            assert len(items) - 1 - place >= min(overlap, count - 1 - items[place])
-    assert counted == list(range(count))
-
-
-def test_windows_hold_no_more_than_their_length():
-    """The stock way, a list of all frames, grows with the video."""
-    read = 0
-
-    def frames():
-        nonlocal read
-        while read < 1000:
-            read += 1
-            yield read
-
-    for number, (items, _) in enumerate(windows(frames(), length=10, overlap=2)):
-        assert read <= 11 + 6 * number
-        assert len(items) == 10
+from videxp.deploy.tiles import joined, spans
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,8 @@ from videxp.core.outputs import (
     require_place,
 )
 from videxp.core.progress import progress
-from videxp.deploy.tiles import joined, spans, windows
+from videxp.core.windows import windows
+from videxp.deploy.tiles import joined, spans
 from videxp.video.remaking import picture_folder, remade_video
 from videxp.video.sequence import Picture, PictureFolder, VideoFile, open_sequence, pictures_in
 

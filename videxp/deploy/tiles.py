@@ -1,37 +1,15 @@
-"""Long videos in windows of frames, large frames in tiles, and the results put together again.
+"""Large frames in tiles, and the results put together again.
 
-Windows and tiles reach over their neighbours by `overlap` on every side where they have one.
-Shapes: T frames, H, W pixels, C = 3.
+Tiles reach over their neighbors by `overlap` on every side where they have one. Shapes: T frames, H, W pixels, C = 3.
 """
 
-from collections import deque
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
 # Networks that halve a frame's size n times give the same for a tile as for the frame only if it starts on their grid.
 GRID_PIXELS = 8
-
-Item = TypeVar("Item")
-
-
-def windows(items: Iterable[Item], *, length: int, overlap: int) -> Iterator[tuple[list[Item], range]]:
-    """(a window of items, which of its places count), such that every item counts once and none is kept for longer.
-
-    length=5, overlap=1, 9 items -> [0 1 2 3 4] for 0-3, [3 4 5 6 7] for 4-6, [4 5 6 7 8] for 7-8: all equally long.
-    """
-    held: deque[Item] = deque(maxlen=length)
-    waiting = 0  # the last of those held, which no window has counted yet
-    for item in items:
-        if len(held) == length and waiting >= length - overlap:  # more are coming, so the last ones can wait
-            yield list(held), range(length - waiting, length - overlap)
-            waiting = overlap
-        held.append(item)
-        waiting += 1
-    if waiting:
-        yield list(held), range(len(held) - waiting, len(held))
 
 
 def spans(length: int, *, size: int, overlap: int) -> list[tuple[int, int]]:

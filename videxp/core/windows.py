@@ -1,0 +1,69 @@
+"""Long videos in windows of frames, in constant memory, and the answers put together again.
+
+Windows reach over their neighbors, so that every frame that counts has its surroundings.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+Item = TypeVar("Item")
+
+
+def windows(items: Iterable[Item], *, length: int, overlap: int) -> Iterator[tuple[list[Item], range]]:
+    """(a window of items, which of its places count), such that every item counts once and none is kept for longer.
+
+    length=5, overlap=1, 9 items -> [0 1 2 3 4] for 0-3, [3 4 5 6 7] for 4-6, [4 5 6 7 8] for 7-8: all equally long.
+    """
+    held: deque[Item] = deque(maxlen=length)
+    waiting = 0  # the last of those held, which no window has counted yet
+    for item in items:
+        if len(held) == length and waiting >= length - overlap:  # more are coming, so the last ones can wait
+            yield list(held), range(length - waiting, length - overlap)
+            waiting = overlap
+        held.append(item)
+        waiting += 1
+    if waiting:
+        yield list(held), range(len(held) - waiting, len(held))
+
+
+def padded_windows(items: Iterable[Item], *, length: int, margin: int) -> Iterator[tuple[list[Item], range]]:
+    """The same with windows that all begin `length - 2 * margin` items apart and count but for a margin at either end;
+    the first item is repeated before the video, the last one after it.
+
+    length=5, margin=1, 4 items -> [0 0 1 2 3] for 0-2, [2 3 3 3 3] for 3.
+    """
+    hop = length - 2 * margin
+    held: list[Item] = []
+    for item in items:
+        held = held or [item] * margin
+        held.append(item)
+        if len(held) == length:
+            yield held, range(margin, margin + hop)
+            held = held[hop:]
+    while len(held) > margin:
+        yield held + held[-1:] * (length - len(held)), range(margin, min(margin + hop, len(held)))
+        held = held[hop:]
+
+
+def answer_frames(
+    answer: Callable[[Tensor], Tensor],
+    frames: Iterable[Tensor],
+    *,
+    length: int,
+    margin: int,
+    windows_at_once: int = 1,
+) -> Iterator[Tensor]:
+    """An answer to each frame of a video of any length, by `padded_windows`; at most `windows_at_once` are held.
+
+    answer: [N,length,...], the windows' frames, N <= windows_at_once -> [N,length,...].
+    """
+    cut = padded_windows(frames, length=length, margin=margin)
+    while group := list(islice(cut, windows_at_once)):
+        answers = answer(torch.stack([torch.stack(window) for window, _ in group]))
+        for of_window, (_, places) in zip(answers, group, strict=True):
+            yield from of_window[places.start : places.stop]
