@@ -35,6 +35,11 @@ __getattr__, __all__ = lazy_exports(
         "FrameSequences": "videxp.data.layouts.footage",
         "Reds": "videxp.data.layouts.published_footage",
         "Vimeo90k": "videxp.data.layouts.published_footage",
+        "FilmsWithCuts": "videxp.data.layouts.films_with_cuts",
+        "ClipShots": "videxp.data.layouts.films_with_cuts",
+        "SHOT": "videxp.data.layouts.films_with_cuts",
+        "BBC": "videxp.data.layouts.films_with_cuts",
+        "RAI": "videxp.data.layouts.films_with_cuts",
         "SampleClips": "videxp.data.layouts.sample_clips",
     },
 )

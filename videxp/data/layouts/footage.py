@@ -70,17 +70,24 @@ class Footage(Layout):
         return [file for file in self._lists.values() if file is not None]
 
     def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
+        return self.with_all_splits(self.given_rows(root, notes), notes)
+
+    def given_rows(self, root: Path, notes: Notes) -> list[Row]:
+        """In the splits that lists or folders give; all of them train where there are none."""
         if self.splits == "test":
             return self._rows(self.clips(root, self.targets, notes), "test")
         if any(self._lists.values()):
-            rows = [row for split in SPLITS for row in self._listed(root, split)]
-        else:
-            folders = self._split_folders(root, notes) or {"train": ""}
-            rows = [
-                row
-                for split, folder in folders.items()
-                for row in self._rows(self.clips(root, below(self.targets, folder), notes), split)
-            ]
+            return [row for split in SPLITS for row in self._listed(root, split)]
+        folders = self._split_folders(root, notes) or {"train": ""}
+        return [
+            row
+            for split, folder in folders.items()
+            for row in self._rows(self.clips(root, below(self.targets, folder), notes), split)
+        ]
+
+    def with_all_splits(self, rows: Iterable[Row], notes: Notes) -> list[Row]:
+        if self.splits == "test":
+            return [*rows]
         return completed_splits(
             rows,
             val_fraction=self.val_fraction,
@@ -161,13 +168,13 @@ def listed_clips(file: Path, folder: Path) -> list[str]:
     return read_each(read_list(file), lambda line: check_path(line[1], folder=folder, place=f"{file}, line {line[0]}"))
 
 
-def counterpart(inputs: str, path: str) -> str:
-    """BIx4, a/b.mp4 -> BIx4/a/b.mp4; BIx4/{parent}/{stem}.avi -> BIx4/a/b.avi."""
+def counterpart(inputs: str, path: str, *, key: str = "inputs") -> str:
+    """BIx4, a/b.mp4 -> BIx4/a/b.mp4; BIx4/{parent}/{stem}.avi -> BIx4/a/b.avi. key: of the layout, for the error."""
     parts = PurePosixPath(path)
     fields = {"path": path, "parent": parts.parent.as_posix(), "name": parts.name, "stem": parts.stem}
     try:
         found = inputs.format(**fields) if "{" in inputs else f"{inputs}/{path}"
     except (KeyError, IndexError, ValueError, AttributeError) as error:
         known = ", ".join(f"{{{name}}}" for name in fields)
-        raise BadRequest(f"dataset.layout.inputs={inputs!r}: {error} is no field: there are {known}") from None
+        raise BadRequest(f"dataset.layout.{key}={inputs!r}: {error} is no field: there are {known}") from None
     return PurePosixPath(found).as_posix()
