@@ -26,7 +26,7 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
         dest="outputs",
         action="append",
         default=[],
-        help=f"a file ({', '.join(SUFFIXES)}); may be given again; for several films with {STEM}, each one's name, in it; "
+        help=f"a file ({', '.join(SUFFIXES)}); may come again; for several films with {STEM}, each one's name, in it; "
         "default: JSON on the terminal",
     )
     parser.add_argument("--drop-frame", action="store_true", help="timecode of an EDL at 29.97 or 59.94 fps")
