@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from videxp.tasks.shot_marks import ShotMarks
+from videxp.tasks.shot_marks import ShotMarks, mark_transitions
 from videxp.tasks.shot_sheet import COLUMNS, save_shot_sheet, sheet_shots
 from videxp.video.clock import FrameClock
 from videxp.video.shots import FilmTransition, cut_into_shots
@@ -66,3 +66,11 @@ def test_marks_are_counted_as_the_metric_counts_them():
     assert str(ShotMarks(((one, one),) * 1234, (one,), (one, one))) == "1,234 hits, 1 missed, 2 false alarms (F1 0.999)"
     assert str(ShotMarks(((one, one),), (), (one,))) == "1 hit, 0 missed, 1 false alarm (F1 0.667)"
     assert (ShotMarks(()).f1, ShotMarks((), (one,)).f1) == (1.0, 0.0)
+
+
+def test_transitions_are_marked_as_the_metric_matches_them():
+    found = [FilmTransition(11, 12, 0.9), FilmTransition(50, 51, 0.5), FilmTransition(80, 90, 0.75)]
+    marks = mark_transitions([(10, 11), (54, 55), (79, 95)], found)
+    assert marks.hits == ((FilmTransition(10, 11), found[0]), (FilmTransition(79, 95), found[2]))
+    assert (marks.missed, marks.false_alarms) == ((FilmTransition(54, 55),), (found[1],))
+    assert mark_transitions([(10, 11)], found[:1], tolerance=0).hits == ()

@@ -20,7 +20,7 @@ from videxp import __version__
 from videxp.core.files import escape_name
 from videxp.deploy.scenes.film import CutFilm
 from videxp.tasks.shot_marks import ShotMarks
-from videxp.video import open_video
+from videxp.video.shot_pictures import shot_pictures
 from videxp.video.shots import FilmShot, FilmTransition, evenly_chosen
 
 ASSETS = Path(__file__).parent / "assets"
@@ -103,21 +103,16 @@ def _transition(film: CutFilm, one: FilmTransition, kind: str) -> dict[str, Any]
 def _pictures(path: Path, shots: Sequence[FilmShot]) -> tuple[dict[int, str], str]:
     """The middle frame of each shot as a data URI, by the shot's number; and the pictures' width / height for CSS."""
     width = WIDTH if len(shots) <= FEW_PICTURES else SMALL_WIDTH
-    numbers = {shot.middle: shot.number for shot in shots}
-    pictures: dict[int, str] = {}
-    with open_video(path) as video:
-        height = max(1, round(width * video.size[0] / video.size[1]))
-        for frame, picture_HWC in video.pictures(sorted(numbers)):
-            if numbers[frame] not in pictures:
-                pictures[numbers[frame]] = _jpeg(picture_HWC, (width, height))
-    return pictures, f"{width} / {height}"
+    pictures, aspect = {}, "16 / 9"
+    for number, picture_HWC in shot_pictures(path, shots, width=width):
+        pictures[number] = _jpeg(picture_HWC)
+        aspect = f"{picture_HWC.shape[1]} / {picture_HWC.shape[0]}"
+    return pictures, aspect
 
 
-def _jpeg(picture_HWC: np.ndarray, size: tuple[int, int]) -> str:
+def _jpeg(picture_HWC: np.ndarray) -> str:
     file = io.BytesIO()
-    Image.fromarray(picture_HWC).resize(size, Image.Resampling.BOX, reducing_gap=2.0).save(
-        file, "JPEG", quality=JPEG_QUALITY
-    )
+    Image.fromarray(picture_HWC).save(file, "JPEG", quality=JPEG_QUALITY)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
