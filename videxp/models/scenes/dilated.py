@@ -60,8 +60,8 @@ class DilatedNetwork(SceneNetwork):
         x = self.prepare(video.transpose(1, 2))
         pooled = []
         for first, second in self.pairs():
-            x = first(x).relu()
-            x = F.avg_pool3d(second(x).relu() + x, (1, 2, 2))
+            x = first(x).relu_()
+            x = F.avg_pool3d(second(x).relu_() + x, (1, 2, 2))
             pooled.append(x)
         flat = x.permute(0, 2, 3, 4, 1).flatten(2)
         features = torch.cat([self.color_hist_layer(video), self.frame_sim_layer(pooled), flat], dim=-1)
