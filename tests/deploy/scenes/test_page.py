@@ -5,6 +5,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,9 +59,15 @@ def grey(uri: str) -> float:
     return float(np.asarray(picture.convert("L")).mean())
 
 
-def test_each_shot_has_its_middle_frame_and_each_transition_its_verdict(film: CutFilm):
-    html = shot_page(film, marks_of(film))
-    data = data_of(html)
+@pytest.fixture(scope="module")
+def sheet(film: CutFilm, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "sheet.html"
+    write_shots(path, film, marks=marks_of(film))
+    return path
+
+
+def test_each_shot_has_its_middle_frame_and_each_transition_its_verdict(film: CutFilm, sheet: Path):
+    data = data_of(sheet.read_text())
     assert [grey(shot["picture"]) for shot in data["shots"]] == pytest.approx(LEVELS, abs=4)
     assert data["shots"][1] | {"picture": ""} == {
         "number": 2, "first": 3, "last": 5, "start": 0.1, "end": 0.2, "picture": "",
@@ -77,27 +84,26 @@ def test_each_shot_has_its_middle_frame_and_each_transition_its_verdict(film: Cu
     assert curve.tolist() == (film.probabilities * 255).round().astype(int).tolist()
 
 
-def test_a_page_refers_to_nothing_outside_itself_and_runs_nothing_that_a_name_brings(film: CutFilm):
-    html = shot_page(film)
+def test_a_page_refers_to_nothing_outside_itself_and_runs_nothing_that_a_name_brings(sheet: Path):
+    html = sheet.read_text()
     assert html.count("<script") == html.count("</script") == 2 and "default-src 'none'" in html
     assert re.findall(r"""(?:src|href)\s*=\s*["'](?!#)""", html) == []
-    data = data_of(html)
-    assert (data["truth"], data["true"], {one["kind"] for one in data["found"]}) == (False, [], {"found"})
 
 
-def test_a_page_of_very_many_shots_has_pictures_of_some_and_says_so(film: CutFilm, monkeypatch: pytest.MonkeyPatch):
+def test_a_page_of_very_many_shots_has_pictures_of_some_and_one_without_the_truth_no_verdicts(
+    film: CutFilm, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(page, "MAX_PICTURES", 24)
     data = data_of(shot_page(film))
     assert sum(shot["picture"] is not None for shot in data["shots"]) == 24
     assert data["leftOut"] == "pictures of 24 of the 240 shots"
+    assert (data["truth"], data["true"], {one["kind"] for one in data["found"]}) == (False, [], {"found"})
 
 
 @pytest.fixture(scope="module")
-def tab(film: CutFilm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
-    folder = tmp_path_factory.mktemp("page")
-    write_shots(folder / "sheet.html", film, marks=marks_of(film))
-    with browser(folder / "chromium") as tab:
-        tab.open(folder / "sheet.html", width=1200)
+def tab(sheet: Path) -> Iterator[Tab]:
+    with browser(sheet.parent / "chromium") as tab:
+        tab.open(sheet, width=1200)
         yield tab
 
 
