@@ -1,8 +1,8 @@
 """A film cut into files: its packets copied as they are, from key frame to key frame, or its frames encoded again.
 
 Each frame of the film comes in one of the files, its time counted from the first there, and each packet of its sound:
-that stays where it was beside the pictures. The first packet of sound in a file (21 ms of AAC at 48 kHz) lacks the one that
-it overlaps with, so it fades in.
+that stays where it was beside the pictures. The first packet in a file (21 ms of AAC at 48 kHz) fades in, since the one
+that it overlaps with is in the file before.
 """
 
 from collections.abc import Callable, Iterator, Sequence
