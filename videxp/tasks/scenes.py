@@ -3,7 +3,7 @@
 Shapes: B clips, T frames, C = 3 channels, H, W pixels.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, cast
 
 import torch
@@ -13,6 +13,7 @@ from torchmetrics import MeanMetric
 from videxp.core.contract import Contract
 from videxp.core.errors import VidexpError
 from videxp.core.limits import Ge, Interval
+from videxp.core.windows import answer_frames
 from videxp.data.annotations.transitions import Transition, targets
 from videxp.losses.transitions import transition_loss
 from videxp.metrics.transitions import (
@@ -53,6 +54,8 @@ class Scenes(VideoTask):
         },
         headline=("f1", "precision", "recall"),
         undefined="none of them has a transition",
+        predictor="videxp.deploy.scene_files",
+        predict_example="FILM.mp4 -o SCENES.json",
     )
 
     threshold: Tensor
@@ -146,20 +149,24 @@ class Scenes(VideoTask):
             if split == "test":
                 self.rows.append({"index": index, "frames": len(video), **self._row(one_hot, true)})
 
-    def film_logits(self, video: Tensor) -> TransitionLogits:
-        """Of each frame of a film, uint8 or float in [0,1] [T,C,H,W]: float32 [T] both."""
-        network = cast(SceneNetwork, self.deployed)
-        length, margin = network.window_frames, network.margin_frames
-        hop, frames = length - 2 * margin, len(video)
-        starts = torch.arange(0, frames, hop)
-        index = (starts[:, None] - margin + torch.arange(length)).clamp(0, frames - 1)
-        parts = []
-        for some in index.split(WINDOWS_AT_ONCE):
-            windows = video[some.to(video.device)]
-            windows = windows.float() / 255 if windows.dtype == torch.uint8 else windows
-            logits = cast(TransitionLogits, self(windows))
-            parts.append(torch.stack(list(logits))[:, :, margin : margin + hop].flatten(1))
-        return TransitionLogits(*torch.cat(parts, dim=1)[:, :frames].float())
+    def film_logits(self, frames: Iterable[Tensor]) -> TransitionLogits:
+        """Of each frame of a film of any length, [C,H,W] uint8 or float in [0,1]: float32 [T] both, on the device. No
+        more frames than WINDOWS_AT_ONCE windows have are held."""
+        network = cast(SceneNetwork, self.network)
+
+        def answer(windows: Tensor) -> Tensor:
+            windows = windows.to(self.device)
+            video = windows.float() / 255 if windows.dtype == torch.uint8 else windows
+            return torch.stack(list(self.answer({"video": video})), dim=-1).float()
+
+        of_frames = answer_frames(
+            answer,
+            frames,
+            length=network.window_frames,
+            margin=network.margin_frames,
+            windows_at_once=WINDOWS_AT_ONCE,
+        )
+        return TransitionLogits(*torch.stack(list(of_frames)).unbind(-1))
 
     def _row(self, probability_T: Tensor, true: list[Transition]) -> dict[str, Any]:
         predicted = predict_transitions(probability_T, threshold=float(self.threshold))

@@ -86,7 +86,7 @@ def _picture_by_picture(
         where[int(needed[place])].append((clip, time))
     video = torch.empty(0)
     for number, picture_HWC in reader.pictures(needed.tolist()):
-        picture = _tensor(picture_HWC)[None]
+        picture = as_tensor(picture_HWC)[None]
         seen: dict[View, Tensor] = {}
         for clip, time in where[number]:
             for place, view in enumerate(views[clip]):
@@ -125,7 +125,7 @@ def fitted(size: tuple[int, int], fit: Fit, *, box: Box) -> View:
     return lambda clip: box.cut(resize(clip, size=size, fit=fit))
 
 
-def _tensor(picture_HWC: np.ndarray) -> Tensor:
+def as_tensor(picture_HWC: np.ndarray) -> Tensor:
     """Without a copy, where torch can have it: rows from left to right, and memory that may be written to."""
     if not picture_HWC.flags.writeable or min(picture_HWC.strides) < 0:
         picture_HWC = picture_HWC.copy()
