@@ -91,6 +91,21 @@ TINY_GENERATION = [
 ]
 
 
+# For scenes: films of the embedded data set, whatever films the recipe wants.
+TINY_SCENES = [
+    "dataset=scene_films",
+    "dataset.layout.train_shots=9",
+    "dataset.layout.val_films=2",
+    "dataset.layout.test_films=3",
+    "dataset.layout.shots_per_film=3",
+    "dataset.layout.frames_per_shot=30",
+    "dataset.layout.video_size=32",
+    "dataset.num_frames=20",
+    "dataset.batch_size=4",
+    *TRAINER,
+]
+
+
 def tiny(*overrides: str, recipe: str = "classification/moving_digits", cwd: Path | None = None) -> list[str]:
     """What makes the recipe tiny, with changes: videxp refuses to be told the same key twice.
 
@@ -105,6 +120,8 @@ def tiny(*overrides: str, recipe: str = "classification/moving_digits", cwd: Pat
         small = [*TINY_RESTORATION, *nano(recipe)]
     if contract(recipe).network_parameter == "discriminators":
         small = [*TINY_GENERATION, *nano(recipe)]
+    if "transitions" in contract(recipe).needs:
+        small = [*TINY_SCENES, *nano(recipe)]
     by_key = {text.partition("=")[0].lstrip("+"): text for text in (*small, *overrides)}
     return list(by_key.values())
 

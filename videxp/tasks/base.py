@@ -136,6 +136,10 @@ class VideoTask(LightningModule):
         blank = {"video": torch.empty(1, num_frames, 3, size, size, device="meta")}
         return gmacs_of_call(self.deployed, *self.network_inputs(blank))
 
+    def one_clip(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
+        """The first clip of a batch alone, whose latency is measured: what the network is called with at once."""
+        return {name: value[:1] for name, value in batch.items() if isinstance(value, Tensor)}
+
     def answer(self, batch: Mapping[str, Tensor]) -> Tensor:
         """What the network makes of a batch: one forward pass."""
         return self(*self.network_inputs(batch))

@@ -59,7 +59,7 @@ class Scenes(VideoTask):
     )
 
     threshold: Tensor
-    """float32 scalar, a buffer: of the probability, above which a frame is a transition."""
+    """float64 scalar, a buffer: of the probability, above which a frame is a transition."""
 
     def __init__(
         self,
@@ -87,7 +87,9 @@ class Scenes(VideoTask):
             decay_norms_and_biases=decay_norms_and_biases,
         )
         self.is_chosen = threshold is None
-        self.register_buffer("threshold", torch.tensor(network.threshold if threshold is None else threshold))
+        self.register_buffer(
+            "threshold", torch.tensor(network.threshold if threshold is None else threshold, dtype=torch.float64)
+        )
         self.tolerance_frames = tolerance_frames
         self.positive_weight = positive_weight
         self.many_hot_weight = many_hot_weight
@@ -109,6 +111,15 @@ class Scenes(VideoTask):
         """`threshold 0.31, chosen on the validation films; tolerance 2 frames`"""
         how = "chosen on the validation films" if self.is_chosen else "set"
         return f"threshold {float(self.threshold):.4g}, {how}; tolerance {self.tolerance_frames} frames"
+
+    def network_inputs(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        """`video` float [B,T,C,H,W] in [0,1]; films come in uint8."""
+        video = batch["video"]
+        return (video.float() / 255 if video.dtype == torch.uint8 else video,)
+
+    def one_clip(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
+        """One window of a film."""
+        return {"video": batch["video"][:1, : cast(SceneNetwork, self.network).window_frames]}
 
     def work_of_one_clip(self, *, num_frames: int, size: int) -> float:
         height, width = cast(SceneNetwork, self.network).frame_size or (size, size)
@@ -155,9 +166,8 @@ class Scenes(VideoTask):
         network = cast(SceneNetwork, self.network)
 
         def answer(windows: Tensor) -> Tensor:
-            windows = windows.to(self.device)
-            video = windows.float() / 255 if windows.dtype == torch.uint8 else windows
-            return torch.stack(list(self.answer({"video": video})), dim=-1).float()
+            logits = cast(TransitionLogits, self.answer({"video": windows.to(self.device)}))
+            return torch.stack(list(logits), dim=-1).float()
 
         of_frames = answer_frames(
             answer,

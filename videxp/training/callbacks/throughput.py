@@ -174,7 +174,7 @@ class Throughput(Callback):
 
 def latency_ms(task: VideoTask, batch: dict[str, Tensor]) -> float:
     """Milliseconds that the first clip of a batch takes alone, the median of some calls; one call if that is slow."""
-    one = {name: value[:1] for name, value in batch.items()}
+    one = task.one_clip(batch)
     device = batch["index"].device if "video" not in batch else batch["video"].device
     seconds: list[float] = []
     gpus = [device] if device.type == "cuda" else []
