@@ -79,7 +79,7 @@ def test_a_threshold_that_is_set_stays_and_figures_are_those_of_the_counts_at_it
         probability_T = batch["video"][0, :, 0, 0, 0] / 255
         counts = count_transitions(probability_T, [(10, 11), (19, 22), (44, 45)], threshold=0.296).sum(0)
         assert counts.tolist() == [2, 1, 1]
-        assert float(figures["f1"]) == pytest.approx(float(transition_scores(counts).f1))
+        assert float(figures["f1"]) == pytest.approx(float(transition_scores(counts)["f1"]))
     assert float(scenes.threshold) == pytest.approx(0.296) and "0.296, set" in scenes.evaluation_protocol
 
 
