@@ -14,19 +14,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 
 from tests import forked
+from tests.forked import PICTURES, clean_environment
 from tests.shrink import tiny
 
 Run = subprocess.CompletedProcess[str]
 
 
-def clean_environment(folder: Path) -> dict[str, str]:
-    """No W&B key, no netrc, a cache of its own, no variables of a launcher."""
-    keep = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB", "VIDEXP", "SLURM", "MASTER", "PL_"))}
-    return {**keep, "HOME": str(folder), "NETRC": str(folder / "netrc"), "VIDEXP_CACHE": str(folder / "cache")}
-
-
 def videxp(*arguments: str, cwd: Path, timeout: float = 300, **environment: str) -> Run:
-    """`videxp ARGUMENTS` as a user runs it, but for the time that its imports take."""
+    """`videxp ARGUMENTS` as a user runs it, but for the time that imports and (without PICTURES) samples take."""
     return forked.videxp(*arguments, cwd=cwd, environment={**clean_environment(cwd), **environment}, timeout=timeout)
 
 
@@ -43,9 +38,12 @@ def videxp_anew(*arguments: str, cwd: Path, timeout: float = 300, **environment:
     )
 
 
-def train(*overrides: str, cwd: Path, run: str = "run", recipe: str = "classification/moving_digits") -> Path:
+def train(
+    *overrides: str, cwd: Path, run: str = "run", recipe: str = "classification/moving_digits", **environment: str
+) -> Path:
     """Train a shrunk recipe for real; returns the run folder."""
-    done = videxp("train", recipe, *tiny(f"hydra.run.dir={run}", *overrides, recipe=recipe, cwd=cwd), cwd=cwd)
+    words = tiny(f"hydra.run.dir={run}", *overrides, recipe=recipe, cwd=cwd)
+    done = videxp("train", recipe, *words, cwd=cwd, **environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return cwd / run
 
@@ -76,7 +74,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def finished(workplace: Path) -> tuple[Path, Run]:
     """One finished tiny run: its folder and what was printed."""
-    done = videxp("train", "classification/moving_digits", *tiny("hydra.run.dir=runs/finished"), cwd=workplace)
+    words = tiny("hydra.run.dir=runs/finished")
+    done = videxp("train", "classification/moving_digits", *words, cwd=workplace, **{PICTURES: "1"})
     assert done.returncode == 0, done.stdout + done.stderr
     return workplace / "runs/finished", done
 
@@ -84,7 +83,8 @@ def finished(workplace: Path) -> tuple[Path, Run]:
 @pytest.fixture(scope="session")
 def restored(workplace: Path) -> Path:
     """One finished tiny restoration run, in the same folder."""
-    return train("logger=csv", cwd=workplace, run="runs/restored", recipe="super_resolution/sample_clips")
+    recipe = "super_resolution/sample_clips"
+    return train("logger=csv", cwd=workplace, run="runs/restored", recipe=recipe, **{PICTURES: "1"})
 
 
 @pytest.fixture(scope="session")

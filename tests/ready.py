@@ -1,51 +1,65 @@
-"""Moving digits that some test has made already: encoded and read once, then copied to where a run wants them."""
+"""Moving digits that some test has made already, copied to where a run would make them: it finds them there, with a
+manifest of theirs at another place, and encodes and reads nothing."""
 
 import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 PLACE = "TESTS_READY_DATA"
 if PLACE not in os.environ:  # pytest itself; its workers and their children inherit the name
     os.environ[PLACE] = tempfile.mkdtemp()
     atexit.register(shutil.rmtree, os.environ[PLACE], ignore_errors=True)
 FOLDER = Path(os.environ[PLACE])
+LAYOUT = "dataset.layout."
+WHERE = "data/moving_digits"
+DATASET = Path(__file__).parents[1] / "conf/dataset/moving_digits.yaml"
 
 
-def copy_ready_digits() -> None:
-    """In a child: where a run would make its first moving digits, they are copied, with what is known of the files."""
+def put_ready_digits(arguments: Sequence[str], *, cwd: Path, environment: dict[str, str]) -> None:
+    """Those of a command's words, unless there are some already, or none of its words are about them."""
     from videxp.data.layouts.moving_digits import MovingDigits
-    from videxp.data.preparing import preparation
 
-    prepare, make, known_facts = preparation.prepare, MovingDigits.make, preparation.known_facts
-    making = False
+    words = dict(word.lstrip("+").split("=", 1) for word in arguments if "=" in word)
+    given = {key.removeprefix(LAYOUT): yaml.safe_load(value) for key, value in words.items() if key.startswith(LAYOUT)}
+    footage = cwd / f"conf/dataset/{words.get('dataset')}.yaml"  # as tests/shrink.py describes it
+    if not (given or footage.is_file()) or words.get("dataset.root", WHERE) != WHERE:
+        return
+    settings = {**yaml.safe_load((footage if footage.is_file() else DATASET).read_text())["layout"], **given}
+    if not settings.pop("_target_", "").endswith(".MovingDigits"):
+        return
+    try:
+        layout = MovingDigits(**settings)
+    except TypeError:
+        return  # a test of what videxp says of it
+    place = cwd / WHERE / layout.folder
+    if not place.exists():
+        ready = _ready(layout, settings)
+        shutil.copytree(ready / "root" / layout.folder, place)  # with the times of the files
+        manifests = Path(environment["VIDEXP_CACHE"]) / "manifests"
+        shutil.copytree(ready / "cache/manifests", manifests, dirs_exist_ok=True)
 
-    def ready(layout: MovingDigits) -> Path:
-        nonlocal making
-        folder = FOLDER / layout.folder
-        if not folder.exists():
-            new, making = Path(tempfile.mkdtemp(dir=FOLDER)), True
-            prepare(layout, root=new / "root", cache_dir=new / "cache", name="ready")
-            making = False
-            with suppress(OSError):  # another was faster
-                new.rename(folder)
-        return folder
 
-    def copy(layout: MovingDigits, root: Path) -> None:
-        if not making and not root.exists():
-            new = root.with_name(f"{root.name}-{os.getpid()}")
-            shutil.copytree(ready(layout) / "root", new)
-            new.rename(root)
-        make(layout, root)
+def _ready(layout: Any, settings: dict[str, Any]) -> Path:
+    from tests import forked
 
-    def known(path: Path, **about: Any) -> preparation.Known:
-        layout = about["layout"]
-        if not making and isinstance(layout, MovingDigits) and not any(path.parent.glob("*.tsv")):
-            (file,) = (ready(layout) / "cache/manifests").glob("*.tsv")
-            return preparation._read_known(file, borrowed=True) or preparation.Known({}, None)
-        return known_facts(path, **about)
+    folder = FOLDER / layout.folder
+    if not folder.exists():
+        new = Path(tempfile.mkdtemp(dir=FOLDER))
+        forked.call(_prepare, settings, cwd=new, environment=dict(os.environ))
+        with suppress(OSError):  # another was faster
+            new.rename(folder)
+    return folder
 
-    MovingDigits.make, preparation.known_facts = copy, known  # type: ignore[method-assign,assignment]  # for this child
+
+def _prepare(settings: dict[str, Any]) -> None:
+    from videxp.data.layouts.moving_digits import MovingDigits
+    from videxp.data.preparing.preparation import prepare
+
+    prepare(MovingDigits(**settings), root=Path("root"), cache_dir=Path("cache"), name="moving_digits")

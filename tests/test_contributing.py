@@ -2,15 +2,16 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
 from tests.conftest import videxp
+from tests.training import killing
 from tests.training.conftest import checkpoint, command, differences, metrics
-from tests.training.forking import KILLED, ForkServer, Kill
+from tests.training.killing import KILLED, Kill
 from videxp import cli, config
 from videxp.core.own_packages import find_own_packages
 from videxp.runs.folder import RunFolder
@@ -95,17 +96,15 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(own: Path) -> Iterator[Callable[..., str]]:
+def run(own: Path) -> Callable[..., str]:
     """`videxp ARGUMENTS` there -> what it printed."""
-    server = ForkServer()
 
     def run(*arguments: str, kill: Kill | None = None, ranks: int = 1) -> str:
-        statuses, printed = server.run(*arguments, cwd=own, kill=kill, ranks=ranks, VIDEXP_ALLOW="mytasks,tests")
+        statuses, printed = killing.run(*arguments, cwd=own, kill=kill, ranks=ranks, VIDEXP_ALLOW="mytasks,tests")
         assert set(statuses) == {KILLED if kill else 0}, printed
         return printed
 
-    yield run
-    server.close()
+    return run
 
 
 def training(name: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -59,10 +60,16 @@ def module_of(path: Path) -> str:
 FILES = {module_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
-def imports(source: str) -> set[str]:
-    """Dotted names that a source text imports, at any depth."""
+@cache
+def tree(module: str) -> ast.Module:
+    return ast.parse(FILES[module].read_text())
+
+
+@cache
+def imports(tree: ast.AST) -> set[str]:
+    """Dotted names that a source imports, at any depth."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
@@ -110,28 +117,30 @@ def test_every_module_is_in_a_room():
 
 
 def test_a_wrong_import_would_be_noticed():
-    assert upward_imports("videxp.video.probing", own(imports("from videxp.data import manifest"))) == [
+    assert upward_imports("videxp.video.probing", own(imports(ast.parse("from videxp.data import manifest")))) == [
         "videxp.data.manifest"
     ]
     inside = "def f():\n    import videxp.models.weights"
-    assert upward_imports("videxp.data.module", own(imports(inside))) == ["videxp.models.weights"]
-    assert upward_imports("videxp.tasks.base", own(imports("from videxp.losses import classification"))) == []
+    assert upward_imports("videxp.data.module", own(imports(ast.parse(inside)))) == ["videxp.models.weights"]
+    assert (
+        upward_imports("videxp.tasks.base", own(imports(ast.parse("from videxp.losses import classification")))) == []
+    )
     assert cycle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) != []
 
 
 @pytest.mark.parametrize("module", sorted(set(FILES) - {"videxp"}))
 def test_imports_go_one_way(module: str):
-    assert upward_imports(module, own(imports(FILES[module].read_text()))) == []
+    assert upward_imports(module, own(imports(tree(module)))) == []
 
 
 def test_no_modules_import_each_other_in_a_circle():
-    graph = {module: own(imports(path.read_text())) - {module} for module, path in FILES.items()}
+    graph = {module: own(imports(tree(module))) - {module} for module in FILES}
     assert cycle(graph) == []
 
 
 @pytest.mark.parametrize("module", sorted(set(FILES) - {"videxp"}))
 def test_each_library_has_one_door(module: str):
-    used = {name.split(".")[0] for name in imports(FILES[module].read_text())}
+    used = {name.split(".")[0] for name in imports(tree(module))}
     assert {name for name in used & set(DOORS) if room(module) not in DOORS[name]} == set()
 
 
@@ -160,7 +169,7 @@ def names_given(tree: ast.AST) -> set[str]:
 
 
 def test_private_names_of_a_library_are_used_in_one_module():
-    trees = {module: ast.parse(path.read_text()) for module, path in FILES.items()}
+    trees = {module: tree(module) for module in FILES}
     ours = {name for tree in trees.values() for name in names_given(tree)}
     found = {module: names for module, tree in trees.items() if (names := private_names(tree) - ours)}
     assert found == PRIVATE
@@ -177,15 +186,15 @@ def calls_of_print(tree: ast.AST) -> list[int]:
 
 
 def test_lines_are_printed_by_the_commands_and_by_one_module_below_them():
-    printing = {module for module, path in FILES.items() if calls_of_print(ast.parse(path.read_text()))}
+    printing = {module for module in FILES if calls_of_print(tree(module))}
     assert {module for module in printing if not module.startswith("videxp.cli")} == {"videxp.core.lines"}
     assert calls_of_print(ast.parse("x.print(1)\nprint(2)")) == [2]
 
 
 def test_no_two_public_classes_have_the_same_name():
     owners: dict[str, list[str]] = {}
-    for module, path in FILES.items():
-        for node in ast.walk(ast.parse(path.read_text())):
+    for module in FILES:
+        for node in ast.walk(tree(module)):
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 owners.setdefault(node.name, []).append(module)
     assert {name: modules for name, modules in owners.items() if len(modules) > 1} == {}
@@ -195,7 +204,7 @@ def test_no_two_public_classes_have_the_same_name():
 def test_no_docstring_is_broken_by_a_blank_line_in_mid_sentence(module: str):
     found = [
         text
-        for node in ast.walk(ast.parse(FILES[module].read_text()))
+        for node in ast.walk(tree(module))
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         and (text := ast.get_docstring(node))
         and re.search(r"[A-Za-z,]\n\n[(a-z](?![^\n]*:)", text)

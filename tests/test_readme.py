@@ -10,7 +10,6 @@ import torch
 from tests.conftest import videxp
 from tests.films import Put
 from tests.shrink import EXPERIMENTS, TINY
-from tests.sweeps import quick
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 CONSOLE = re.findall(r"```console\n(.*?)```", README, flags=re.DOTALL)
@@ -68,10 +67,9 @@ def shrunk_generation() -> str:
     for key, value in {"width": 4, "discriminator_width": 4, "num_clips": 16, "val_clips": 8, "max_epochs": 1}.items():
         assert f" {key}: " in text
         text = re.sub(rf" {key}: \d+", f" {key}: {value}", text)
-    videos = "    train_videos: 32\n    val_videos: 10\n    test_videos: 16\n"
-    return text.replace("  layout:\n", "  layout:\n" + videos).replace(
-        "\ntrainer:", "\ntrainer:\n  limit_train_batches: 2"
-    )
+    videos = "{train_videos: 32, val_videos: 10, test_videos: 16}"
+    text = text.replace("\ndataset:\n", f"\ndataset:\n  layout: {videos}\n")
+    return text.replace("\ntrainer:", "\ntrainer:\n  limit_train_batches: 2")
 
 
 def test_the_two_commands_come_first_and_are_targets_of_the_makefile():
@@ -121,7 +119,6 @@ def test_every_command_of_the_readme_works(tmp_path: Path):
     config = (EXPERIMENTS.parent / "conf/dataset/sample_clips.yaml").read_text()
     short = config.replace("videxp.data.layouts.sample_clips.SampleClips", "tests.short.ShortClips")
     (tmp_path / "conf/dataset/sample_clips.yaml").write_text(short)
-    quick.provide(tmp_path, name="local")  # trials are started without the seconds that imports take
     assert len(VIDEXP) > 10
     layout = [word for word in SMALL if word.startswith("dataset.layout")]
     more = {"record runs/two-processes": ["--allow-dirty"], "prepare moving_digits": layout}  # the code may be changing

@@ -15,6 +15,8 @@ from PIL import Image
 from tests.shrink import tiny
 
 LIBRARIES = ["wandb.sdk.launch", "wandb.apis.public", "matplotlib.backends.backend_agg", "rich.progress"]
+LIBRARIES += ["optuna.storages", "alembic.command", "sqlalchemy.dialects.sqlite"]
+LIBRARIES += ["tests.forked", "tests.training.killing"]
 LIBRARIES += ["rich._emoji_codes", "av.subtitles.stream", "torch.utils.serialization.config"]
 OURS = [
     "videxp.training.assembling",
@@ -29,6 +31,10 @@ OURS = [
     "videxp.cli.commands.train",
     "videxp.cli.commands.resume",
     "videxp.cli.commands.evaluate",
+    "videxp.cli.commands.sweep",
+    "videxp.sweeps.controller",
+    "videxp.sweeps.local",
+    "videxp.sweeps.search",
     "videxp.evaluation.results",
     "videxp.config.checking.advice",
     "videxp.runs.newest",

@@ -14,6 +14,7 @@ from PIL import Image
 
 from tests.browser import Tab, browser
 from tests.conftest import Run, train, videxp
+from tests.forked import PICTURES
 from videxp.runs.folder import RunFolder
 from videxp.video.encoder import write_video
 
@@ -36,7 +37,7 @@ def runs(finished: tuple[Path, Run], workplace: Path) -> Path:
     """Two real runs that differ in learning rate and seed, a failed one, and a folder that is damaged."""
     folder = workplace / "compared"
     shutil.copytree(finished[0], folder / "first", ignore=shutil.ignore_patterns("worst_videos*", "evaluation*"))
-    train("optimizer.lr=1e-4", "seed=3", "logger=csv", cwd=workplace, run="compared/second")
+    train("optimizer.lr=1e-4", "seed=3", "logger=csv", cwd=workplace, run="compared/second", **{PICTURES: "1"})
     frames = np.zeros((8, 32, 32, 3), np.uint8)
     for i, name in enumerate(("first", "second")):
         for t in range(8):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import train, videxp
+from tests.forked import PICTURES
 from videxp.video import open_video
 
 pytestmark = pytest.mark.slow
@@ -20,7 +21,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def gan(place: Path) -> Path:
-    return train(cwd=place, recipe=RECIPE, run="gan")
+    return train(cwd=place, recipe=RECIPE, run="gan", **{PICTURES: "1"})
 
 
 def clip(path: Path) -> list[int]:

@@ -11,6 +11,7 @@ import pytest
 from tests.browser import browser
 from tests.cli.test_compare import COLOURED
 from tests.conftest import train, videxp
+from tests.forked import PICTURES
 from videxp.training.loggers.metrics_file import last_values, read_metrics
 
 pytestmark = pytest.mark.slow
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def again(restored: Path, workplace: Path) -> Path:
     """The run, reproduced."""
-    done = videxp("reproduce", str(restored), "hydra.run.dir=runs/restored-again", cwd=workplace)
+    done = videxp("reproduce", str(restored), "hydra.run.dir=runs/restored-again", cwd=workplace, **{PICTURES: "1"})
     assert done.returncode == 0, done.stdout + done.stderr
     assert "bit-identical" in done.stdout
     return workplace / "runs/restored-again"

@@ -9,6 +9,7 @@ import pytest
 
 from tests.config.conftest import RECIPE
 from tests.conftest import videxp
+from tests.shrink import PAPERS, RECIPES
 from videxp import config
 from videxp.config.places import own_folder
 from videxp.core.errors import BadRequest
@@ -18,7 +19,7 @@ MINE = "# @package _global_\n# Mine\ndefaults:\n  - classification/moving_digits
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", [choice.name for choice in config.recipes()])
+@pytest.mark.parametrize("recipe", [recipe for recipe in RECIPES if recipe not in PAPERS])  # test_paper_recipes.py
 def test_every_recipe_is_without_problems(recipe: str, folder):
     composed = config.compose(recipe, [])
     assert [p for p in config.check(composed) if p.key not in ("hardware.accelerator", "dataset.root")] == []

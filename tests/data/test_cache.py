@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +19,8 @@ import numpy as np
 import pytest
 import torch
 
+from tests import forked
+from tests.conftest import clean_environment, videxp
 from tests.films import Put, module
 from tests.forked import CONTEXT
 from tests.video.torture_set import source_frames, stamped_number
@@ -265,21 +265,22 @@ def test_pairs_are_not_cached(put: Put, tmp_path: Path):
 @pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on_where_it_was(root: Path, tmp_path: Path):
     words = ["prepare", "folder_per_class", f"dataset.root={root / 'root'}", "--cache", "cache", "--json"]
-    environment = {**os.environ, "VIDEXP_CACHE": str(tmp_path / "index")}
-    command = [sys.executable, "-m", "videxp.cli", *words]
+    environment = {**clean_environment(tmp_path), "VIDEXP_CACHE": str(tmp_path / "index")}
+    printed = tmp_path / "stdout", tmp_path / "stderr"
     seen = []
     for _ in range(3):
-        process = subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True)
+        process = forked.start(*words, cwd=tmp_path, environment=environment, printed=printed, before=os.setsid)
         before = len(list(tmp_path.glob("cache/shards/*.shard")))
-        while process.poll() is None and len(list(tmp_path.glob("cache/shards/*.shard"))) < min(before + 2, 7):
+        while process.is_alive() and len(list(tmp_path.glob("cache/shards/*.shard"))) < min(before + 2, 7):
             time.sleep(0.005)
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.join()
         seen.append(len(list(tmp_path.glob("cache/shards/*.shard"))))
     assert seen == sorted(seen)
     assert 0 < seen[0] < 8
     assert not (tmp_path / "cache/cache.json").exists()
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    done = videxp(*words, cwd=tmp_path, VIDEXP_CACHE=str(tmp_path / "index"))
+    assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["cache"].startswith("cache: 8 shards")
     assert all(not damaged(shard) for shard in tmp_path.glob("cache/shards/*.shard"))
     assert len(list((tmp_path / "cache/shards").iterdir())) == 8  # nothing half-written is left

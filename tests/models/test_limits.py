@@ -59,14 +59,19 @@ def test_the_smallest_clip_declared_runs_and_one_below_does_not(name: str):
         assert not runs(name, frames=frames, size=declared.min_size - 1)
 
 
+def divisors(number: int) -> list[int]:
+    """Proper ones. Were a smaller multiple enough, it would be one of them: the declared one is enough, too."""
+    return [n for n in range(1, number) if number % n == 0]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_multiple_is_declared_where_other_clips_fail_or_are_seen_in_part(name: str):
     declared, (frames, size) = MODELS[name].accepts, MODELS[name].tiny_clip
     if declared.frames_multiple > 1:
-        assert all(not sees_all(name, frames=frames + n, size=size) for n in range(1, declared.frames_multiple))
+        assert all(not sees_all(name, frames=frames + n, size=size) for n in divisors(declared.frames_multiple))
     else:
         assert runs(name, frames=frames + 1, size=size)
     if declared.size_multiple > 1:
-        assert all(not sees_all(name, frames=frames, size=size + n) for n in range(1, declared.size_multiple))
+        assert all(not sees_all(name, frames=frames, size=size + n) for n in divisors(declared.size_multiple))
     else:
         assert runs(name, frames=frames, size=size + 1)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-MOODS = {2: "hangs", 5: "raises", 8: "exits", 11: "is_killed", 13: "is_nan", 17: "raises"}
+MOODS = {2: "hangs", 5: "raises", 8: "exits", 11: "is_killed", 13: "is_nan"}
 CURED = "cured"
 """A file of this name in the current folder: whatever it was is mended."""
 

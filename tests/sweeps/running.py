@@ -29,7 +29,7 @@ def sweep(*arguments: str, cwd: Path, **environment: str) -> Run:
 
 def start(*arguments: str, cwd: Path, **environment: str) -> Any:
     """A sweep in the background."""
-    printed = [cwd / "stdout", cwd / "stderr"]
+    printed = cwd / "stdout", cwd / "stderr"
     everything = {**clean_environment(cwd), **ALLOWED, **environment}
     return forked.start("sweep", *arguments, cwd=cwd, environment=everything, printed=printed)
 

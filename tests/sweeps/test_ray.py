@@ -14,7 +14,6 @@ import pytest
 
 from tests.conftest import clean_environment
 from tests.shrink import tiny
-from tests.sweeps.quick import provide
 from tests.sweeps.running import (
     ALLOWED,
     ROOT,
@@ -78,8 +77,8 @@ def is_gone(pid: int) -> bool:
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What trials learn without Ray."""
-    folder = provide(provide_moody(tmp_path_factory.mktemp("local")))
-    done = sweep(*BEGIN, "model.number=choice(0)", "launcher=quick", cwd=folder)
+    folder = provide_moody(tmp_path_factory.mktemp("local"))
+    done = sweep(*BEGIN, "model.number=choice(0)", cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     return weights(folder)
 

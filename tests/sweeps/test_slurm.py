@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import clean_environment
+from tests.conftest import clean_environment, videxp
 from tests.shrink import tiny
 from tests.sweeps.slurm_cluster import Cluster
 from tests.training.conftest import checkpoint, differences, metrics
@@ -107,7 +107,8 @@ def test_a_run_that_is_interrupted_in_any_way_goes_on_to_a_bit_identical_end(
     """The stock way, submitit with the same command, ends at the signal. A pre-emption begins with SIGTERM."""
     jobs, low = launcher(), launcher(partition="low")
     undisturbed = planned("undisturbed")
-    last = jobs.start(undisturbed)
+    done = videxp("resume", "undisturbed", cwd=place, VIDEXP_ALLOW="tests")
+    assert done.returncode == 0, done.stdout + done.stderr
     monkeypatch.setenv("SLOW_SECONDS", "1")
     ways = {
         "SIGUSR2": ["scancel", "--signal=USR2"],
@@ -122,7 +123,7 @@ def test_a_run_that_is_interrupted_in_any_way_goes_on_to_a_bit_identical_end(
     while left:
         way = until(lambda: next((way for way in left if batches_done(runs[way]) >= MIDDLE), None), f"{left} train")
         slurm.run(*left.pop(way), handles[way])
-    ended = until(lambda: all_ended(slurm, jobs, [*handles.values(), last]), "all have ended")
+    ended = until(lambda: all_ended(slurm, jobs, list(handles.values())), "all have ended")
     assert ended.pop(handles.pop("stock")) == "ended with exit status 1"
     assert status(runs["stock"])["state"] == "interrupted" and batches_done(runs["stock"]) < BATCHES
     for way, handle in handles.items():

@@ -1,6 +1,5 @@
 """Runs in forked children, and what it takes for two runs to be the same."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,6 @@ import pytest
 import torch
 
 from tests.shrink import tiny
-from tests.training.forking import ForkServer
 
 WATCH = "+callbacks.watch._target_=tests.training.watching.Watch"
 
@@ -17,13 +15,6 @@ defaults:
   - classification
 _target_: tests.training.two_optimizers.TwoOptimizers
 """
-
-
-@pytest.fixture(scope="session")
-def fork_server() -> Iterator[ForkServer]:
-    there = ForkServer()
-    yield there
-    there.close()
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.training import killing
 from tests.training.conftest import checkpoint, command, metrics
-from tests.training.forking import ForkServer
 
 pytestmark = pytest.mark.slow
 RECIPE = "generation/moving_digits"
@@ -20,21 +20,21 @@ STEADY = [
 ]
 
 
-def run(fork_server: ForkServer, workspace: Path, name: str, *overrides: str, ranks: int = 1) -> tuple[list[int], str]:
+def run(workspace: Path, name: str, *overrides: str, ranks: int = 1) -> tuple[list[int], str]:
     arguments = command(*STEADY, *overrides, run=name, recipe=RECIPE, cwd=workspace)
-    return fork_server.run(*arguments, cwd=workspace, ranks=ranks)
+    return killing.run(*arguments, cwd=workspace, ranks=ranks)
 
 
 @pytest.fixture(scope="module")
-def two(fork_server: ForkServer, workspace: Path) -> Path:
+def two(workspace: Path) -> Path:
     (workspace / "hashes.txt").unlink(missing_ok=True)
-    statuses, printed = run(fork_server, workspace, "gan-two", "hardware=ddp_cpu", "hardware.num_workers=0", ranks=2)
+    statuses, printed = run(workspace, "gan-two", "hardware=ddp_cpu", "hardware.num_workers=0", ranks=2)
     assert statuses == [0, 0], printed
     return workspace / "runs/gan-two"
 
 
-def test_two_processes_learn_what_one_learns_from_the_whole_batch(two: Path, fork_server: ForkServer, workspace: Path):
-    statuses, printed = run(fork_server, workspace, "gan-one")
+def test_two_processes_learn_what_one_learns_from_the_whole_batch(two: Path, workspace: Path):
+    statuses, printed = run(workspace, "gan-one")
     assert statuses == [0], printed
     one = workspace / "runs/gan-one"
     a, b = (checkpoint(path)["state_dict"] for path in (one, two))
@@ -55,12 +55,12 @@ def test_both_have_the_same_weights(two: Path, workspace: Path):
     assert set(found) == {"0", "1"} and len(set(found.values())) == 1
 
 
-def test_the_stock_backward_fails_under_two_processes(fork_server: ForkServer, workspace: Path):
+def test_the_stock_backward_fails_under_two_processes(workspace: Path):
     overrides = [
         "hardware=ddp_cpu",
         "hardware.num_workers=0",
         "task._target_=tests.training.two_optimizers.StockBackward",
     ]
-    statuses, printed = run(fork_server, workspace, "gan-stock", *overrides, ranks=2)
+    statuses, printed = run(workspace, "gan-stock", *overrides, ranks=2)
     assert statuses != [0, 0]
     assert "reduction" in printed

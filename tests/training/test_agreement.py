@@ -27,7 +27,7 @@ def ranks(
         environment = {**clean_environment(cwd), **world, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
         environment["MY_LR"] = variables[rank]
         words = tiny("logger=csv", "hardware=ddp_cpu", "hydra.run.dir=run", f"optimizer.lr={rate}")
-        printed = [cwd / f"{name}{rank}" for name in ("stdout", "stderr")]
+        printed = cwd / f"stdout{rank}", cwd / f"stderr{rank}"
         arguments = ("train", "classification/moving_digits", *words)
         started.append(forked.start(*arguments, cwd=cwd, environment=environment, printed=printed))
     end = time.monotonic() + timeout

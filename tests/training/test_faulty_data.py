@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.training import killing
 from tests.training.conftest import checkpoint, command, differences, metrics
-from tests.training.forking import KILLED, ForkServer, Kill
+from tests.training.killing import KILLED, Kill
 
 pytestmark = pytest.mark.slow
 SPOIL = "+callbacks.spoil._target_=tests.runs.spoiling.Spoil"
@@ -18,8 +19,8 @@ EACH_STEP = "callbacks.checkpoint.every_n_steps=1"
 class Faulty:
     """Runs over data that is whole at the start of each."""
 
-    def __init__(self, fork_server: ForkServer, folder: Path) -> None:
-        self.fork_server, self.folder = fork_server, folder
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.data, self.whole = folder / "data", folder / "whole"
 
     def run(self, *overrides: str, name: str, kill: Kill | None = None, ranks: int = 1) -> tuple[list[int], str]:
@@ -28,10 +29,10 @@ class Faulty:
             shutil.copytree(self.whole, self.data)  # copy2: times stay, nothing is prepared anew
         (self.folder / "spoiled.txt").unlink(missing_ok=True)
         arguments = command(SPOIL, EACH_STEP, *overrides, run=name)
-        return self.fork_server.run(*arguments, cwd=self.folder, kill=kill, ranks=ranks)
+        return killing.run(*arguments, cwd=self.folder, kill=kill, ranks=ranks)
 
     def resume(self, name: str) -> tuple[list[int], str]:
-        return self.fork_server.run("resume", f"runs/{name}", cwd=self.folder)
+        return killing.run("resume", f"runs/{name}", cwd=self.folder)
 
     def path(self, name: str) -> Path:
         return self.folder / "runs" / name
@@ -44,8 +45,8 @@ class Faulty:
 
 
 @pytest.fixture(scope="module")
-def faulty(fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Faulty:
-    runs = Faulty(fork_server, tmp_path_factory.mktemp("faulty"))
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> Faulty:
+    runs = Faulty(tmp_path_factory.mktemp("faulty"))
     statuses, printed = runs.run("+callbacks.spoil.batches={}", name="makes_the_data")
     assert statuses == [0], printed
     shutil.copytree(runs.data, runs.whole)
@@ -69,7 +70,7 @@ def test_files_that_fail_are_left_out_counted_and_named(faulty: Faulty) -> None:
     assert all(name in end for name in lost)
     rows = [row["clips_seen"] for row in _rows(faulty.path("three"))]
     assert max(rows) == 2 * 40 - 2 * 2  # two epochs, two files less in each
-    done, said = faulty.fork_server.run("evaluate", "runs/three", "dataset.max_unreadable=9", cwd=faulty.folder)
+    done, said = killing.run("evaluate", "runs/three", "dataset.max_unreadable=9", cwd=faulty.folder)
     assert done == [0] and "30 of 31 videos" in said
     assert {line.split(": ")[1] for line in said.splitlines() if line.startswith("left out: ")} < lost
 

@@ -18,8 +18,8 @@ import torch
 from PIL import Image
 from pytorch_lightning.loggers import CSVLogger
 
+from tests.training import killing
 from tests.training.conftest import checkpoint, command
-from tests.training.forking import ForkServer
 from tests.training.test_signals import state
 from videxp import cli
 from videxp.core.errors import VidexpError, system_words
@@ -205,9 +205,7 @@ def test_a_log_that_finds_no_room_is_one_line_and_an_error_at_the_end():
 
 
 @pytest.mark.slow
-def test_where_not_even_the_state_can_be_written_the_terminal_says_it_and_the_checkpoint_before_stays(
-    fork_server: ForkServer, workspace: Path
-):
+def test_where_not_even_the_state_can_be_written_the_terminal_says_it_and_the_checkpoint_before_stays(workspace: Path):
     disk = workspace / "full"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=30m", "tmpfs", str(disk)]
@@ -217,7 +215,7 @@ def test_where_not_even_the_state_can_be_written_the_terminal_says_it_and_the_ch
         arguments = command("+callbacks.fill._target_=tests.training.watching.FillDisk", run="x")
         arguments[-1] = f"hydra.run.dir={disk}/run"
         run = disk / "run"
-        statuses, printed = fork_server.run(*arguments, cwd=workspace, VIDEXP_TRACEBACK="0")
+        statuses, printed = killing.run(*arguments, cwd=workspace, VIDEXP_TRACEBACK="0")
         assert statuses == [1], printed
         lines = [line for line in printed.splitlines() if line.startswith("videxp: ")]
         assert any("last.ckpt could not be written: No space left on device" in line for line in lines), printed

@@ -14,8 +14,9 @@ from pytorch_lightning import LightningModule, Trainer
 
 from tests import forked
 from tests.conftest import clean_environment
+from tests.training import killing
 from tests.training.conftest import checkpoint, command, differences, metrics
-from tests.training.forking import ForkServer, Kill
+from tests.training.killing import Kill
 
 RARE = ["callbacks.checkpoint.every_n_epochs=5"]  # no checkpoint that would have come anyway
 
@@ -25,17 +26,15 @@ def state(run: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def whole(fork_server: ForkServer, workspace: Path) -> Path:
+def whole(workspace: Path) -> Path:
     """The run that nobody interrupts."""
-    statuses, printed = fork_server.run(*command(*RARE, run="whole-signals"), cwd=workspace)
+    statuses, printed = killing.run(*command(*RARE, run="whole-signals"), cwd=workspace)
     assert statuses == [0], printed
     return workspace / "runs/whole-signals"
 
 
-def interrupted(
-    fork_server: ForkServer, workspace: Path, kill: Kill, *overrides: str, run: str, status: int = 143
-) -> Path:
-    statuses, printed = fork_server.run(*command(*RARE, *overrides, run=run), cwd=workspace, kill=kill)
+def interrupted(workspace: Path, kill: Kill, *overrides: str, run: str, status: int = 143) -> Path:
+    statuses, printed = killing.run(*command(*RARE, *overrides, run=run), cwd=workspace, kill=kill)
     assert statuses == [status], printed
     assert f"videxp resume runs/{run} goes on" in printed
     assert "Traceback" not in printed
@@ -43,8 +42,8 @@ def interrupted(
     return workspace / f"runs/{run}"
 
 
-def goes_on_as(whole: Path, run: Path, fork_server: ForkServer, workspace: Path) -> list[str]:
-    statuses, printed = fork_server.run("resume", str(run), cwd=workspace)
+def goes_on_as(whole: Path, run: Path, workspace: Path) -> list[str]:
+    statuses, printed = killing.run("resume", str(run), cwd=workspace)
     assert statuses == [0], printed
     return differences(checkpoint(whole), checkpoint(run)) + differences(metrics(whole), metrics(run))
 
@@ -52,59 +51,55 @@ def goes_on_as(whole: Path, run: Path, fork_server: ForkServer, workspace: Path)
 @pytest.mark.slow
 @pytest.mark.parametrize(("how", "status"), [("TERM", 143), ("USR1", 143), ("INT", 130), ("group TERM", 143)])
 def test_a_signal_in_training_leaves_a_checkpoint_of_the_step_from_which_the_run_goes_on_exactly(
-    how: str, status: int, fork_server: ForkServer, workspace: Path, whole: Path
+    how: str, status: int, workspace: Path, whole: Path
 ):
     name = how.replace(" ", "-")
     workers = ["hardware.num_workers=2"] if how == "group TERM" else []
-    run = interrupted(fork_server, workspace, Kill("batch", nth=3, how=how), *workers, run=name, status=status)
+    run = interrupted(workspace, Kill("batch", nth=3, how=how), *workers, run=name, status=status)
     assert checkpoint(run)["seen"]["batches"] == 3
-    assert goes_on_as(whole, run, fork_server, workspace) == []
+    assert goes_on_as(whole, run, workspace) == []
 
 
 @pytest.mark.slow
-def test_in_the_last_batch_or_in_validation_it_waits_for_the_end_of_a_short_validation(
-    fork_server: ForkServer, workspace: Path, whole: Path
-):
+def test_in_the_last_batch_or_in_validation_it_waits_for_the_end_of_a_short_validation(workspace: Path, whole: Path):
     for at, nth in (("batch", 5), ("validation", 2)):
-        run = interrupted(fork_server, workspace, Kill(at, nth=nth, how="TERM"), run=f"{at}-end")
+        run = interrupted(workspace, Kill(at, nth=nth, how="TERM"), run=f"{at}-end")
         assert checkpoint(run)["seen"]["batches"] == 5
-        assert goes_on_as(whole, run, fork_server, workspace) == []
+        assert goes_on_as(whole, run, workspace) == []
 
 
 @pytest.mark.slow
-def test_in_a_test_the_trained_weights_stay_and_a_resumed_run_tests(
-    fork_server: ForkServer, workspace: Path, whole: Path
-):
-    run = interrupted(fork_server, workspace, Kill("test", how="TERM"), "trainer.limit_test_batches=3", run="in-test")
+def test_in_a_test_the_trained_weights_stay_and_a_resumed_run_tests(workspace: Path, whole: Path):
+    run = interrupted(workspace, Kill("test", how="TERM"), "trainer.limit_test_batches=3", run="in-test")
     assert checkpoint(run)["seen"]["batches"] == 10
     assert not any("test/loss" in line for line in (run / "metrics.csv").read_text().splitlines())
-    statuses, printed = fork_server.run("resume", str(run), cwd=workspace)
+    statuses, printed = killing.run("resume", str(run), cwd=workspace)
     assert statuses == [0], printed
     assert state(run) == "finished"
 
 
 @pytest.mark.slow
-def test_in_preparation_there_is_a_run_folder_to_go_on_in(fork_server: ForkServer, workspace: Path):
-    run = interrupted(fork_server, workspace, Kill("preparation", how="INT"), run="early-signal", status=130)
+def test_in_preparation_there_is_a_run_folder_to_go_on_in(workspace: Path):
+    run = interrupted(workspace, Kill("preparation", how="INT"), run="early-signal", status=130)
     assert not (run / "checkpoints").exists()
-    statuses, printed = fork_server.run("resume", str(run), cwd=workspace)
+    statuses, printed = killing.run("resume", str(run), cwd=workspace)
     assert statuses == [0], printed
     assert "begins anew: it has no checkpoint" in printed
     assert state(run) == "finished"
 
 
 @pytest.mark.slow
-def test_accumulated_gradients_are_used_first(fork_server: ForkServer, workspace: Path):
+def test_accumulated_gradients_are_used_first(workspace: Path):
     run = interrupted(
-        fork_server, workspace, Kill("batch", nth=3, how="TERM"), "trainer.accumulate_grad_batches=2", run="accumulated"
+        workspace, Kill("batch", nth=3, how="TERM"), "trainer.accumulate_grad_batches=2", run="accumulated"
     )
     assert checkpoint(run)["seen"]["batches"] == 4
 
 
 @pytest.mark.slow
-def test_a_second_signal_ends_at_once(fork_server: ForkServer, workspace: Path):
+def test_a_second_signal_ends_at_once(workspace: Path):
     hangs = Kill("batch", nth=3, how="TERM", again_seconds=0.8)
-    statuses, printed = fork_server.run(
+    statuses, printed = killing.run(
         *command(*RARE, "+callbacks.sleep._target_=tests.training.watching.Sleep", run="twice"),
         cwd=workspace,
         kill=hangs,

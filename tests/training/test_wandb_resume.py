@@ -9,8 +9,9 @@ import pytest
 
 from tests import forked
 from tests.conftest import clean_environment
+from tests.training import killing
 from tests.training.conftest import command
-from tests.training.forking import KILLED, ForkServer, Kill
+from tests.training.killing import KILLED, Kill
 from tests.training.wandb_server import Server, serving
 from videxp.training.loggers.metrics_file import read_metrics
 
@@ -125,13 +126,13 @@ def test_stock_offline_attempts_with_one_id_write_over_each_other(tmp_path: Path
         assert [row["step"] for row in server.rows("same")] != list(range(1, 15))
 
 
-def test_a_run_that_videxp_resumed_holds_the_rows_of_metrics_csv(fork_server: ForkServer, workspace: Path):
+def test_a_run_that_videxp_resumed_holds_the_rows_of_metrics_csv(workspace: Path):
     arguments = command("logger=wandb", run="curve")
     for batch in (1, 8):  # before the first row, and after the first checkpoint
-        statuses, printed = fork_server.run(*arguments, cwd=workspace, kill=Kill("batch", nth=batch))
+        statuses, printed = killing.run(*arguments, cwd=workspace, kill=Kill("batch", nth=batch))
         assert statuses == [KILLED], printed
         arguments = ["resume", "runs/curve"]
-    statuses, printed = fork_server.run("resume", "runs/curve", cwd=workspace)
+    statuses, printed = killing.run("resume", "runs/curve", cwd=workspace)
     assert statuses == [0], printed
     run_id = json.loads((workspace / "runs/curve/provenance.json").read_text())["wandb_id"]
     (offline,) = (workspace / "runs/curve/wandb").glob("offline-run-*")
