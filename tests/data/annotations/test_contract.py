@@ -1,4 +1,5 @@
-"""What every kind of annotation must meet: batches are their samples, for any number of workers and with files lost."""
+"""What every kind of annotation must meet: batches are their samples, for any number of workers and of processes, with
+files lost, from copies, and after training was resumed."""
 
 import shutil
 from collections.abc import Callable
@@ -8,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from pytorch_lightning.callbacks import Callback
+from torch import Tensor, distributed, multiprocessing
 
 from tests.data.annotations.conftest import TRAIN
 from tests.data.annotations.layout import Stated
+from tests.data.test_module import SaveEachBatch, Watch, trainer
 from tests.films import module
 from videxp.data import FolderPerClass, ManifestFile, VideoDataModule
 from videxp.data.annotations.annotation import Annotation
@@ -25,7 +28,11 @@ from videxp.data.annotations.single_label import SingleLabel
 from videxp.data.annotations.transitions import Transitions
 from videxp.data.loading.dataset import Samples, collate
 from videxp.data.manifest import Manifest
+from videxp.data.preparing.cache import make_cache
+from videxp.data.preparing.shards import Making
 from videxp.transforms import TrainTransform
+
+RAW = Making("raw", None, 1, 21.0)
 
 
 def number_of(path: str) -> int:
@@ -168,6 +175,78 @@ def test_batches_lack_what_is_quarantined(kind: type[Annotation], make: Make, pl
     assert sorted(found) == left
     for batch in (batch for batch in batches if len(batch["index"])):
         assert of_samples(data, batch, name) == alone(data, batch, name)
+
+
+def test_copies_in_shards_have_it_too(kind: type[Annotation], make: Make, tmp_path: Path):
+    """Whichever of two processes reads a sample: each reads its own shards."""
+    plain_files = make()
+    make_cache(plain_files.manifest, tmp_path / "copies", making=RAW)
+    name = field_of(plain_files, kind)
+    met = []
+    for rank in range(2):
+        data = make(cache=str(tmp_path / "copies"), shuffle="shards", batch_size=2)
+        data._ranks = lambda rank=rank: (rank, 2)  # type: ignore[method-assign]
+        for batch in data.train_dataloader():
+            met += batch["index"].tolist()
+            assert of_samples(data, batch, name) == alone(plain_files, batch, name)
+    assert sorted(met) == list(range(len(TRAIN)))
+
+
+class Record(Watch):
+    """What a field was in every batch that a step was taken on."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        self.trained.append((batch["epoch"].tolist(), batch["index"].tolist(), plain(batch[self.name])))
+        return (batch["video"].mean() * self.weight).sum()
+
+
+@pytest.mark.usefixtures("quiet_lightning")
+def test_a_resumed_training_sees_what_an_uninterrupted_one_saw(kind: type[Annotation], make: Make, tmp_path: Path):
+    def train(*callbacks: Callback, checkpoint: Path | None = None) -> list[tuple]:
+        data = make()
+        task = Record(field_of(data, kind))
+        loop = trainer(tmp_path, *callbacks)
+        loop.limit_test_batches = 0  # not all of these data sets have a test
+        loop.fit(task, data, ckpt_path=checkpoint, weights_only=False)
+        return task.trained
+
+    whole = train(SaveEachBatch(tmp_path))
+    assert len(whole) == 6 and whole[0] != whole[2]  # two batches an epoch
+    assert train(checkpoint=tmp_path / "3.ckpt") == whole[3:]
+
+
+def rank_of_two(rank: int, folder: Path, place: Path) -> None:
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2)
+    torch.save({kind.__name__: met_by(kind, place, rank=(rank, 2)) for kind in CASES}, folder / f"{rank}.pt")
+    distributed.destroy_process_group()
+
+
+def met_by(kind: type[Annotation], place: Path, *, rank: tuple[int, int]) -> list[tuple[list[int], list[Any]]]:
+    """Of each training batch the samples, and what their field was."""
+    data = module(place, **{"clips_per_video": 2, "num_frames": 5, "max_unreadable": 1, **CASES[kind]})
+    data._ranks = lambda: rank  # type: ignore[method-assign]
+    data.setup()
+    name = field_of(data, kind)
+    return [(batch["index"].tolist(), of_samples(data, batch, name)) for batch in data.train_dataloader()]
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_batch_also_where_one_of_them_loses_a_file(place: Path, tmp_path: Path):
+    shutil.copytree(place, own := tmp_path / "own")
+    for arguments in CASES.values():
+        module(own, **arguments).prepare()
+    (own / "root" / TRAIN[1]).write_bytes(b"")
+    multiprocessing.start_processes(rank_of_two, args=(tmp_path, own), nprocs=2, start_method="forkserver")
+    shares = [torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)]
+    for kind in CASES:
+        expected = met_by(kind, own, rank=(0, 1))
+        both = zip(*(share[kind.__name__] for share in shares), strict=True)
+        assert [tuple(one + other for one, other in zip(*parts)) for parts in both] == expected
+        assert sorted(index for batch, _ in expected for index in batch) == [0, 2, 3, 4, 5, 6, 7]
 
 
 def test_it_goes_through_the_transform_and_follows_it(kind: type[Annotation], make: Make):
