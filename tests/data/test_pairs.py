@@ -10,6 +10,7 @@ from PIL import Image
 from tests.films import Put, module
 from videxp.core.errors import BadRequest
 from videxp.data import FrameSequences, VideoFolder
+from videxp.data.annotations.companion_clip import CompanionClip
 from videxp.data.loading.cropping import Box, random_box, whole_box
 from videxp.transforms import BicubicDown, RestorationEval, RestorationTrain
 
@@ -103,7 +104,7 @@ def test_sizes_and_lengths_that_cannot_form_a_batch_are_said_before_training(roo
             pairs(tmp_path, **changes).prepare()
     for changes, message in (
         ({"crop_size": 18}, r"crop_size=18: pixels, or \[height, width\], multiples of dataset.scale=4"),
-        ({"scale": 2, "worker_degradation": Negative()}, "worker_degradation.scale=4 is not dataset.scale=2"),
+        ({"scale": 2, "annotations": inverted()}, "dataset.annotations.degraded.scale=4 is not dataset.scale=2"),
         ({"crop_size": None}, "dataset.size=null: set it, or dataset.crop_size"),
         ({"test_frames": "all", "sampling": "segments"}, "whole videos are read by dataset.clips.sampling=clip"),
     ):
@@ -145,12 +146,21 @@ class Negative:
         return 255 - clip[:, ::4, ::4] - rng.integers(0, 60, dtype=np.uint8)
 
 
+def inverted() -> dict[str, CompanionClip]:
+    return {"degraded": CompanionClip("degraded", scale=4, make=Negative())}
+
+
+def test_a_degradation_of_another_scale_than_its_clip_is_refused() -> None:
+    with pytest.raises(BadRequest, match=r"degraded\.make\.scale=4: dataset\.annotations\.degraded\.scale is 2"):
+        CompanionClip("degraded", scale=2, make=Negative())
+
+
 def test_a_degradation_in_the_worker_is_the_same_for_any_number_of_workers(root: Path, tmp_path: Path) -> None:
     seen = []
     for workers in (0, 1, 2):
         layout = FrameSequences(targets="GT")
         options = {"size": None, "crop_size": 16, "scale": 4, "num_frames": 3, "batch_size": 2, "eval_batch_size": 1}
-        data = module(tmp_path, layout, **options, train_repeats=2, worker_degradation=Negative(), num_workers=workers)
+        data = module(tmp_path, layout, **options, train_repeats=2, annotations=inverted(), num_workers=workers)
         data.prepare()
         loader = data.train_dataloader()
         batches = [batch for _ in range(2) for batch in loader]  # two epochs

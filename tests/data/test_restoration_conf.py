@@ -13,6 +13,8 @@ from videxp import config
 from videxp.config.places import group_options
 from videxp.core.errors import BadRequest
 from videxp.data import VideoDataModule
+from videxp.data.annotations.companion_clip import CompanionClip
+from videxp.transforms import RealWorld
 
 MADE_OF_IMAGES = ["frame_sequences", "vid4", "reds", "reds_real_world", "vimeo90k", "udm10"]
 
@@ -80,8 +82,10 @@ def test_the_real_world_chain_from_config_to_batch(built, tmp_path: Path) -> Non
     assert raw["degraded"].shape == (1, 3, 8, 8, 3) and raw["degraded"].dtype == torch.uint8
     batch = data.train_transform(raw)
     assert batch["video"].shape == (1, 6, 3, 8, 8)  # mirrored in time
-    assert data.worker_degradation.steps[5].probability == 0.8  # the second blur
-    assert data.worker_degradation.scale == 4
+    degraded = data.own_annotations["degraded"]
+    assert isinstance(degraded, CompanionClip) and isinstance(degraded.make, RealWorld)
+    assert degraded.make.steps[5].probability == 0.8  # the second blur
+    assert degraded.make.scale == degraded.scale == 4
 
 
 def test_vimeo90k_vid4_and_videos_of_ones_own(built, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ STAGE_SPLITS: dict[str, Sequence[Split]] = {"fit": SPLITS, "validate": ["val"], 
 class VideoDataModule(SampledDataModule):
     """Batches are dicts: `clip` uint8 [N,T,H,W,C]; `label` int64 [B], of samples with several labels float32
     [B,num_classes], 1 or 0; `index` int64 [B], the sample's number in its split; `epoch` int64 [B]; in restoration
-    `degraded` uint8 [N,T,h,w,C], where it comes from files or from `worker_degradation`; and what the layout's
+    `degraded` uint8 [N,T,h,w,C], where it comes from files or is made; and what the layout's
     annotations add. `index` and `epoch` stay on the CPU. The transform replaces the clips by `video` float
     [N',T,C,h,w], what the network sees, and in restoration `target` float [N',T,C,H,W], what it should give.
 
@@ -69,7 +69,6 @@ class VideoDataModule(SampledDataModule):
         preparing: Preparing = Preparing(),
         crop_size: Annotated[int, Ge(1)] | Sequence[int] | None = None,
         scale: Annotated[int, Ge(1)] = 1,
-        worker_degradation: Any = None,
         annotations: dict[str, Annotation] | None = None,
         train_transform: nn.Module | None = None,
         eval_transform: nn.Module | None = None,
@@ -88,7 +87,6 @@ class VideoDataModule(SampledDataModule):
         layout: how files lie beneath root; None: a folder per class.
         crop_size: pixels, or [height, width], cut out at a random place in the worker, in training.
         scale: the clip's size / its input's; frames that it does not divide are cut at the right and at the bottom.
-        worker_degradation: called in the worker with a clip uint8 [T,H,W,C] and a numpy generator; makes `degraded`.
         annotations: by their names, what samples have beside what the layout states, such as `NextShot`.
         train_transform, eval_transform: None: `TrainTransform` as it is, and the middle of frames that are 8/7 of size.
         test_transform: None takes eval_transform; another one may cut several crops.
@@ -112,7 +110,6 @@ class VideoDataModule(SampledDataModule):
             scale=scale,
             clips=clips,
             decoding=decoding,
-            worker_degradation=worker_degradation,
             annotations=annotations,
             train_transform=train_transform,
             eval_transform=eval_transform,

@@ -40,7 +40,6 @@ class SampledDataModule(PreparedDataModule):
         scale: int,
         clips: Clips,
         decoding: Decoding,
-        worker_degradation: Any,
         annotations: Mapping[str, Annotation] | None,
         train_transform: nn.Module | None,
         eval_transform: nn.Module | None,
@@ -56,15 +55,12 @@ class SampledDataModule(PreparedDataModule):
         self.decoding = decoding
         self.height_width = self._height_width(size)
         self.size = size or min(self.height_width) // scale
-        if getattr(worker_degradation, "scale", scale) != scale:
-            raise BadRequest(
-                f"dataset.worker_degradation.scale={worker_degradation.scale} is not dataset.scale={scale}"
-            )
-        self.worker_degradation = worker_degradation
         self.own_annotations = dict(annotations or {})
         for key, annotation in self.own_annotations.items():
             if annotation.name != key:
                 raise BadRequest(f"dataset.annotations.{key}.name={annotation.name}: call it {key}, as its key is")
+            if isinstance(annotation, CompanionClip) and annotation.scale not in (1, scale):
+                raise BadRequest(f"dataset.annotations.{key}.scale={annotation.scale} is not dataset.scale={scale}")
         self.train_transform = train_transform or TrainTransform(size=self.size, seed=seed)
         self.eval_transform = eval_transform or EvalTransform(size=self.size, resize=round(self.size * 8 / 7))
         self.test_transform = test_transform or self.eval_transform
@@ -106,8 +102,8 @@ class SampledDataModule(PreparedDataModule):
 
     def _annotations(self) -> list[Annotation]:
         found: list[Annotation] = [MultiLabel() if self.manifest.several_labels else SingleLabel()]
-        if self.worker_degradation is not None or self.manifest["input"].lengths.any():
-            found.append(CompanionClip("degraded", scale=self.scale, make=self.worker_degradation, seed=self.seed))
+        if self.manifest["input"].lengths.any() and "degraded" not in self.own_annotations:
+            found.append(CompanionClip("degraded", scale=self.scale))
         found += [*self.layout.annotations, *self.own_annotations.values()]
         check_names(found)
         transforms = {name: getattr(self, name) for name in ("train_transform", "eval_transform", "test_transform")}

@@ -62,7 +62,10 @@ def steps(number: int) -> str:
 CASES: dict[type[Annotation], dict[str, Any]] = {
     SingleLabel: {"layout": FolderPerClass()},
     MultiLabel: {"layout": ManifestFile(file="list.csv")},
-    CompanionClip: {"layout": FolderPerClass(), "worker_degradation": Negative()},
+    CompanionClip: {
+        "layout": FolderPerClass(),
+        "annotations": {"degraded": CompanionClip("degraded", make=Negative())},
+    },
     PerFrame: stating(PerFrame("speed", missing=0.0), steps),
     Boxes: stating(Boxes("boxes", classes=["bar"]), bars),
     Transitions: stating(Transitions(), lambda number: Transitions.pack([(number, number + 1), (5, 9)])),
@@ -210,7 +213,7 @@ def test_a_resumed_training_sees_what_an_uninterrupted_one_saw(kind: type[Annota
         data = make()
         task = Record(field_of(data, kind))
         loop = trainer(tmp_path, *callbacks)
-        loop.limit_test_batches = 0  # not all of these data sets have a test
+        loop.limit_val_batches = loop.limit_test_batches = 0  # not all of these data sets have enough for them
         loop.fit(task, data, ckpt_path=checkpoint, weights_only=False)
         return task.trained
 

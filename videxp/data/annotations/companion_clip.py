@@ -6,10 +6,11 @@ Legend: N clips of a batch, T frames, C = 3 channels; h, w = H / scale, W / scal
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 
+from videxp.core.errors import BadRequest
 from videxp.core.randomness import Stream, generator
 from videxp.data.annotations.annotation import Annotation, Shown, Stack
 from videxp.data.loading.unchanged import require_unchanged
@@ -30,6 +31,9 @@ class CompanionClip(Annotation):
 
     def __init__(self, name: str, *, scale: int = 1, make: Make | None = None, seed: int = 0) -> None:
         super().__init__(name, columns=("input", "input_size_bytes", "fps"))
+        if getattr(make, "scale", scale) != scale:
+            key = f"dataset.annotations.{name}"
+            raise BadRequest(f"{key}.make.scale={cast(Any, make).scale}: {key}.scale is {scale}; write both alike")
         self.scale = scale
         self.make = make
         self.seed = seed
