@@ -109,7 +109,8 @@ class NextShot(Annotation):
         if self._stated(shown.row) and not self.is_train:
             return None
         if len(shown.clip) > 1:
-            raise BadRequest(f"dataset.annotations.{self.name} takes one clip of a sample: set clips_per_video=null")
+            key = "dataset.clips.clips_per_video"
+            raise BadRequest(f"dataset.annotations.{self.name} takes one clip of a sample: set {key}=1")
         epoch, index = shown.key
         rng = generator(self.seed, stream=Stream.JOIN, epoch=epoch, index=index)
         is_real = rng.random() < self.real
