@@ -161,7 +161,7 @@ class Popen:
         command: list[str],
         *,
         env: dict[str, str],
-        cwd: Path | str = ".",
+        cwd: Path | str | None = None,
         stdin: int | None = None,
         stdout: IO[bytes] | int | None = None,
         start_new_session: bool = False,
@@ -175,7 +175,7 @@ class Popen:
             if start_new_session and os.getpgrp() != os.getpid():  # not yet in a group of its own
                 os.setsid()
             atexit._clear()  # what the starting process is to do at its end
-            _end_with(lambda: self._child(command[self.arguments_from :], env, Path(cwd), reading, stdout))
+            _end_with(lambda: self._child(command[self.arguments_from :], env, Path(cwd or "."), reading, stdout))
         if reading is not None:
             os.close(reading)
 
