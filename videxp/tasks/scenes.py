@@ -4,7 +4,8 @@ Shapes: B clips, T frames, C = 3 channels, H, W pixels.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, ClassVar, cast
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -26,8 +27,15 @@ from videxp.metrics.transitions import (
 from videxp.models.scenes.interface import SceneNetwork, TransitionLogits
 from videxp.models.summary import gmacs_of_call
 from videxp.tasks.base import Split, VideoTask
+from videxp.tasks.shot_marks import mark_transitions
+from videxp.tasks.shot_sheet import save_shot_sheet, sheet_shots
+from videxp.video.clock import read_clock
+from videxp.video.shot_pictures import shot_pictures
+from videxp.video.shots import FilmTransition, cut_into_shots
 
 WINDOWS_AT_ONCE = 8
+VAL_SHEETS = 2
+SHEET_PIXELS = 160  # width of a shot's picture
 
 
 class Scenes(VideoTask):
@@ -61,6 +69,9 @@ class Scenes(VideoTask):
     threshold: Tensor
     """float64 scalar, a buffer: of the probability, above which a frame is a transition."""
 
+    validated: Tensor
+    """bool scalar, a buffer: whether a validation chose it."""
+
     def __init__(
         self,
         *,
@@ -73,11 +84,15 @@ class Scenes(VideoTask):
         positive_weight: Annotated[float, Ge(0)] = 5.0,
         many_hot_weight: Annotated[float, Ge(0)] = 0.1,
         decay_norms_and_biases: bool = False,
+        trained: bool = True,
+        example_films: Annotated[int, Ge(0)] = 16,
     ) -> None:
         """
         threshold: None: that of the best F1 in the last validation, from 0.01 to 0.99; before any, the network's own.
         tolerance_frames: by which a transition may lie beside the true one, as published figures allow.
         positive_weight, many_hot_weight: see `videxp.losses.transition_loss`.
+        trained: False: the network is evaluated with the weights that it begins with.
+        example_films: of how many films a test makes a contact sheet; a validation makes two.
         """
         super().__init__(
             network=network,
@@ -86,7 +101,10 @@ class Scenes(VideoTask):
             monitor=monitor,
             decay_norms_and_biases=decay_norms_and_biases,
         )
+        if not trained:
+            network.requires_grad_(False)
         self.is_chosen = threshold is None
+        self.register_buffer("validated", torch.tensor(False))
         self.register_buffer(
             "threshold", torch.tensor(network.threshold if threshold is None else threshold, dtype=torch.float64)
         )
@@ -96,6 +114,7 @@ class Scenes(VideoTask):
         splits = ("val", "test")
         self.counts = nn.ModuleDict({split: self._counts() for split in splits})
         self.losses_seen = nn.ModuleDict({split: MeanMetric() for split in splits})
+        self.example_films = example_films
         self.rows: list[dict[str, Any]] = []  # one for each film of the last test
 
     @property
@@ -109,7 +128,8 @@ class Scenes(VideoTask):
     @property
     def evaluation_protocol(self) -> str:
         """`threshold 0.31, chosen on the validation films; tolerance 2 frames`"""
-        how = "chosen on the validation films" if self.is_chosen else "set"
+        chosen = "chosen on the validation films" if self.validated else "the network's own"
+        how = chosen if self.is_chosen else "set"
         return f"threshold {float(self.threshold):.4g}, {how}; tolerance {self.tolerance_frames} frames"
 
     def network_inputs(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
@@ -187,6 +207,7 @@ class Scenes(VideoTask):
         counts_HK3 = counts.compute()
         if split == "val" and self.is_chosen:
             self.threshold.fill_(best_threshold(counts_HK3, counts.thresholds))
+            self.validated.fill_(True)
         at = min(range(len(counts.thresholds)), key=lambda h: abs(counts.thresholds[h] - float(self.threshold)))
         figures = {name: value for name, value in transition_figures(counts_HK3[at]).items() if not value.isnan()}
         values = {**figures, "loss": losses.compute()}
@@ -198,6 +219,43 @@ class Scenes(VideoTask):
         """One row for each film that this process tested: index, path, frames and what was found in it."""
         films = datamodule.dataset("test")
         return [{"index": row["index"], "path": films.file(row["index"]), **row} for row in self.rows]
+
+    # ---- what it looks like -------------------------------------------------------------------------------------
+
+    def save_samples(self, folder: Path, datamodule: Any, split: Literal["val", "test"]) -> list[Path]:
+        """A contact sheet of each of some films: its shots, the curve, what was hit, missed and falsely found."""
+        films = datamodule.dataset(split)
+        count = min(self.example_films if split == "test" else VAL_SHEETS, len(films))
+        indices = [i * len(films) // count for i in range(count)]
+        saved = [self._save_sheet(folder, datamodule, split, index) for index in indices]
+        return [path for path in saved if path is not None]
+
+    @torch.no_grad()
+    def _save_sheet(self, folder: Path, datamodule: Any, split: Literal["val", "test"], index: int) -> Path | None:
+        """None for clips that were made: they are no film's."""
+        batch = datamodule.transformed(datamodule.read(split, [index]), split, device=self.device)
+        if "transitions" not in batch:
+            return None
+        path = datamodule.dataset(split).path(index)
+        probability_T = self.film_logits(batch["video"][0]).one_hot.sigmoid().cpu()
+        threshold = float(self.threshold)
+        found = [
+            FilmTransition(before, after, float(probability_T[before:after].max()))
+            for before, after in predict_transitions(probability_T, threshold=threshold)
+        ]
+        clock = read_clock(path)
+        shots = cut_into_shots(found, clock)
+        return save_shot_sheet(
+            folder / f"{index:05d}_{path.stem}.png",
+            title=path.name,
+            shots=shots,
+            pictures=dict(shot_pictures(path, sheet_shots(shots), width=SHEET_PIXELS)),
+            transitions=found,
+            clock=clock,
+            threshold=threshold,
+            probabilities=probability_T.numpy(),
+            marks=mark_transitions(true_transitions(batch, 0), found, tolerance=self.tolerance_frames),
+        )
 
 
 def true_transitions(batch: Mapping[str, Any], number: int) -> list[Transition]:
