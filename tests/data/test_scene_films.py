@@ -67,7 +67,8 @@ def test_files_are_made_once_and_have_the_frames_that_are_stated(tmp_path: Path)
             expected = layout.frames(row.split, 0)
             assert film.num_frames == len(expected)
             shown = film.frames(range(film.num_frames)).numpy()
-        assert np.abs(shown.astype(float) - expected).mean() < 8  # H.264
+        likeness = [np.corrcoef(one.ravel(), other.ravel())[0, 1] for one, other in zip(shown, expected)]
+        assert min(likeness) > 0.8  # H.264 of a few pixels
         transitions = [] if split == "train" else layout.film(row.split, 0).transitions
         assert unpack(row.field("transitions")) == transitions
     layout.make(tmp_path)
