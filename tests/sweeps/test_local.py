@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.runs.made import make_run
 from videxp.sweeps import local
+from videxp.sweeps.launching import OUTPUT
 from videxp.sweeps.local import Local
 
 
@@ -53,6 +55,17 @@ def test_a_process_is_found_again_and_another_of_its_number_is_not_taken_for_it(
     process.wait(5)
     assert process.returncode == -signal.SIGTERM
     assert "ended with the sweep" in other.ended([handle])[handle]
+
+
+def test_a_run_is_gone_on_with_in_a_python_of_its_own(tmp_path: Path):
+    """It is finished, so that its process has only that to say."""
+    run, launcher = make_run(tmp_path / "run"), Local()
+    handle = launcher.start(run)
+    while not (ended := launcher.ended([handle])):
+        time.sleep(0.05)
+    said = (run / OUTPUT).read_text()
+    assert ended == {handle: "ended with exit status 0"}, said
+    assert "is finished already" in said
 
 
 def test_a_run_ends_with_the_sweep_that_started_it(tmp_path: Path):
