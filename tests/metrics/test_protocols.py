@@ -77,7 +77,7 @@ def test_clips_of_another_size_are_resized_as_pil_does(resize, filter_):
 
 
 def test_clips_that_are_not_what_the_name_says_are_refused():
-    with pytest.raises(BadRequest, match=r"dataset\.num_frames=16 dataset\.clips\.stride_frames=8"):
+    with pytest.raises(BadRequest, match=r"dataset\.num_frames=16 dataset\.stride_frames=8"):
         PROTOCOLS["2048_128f_subsample8f"].prepared(VIDEO)
     with pytest.raises(BadRequest, match="24x20 would be squashed to 10x10: crop them"):
         GenerationProtocol(num_frames=4, resolution=10).prepared(VIDEO[..., :20])

@@ -149,7 +149,7 @@ TWINS = {
     *("super_resolution/edvr_m_reds", "super_resolution/edvr_m_vimeo90k"),
     *("super_resolution/basicvsr_reds", "super_resolution/realbasicvsr_reds"),
 }
-UNTRAINED = {"super_resolution/bicubic"}
+UNTRAINED = {"super_resolution/bicubic", "scenes/content_difference", "scenes/transnetv2_public"}
 # One of each kind of task goes on from the checkpoint of an epoch's end, too.
 ENDED = {"classification/moving_digits", "generation/moving_digits", "super_resolution/sample_clips"}
 

@@ -60,6 +60,7 @@ class VideoDataModule(SampledDataModule):
         root: str,
         num_frames: Annotated[int, Ge(1)],
         batch_size: Annotated[int, Ge(1)],
+        stride_frames: Annotated[int, Ge(1)] = 1,
         size: Annotated[int, Ge(1)] | None = None,
         name: str | None = None,
         layout: Layout | None = None,
@@ -80,7 +81,7 @@ class VideoDataModule(SampledDataModule):
         seed: Annotated[int, Ge(0)] = 0,
     ) -> None:
         """
-        num_frames: of a clip in training.
+        num_frames: of a clip in training. stride_frames: it has every so many-th frame of what it spans.
         size: height = width of the model's input; the transforms bring clips to it. None: crop_size / scale, or frames
             of decoding.frame_size.
         name: what the data set is called; None: as its folder.
@@ -105,6 +106,7 @@ class VideoDataModule(SampledDataModule):
             cache=cache,
             timeout_seconds=timeout_seconds,
             num_frames=num_frames,
+            stride_frames=stride_frames,
             size=size,
             crop_size=crop_size,
             scale=scale,

@@ -35,6 +35,7 @@ class SampledDataModule(PreparedDataModule):
         self,
         *,
         num_frames: int,
+        stride_frames: int,
         size: int | None,
         crop_size: int | Sequence[int] | None,
         scale: int,
@@ -49,6 +50,7 @@ class SampledDataModule(PreparedDataModule):
     ) -> None:
         super().__init__(**prepared)
         self.num_frames = num_frames
+        self.stride_frames = stride_frames
         self.scale = scale
         self.crop_size = crop_height_width(crop_size, scale=scale)
         self.clips = clips
@@ -112,7 +114,7 @@ class SampledDataModule(PreparedDataModule):
 
     def choice_of(self, split: Split) -> ClipChoice:
         """Which frames of a video the split's stage reads."""
-        return self.clips.choice(split, num_frames=self.num_frames)
+        return self.clips.choice(split, num_frames=self.num_frames, stride_frames=self.stride_frames)
 
     def dataset(self, split: Split) -> ClipDataset:
         """The samples of a split as its stage reads them."""

@@ -74,8 +74,7 @@ def predict(task: "Scenes", datamodule: "VideoDataModule", options: argparse.Nam
 
 def require_all_frames(datamodule: "VideoDataModule") -> None:
     """Raises BadRequest for a run that looks at some frames of a film only."""
-    clips = datamodule.clips
-    if clips.stride_frames != 1 or clips.clip_fps is not None:
+    if datamodule.stride_frames != 1 or datamodule.clips.clip_fps is not None:
         raise BadRequest("this run looks at some frames of a film only, so it cannot tell where its shots end")
 
 

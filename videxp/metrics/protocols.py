@@ -66,7 +66,7 @@ class GenerationProtocol:
         if video_NTCHW.shape[1] != self.num_frames:
             raise BadRequest(
                 f"{self.suffix}: clips of {video_NTCHW.shape[1]} frames were given, {self.num_frames} are compared\n"
-                f"Set dataset.num_frames={self.num_frames} dataset.clips.stride_frames={self.stride_frames}"
+                f"Set dataset.num_frames={self.num_frames} dataset.stride_frames={self.stride_frames}"
             )
         video = eight_bit(self._resized(video_NTCHW))
         return video.expand(-1, -1, 3, -1, -1) if video.shape[2] == 1 else video

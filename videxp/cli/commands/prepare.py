@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> int:
         "manifest": str(manifest_path(layout, **place)),
     }
     if options.cache:
-        facts |= make_copies(manifest, options, stride=cfg.dataset.clips.stride_frames)
+        facts |= make_copies(manifest, options, stride=cfg.dataset.stride_frames)
     if lost := list(lost_classes(manifest, manifest.unreadable)):
         facts["lost"] = lost
     videos = describe(manifest, cfg)

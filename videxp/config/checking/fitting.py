@@ -133,7 +133,7 @@ def _check_protocol(plain: dict[str, Any]) -> Iterator[Problem]:
         return
     dataset, clips = plain["dataset"], _part(plain["dataset"], "clips")
     length = ("num_frames", dataset) if clips.get("test_frames") is None else ("clips.test_frames", clips)
-    for key, (makes, node) in {"num_frames": length, "stride_frames": ("clips.stride_frames", clips)}.items():
+    for key, (makes, node) in {"num_frames": length, "stride_frames": ("stride_frames", dataset)}.items():
         named, made = protocol.get(key), node.get(makes.rpartition(".")[2])
         if isinstance(named, int) and isinstance(made, int) and named != made:
             both = f"dataset.{makes}={named} task.protocol.{key}={named}"

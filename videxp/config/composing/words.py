@@ -31,7 +31,7 @@ _WORDS = {
     "dataset.eval_batch_size": "val_batch_size test_batch_size eval_bs per_device_eval_batch_size",
     "dataset.num_frames": """frames n_frames nframes num_frame clip_len clip_length clip_frames frames_per_clip seq_len
         sequence_length sample_duration clip_duration_frames""",
-    "dataset.clips.stride_frames": """stride stride_frames frame_interval frame_stride temporal_stride
+    "dataset.stride_frames": """stride stride_frames frame_interval frame_stride temporal_stride
         frame_step frame_skip sampling_rate sample_rate step_between_frames""",
     "dataset.clips.clip_fps": "clip_fps fps target_fps frame_rate sampling_fps",
     "dataset.size": "img_size image_size crop_size input_size resolution imgsz spatial_size im_size train_crop_size",

@@ -32,10 +32,8 @@ class Clips:
     Raises BadRequest for several test clips, and for whole videos, of segments.
     """
 
-    stride_frames: Annotated[int, Ge(1)] = 1
-    """A clip has every stride_frames-th frame of what it spans."""
     clip_fps: Annotated[float, Interval(gt=0, le=1000)] | None = None
-    """Frames of a clip per second of video; None goes by stride_frames."""
+    """Frames of a clip per second of video; None goes by dataset.stride_frames."""
     sampling: Sampling = "clip"
     """clip: frames in a row. segments: one of each of num_frames equal parts of the video (TSN)."""
     short: Short = "loop"
@@ -61,13 +59,13 @@ class Clips:
             if self.sampling == "segments" and getattr(self, key) == "all":
                 raise BadRequest(f"dataset.clips.{key}=all: whole videos are read by dataset.clips.sampling=clip")
 
-    def choice(self, split: Split, *, num_frames: int) -> "ClipChoice":
+    def choice(self, split: Split, *, num_frames: int, stride_frames: int = 1) -> "ClipChoice":
         """Which frames of a video the split's stage reads: train a random clip, val the central one, test all clips.
 
-        num_frames: of a clip in training.
+        num_frames: of a clip in training. stride_frames: it has every so many-th frame of what it spans.
         """
         of_training = ClipChoice(
-            num_frames, self.stride_frames, self.clip_fps, self.sampling, self.short, random_clips=self.clips_per_video
+            num_frames, stride_frames, self.clip_fps, self.sampling, self.short, random_clips=self.clips_per_video
         )
         if split == "train":
             return of_training
