@@ -72,6 +72,15 @@ def shrunk_generation() -> str:
     return text.replace("\ntrainer:", "\ntrainer:\n  limit_train_batches: 2")
 
 
+def shrunk_scenes() -> str:
+    """The recipe as it is, of a few short films and a tiny network, for two batches."""
+    text = (EXPERIMENTS / "scenes/scene_films.yaml").read_text()
+    films = "{train_shots: 6, val_films: 1, test_films: 1, shots_per_film: 3, frames_per_shot: 30}"
+    assert "batch_size: 8" in text and "max_epochs" in text
+    text = text.replace("batch_size: 8", f"batch_size: 2\n  num_frames: 20\n  layout: {films}")
+    return re.sub(r"max_epochs: \d+", "max_epochs: 1, limit_train_batches: 2", text)
+
+
 def test_the_two_commands_come_first_and_are_targets_of_the_makefile():
     makefile = (Path(__file__).parents[1] / "Makefile").read_text()
     assert [command.split("#")[0].strip() for command in COMMANDS[:2]] == ["make run", "make test"]
@@ -115,6 +124,8 @@ def test_every_command_of_the_readme_works(tmp_path: Path):
     (tmp_path / "experiments/super_resolution/sample_clips.yaml").write_text(shrunk_restoration())
     (tmp_path / "experiments/generation").mkdir(parents=True)
     (tmp_path / "experiments/generation/moving_digits.yaml").write_text(shrunk_generation())
+    (tmp_path / "experiments/scenes").mkdir(parents=True)
+    (tmp_path / "experiments/scenes/scene_films.yaml").write_text(shrunk_scenes())
     (tmp_path / "conf/dataset").mkdir(parents=True)
     config = (EXPERIMENTS.parent / "conf/dataset/sample_clips.yaml").read_text()
     short = config.replace("videxp.data.layouts.sample_clips.SampleClips", "tests.short.ShortClips")
