@@ -26,6 +26,13 @@ def test_every_recipe_is_without_problems(recipe: str, folder):
     assert [problem for problem in config.check(composed) if problem.key not in lacking] == []
 
 
+def test_a_frozen_network_without_weights_is_not_evaluated_in_silence(folder):
+    composed = config.compose("scenes/transnetv2_public", ["model.weights=null"])
+    assert [str(problem) for problem in config.check(composed) if problem.key == "task.frozen"] == [
+        "task.frozen=true: the network would be evaluated as it begins; model.weights=FILE"
+    ]
+
+
 def test_the_run_folder_is_hydras(folder):
     assert config.compose(RECIPE, ["hydra.run.dir=here"]).run_dir == "here"
     assert config.compose(RECIPE, []).run_dir.startswith(f"runs/{RECIPE}/")

@@ -84,14 +84,14 @@ class Scenes(VideoTask):
         positive_weight: Annotated[float, Ge(0)] = 5.0,
         many_hot_weight: Annotated[float, Ge(0)] = 0.1,
         decay_norms_and_biases: bool = False,
-        trained: bool = True,
+        frozen: bool = False,
         example_films: Annotated[int, Ge(0)] = 16,
     ) -> None:
         """
         threshold: None: that of the best F1 in the last validation, from 0.01 to 0.99; before any, the network's own.
         tolerance_frames: by which a transition may lie beside the true one, as published figures allow.
         positive_weight, many_hot_weight: see `videxp.losses.transition_loss`.
-        trained: False: the network is evaluated with the weights that it begins with.
+        frozen: nothing is trained; the network is evaluated with the weights that it begins with.
         example_films: of how many films a test makes a contact sheet; a validation makes two.
         """
         super().__init__(
@@ -101,7 +101,7 @@ class Scenes(VideoTask):
             monitor=monitor,
             decay_norms_and_biases=decay_norms_and_biases,
         )
-        if not trained:
+        if frozen:
             network.requires_grad_(False)
         self.is_chosen = threshold is None
         self.register_buffer("validated", torch.tensor(False))

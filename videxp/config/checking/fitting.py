@@ -40,7 +40,7 @@ def check_fit(plain: dict[str, Any], *, broken: set[str]) -> list[Problem]:
     if sound("callbacks"):
         problems += _check_checkpoint(plain.get("callbacks") or {})
     if sound("model._target_", "task._target_"):
-        problems += _check_network(plain)
+        problems += [*_check_network(plain), *_check_frozen(plain)]
         if sound("dataset"):
             problems += list(_check_targets(plain)) or list(_check_scale(plain))
     if sound("model._target_", "dataset.num_frames", "dataset.size"):
@@ -204,6 +204,13 @@ def _check_network(plain: dict[str, Any]) -> Iterator[Problem]:
     if needed and not fits:
         message = f"no network for {_class(task)}, whose models take `{needed}`; videxp list models"
         yield Problem("model", target, message)
+
+
+def _check_frozen(plain: dict[str, Any]) -> Iterator[Problem]:
+    """A network that is to be evaluated as it is, and has nothing to be evaluated with."""
+    task, model = plain.get("task") or {}, plain.get("model") or {}
+    if task.get("frozen") is True and "weights" in model and model["weights"] is None:
+        yield Problem("task.frozen", True, "the network would be evaluated as it begins; model.weights=FILE")
 
 
 def _check_scale(plain: dict[str, Any]) -> Iterator[Problem]:

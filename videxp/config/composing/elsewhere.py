@@ -23,7 +23,7 @@ Change = tuple[Any, Any]
 MATTERS = re.compile(
     r"dataset\.(num_frames|stride_frames|size|scale|cache|clips\.(clip_fps|sampling|short|test_clips|test_frames)"
     r"|decoding\.(decoder|frame_size|frame_fit)|(test_transform|annotations\.degraded)(\..*)?)"
-    r"|task\.(?!monitor$|losses\b|teacher|trained|label_smoothing|val_clips|example_|objective\b|discriminator_).*"
+    r"|task\.(?!monitor$|losses\b|teacher|trained|frozen|label_smoothing|val_clips|example_|objective\b|discriminator_).*"
     r"|seed|hardware\.precision|trainer\.limit_test_batches"
 )
 
