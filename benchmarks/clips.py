@@ -1,4 +1,4 @@
-"""From video files to normalised batches: ours against the pipelines of others, on the same files, in one run.
+"""From video files to normalized batches: ours against the pipelines of others, on the same files, in one run.
 
     python benchmarks/clips.py [--cases 8x112 16x224] [--rounds 3] [--caches medium raw]
 

@@ -62,7 +62,7 @@ Batch = dict[str, Any]
 
 
 class Trivial(nn.Module):
-    """A linear layer on a clip's mean colour: what a step costs is the loop."""
+    """A linear layer on a clip's mean color: what a step costs is the loop."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The clip pipelines that others train with, as their own configs put them together; each ends in normalised floats.
+"""The clip pipelines that others train with, as their own configs put them together; each ends in normalized floats.
 
 Legend: B clips of a batch, T frames, H, W pixels, C = 3 channels.
 """
@@ -43,7 +43,7 @@ class Files(Dataset[Any]):
 
 class Mmaction2(Files):
     """DecordInit(num_threads=1), SampleFrames, DecordDecode, RandomResizedCrop, Resize by cv2, Flip, FormatShape NCTHW;
-    uint8 to the data preprocessor, which normalises on the device."""
+    uint8 to the data preprocessor, which normalizes on the device."""
 
     def __getitem__(self, index: int) -> Tensor:
         rng = np.random.default_rng(index)

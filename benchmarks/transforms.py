@@ -2,7 +2,7 @@
 
     python benchmarks/transforms.py --rounds 7
 
-Both start from the same uint8 batch in the decoder's layout [N,T,H,W,C] and end in a normalised float batch.
+Both start from the same uint8 batch in the decoder's layout [N,T,H,W,C] and end in a normalized float batch.
 `channels-last`: torchvision gets a [T,C,H,W] view of each clip (its fastest input) and its result is brought into the
 same memory format as ours. `planar`: it gets a copy in [T,C,H,W], as most pipelines do, and its result stays planar.
 A ratio above 1 says that ours is faster; the range is over the rounds.
@@ -29,7 +29,7 @@ def rivals(size: int, resize: int) -> dict[str, tuple[torch.nn.Module, list[v2.T
     return {
         "train: crop, flip": (TrainTransform(size=size, seed=0), crop),
         "train: crop, flip, jitter": (TrainTransform(size=size, seed=0, **JITTER), [*crop, v2.ColorJitter(**JITTER)]),
-        "eval: resize, centre": (EvalTransform(size=size, resize=resize), [v2.Resize(resize), v2.CenterCrop(size)]),
+        "eval: resize, center": (EvalTransform(size=size, resize=resize), [v2.Resize(resize), v2.CenterCrop(size)]),
     }
 
 

@@ -21,7 +21,7 @@ from videxp.video.encoder import write_video
 pytestmark = pytest.mark.slow
 ROWS = "document.querySelectorAll('#table tbody tr').length"
 # The number of pixels of a chart's canvas that are neither transparent nor grey: curves.
-COLOURED = """[...document.querySelectorAll('.chart canvas')].map(canvas => {
+COLORED = """[...document.querySelectorAll('.chart canvas')].map(canvas => {
     const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
     let count = 0;
     for (let i = 0; i < pixels.length; i += 4) {
@@ -132,7 +132,7 @@ def test_the_page_shows_table_curves_and_samples_and_asks_the_network_for_nothin
     assert "status.json cannot be read" in text
     names = tab.run("[...document.querySelectorAll('.chart')].map(chart => chart.dataset.metric)")
     assert {"val/accuracy", "val/loss", "train/loss"} <= set(names)
-    drawn = tab.run(COLOURED)
+    drawn = tab.run(COLORED)
     assert len(drawn) == len(names)
     assert min(drawn) > 100
     samples = tab.run("[...document.querySelectorAll('.sample h3')].map(h => h.textContent)")
@@ -143,8 +143,8 @@ def test_the_page_shows_table_curves_and_samples_and_asks_the_network_for_nothin
     playing = "[...document.querySelectorAll('#gallery video')].filter(v => v.currentTime > 0 && !v.paused).length"
     tab.wait(f"{playing} >= 2")  # the two of the row that is in view
     assert tab.problems == []
-    colours = np.asarray(Image.open(tab.screenshot(tmp_path / "page.png")).convert("RGB")).reshape(-1, 3)
-    assert len(np.unique(colours, axis=0)) > 500
+    colors = np.asarray(Image.open(tab.screenshot(tmp_path / "page.png")).convert("RGB")).reshape(-1, 3)
+    assert len(np.unique(colors, axis=0)) > 500
 
 
 def test_the_page_shows_the_classes_that_went_least_well_first(page: Path, tab: Tab, tmp_path: Path):
@@ -191,12 +191,12 @@ def test_sorting_finding_and_hiding_runs_by_keyboard(page: Path, tab: Tab):
         tab.press(letter)
     assert tab.run(ROWS) == 2
     assert tab.run("document.querySelectorAll('#gallery figure').length") == 9
-    before = sum(tab.run(COLOURED))
+    before = sum(tab.run(COLORED))
     tab.run("document.querySelector('#table tbody input').focus()")
     tab.press(" ")
     tab.frames()
     assert tab.run("document.querySelectorAll('#gallery figure').length") < 9
-    assert sum(tab.run(COLOURED)) < before
+    assert sum(tab.run(COLORED)) < before
 
 
 def test_hover_shows_values_and_drag_zooms_every_chart(page: Path, tab: Tab):
@@ -264,7 +264,7 @@ def test_axis_smoothing_and_log_redraw_the_curves(page: Path, tab: Tab):
     assert smooth[1] == pytest.approx((raw[0] / 4 + raw[1] / 2) / 0.75)
     tab.run("document.getElementById('log').click()")
     tab.frames()
-    assert min(tab.run(COLOURED)) > 50
+    assert min(tab.run(COLORED)) > 50
     assert tab.problems == []
 
 

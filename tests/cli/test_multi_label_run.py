@@ -18,19 +18,19 @@ WORDS = [
     *("dataset.train_transform.crop=center", "dataset.train_transform.cutmix_alpha=1", "task.label_smoothing=0.1"),
     *("trainer.max_epochs=4", "hydra.run.dir=run"),
 ]
-COLOURS = {"red": 0, "green": 1, "blue": 2}
+COLORS = {"red": 0, "green": 1, "blue": 2}
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """56 films: a channel is bright where its colour is among the labels; two labels each, and some with none."""
-    here = tmp_path_factory.mktemp("colours")
+    """56 films: a channel is bright where its color is among the labels; two labels each, and some with none."""
+    here = tmp_path_factory.mktemp("colors")
     lines, rng = ["path,label,split"], np.random.default_rng(0)
     for i in range(56):
-        names = [] if i % 14 == 0 else [name for name in COLOURS if name != list(COLOURS)[i % 3]]
+        names = [] if i % 14 == 0 else [name for name in COLORS if name != list(COLORS)[i % 3]]
         frames = rng.integers(0, 60, (3, 20, 20, 3), dtype=np.uint8)
         for name in names:
-            frames[..., COLOURS[name]] += 150
+            frames[..., COLORS[name]] += 150
         (here / "films").mkdir(exist_ok=True)
         write_video(here / f"films/{i}.mp4", frames, fps=5)
         split = "train" if i < 32 else ("val", "test")[i % 2]
@@ -70,5 +70,5 @@ def test_a_run_learns_several_labels_of_each_video_and_gives_them_to_files(place
     done = videxp("predict", "run", "films/33.mp4", "--threshold", "0.4", cwd=place)
     assert done.returncode == 0, done.stderr
     (labelled,) = json.loads(done.stdout)
-    assert sorted(labelled["probabilities"]) == sorted(COLOURS)
+    assert sorted(labelled["probabilities"]) == sorted(COLORS)
     assert labelled["labels"] == [name for name, p in labelled["probabilities"].items() if p >= 0.4]

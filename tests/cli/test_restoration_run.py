@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser import browser
-from tests.cli.test_compare import COLOURED
+from tests.cli.test_compare import COLORED
 from tests.conftest import train, videxp
 from tests.forked import PICTURES
 from videxp.training.loggers.metrics_file import last_values, read_metrics
@@ -54,7 +54,7 @@ def test_a_page_shows_psnr_and_ssim_and_plays_the_restored_clips_of_two_runs(
         tab.open(workplace / "restored.html")
         tab.frames()
         names = tab.run("[...document.querySelectorAll('.chart')].map(chart => chart.dataset.metric)")
-        drawn = dict(zip(names, tab.run(COLOURED)))
+        drawn = dict(zip(names, tab.run(COLORED)))
         assert min(drawn["val/psnr"], drawn["val/ssim"], drawn["train/loss"]) > 100
         heads = tab.run(
             "[...document.querySelectorAll('#table thead th')].map(th => th.innerText.replace(/[\\s↓]+/g, ''))"

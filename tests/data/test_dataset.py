@@ -35,7 +35,7 @@ def test_a_sample_is_the_frames_that_were_chosen(root: Path, tmp_path: Path) -> 
     assert sample["clip"].shape == (1, 4, 24, 32, 3)
     assert sample["clip"].dtype == torch.uint8
     assert {k: sample[k] for k in ("label", "index", "epoch")} == {"label": 0, "index": 1, "epoch": 0}
-    assert [column_of_bar(frame) for frame in sample["clip"][0]] in ([2, 4, 6, 8], [3, 5, 7, 9])  # the centre of 12
+    assert [column_of_bar(frame) for frame in sample["clip"][0]] in ([2, 4, 6, 8], [3, 5, 7, 9])  # the center of 12
     starts = {column_of_bar(data.dataset("train")[epoch, 0]["clip"][0, 0]) for epoch in range(40)}
     assert starts == {0, 1, 2, 3, 4, 5}
 
@@ -77,8 +77,8 @@ def test_time_goes_by_seconds_at_29_97_fps(put: Put, tmp_path: Path) -> None:
     frames = data.dataset("val").choice.frames(
         FrameTimes(60, 30000 / 1001), start_seconds=np.nan, end_seconds=np.nan, rng=np.random.default_rng()
     )[0]
-    centre_seconds = (59 * 1001 / 30000 - 14 / 12) / 2
-    expected = np.floor((centre_seconds + np.arange(15) / 12) * 30000 / 1001)
+    center_seconds = (59 * 1001 / 30000 - 14 / 12) / 2
+    expected = np.floor((center_seconds + np.arange(15) / 12) * 30000 / 1001)
     assert frames.tolist() == expected.tolist()
     assert set(np.diff(frames)) == {2, 3}  # 2.4975 on average; a rounded stride would be 2 throughout
     assert data.dataset("val")[0, 0]["clip"].shape[1] == 15

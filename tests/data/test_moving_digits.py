@@ -118,8 +118,8 @@ def test_one_frame_does_not_tell_the_label_but_two_do() -> None:
     from sklearn.linear_model import LogisticRegression
 
     def accuracy(features: dict[str, np.ndarray]) -> float:
-        centre, scale = features["train"].mean(axis=0), features["train"].std(axis=0)
-        train, test = ((features[split] - centre) / scale for split in ("train", "test"))
+        center, scale = features["train"].mean(axis=0), features["train"].std(axis=0)
+        train, test = ((features[split] - center) / scale for split in ("train", "test"))
         return LogisticRegression(max_iter=500).fit(train, labels["train"]).score(test, labels["test"])
 
     for t in (0, 4, 9):

@@ -9,7 +9,7 @@ from videxp.deploy.tiles import joined, spans
 @pytest.mark.parametrize(
     ("length", "size", "overlap"), [(600, 256, 16), (100, 64, 8), (65, 64, 4), (50, 7, 3), (9, 4, 0)]
 )
-def test_tiles_cover_everything_and_neighbours_share_twice_the_overlap(length: int, size: int, overlap: int):
+def test_tiles_cover_everything_and_neighbors_share_twice_the_overlap(length: int, size: int, overlap: int):
     places = spans(length, size=size, overlap=overlap)
     assert places[0][0] == 0 and places[-1][1] == length
     assert all(end - start <= size for start, end in places)

@@ -86,7 +86,7 @@ def test_one_label_too_many_is_not_as_wrong_as_none_that_is_right():
         return Example(clip, predicted=predicted, true=true, several=several)
 
     pairs = [("a|b", "a|b"), ("a|b|c", "a|b"), ("a", "b"), ("", "a"), ("a", ""), ("", "")]
-    colours = [example(*pair).colour for pair in pairs]
-    assert colours == [RIGHT, PARTLY, WRONG, WRONG, WRONG, RIGHT]
-    assert example("a|b", "a", several=False).colour == WRONG  # `|` is in the name of a class
+    colors = [example(*pair).color for pair in pairs]
+    assert colors == [RIGHT, PARTLY, WRONG, WRONG, WRONG, RIGHT]
+    assert example("a|b", "a", several=False).color == WRONG  # `|` is in the name of a class
     assert [example(*pair).text for pair in pairs[3:]] == ["none\n(true: a)", "a\n(true: none)", "none"]

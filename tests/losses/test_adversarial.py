@@ -55,7 +55,7 @@ def test_non_saturating_is_the_binary_cross_entropy_of_torch_and_does_not_overfl
     assert generator_loss(sure, kind="non_saturating").item() == pytest.approx(200)
 
 
-# Where p = 0.8 of the clips at a point are real and q = 0.2 fake, the logit that minimises the loss there is known.
+# Where p = 0.8 of the clips at a point are real and q = 0.2 fake, the logit that minimizes the loss there is known.
 @pytest.mark.parametrize(
     ("kind", "best"),
     [
@@ -93,7 +93,7 @@ def test_an_unknown_kind_is_named_with_the_known_ones():
         generator_loss(FAKE, kind="log")
 
 
-def test_the_bound_of_mutual_information_is_reached_when_categories_are_recognised():
+def test_the_bound_of_mutual_information_is_reached_when_categories_are_recognized():
     category = torch.tensor([0, 1, 2])
     entropy = math.log(3)
     assert entropy - category_loss(torch.zeros(3, 3), category).item() == pytest.approx(0, abs=1e-6)

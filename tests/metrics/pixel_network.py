@@ -23,7 +23,7 @@ class PixelNetwork(FeatureNetwork):
 
 
 def bright_clips(count: int, *, seed: int = 0, darker: float = 0.0) -> Tensor:
-    """uint8 [N,4,3,6,6]: even-coloured clips of random brightness, with a little noise."""
+    """uint8 [N,4,3,6,6]: even-colored clips of random brightness, with a little noise."""
     random = torch.Generator().manual_seed(seed)
     level = torch.rand(count, 1, 3, 1, 1, generator=random) * (1 - darker)
     noise = torch.rand(count, 4, 3, 6, 6, generator=random) * 0.1

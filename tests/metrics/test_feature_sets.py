@@ -59,16 +59,16 @@ def test_kernel_distance_of_sorted_sets():
     assert abs(kernel_distance(a, b, block_size=20)[0]) < consecutive / 20
 
 
-def by_sklearn(of: Tensor, manifold: Tensor, *, neighbours: int) -> float:
-    radius = NearestNeighbors(n_neighbors=neighbours + 1).fit(manifold).kneighbors(manifold)[0][:, -1]
+def by_sklearn(of: Tensor, manifold: Tensor, *, neighbors: int) -> float:
+    radius = NearestNeighbors(n_neighbors=neighbors + 1).fit(manifold).kneighbors(manifold)[0][:, -1]
     return float((scipy.spatial.distance.cdist(of, manifold) <= radius).any(1).mean())
 
 
-def test_precision_and_recall_meet_a_nearest_neighbour_search():
+def test_precision_and_recall_meet_a_nearest_neighbor_search():
     real, generated = normal(400, seed=1), normal(300, seed=2) * 0.6 + 0.5
     precision, recall = precision_and_recall(real, generated)
-    assert precision == pytest.approx(by_sklearn(generated, real, neighbours=3))
-    assert recall == pytest.approx(by_sklearn(real, generated, neighbours=3))
+    assert precision == pytest.approx(by_sklearn(generated, real, neighbors=3))
+    assert recall == pytest.approx(by_sklearn(real, generated, neighbors=3))
     assert 0.1 < recall < precision < 1
 
 
@@ -85,8 +85,8 @@ def test_precision_and_recall_tell_collapse_from_spread():
 def test_precision_and_recall_by_hand():
     real, generated = torch.tensor([[0.0], [1], [2], [4]]), torch.tensor([[5.5], [7], [9], [-3]])
     # reach of the real ones to their 2nd nearest: 2 1 2 3, so 4's ball ends at 7; generated 5.5: 3.5, 7: 2, -3: 10
-    assert precision_and_recall(real, generated, neighbours=2) == (0.5, 1.0)
-    assert all(math.isnan(x) for x in precision_and_recall(real, generated, neighbours=4))
+    assert precision_and_recall(real, generated, neighbors=2) == (0.5, 1.0)
+    assert all(math.isnan(x) for x in precision_and_recall(real, generated, neighbors=4))
 
 
 def test_large_features_have_no_distance_from_themselves():
@@ -94,8 +94,8 @@ def test_large_features_have_no_distance_from_themselves():
     assert torch.cdist(far, far).diagonal().max() > 1e-4  # negative control
     assert precision_and_recall(far, far) == (1, 1)
     twice = torch.cat([far, far])  # every sample's nearest other is its double, and the balls are points
-    assert precision_and_recall(twice, far + 1e-6, neighbours=1)[0] == 0
-    assert precision_and_recall(twice, far, neighbours=1)[0] == 1
+    assert precision_and_recall(twice, far + 1e-6, neighbors=1)[0] == 0
+    assert precision_and_recall(twice, far, neighbors=1)[0] == 1
     assert mean_pairwise_distance(far) == pytest.approx(scipy.spatial.distance.pdist(far).mean(), rel=1e-6)
 
 

@@ -148,7 +148,7 @@ def test_torchvision_video_network(monkeypatch):
     torch.testing.assert_close(judge(VIDEO[:1, :1]), stock(given), rtol=1e-4, atol=1e-4)
 
 
-def test_inception_weights_bring_their_own_normalisation(monkeypatch):
+def test_inception_weights_bring_their_own_normalization(monkeypatch):
     stock = torchvision_models.get_model("googlenet", weights=None, init_weights=False)
     assert not stock.transform_input  # negative control: the published weights would be fed wrong pixels in silence
     monkeypatch.setattr(features, "read_tensors", lambda path: state_of("googlenet"))

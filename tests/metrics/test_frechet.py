@@ -61,12 +61,12 @@ def test_full_rank_meets_scipy_and_torchmetrics():
 def test_fewer_samples_than_features_meet_the_distance_of_the_samples_themselves():
     """The trace of the root is the nuclear norm of the samples' own product: no covariance, no root."""
     x, y = samples(12, seed=1), samples(9, seed=2)
-    centred_x, centred_y = ((z - z.mean(0)) / (len(z) - 1) ** 0.5 for z in (x, y))
+    centered_x, centered_y = ((z - z.mean(0)) / (len(z) - 1) ** 0.5 for z in (x, y))
     expected = float(
         (x.mean(0) - y.mean(0)).square().sum()
-        + centred_x.square().sum()
-        + centred_y.square().sum()
-        - 2 * np.linalg.svd((centred_x @ centred_y.T).numpy(), compute_uv=False).sum()
+        + centered_x.square().sum()
+        + centered_y.square().sum()
+        - 2 * np.linalg.svd((centered_x @ centered_y.T).numpy(), compute_uv=False).sum()
     )
     assert frechet_distance(Moments.of(x), Moments.of(y)) == pytest.approx(expected, rel=1e-12)
 

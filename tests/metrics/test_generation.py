@@ -42,7 +42,7 @@ def test_every_figure_says_what_it_was_measured_on():
     ]
     for figure in figures:
         assert "50 real, 60 generated clips of 4 frames" in str(figure) and "sha256:0123456789ab" in str(figure)
-    assert "3 nearest neighbours of 50 and 60 kept features" in str(figures[2])
+    assert "3 nearest neighbors of 50 and 60 kept features" in str(figures[2])
 
 
 def test_good_collapsed_and_wrong_clips_are_told_apart():

@@ -29,9 +29,9 @@ def resizing(source: int, size: int, *, antialias: bool = True) -> Tensor:
     """MATLAB's imresize of one axis, [size,source]: the kernel widened where it reduces, edges mirrored."""
     scale = size / source
     width = min(scale, 1.0) if antialias else 1.0
-    centres = (torch.arange(size, dtype=torch.float64)[:, None] + 0.5) / scale - 0.5
+    centers = (torch.arange(size, dtype=torch.float64)[:, None] + 0.5) / scale - 0.5
     positions = torch.arange(-source, 2 * source)
-    weights = cubic(width * (centres - positions))
+    weights = cubic(width * (centers - positions))
     weights = weights / weights.sum(1, keepdim=True)
     before, within, after = weights.split(source, dim=1)
     return (within + before.flip(1) + after.flip(1)).float()

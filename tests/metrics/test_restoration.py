@@ -71,8 +71,8 @@ def test_in_float32_the_variances_of_bright_flat_frames_drown():
 
 
 def test_luma_runs_from_16_to_235():
-    colours = torch.tensor([[0.0, 0, 0], [1, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1]])[:, :, None, None]
-    assert module.rgb_to_y(colours).flatten().tolist() == pytest.approx([16, 235, 81.481, 144.553, 40.966], abs=1e-3)
+    colors = torch.tensor([[0.0, 0, 0], [1, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1]])[:, :, None, None]
+    assert module.rgb_to_y(colors).flatten().tolist() == pytest.approx([16, 235, 81.481, 144.553, 40.966], abs=1e-3)
 
 
 def test_rounding_takes_the_frames_as_they_would_be_saved():

@@ -43,12 +43,12 @@ def test_each_level_sees_what_the_levels_before_it_have_not_explained():
     net.levels[1].register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
     frame, other = torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8)
     net(frame, other)
-    normalised = (other - net.mean) / net.std
-    torch.testing.assert_close(seen[0][:, 3:6], flow_warp(normalised, seen[0][:, 6:], outside="border"))
+    normalized = (other - net.mean) / net.std
+    torch.testing.assert_close(seen[0][:, 3:6], flow_warp(normalized, seen[0][:, 6:], outside="border"))
     assert seen[0][:, 6:].mean(dim=(0, 2, 3)).tolist() == [2, 0]
 
 
-def test_flows_lead_from_each_frame_to_its_neighbours():
+def test_flows_lead_from_each_frame_to_its_neighbors():
     class Difference(SPyNet):
         def forward(self, frame, other):
             return (other - frame)[:, :2]

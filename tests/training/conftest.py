@@ -10,7 +10,7 @@ from tests.shrink import tiny
 
 WATCH = "+callbacks.watch._target_=tests.training.watching.Watch"
 
-TASK = """# Two optimizers, manual optimisation
+TASK = """# Two optimizers, manual optimization
 defaults:
   - classification
 _target_: tests.training.two_optimizers.TwoOptimizers

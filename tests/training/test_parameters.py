@@ -113,7 +113,7 @@ def test_a_scale_that_spans_decades_is_logarithmic_and_a_zero_has_a_place_beneat
     assert zero - small > 20 and small - large > 150  # px, upwards
 
 
-def test_the_metric_is_chosen_and_colours_tell_the_better_runs_by_the_tasks_direction(page: Path, tab: Tab):
+def test_the_metric_is_chosen_and_colors_tell_the_better_runs_by_the_tasks_direction(page: Path, tab: Tab):
     tab.open(page)
     options = tab.run("[...document.querySelectorAll('#against option')].map(option => option.textContent)")
     assert {"last test/accuracy", "last val/loss", "best val/accuracy", "time"} <= set(options)
@@ -189,7 +189,7 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return runs
 
 
-def test_runs_are_ranked_and_coloured_by_validation_and_not_by_the_test(seeds: list[Path], tmp_path: Path, tab: Tab):
+def test_runs_are_ranked_and_colored_by_validation_and_not_by_the_test(seeds: list[Path], tmp_path: Path, tab: Tab):
     names = "[...document.querySelectorAll('#table tbody th')].map(th => th.innerText.trim())"
     tab.open(write_page(tmp_path / "page.html", seeds))
     assert tab.run(names) == ["5", "4", "3", "2", "1", "0"]  # by the test it is the other way round

@@ -4,7 +4,7 @@ import torch
 
 @pytest.fixture
 def video() -> torch.Tensor:
-    """uint8 [4 clips, 3 frames, 48, 64, 3]: smooth colour gradients with a disc that moves; no two frames are equal."""
+    """uint8 [4 clips, 3 frames, 48, 64, 3]: smooth color gradients with a disc that moves; no two frames are equal."""
     y, x = torch.meshgrid(torch.linspace(0, 1, 48), torch.linspace(0, 1, 64), indexing="ij")
     clips = []
     for n in range(4):

@@ -38,9 +38,9 @@ def matlab_axis(values: np.ndarray, scale: int) -> np.ndarray:
 
     size, out = len(values), []
     for i in range(size // scale):
-        centre = (i + 0.5) * scale - 0.5
-        places = range(int(np.floor(centre - 2 * scale)), int(np.ceil(centre + 2 * scale)) + 1)
-        weights = np.array([cubic((p - centre) / scale) for p in places])
+        center = (i + 0.5) * scale - 0.5
+        places = range(int(np.floor(center - 2 * scale)), int(np.ceil(center + 2 * scale)) + 1)
+        weights = np.array([cubic((p - center) / scale) for p in places])
         mirrored = [p % (2 * size) if p % (2 * size) < size else 2 * size - 1 - p % (2 * size) for p in places]
         out.append(np.tensordot(weights / weights.sum(), values[mirrored], axes=1))
     return np.array(out)

@@ -9,7 +9,7 @@ MEAN, STD = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)
 
 
 @pytest.mark.parametrize(("size", "resize"), [(24, 30), (24, None), (32, 48), (47, 48)])
-def test_the_centre_view_equals_torchvision(video, size, resize):
+def test_the_center_view_equals_torchvision(video, size, resize):
     stock = v2.Compose(
         [
             v2.Resize(resize or size, antialias=True),
@@ -24,7 +24,7 @@ def test_the_centre_view_equals_torchvision(video, size, resize):
     assert (ours - theirs).abs().max() < 5e-6
 
 
-def test_three_views_of_a_clip_are_adjacent_left_centre_right():
+def test_three_views_of_a_clip_are_adjacent_left_center_right():
     column = torch.arange(8, dtype=torch.uint8).view(1, 1, 1, 8, 1).expand(2, 1, 4, 8, 3).clone()
     column[1] += 100
     out = EvalTransform(size=4, crops=3, mean=(0, 0, 0), std=(1, 1, 1))({"clip": column})["video"]

@@ -78,7 +78,7 @@ def test_boxes_lie_in_the_frame_and_have_the_asked_area_and_ratio():
     assert (width / height).min() > 0.48 and (width / height).max() < 2.1
 
 
-def test_when_no_box_fits_the_largest_centred_one_is_taken():
+def test_when_no_box_fits_the_largest_centered_one_is_taken():
     uniform = np.random.default_rng(0).random((2, BOX_DRAWS))
     boxes = resized_crop_boxes(uniform, height=100, width=400, scale=(1.0, 1.0), ratio=(0.5, 2.0))
     assert boxes.tolist() == [[0, 100, 100, 200]] * 2
@@ -113,7 +113,7 @@ def test_a_jittered_crop_is_that_of_the_clip_with_its_short_side_resized(video):
     assert (cut.int() - whole.int()).abs().float().mean() < 3
 
 
-def test_three_views_are_left_centre_right_or_top_centre_bottom():
+def test_three_views_are_left_center_right_or_top_center_bottom():
     assert view_boxes(height=4, width=8, size=4, crops=1) == [(0, 2, 4, 4)]
     assert view_boxes(height=4, width=8, size=4, crops=3) == [(0, 0, 4, 4), (0, 2, 4, 4), (0, 4, 4, 4)]
     assert view_boxes(height=8, width=4, size=4, crops=3) == [(0, 0, 4, 4), (2, 0, 4, 4), (4, 0, 4, 4)]

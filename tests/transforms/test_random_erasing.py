@@ -10,7 +10,7 @@ PLAIN = {"size": 40, "crop": "center", "flip": 0.0, "seed": 0}
 
 
 def white(count: int) -> dict:
-    """White clips of two frames: what was erased is zero, the mean colour."""
+    """White clips of two frames: what was erased is zero, the mean color."""
     return {
         "clip": torch.full((count, 2, 40, 40, 3), 255, dtype=torch.uint8),
         "index": torch.arange(count),

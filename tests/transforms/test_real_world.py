@@ -104,17 +104,17 @@ def test_resizing_keeps_even_sizes_and_is_opencvs_without_antialiasing() -> None
 
 
 @pytest.mark.parametrize("gaussian_share", [1.0, 0.0])
-def test_noise_has_its_strength_and_grey_noise_no_colour(gaussian_share: float) -> None:
+def test_noise_has_its_strength_and_grey_noise_no_color(gaussian_share: float) -> None:
     flat = [np.full((64, 64, 3), 128, np.float32)]
     limits = {"gaussian_sigma": [9.0, 9.0], "poisson_scale": [1.0, 1.0]}
-    coloured, grey = (
+    colored, grey = (
         Noise(gaussian_share=gaussian_share, grey_probability=chance, **limits)(flat, rng())[0] - flat[0]
         for chance in (0.0, 1.0)
     )
     expected = 9.0 if gaussian_share else np.sqrt(128)  # one level of brightness: photons are the levels themselves
-    assert coloured.std() == pytest.approx(expected, rel=0.1)
-    assert abs(coloured.mean()) < 1
-    assert np.allclose(grey, grey[..., :1], atol=1e-4) and not np.allclose(coloured, coloured[..., :1])
+    assert colored.std() == pytest.approx(expected, rel=0.1)
+    assert abs(colored.mean()) < 1
+    assert np.allclose(grey, grey[..., :1], atol=1e-4) and not np.allclose(colored, colored[..., :1])
 
 
 def test_compression_loses_more_with_fewer_bits() -> None:

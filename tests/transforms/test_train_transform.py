@@ -89,7 +89,7 @@ def test_training_after_validation_in_inference_mode_can_go_backward(batch):
     assert layer.weight.grad is not None
 
 
-def test_with_everything_off_pixels_are_only_normalised(batch):
+def test_with_everything_off_pixels_are_only_normalized(batch):
     plain = {**batch, "clip": batch["clip"][:, :, :24, :24]}
     transform = TrainTransform(size=24, crop="center", flip=0.0, mean=(0, 0, 0), std=(1, 1, 1), seed=0)
     levels = (transform(plain)["video"] * 255).round().to(torch.uint8)

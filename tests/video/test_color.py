@@ -1,4 +1,4 @@
-"""Colours that an encoder is given, held against ITU-T H.273's equations: the nearest code, without a drift."""
+"""Colors that an encoder is given, held against ITU-T H.273's equations: the nearest code, without a drift."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def planes(frame: VideoFrame) -> list[np.ndarray]:
 
 
 def errors(frame: VideoFrame, expected: list[np.ndarray]) -> list[np.ndarray]:
-    """Code minus equation, in the middle of blocks of 16 pixels, where chroma is not mixed with a neighbour's."""
+    """Code minus equation, in the middle of blocks of 16 pixels, where chroma is not mixed with a neighbor's."""
     found = []
     for plane, wanted in zip(planes(frame), expected):
         step = wanted.shape[0] // plane.shape[0]

@@ -78,7 +78,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "joined.mkv": join(folder / "joined.mkv", [fine, coarse, fine]),
         "joined.flv": join(folder / "joined.flv", [fine, coarse, fine]),
         "joined.ts": join(folder / "joined.ts", [fine_ts, coarse_ts, fine_ts]),
-        "colours.mp4": join(folder / "colours.mp4", [fine_ts, dyed, fine_ts]),
+        "colors.mp4": join(folder / "colors.mp4", [fine_ts, dyed, fine_ts]),
         "descriptions.mp4": new_headers(folder / "descriptions.mp4", [fine, coarse, fine]),
         "descriptions.flv": new_headers(folder / "descriptions.flv", [fine, coarse, fine]),
         "hevc.mp4": join(folder / "hevc.mp4", [hevc, hevc_2, hevc]),
@@ -156,7 +156,7 @@ def test_decoding_starts_where_all_that_is_needed_is_told(files, name, keys):
     assert (found.key_frames, bool(found.packets)) == (keys, True)
 
 
-@pytest.mark.parametrize("name", ["colours.mp4", "descriptions.mp4", "mpeg4.mkv", "mixed.mkv"])
+@pytest.mark.parametrize("name", ["colors.mp4", "descriptions.mp4", "mpeg4.mkv", "mixed.mkv"])
 def test_where_headers_matter_that_came_before_all_is_decoded_from_the_start(files, name):
     found = probe(files[name])
     assert found.key_frames == 0 and found.num_frames == 72

@@ -107,13 +107,13 @@ def test_transparency_interlacing_and_hdr_data_are_told(tmp_path: Path):
     assert said[1:] == ["pictures: left out: HDR mastering data", "pictures: 10 bits become 8"]
 
 
-def test_what_pictures_have_beside_their_colours_is_told(tmp_path: Path):
+def test_what_pictures_have_beside_their_colors_is_told(tmp_path: Path):
     for name, kind in (("clear", np.full((8, 8, 4), 99, np.uint8)), ("wide", np.full((8, 8), 999, np.uint16))):
         (tmp_path / name).mkdir()
         Image.fromarray(kind).save(tmp_path / name / "take{1}_001.png", icc_profile=b"profile")
-    assert PictureFolder(tmp_path / "clear").not_in_pictures == ["transparency", "colour profile"]
-    assert PictureFolder(tmp_path / "wide").not_in_pictures == ["16 bits (8 are written)", "colour profile"]
+    assert PictureFolder(tmp_path / "clear").not_in_pictures == ["transparency", "color profile"]
+    assert PictureFolder(tmp_path / "wide").not_in_pictures == ["16 bits (8 are written)", "color profile"]
     said: list[str] = []
     restore_video(Identity(), tmp_path / "clear", tmp_path / "out", say=said.append, show_progress=False)
-    assert said[1:] == ["pictures: left out: transparency, colour profile"]
+    assert said[1:] == ["pictures: left out: transparency, color profile"]
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["take{1}_001.png"]

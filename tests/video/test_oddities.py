@@ -1,4 +1,4 @@
-"""Stills beside the film, holes, lost packets, colours that are not converted, pictures of huge size."""
+"""Stills beside the film, holes, lost packets, colors that are not converted, pictures of huge size."""
 
 import resource
 from fractions import Fraction
@@ -70,10 +70,10 @@ def test_a_hole_is_told(tmp_path, suffix):
     assert probe(path).note == "no frame between 0.8 s and 3.8 s"
 
 
-def test_colours_that_are_not_converted_are_found_when_the_file_is_probed(tmp_path):
+def test_colors_that_are_not_converted_are_found_when_the_file_is_probed(tmp_path):
     plain, path = piece(tmp_path / "plain.mkv", X264, frames=4), tmp_path / "ycgco.mkv"
     run_ffmpeg(f"-i {plain} -c copy -bsf:v h264_metadata=matrix_coefficients=8 {path}".split())
-    with pytest.raises(UnreadableVideo, match=r"frame 0 has colours that FFmpeg does not convert \(yuv420p, matrix 8"):
+    with pytest.raises(UnreadableVideo, match=r"frame 0 has colors that FFmpeg does not convert \(yuv420p, matrix 8"):
         probe(path)
 
 
@@ -92,7 +92,7 @@ def test_pictures_of_huge_size_are_refused_before_they_take_memory(tmp_path, fil
 
 
 @pytest.mark.parametrize("kind", ["yuv420p10le", "yuv422p10le", "yuv444p10le", "yuv422p", "yuv420p12le"])
-def test_colours_are_those_of_ffmpeg_with_accurate_rounding(tmp_path, kind):
+def test_colors_are_those_of_ffmpeg_with_accurate_rounding(tmp_path, kind):
     """To the bit, and near the picture that was encoded without loss; the fast way is not."""
     encode = "-c:v libx265 -x265-params lossless=1:log-level=none" if "12" in kind else "-c:v libx264 -qp 0"
     y, x = np.mgrid[0:96, 0:128]

@@ -64,8 +64,8 @@ def test_so_do_those_of_a_tiff(values, compression):
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(values[..., :3]), format="rgb48le")
     encoder = av.CodecContext.create("tiff", "w")
     encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = 12, 10, "rgb48le", 1
-    colours = b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
-    assert np.array_equal(decode_picture(colours), rounded(values[..., :3]))
+    colors = b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
+    assert np.array_equal(decode_picture(colors), rounded(values[..., :3]))
 
 
 def test_palettes_cmyk_grey_and_bits_are_read_as_pillow_converts_them():

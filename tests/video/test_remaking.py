@@ -1,4 +1,4 @@
-"""A video made anew with its own pictures is the same video: times, sound, colour, proportions, size.
+"""A video made anew with its own pictures is the same video: times, sound, color, proportions, size.
 
 The stock way, frames into `write_video`, keeps none of them but the size.
 """
@@ -181,12 +181,12 @@ def test_audio_whose_clock_stands_still_is_not_the_end_of_the_work(tmp_path: Pat
         ("ffv1.mkv", (6, 1)),  # RGB
     ],
 )
-def test_colour_is_converted_and_tagged(tmp_path: Path, torture: Torture, name: str, expected: tuple[int, int]):
+def test_color_is_converted_and_tagged(tmp_path: Path, torture: Torture, name: str, expected: tuple[int, int]):
     """Held against what the ffmpeg program decodes of both files."""
     source, kind, _ = torture(name)
     remade, _ = remake(source, tmp_path / "out.mp4", pixel_format="yuv444p")
     assert tags(remade)[:2] == expected
-    lower = slice(72, 92)  # below the stamps, whose edges give colours that RGB cannot hold
+    lower = slice(72, 92)  # below the stamps, whose edges give colors that RGB cannot hold
     original = shown(source, kind.size)[:, lower]
     difference = shown(remade, kind.size)[:, lower] - original
     # The two scale chroma up a little otherwise.
@@ -198,7 +198,7 @@ def test_colour_is_converted_and_tagged(tmp_path: Path, torture: Torture, name: 
         assert tags(stock(source, tmp_path / "stock.mp4"))[1] == 1
 
 
-def test_large_pictures_that_say_nothing_of_their_colour_still_say_nothing(tmp_path: Path):
+def test_large_pictures_that_say_nothing_of_their_color_still_say_nothing(tmp_path: Path):
     """A player takes them for BT.709, FFmpeg for BT.601: each for the same before and after."""
     with av.open(str(tmp_path / "in.mp4"), "w") as container:
         stream = container.add_stream("libx264", rate=25, options={"crf": "10", "preset": "ultrafast"})

@@ -108,7 +108,7 @@ def test_random_clips_by_time_reach_both_ends_and_never_wrap():
     assert max(int(clip[-1]) for clip in clips) >= 297
 
 
-def test_segments_are_equal_and_centred_in_testing_random_in_training():
+def test_segments_are_equal_and_centered_in_testing_random_in_training():
     assert uniform_segments(12, num_segments=3).tolist() == [2, 6, 10]
     assert uniform_segments(2, num_segments=4).tolist() == [0, 0, 1, 1]
     assert uniform_segments(1, num_segments=3).tolist() == [0, 0, 0]

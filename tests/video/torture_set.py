@@ -200,7 +200,7 @@ def make(kind: Kind, folder: Path) -> Path:
 
 
 def reference_frames(path: Path, size: tuple[int, int]) -> np.ndarray:
-    """uint8 [T,H,W,C]: what the ffmpeg program presents, in one thread; rounded to the nearest, with colours
+    """uint8 [T,H,W,C]: what the ffmpeg program presents, in one thread; rounded to the nearest, with colors
     interpolated, but for 8-bit 4:2:0 of even height, which is converted in the fast way."""
     height, width = size
     with av.open(str(path)) as container:

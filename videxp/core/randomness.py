@@ -17,7 +17,7 @@ class Stream(IntEnum):
 
     ORDER = 0  # the order of samples in an epoch
     CLIP = 1  # which frames of a video
-    AUGMENT = 2  # geometry and colour on the device
+    AUGMENT = 2  # geometry and color on the device
     MIX = 3  # mixup and cutmix
     GENERATE = 4  # embedded data sets
     DEGRADE = 5  # degradations and corruptions

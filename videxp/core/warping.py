@@ -21,7 +21,7 @@ def flow_warp(features: Tensor, flow: Tensor, *, outside: Literal["zeros", "bord
     """
     height, width = features.shape[-2:]
     x, y = _destinations(exact(flow))
-    # grid_sample counts from -1, the first pixel's centre, to 1, the last one's
+    # grid_sample counts from -1, the first pixel's center, to 1, the last one's
     grid_NHW2 = torch.stack([2 * x / max(width - 1, 1) - 1, 2 * y / max(height - 1, 1) - 1], dim=-1)
     moved = F.grid_sample(exact(features), grid_NHW2, mode="bilinear", padding_mode=outside, align_corners=True)
     return moved.to(features.dtype)
@@ -56,5 +56,5 @@ def _destinations(flow_N2HW: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def exact(tensor: Tensor) -> Tensor:
-    """In 32 bits at least, under autocast too: 16 don't tell neighbouring pixels of a large frame apart."""
+    """In 32 bits at least, under autocast too: 16 don't tell neighboring pixels of a large frame apart."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

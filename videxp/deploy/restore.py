@@ -135,7 +135,7 @@ def restore_video(
     """Writes `source` (a video file, a folder of numbered pictures) as the network restores it; returns its frames.
 
     `network`: float [B,T,C,H,W] in [0,1] -> [B,T,C,sH,sW], with `scale` (s) and `radius`; is put on `device` and into
-    evaluation mode. A file gives a file with the same times, audio and colour; a folder gives a folder of PNGs. The
+    evaluation mode. A file gives a file with the same times, audio and color; a folder gives a folder of PNGs. The
     destination appears whole, at the end, or not at all. `say` is told how the work is cut up and what is not kept.
 
     Raises `BadRequest`, `UnreadableVideo` (before anything is written), `DecodeError`, `VidexpError`.

@@ -1,6 +1,6 @@
 """Restored videos for video files, and folders of PNGs for folders of frames.
 
-Times, audio tracks, colour and pixel proportions are kept, turned videos come out upright. Frames of an odd size are
+Times, audio tracks, color and pixel proportions are kept, turned videos come out upright. Frames of an odd size are
 written as yuv444p, those of more than 8 bits with 8. An output is there when it is whole, and not before.
 """
 

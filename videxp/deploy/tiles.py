@@ -13,7 +13,7 @@ GRID_PIXELS = 8
 
 
 def spans(length: int, *, size: int, overlap: int) -> list[tuple[int, int]]:
-    """[start, end) of tiles of at most `size` pixels; neighbours share at least 2 * overlap.
+    """[start, end) of tiles of at most `size` pixels; neighbors share at least 2 * overlap.
 
     length=600, size=256, overlap=16 -> (0, 256) (224, 480) (448, 600)
     """

@@ -1,7 +1,7 @@
 """Adversarial losses and penalties: functions of logits (higher: more real) or of what a discriminator makes of clips.
 
 Legend: B clips, P judgements of one clip; logits are float, of any shape, mostly [B,P]. Each loss is a mean over all
-judgements, a scalar to be minimised. D(x) is a logit, sigmoid(D(x)) the chance that x is real.
+judgements, a scalar to be minimized. D(x) is a logit, sigmoid(D(x)) the chance that x is real.
 """
 
 import math
@@ -16,7 +16,7 @@ AdversarialLoss = Literal["non_saturating", "hinge", "least_squares", "wasserste
 
 
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, *, kind: AdversarialLoss) -> Tensor:
-    """What a discriminator minimises; the two may differ in number.
+    """What a discriminator minimizes; the two may differ in number.
 
     non_saturating: -log sigmoid(D(x)) - log(1 - sigmoid(D(G(z)))), Goodfellow et al. 2014, equation 1.
     hinge: max(0, 1 - D(x)) + max(0, 1 + D(G(z))), Miyato et al. 2018, equation 16.
@@ -35,7 +35,7 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, *, kind: Advers
 
 
 def generator_loss(fake_logits: Tensor, *, kind: AdversarialLoss) -> Tensor:
-    """What a generator minimises.
+    """What a generator minimizes.
 
     non_saturating: -log sigmoid(D(G(z))). hinge, wasserstein: -D(G(z)). least_squares: (D(G(z)) - 1)^2 / 2.
     """
@@ -49,7 +49,7 @@ def generator_loss(fake_logits: Tensor, *, kind: AdversarialLoss) -> Tensor:
 
 
 def category_loss(category_logits: Tensor, category: Tensor) -> Tensor:
-    """-log q(category | clip) in nats, [B,K] and int64 [B]: minimised by the generator for the categories that it was
+    """-log q(category | clip) in nats, [B,K] and int64 [B]: minimized by the generator for the categories that it was
     given, and by the discriminator, too (on real clips where these have labels).
 
     With H(category) added its negative is InfoGAN's lower bound of the mutual information between a category and what

@@ -14,7 +14,7 @@ class AdversarialObjective:
     r1_weight: gamma of Mescheder et al. 2018, whose term is gamma / 2 * R1; 0 is off.
     gradient_penalty_weight: lambda of WGAN-GP. path_length_weight: of the generator's (StyleGAN2: 2); 0 is off.
     An interval n evaluates a penalty in each n-th batch only, with n times the weight (StyleGAN2, section 3.1).
-    category_weight: of recognising what kind of clip was generated, where the networks have categories.
+    category_weight: of recognizing what kind of clip was generated, where the networks have categories.
     """
 
     def __init__(

@@ -136,7 +136,7 @@ class WeightedLosses(nn.Module):
     def forward(
         self, output: Tensor, target: Tensor, intermediates: Mapping[str, tuple[Tensor, Tensor]] | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """-> (the sum to be minimised, name -> the loss without its weight, detached).
+        """-> (the sum to be minimized, name -> the loss without its weight, detached).
 
         intermediates: name -> (frames, what they should be like); without, the losses of them are left out, as in
         evaluation. Raises ValueError for shapes that differ: torch would broadcast them.

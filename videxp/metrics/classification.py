@@ -12,7 +12,7 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionM
 
 
 def accuracy_by_class(confusion_KK: Tensor) -> Tensor:
-    """The share of each class's videos that was recognised: float [K] in [0,1], NaN for a class without a video.
+    """The share of each class's videos that was recognized: float [K] in [0,1], NaN for a class without a video.
 
     confusion_KK: counts, row = true class, column = predicted class.
     """

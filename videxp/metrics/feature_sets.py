@@ -42,24 +42,24 @@ def kernel_distance(a_ND: Tensor, b_MD: Tensor, *, block_size: int = 1000) -> tu
     return float(values.mean()), error
 
 
-def precision_and_recall(real_ND: Tensor, generated_MD: Tensor, *, neighbours: int = 3) -> tuple[float, float]:
+def precision_and_recall(real_ND: Tensor, generated_MD: Tensor, *, neighbors: int = 3) -> tuple[float, float]:
     """Kynkäänniemi et al. 2019, eq. 1-2: the share of generated samples within the real manifold, and the reverse.
 
-    A manifold is the union of balls around its samples, each reaching to its `neighbours`-th nearest other. In [0,1];
-    NaN for both where a set has no more than `neighbours` samples.
+    A manifold is the union of balls around its samples, each reaching to its `neighbors`-th nearest other. In [0,1];
+    NaN for both where a set has no more than `neighbors` samples.
     """
-    if min(len(real_ND), len(generated_MD)) <= neighbours:
+    if min(len(real_ND), len(generated_MD)) <= neighbors:
         return float("nan"), float("nan")
     real_ND, generated_MD = real_ND.double(), generated_MD.double()
     return (
-        _share_within(generated_MD, real_ND, neighbours=neighbours),
-        _share_within(real_ND, generated_MD, neighbours=neighbours),
+        _share_within(generated_MD, real_ND, neighbors=neighbors),
+        _share_within(real_ND, generated_MD, neighbors=neighbors),
     )
 
 
-def _share_within(of_ND: Tensor, manifold_MD: Tensor, *, neighbours: int) -> float:
+def _share_within(of_ND: Tensor, manifold_MD: Tensor, *, neighbors: int) -> float:
     radius_M = torch.cat(
-        [_distances(rows, manifold_MD).kthvalue(neighbours + 1).values for rows in manifold_MD.split(_ROWS)]
+        [_distances(rows, manifold_MD).kthvalue(neighbors + 1).values for rows in manifold_MD.split(_ROWS)]
     )  # + 1: the nearest is the sample itself
     within = [(_distances(rows, manifold_MD) <= radius_M).any(1) for rows in of_ND.split(_ROWS)]
     return float(torch.cat(within).double().mean())
@@ -75,13 +75,13 @@ def mean_pairwise_distance(a_ND: Tensor) -> float:
 
 
 def _distances(a_ND: Tensor, b_MD: Tensor) -> Tensor:
-    """[N,M] from |a|^2 + |b|^2 - 2 a.b, about a common centre; what rounding alone explains is 0.
+    """[N,M] from |a|^2 + |b|^2 - 2 a.b, about a common center; what rounding alone explains is 0.
 
     Several times as fast as differences of pairs. `torch.cdist` does the same without the two precautions, and finds
     samples at a distance from themselves. NaN stays NaN: within no ball.
     """
-    centre_D = b_MD.mean(0)
-    a_ND, b_MD = a_ND - centre_D, b_MD - centre_D
+    center_D = b_MD.mean(0)
+    a_ND, b_MD = a_ND - center_D, b_MD - center_D
     lengths_NM = a_ND.square().sum(1)[:, None] + b_MD.square().sum(1)
     squares_NM = lengths_NM - 2 * a_ND @ b_MD.T
     noise_NM = 4 * a_ND.shape[1] * torch.finfo(a_ND.dtype).eps * lengths_NM

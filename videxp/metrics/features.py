@@ -150,7 +150,7 @@ def torchvision_features(
     """torchvision's video network, or its image network frame by frame (its name then ends in `_frames`).
 
     weights: path of torchvision's own state dict. Clips are resized to the square that the network was made for and
-    normalised as it was trained. Raises BadRequest for an unknown name and for weights that are not that network's.
+    normalized as it was trained. Raises BadRequest for an unknown name and for weights that are not that network's.
     """
     import torchvision
     from torchvision import models
@@ -160,7 +160,7 @@ def torchvision_features(
         raise BadRequest(f"{architecture}: torchvision has no such classifier: r3d_18, s3d, resnet50, inception_v3 ...")
     inception = architecture in ("inception_v3", "googlenet")
     with torch.device("meta"):  # the values come from the file, so none are drawn
-        # Their published weights were trained with another normalisation, which torchvision does within the network.
+        # Their published weights were trained with another normalization, which torchvision does within the network.
         options = {"init_weights": False, "transform_input": True} if inception else {}
         network = models.get_model(architecture, weights=None, **options)
     try:

@@ -28,8 +28,8 @@ class Moments:
         """Of one batch of at least one sample, of any floating type, on any device."""
         x_ND = features_ND.detach().to("cpu", torch.float64)
         mean_D = x_ND.mean(0)
-        centred_ND = x_ND - mean_D
-        return cls(len(x_ND), mean_D, centred_ND.T @ centred_ND)
+        centered_ND = x_ND - mean_D
+        return cls(len(x_ND), mean_D, centered_ND.T @ centered_ND)
 
     def merged(self, other: "Moments") -> "Moments":
         """Of the samples of both."""

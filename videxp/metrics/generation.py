@@ -50,8 +50,8 @@ def generation_figures(
     precision, recall = precision_and_recall(real.kept_ND, generated.kept_ND)
     values = {
         protocol.metric("kernel_distance", network): (kernel, f"+- {error:.2g}, unbiased, blocks of 1000"),
-        f"precision_{network.name}": (precision, "3 nearest neighbours"),
-        f"recall_{network.name}": (recall, "3 nearest neighbours"),
+        f"precision_{network.name}": (precision, "3 nearest neighbors"),
+        f"recall_{network.name}": (recall, "3 nearest neighbors"),
         f"diversity_{network.name}": (mean_pairwise_distance(generated.kept_ND), "mean pairwise distance"),
         f"diversity_{network.name}_real": (mean_pairwise_distance(real.kept_ND), "mean pairwise distance"),
     }

@@ -2,7 +2,7 @@
 
 Each is made with the published number of parameters unless told otherwise; most take `weights` (path or URL, by name).
 
-Classifiers: normalised video [B,T,C,H,W] -> logits [B,num_classes]. They take `num_classes` and declare the clips they
+Classifiers: normalized video [B,T,C,H,W] -> logits [B,num_classes]. They take `num_classes` and declare the clips they
 accept.
 
 Restorers: video [B,T,C,h,w] in [0,1] -> [B,T,C,scale*h,scale*w], for any T, h and w of at least 1. They have `scale`

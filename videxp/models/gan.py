@@ -81,7 +81,7 @@ class Discriminator(nn.Module):
     def forward(
         self, video: Tensor, *, times: Tensor | None = None, label: Tensor | None = None, rngs: Rngs | None = None
     ) -> dict[str, Tensor]:
-        """A view's video and times -> {"logits": [B,P]}, and for some "category": [B,K], unnormalised log p(category).
+        """A view's video and times -> {"logits": [B,P]}, and for some "category": [B,K], unnormalized log p(category).
 
         A category is the label where there are classes, else latent["category"] (`videxp.losses.category_loss`).
         times None: 0, 1, 2 ... label: int64 [B], needed by a class-conditional one. rngs None: no noise is added.

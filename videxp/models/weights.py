@@ -66,7 +66,7 @@ def load_weights(
     convert: Callable[[dict[str, Tensor]], dict[str, Tensor]] = dict,
     published: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Copy the tensors of `source` into `module` by name; None leaves it as it was initialised.
+    """Copy the tensors of `source` into `module` by name; None leaves it as it was initialized.
 
     `source` is a path, one of the names in `published` (of URLs) or an http(s) URL (cached by `torch.hub`) of a state
     dict, bare or in a checkpoint, whose keys may all sit beneath one prefix (`model.`, `module.`). Every tensor must be

@@ -1,4 +1,4 @@
-"""Adversarial training: a generator against one or several discriminators. The only manual optimisation in videxp.
+"""Adversarial training: a generator against one or several discriminators. The only manual optimization in videxp.
 
 In each batch the discriminators take a step, then (each `generator_interval` batches) the generator takes one; steps,
 schedules and penalties are counted in batches. All chance comes from the clip's own generator, so a clip is answered
@@ -47,7 +47,7 @@ Log = dict[str, Tensor]
 class Generated:
     """What the discriminators are shown of generated clips, by their names.
 
-    terms: scalars to be added to the generator's loss, by name. category: int64 [B], what they have to recognise.
+    terms: scalars to be added to the generator's loss, by name. category: int64 [B], what they have to recognize.
     """
 
     inputs: dict[str, DiscriminatorInput]

@@ -1,4 +1,4 @@
-"""What every task shares: optimisation, the x-axes, where metrics go, and how evaluation behaves under DDP.
+"""What every task shares: optimization, the x-axes, where metrics go, and how evaluation behaves under DDP.
 
 A task says once, in its `contract`, what the rest of videxp goes by: its metrics, for example, are logged as
 `val/<name>` and `test/<name>`, and the check of a config knows from there which a callback may monitor.
@@ -74,8 +74,8 @@ class VideoTask(LightningModule):
     """Base of all tasks.
 
     A subclass implements `training_step`, which returns {"loss": scalar, "log": {name: scalar}}, `evaluation_step` and
-    `evaluation_metrics`; everything is counted in batches and clips, never in optimiser steps, so that a task with two
-    optimisers logs on the same axes as a task with one.
+    `evaluation_metrics`; everything is counted in batches and clips, never in optimizer steps, so that a task with two
+    optimizers logs on the same axes as a task with one.
     """
 
     contract: ClassVar[Contract] = Contract()
@@ -144,7 +144,7 @@ class VideoTask(LightningModule):
         """What the network makes of a batch: one forward pass."""
         return self(*self.network_inputs(batch))
 
-    # ---- optimisation -------------------------------------------------------------------------------------------
+    # ---- optimization -------------------------------------------------------------------------------------------
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """What the optimizer is given; a group's `lr_scale` is a factor of the learning rate."""
@@ -167,7 +167,7 @@ class VideoTask(LightningModule):
             self.is_left_out = True
 
     def schedule_length(self) -> tuple[float, float]:
-        """(epochs in the whole run, optimiser steps per epoch), known from the trainer and the data."""
+        """(epochs in the whole run, optimizer steps per epoch), known from the trainer and the data."""
         total_steps = self.trainer.estimated_stepping_batches
         batches = self.trainer.num_training_batches
         steps_per_epoch = -(-batches // self.trainer.accumulate_grad_batches)  # the last, smaller group steps too

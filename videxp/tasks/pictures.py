@@ -71,8 +71,8 @@ def save_confusion_matrix(counts_KK: Tensor, classes: list[str], path: Path) -> 
     if len(classes) <= 30:
         for (row, column), count in np.ndenumerate(counts):
             if count:
-                colour = "white" if shares[row, column] > 0.5 else "black"
-                axes.text(column, row, int(count), ha="center", va="center", color=colour, fontsize=8)
+                color = "white" if shares[row, column] > 0.5 else "black"
+                axes.text(column, row, int(count), ha="center", va="center", color=color, fontsize=8)
     return saved(picture, path)
 
 
@@ -87,7 +87,7 @@ class Example:
     several: bool = False
 
     @property
-    def colour(self) -> str:
+    def color(self) -> str:
         """Where a clip has several labels, one that is among both is not all wrong."""
         if self.predicted == self.true:
             return RIGHT
@@ -122,7 +122,7 @@ def save_prediction_strips(
     axes.imshow(sheet, interpolation="nearest")
     for row, example in enumerate(examples):
         middle = row * step + tile_pixels / 2
-        style = {"fontsize": 9, "color": example.colour, "parse_math": False}
+        style = {"fontsize": 9, "color": example.color, "parse_math": False}
         axes.text(-8, middle, example.text, ha="right", va="center", **style)
     return saved(picture, path)
 
@@ -175,11 +175,9 @@ def _caption(example: Example, *, width: int) -> np.ndarray:
     draw = ImageDraw.Draw(band)
     note_width = draw.textlength(example.note, font=font)
     predicted, true = example.words
-    lines = [(predicted, example.colour, width - 12 - note_width), (true, "#1c2128", width - 8)]
-    for number, (text, colour, room) in enumerate(lines):
-        draw.text(
-            (4, 4 + 19 * number), _cut(text, room=room, measure=partial(draw.textlength, font=font)), colour, font
-        )
+    lines = [(predicted, example.color, width - 12 - note_width), (true, "#1c2128", width - 8)]
+    for number, (text, color, room) in enumerate(lines):
+        draw.text((4, 4 + 19 * number), _cut(text, room=room, measure=partial(draw.textlength, font=font)), color, font)
     draw.text((width - 4 - note_width, 4), example.note, "#5b6673", font)
     return np.asarray(band)
 
@@ -194,14 +192,14 @@ def _cut(text: str, *, room: float, measure: Callable[[str], float]) -> str:
 
 
 def _framed(example: Example, side: int, *, border: int = 4) -> np.ndarray:
-    """The clip as squares of `side` pixels, uint8 [T,side,side,3], its middle cut out, in a coloured frame."""
+    """The clip as squares of `side` pixels, uint8 [T,side,side,3], its middle cut out, in a colored frame."""
     video_TCHW = example.clip_THWC.permute(0, 3, 1, 2)
     height, width = video_TCHW.shape[2:]
     cut = min(height, width)
     top, left = (height - cut) // 2, (width - cut) // 2
     square = video_TCHW[:, :, top : top + cut, left : left + cut]
     inner = F.interpolate(square, size=(side - 2 * border,) * 2, mode="bilinear", antialias=True)
-    colour = np.array([int(example.colour[i : i + 2], 16) for i in (1, 3, 5)], dtype=np.uint8)
-    tile = np.broadcast_to(colour, (len(inner), side, side, 3)).copy()
+    color = np.array([int(example.color[i : i + 2], 16) for i in (1, 3, 5)], dtype=np.uint8)
+    tile = np.broadcast_to(color, (len(inner), side, side, 3)).copy()
     tile[:, border:-border, border:-border] = inner.permute(0, 2, 3, 1).numpy()
     return tile

@@ -158,7 +158,7 @@ class Restoration(VideoTask):
         return [group for group in groups if group["params"]]
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """A frozen flow gets no step and leaves no trace in the optimiser; all ranks still reduce its gradients."""
+        """A frozen flow gets no step and leaves no trace in the optimizer; all ranks still reduce its gradients."""
         super().on_before_optimizer_step(optimizer)
         if self.batches_seen <= self.flow_frozen_batches:
             for parameter in self._flow_parameters():

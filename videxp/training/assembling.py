@@ -87,11 +87,11 @@ def load_classifier(run: str, *, key: str) -> tuple[Classification, DictConfig]:
 
 
 def load_teacher(run: str, *, classes: list[str], data: VideoDataModule, activation: str = "softmax") -> nn.Module:
-    """The network of a run that another one learns from: float [B,T,C,H,W], as `data` normalises it -> logits [B,K].
+    """The network of a run that another one learns from: float [B,T,C,H,W], as `data` normalizes it -> logits [B,K].
 
     activation: "softmax" or "sigmoid", by which its logits are read.
     Raises BadRequest where its classes are others, where its logits are read in another way, where it is used to clips
-    that are normalised in another way, or where it cannot take clips of this length and size.
+    that are normalized in another way, or where it cannot take clips of this length and size.
     """
     task, cfg = load_classifier(run, key="task.teacher")
     if task.contract.activation != activation:
@@ -100,7 +100,7 @@ def load_teacher(run: str, *, classes: list[str], data: VideoDataModule, activat
     if task.classes != classes:
         raise BadRequest(f"task.teacher={run}: it knows other classes ({len(task.classes)}) than {data.name} has")
     learned_from = build(cfg.dataset)
-    theirs, ours = (_normalisation(one.train_transform) for one in (learned_from, data))
+    theirs, ours = (_normalization(one.train_transform) for one in (learned_from, data))
     if theirs != ours:
         raise BadRequest(
             f"task.teacher={run}: give it clips as it knows them: dataset.train_transform {theirs}, not {ours}"
@@ -114,7 +114,7 @@ def load_teacher(run: str, *, classes: list[str], data: VideoDataModule, activat
     return task.network
 
 
-def _normalisation(transform: nn.Module) -> str:
+def _normalization(transform: nn.Module) -> str:
     mean, std = (getattr(transform, name, ()) for name in ("mean", "std"))
     return f"mean={list(mean)} std={list(std)}"
 

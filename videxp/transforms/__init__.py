@@ -1,4 +1,4 @@
-"""Batched transforms on the device: uint8 [N,T,H,W,C] in, normalised float [N',T,C,H,W] out.
+"""Batched transforms on the device: uint8 [N,T,H,W,C] in, normalized float [N',T,C,H,W] out.
 
 Read `train.py` and `evaluate.py` first: they are the two modules that a recipe names. What they do stands in the pure
 functions of `geometry.py`, `color.py` and `mixing.py`; `memory.py` may be skipped.

@@ -1,6 +1,6 @@
-"""Colour jitter and normalisation in one multiplication.
+"""Color jitter and normalization in one multiplication.
 
-Brightness b, contrast c and saturation s are linear in a pixel x and in its frame's mean colour m (g: the weights of
+Brightness b, contrast c and saturation s are linear in a pixel x and in its frame's mean color m (g: the weights of
 grey, 1: a column of ones):
     brightness  x -> b x
     contrast    x -> c x + (1 - c) 1 g.m          (towards the frame's mean grey)
@@ -106,7 +106,7 @@ def _affine(mean: tuple[float, ...], std: tuple[float, ...], width: int, device:
 
 @lru_cache(maxsize=16)
 def _limits(mean: tuple[float, ...], std: tuple[float, ...], width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Black and white after normalising."""
+    """Black and white after normalizing."""
     low, high = -np.array(mean) / np.array(std), (1 - np.array(mean)) / np.array(std)
     return _tensor(np.tile(low, width), device), _tensor(np.tile(high, width), device)
 

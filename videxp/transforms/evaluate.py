@@ -1,4 +1,4 @@
-"""Evaluation: resize, crop, normalise. Legend: N clips, T frames, H, W, C = 3 channels."""
+"""Evaluation: resize, crop, normalize. Legend: N clips, T frames, H, W, C = 3 channels."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -18,7 +18,7 @@ from videxp.video.placing import Placement
 class EvalTransform(nn.Module):
     """The short side becomes `resize` (None: `size`), then one or three squares of `size` are cut out.
 
-    crops: 1: the centre. 3: left (or top), centre, right (or bottom) along the long side; the views of a clip are
+    crops: 1: the center. 3: left (or top), center, right (or bottom) along the long side; the views of a clip are
         adjacent in the output, so the mean of 3 predictions in a row is the clip's.
     mean, std: RGB in [0,1]; the defaults are torchvision's for Kinetics.
     """

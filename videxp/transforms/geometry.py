@@ -23,7 +23,7 @@ def resized_crop_boxes(
     """Boxes of a random area and aspect ratio, by torchvision's rule for `RandomResizedCrop`.
 
     uniform: float [N, BOX_DRAWS] in [0,1). scale: share of the source's area. ratio: width / height, log-uniform.
-    The first of ten tries that fits is taken; if none fits, the largest centred box of an allowed ratio.
+    The first of ten tries that fits is taken; if none fits, the largest centered box of an allowed ratio.
     Returns int64 [N,4].
     """
     low, high = np.log(ratio[0]), np.log(ratio[1])
@@ -42,7 +42,7 @@ def resized_crop_boxes(
 
 
 def largest_box(*, height: int, width: int, ratio: tuple[float, float]) -> tuple[int, int, int, int]:
-    """The largest centred box whose width / height lies in `ratio`."""
+    """The largest centered box whose width / height lies in `ratio`."""
     box_height, box_width = height, width
     if width / height < ratio[0]:
         box_height = min(height, round(width / ratio[0]))
@@ -68,7 +68,7 @@ def jittered_boxes(uniform: np.ndarray, *, height: int, width: int, size: int, s
 
 
 def view_boxes(*, height: int, width: int, size: int, crops: Literal[1, 3]) -> list[tuple[int, int, int, int]]:
-    """The centre (crops=1), or left/top, centre and right/bottom along the long side (crops=3): squares of `size`.
+    """The center (crops=1), or left/top, center and right/bottom along the long side (crops=3): squares of `size`.
 
     (height 4, width 8, size 4): crops=1 -> left 2; crops=3 -> left 0, 2, 4.
     """

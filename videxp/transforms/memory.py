@@ -38,7 +38,7 @@ class Blocks:
         self._blocks: list[_Block] = []
 
     def take(self, shape: tuple[int, ...], *, device: torch.device) -> Tensor:
-        """An uninitialised, contiguous float32 tensor whose memory nobody else uses."""
+        """An uninitialized, contiguous float32 tensor whose memory nobody else uses."""
         if device.type != "cpu":
             return torch.empty(shape, dtype=torch.float32, device=device)
         count = math.prod(shape)

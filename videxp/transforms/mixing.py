@@ -32,9 +32,9 @@ def draw_mix(rng: np.random.Generator, *, mixup_alpha: float, cutmix_alpha: floa
 
 
 def cutmix_box(share: float, *, center_y: int, center_x: int, height: int, width: int) -> tuple[int, int, int, int]:
-    """A box of about (1 - share) of the frame around the centre, cut at the border: (top, left, height, width).
+    """A box of about (1 - share) of the frame around the center, cut at the border: (top, left, height, width).
 
-    share 0.75 at the centre of 8x8 -> (2, 2, 4, 4), a quarter of the frame.
+    share 0.75 at the center of 8x8 -> (2, 2, 4, 4), a quarter of the frame.
     """
     half = 0.5 * np.sqrt(1 - share)
     half_height, half_width = int(half * height), int(half * width)

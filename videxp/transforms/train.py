@@ -39,7 +39,7 @@ _ERASED, _ERASED_RATIO = (0.02, 0.33), (0.3, 3.3)  # share of the frame, and wid
 
 
 class TrainTransform(nn.Module):
-    """uint8 clips -> augmented, normalised float clips, the same change in all frames of a clip.
+    """uint8 clips -> augmented, normalized float clips, the same change in all frames of a clip.
 
     size: side of the square output, pixels.
     crop: "resized": a box of random area and ratio (torchvision's RandomResizedCrop). "random": the short side becomes
@@ -48,7 +48,7 @@ class TrainTransform(nn.Module):
         is drawn for each clip, all equally likely (scale jittering; Simonyan & Zisserman 2015, section 3.1).
     scale, ratio: for "resized": the box's share of the frame's area, and its width / height.
     flip: chance of a left-right mirror; 0 where direction is the label.
-    brightness, contrast, saturation, hue: strengths of the colour jitter as in torchvision's ColorJitter: factors from
+    brightness, contrast, saturation, hue: strengths of the color jitter as in torchvision's ColorJitter: factors from
         [1 - x, 1 + x], hue from [-x, x] turns; 0 is off. See `color.py` for what differs.
     rand_augment: how many operations of RandAugment each clip gets, and how strong they are, from 0 to 30 (9 in most
         recipes): {"num_ops": 2, "magnitude": 9}; None is off. They come after the flip and before the jitter.
@@ -156,7 +156,7 @@ class TrainTransform(nn.Module):
         out = self._blocks.take(shape, device=clips.device)
         boxes = [] if cut else self._boxes(uniform[:, _BOX], height=clips.shape[2], width=clips.shape[3])
         operations, erased = self._operations(keys, clips_per_item), self._erased(keys, clips_per_item)
-        # One clip at a time: it stays in the cache from one step to the next, and no bit depends on its neighbours.
+        # One clip at a time: it stays in the cache from one step to the next, and no bit depends on its neighbors.
         for n in range(len(clips)):
             clip = clips[n] if cut else self._cut(clips[n], boxes[n])
             self._augment(clip, uniform[n], operations[n], out=out[n])

@@ -39,7 +39,7 @@ class Color:
 
 
 def color_of(frame: VideoFrame) -> Color:
-    """The colour in which a copy of the frame's stream is to be written.
+    """The color in which a copy of the frame's stream is to be written.
 
     What says nothing is decoded as BT.601, as FFmpeg does. The copy says so if the pictures are small, because its own
     may be large, and players take large ones for BT.709; if they are large already, it says nothing either.

@@ -44,7 +44,7 @@ SIDE_DATA = {
     "DOVI_METADATA": "Dolby Vision data",
     "STEREO3D": "stereoscopic view",
     "SPHERICAL": "spherical view",
-    "ICC_PROFILE": "colour profile",
+    "ICC_PROFILE": "color profile",
     "S12M_TIMECODE": "timecode",
     "GOP_TIMECODE": "timecode",
     "FILM_GRAIN_PARAMS": "film grain",
@@ -132,7 +132,7 @@ def lost_descriptions(before: FileDescription, after: FileDescription, *, start_
 
 
 def not_in_pictures(frame: VideoFrame, stream: VideoStream) -> list[str]:
-    """What a frame has beside its colours and its turn, which are kept."""
+    """What a frame has beside its colors and its turn, which are kept."""
     said = {key.lower() for key in stream.metadata}
     clear = any(component.is_alpha for component in frame.format.components) or "alpha_mode" in said
     found = ["transparency"] if clear else []

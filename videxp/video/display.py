@@ -108,25 +108,25 @@ def turned(picture_HWC: np.ndarray, turn: Turn) -> np.ndarray:
 def rgb_picture(frame: VideoFrame, reformatter: VideoReformatter, *, accurate: bool = False) -> np.ndarray:
     """uint8 [H,W,C] in [0,255] of the frame as coded (not turned); one thread, and no scaler context per frame.
 
-    `accurate`: rounded to the nearest and with colours interpolated, as `ffmpeg -sws_flags
+    `accurate`: rounded to the nearest and with colors interpolated, as `ffmpeg -sws_flags
     bicubic+accurate_rnd+full_chroma_int` does. That takes 0.4 to 0.9 ms for 320x192 where the fast way of 8-bit 4:2:0
-    takes 0.1 ms; the fast way rounds down and has one colour for each two pixels. All else is converted accurately.
+    takes 0.1 ms; the fast way rounds down and has one color for each two pixels. All else is converted accurately.
 
-    Raises av.error.FFmpegError for colours that FFmpeg does not convert.
+    Raises av.error.FFmpegError for colors that FFmpeg does not convert.
     """
     if not accurate and frame.format.name in FAST_FORMATS and frame.height % 2 == 0:
         interpolation = int(Interpolation.BICUBIC)
     else:
-        interpolation, frame = UNBIASED, _centred_chroma(frame)
+        interpolation, frame = UNBIASED, _centered_chroma(frame)
     plane = reformatter.reformat(frame, format="rgb24", interpolation=interpolation, threads=1).planes[0]
     return _rows(plane)[:, : plane.width * 3].reshape(plane.height, plane.width, 3)
 
 
-def _centred_chroma(frame: VideoFrame) -> VideoFrame:
-    """The frame without what it says of where colour samples lie between pixels, if it has fewer of them than pixels.
+def _centered_chroma(frame: VideoFrame) -> VideoFrame:
+    """The frame without what it says of where color samples lie between pixels, if it has fewer of them than pixels.
 
     The ffmpeg program takes them to lie in the middle when it decodes, and puts them there when it encodes, whatever
-    the stream says; the scaler alone would shift colours by half a pixel in H.264 and HEVC.
+    the stream says; the scaler alone would shift colors by half a pixel in H.264 and HEVC.
     """
     if all(plane.height == frame.height and plane.width == frame.width for plane in frame.planes):
         return frame
@@ -152,7 +152,7 @@ class SteadyDisplay:
         self._known: set[tuple[object, ...]] = set()
 
     def why_not(self, frame: VideoFrame) -> str:
-        """Why this frame cannot be: another size or turn, colours that are not converted; "" if it can."""
+        """Why this frame cannot be: another size or turn, colors that are not converted; "" if it can."""
         matrix = display_matrix(frame)
         look = (frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range, matrix)
         if look in self._known:
@@ -169,6 +169,6 @@ class SteadyDisplay:
             rgb_picture(frame, self._reformatter)
         except av.error.FFmpegError:
             space = f"{frame.format.name}, matrix {int(frame.colorspace)}, range {int(frame.color_range)}"
-            return f"has colours that FFmpeg does not convert ({space})"
+            return f"has colors that FFmpeg does not convert ({space})"
         self._known.add(look)
         return ""

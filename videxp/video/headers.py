@@ -57,7 +57,7 @@ class HeadersInForce:
     @property
     def change(self) -> bool:
         """Whether what a decoder has read of the stream matters where it starts anew: there is another sequence (its
-        colours hold on until something else is said), or a later packet replaces what an entry point takes as given."""
+        colors hold on until something else is said), or a later packet replaces what an entry point takes as given."""
         return self._another_sequence or not self._relied_on.isdisjoint(self._replaced)
 
 

@@ -48,7 +48,7 @@ def decode_picture(data: bytes) -> np.ndarray:
         try:
             if picture.mode.startswith("I;16"):
                 pixels, turn = _eight_bits(np.asarray(picture))[..., None].repeat(3, axis=2), _left_to_turn(picture)
-            elif _has_colours_of_16_bits(picture):  # of which Pillow gives the upper 8
+            elif _has_colors_of_16_bits(picture):  # of which Pillow gives the upper 8
                 pixels, turn = _eight_bits(_decode_16_bits(data, codec=str(picture.format).lower())), _turn(picture)
             else:
                 turn = _left_to_turn(picture)
@@ -61,14 +61,14 @@ def decode_picture(data: bytes) -> np.ndarray:
 
 
 def not_in_pixels(data: bytes) -> list[str]:
-    """What a picture has that its 8-bit RGB does not tell any more: `16 bits`, `transparency`, `colour profile`."""
+    """What a picture has that its 8-bit RGB does not tell any more: `16 bits`, `transparency`, `color profile`."""
     with _opened(data) as picture:
-        wide = picture.mode.startswith("I;16") or _has_colours_of_16_bits(picture)
+        wide = picture.mode.startswith("I;16") or _has_colors_of_16_bits(picture)
         clear = picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info
         found = {
             "16 bits (8 are written)": wide,
             "transparency": clear,
-            "colour profile": "icc_profile" in picture.info,
+            "color profile": "icc_profile" in picture.info,
         }
     return [name for name, is_there in found.items() if is_there]
 
@@ -120,7 +120,7 @@ def _left_to_turn(picture: Image.Image) -> Turn:
     return "none" if picture.format == "TIFF" else _turn(picture)
 
 
-def _has_colours_of_16_bits(picture: Image.Image) -> bool:
+def _has_colors_of_16_bits(picture: Image.Image) -> bool:
     """Whether a PNG or TIFF has several values of 16 bits a pixel, by the layout that Pillow takes them from."""
     if picture.format not in ("PNG", "TIFF"):
         return False

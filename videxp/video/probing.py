@@ -29,7 +29,7 @@ __all__ = ["Probe", "UnreadableVideo", "Verify", "probe", "scan", "verified"]
 Verify = Literal["packets", "frames"]
 DECORD_CONTAINERS = frozenset({"mov", "matroska"})
 DECORD_CODECS = frozenset({"h264", "vp8", "vp9", "mjpeg"})
-DECORD_FORMATS = frozenset({"yuv420p", "yuvj420p", "yuv444p", "yuvj444p"})  # of others it converts colours less exactly
+DECORD_FORMATS = frozenset({"yuv420p", "yuvj420p", "yuv444p", "yuvj444p"})  # of others it converts colors less exactly
 
 # decord 0.6 takes the padding of such rows for a fourth channel and fails; found by trying all widths from 1 to 329.
 DECORD_WIDTHS_IT_MISTAKES = frozenset({1, 2, 3, 4, 6, 8, 12, 16, 24, 48, 72})

@@ -1,4 +1,4 @@
-"""A video file made anew with other pictures: same times, audio, colour and proportions.
+"""A video file made anew with other pictures: same times, audio, color and proportions.
 
 Shapes: H, W = height and width as displayed, C = 3 (red, green, blue), uint8 in [0,255].
 """

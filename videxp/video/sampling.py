@@ -129,9 +129,9 @@ def uniform_segments(
     start_frame: int = 0,
     end_frame: int | None = None,
 ) -> np.ndarray:
-    """[T], T = num_segments: one frame of each of equal segments (TSN); random with `rng` (training), else the centre.
+    """[T], T = num_segments: one frame of each of equal segments (TSN); random with `rng` (training), else the center.
 
-    total_frames=12, num_segments=3: segments [0,4) [4,8) [8,12) -> centres [2 6 10]
+    total_frames=12, num_segments=3: segments [0,4) [4,8) [8,12) -> centers [2 6 10]
     total_frames=2, num_segments=4: [0,.5) [.5,1) [1,1.5) [1.5,2) -> [0 0 1 1]
     """
     _positive(num_segments=num_segments)

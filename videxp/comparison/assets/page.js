@@ -27,16 +27,16 @@ function element(tag, attributes = {}, ...children) {
   return node;
 }
 
-// ---- colours: ten that stay apart in light and dark, then dashed, then dotted ---------------------------------------
+// ---- colors: ten that stay apart in light and dark, then dashed, then dotted ---------------------------------------
 
-const COLOURS = ["#2f7de1", "#e2731d", "#17a37a", "#d1447c", "#8b63e6", "#b58a00", "#14a0b8", "#e04f45", "#5f8f2b", "#8d7a6b"];
+const COLORS = ["#2f7de1", "#e2731d", "#17a37a", "#d1447c", "#8b63e6", "#b58a00", "#14a0b8", "#e04f45", "#5f8f2b", "#8d7a6b"];
 const DASHES = [[], [7, 4], [2, 3]];
-const colour = (run) => COLOURS[run % COLOURS.length];
-const dash = (run) => DASHES[Math.floor(run / COLOURS.length) % DASHES.length];
+const color = (run) => COLORS[run % COLORS.length];
+const dash = (run) => DASHES[Math.floor(run / COLORS.length) % DASHES.length];
 
 function swatch(run) {
   const svg = element("svg", { class: "swatch", viewBox: "0 0 28 10", "aria-hidden": "true" });
-  svg.append(element("line", { x1: 0, x2: 28, y1: 5, y2: 5, stroke: colour(run), "stroke-width": 3.5, "stroke-dasharray": dash(run).join(" ") || null }));
+  svg.append(element("line", { x1: 0, x2: 28, y1: 5, y2: 5, stroke: color(run), "stroke-width": 3.5, "stroke-dasharray": dash(run).join(" ") || null }));
   return svg;
 }
 
@@ -247,7 +247,7 @@ function plot(chart, metric) {
     legend: { show: false },
     scales: { x: { time: false }, y: state.log ? { distr: 3 } : { range: { min: { pad: 0.06 }, max: { pad: 0.06 } } } },
     axes: [{ ...axis, size: 26, values: (_, ticks) => ticks.map(short) }, { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : short(tick))) }],
-    series: [{}, ...runs.map((run, index) => ({ label: run.name, stroke: colour(index), width: MANY ? 1.4 : 1.9, dash: dash(index), spanGaps: false, points: MANY ? { show: false } : { size: 5 } }))],
+    series: [{}, ...runs.map((run, index) => ({ label: run.name, stroke: color(index), width: MANY ? 1.4 : 1.9, dash: dash(index), spanGaps: false, points: MANY ? { show: false } : { size: 5 } }))],
     focus: { alpha: 0.18 },
     cursor: { y: false, focus: { prox: 24 }, points: { size: 6, one: MANY }, drag: { x: true, y: false, dist: 4 }, sync: { key: "curves", scales: ["x", null], setSeries: true } },
     hooks: {
@@ -279,7 +279,7 @@ function drawRaw(chart, u) {
   context.globalAlpha = MANY ? 0.08 : 0.22;
   context.lineWidth = devicePixelRatio;
   chart.raw.slice(1).forEach((row, index) => {
-    context.strokeStyle = colour(index);
+    context.strokeStyle = color(index);
     context.beginPath();
     let pen = false;
     row.forEach((y, i) => {
@@ -331,7 +331,7 @@ function drawTip(chart, u) {
   const more = values.length > rows.length ? [element("div", { class: "muted" }, `and ${values.length - rows.length} more`)] : [];
   chart.tip.replaceChildren(element("div", { class: "muted" }, `${axisLabel()} ${short(u.data[0][idx])}`), element("table", {}, ...rows), ...more);
   chart.tip.hidden = values.length === 0;
-  // Beside the cursor, over neighbouring charts if need be; where the screen is narrow, below the chart.
+  // Beside the cursor, over neighboring charts if need be; where the screen is narrow, below the chart.
   const { tip, holder, card } = chart;
   const cursor = holder.offsetLeft + u.bbox.left / devicePixelRatio + left;
   const room = document.documentElement.clientWidth - card.getBoundingClientRect().left;
@@ -442,7 +442,7 @@ function redraw({ curves = true } = {}) {
 function setTheme(choice) {
   const dark = choice === "dark" || (choice === "auto" && matchMedia("(prefers-color-scheme: dark)").matches);
   document.documentElement.classList.toggle("dark", dark);
-  $("theme").textContent = `colours: ${choice}`;
+  $("theme").textContent = `colors: ${choice}`;
   $("theme").dataset.choice = choice;
   for (const { plot } of charts.values()) plot?.redraw(false, true);
 }

@@ -29,7 +29,7 @@ function findParameters() {
   against.metric = decides ?? first.reduce((most, column) => (most && count(most) >= count(column) ? most : column), null);
 }
 
-/** From the worst (0) to the best (1) as a colour of the theme. */
+/** From the worst (0) to the best (1) as a color of the theme. */
 function shade(part) {
   const better = against.metric.better === "min" ? 1 - part : part;
   const [upper, lower, weight] = better < 0.5 ? [1, 0, 2 * better] : [2, 1, 2 * better - 1];
@@ -44,21 +44,21 @@ function drawParameters() {
   const scale = scaleOf(visible.map((index) => valueOf(index, against.metric)).filter(isValue), 0, 1);
   const ranked = visible.filter((index) => isValue(valueOf(index, against.metric))).sort((a, b) => worst(a) - worst(b));
   const without = visible.filter((index) => !isValue(valueOf(index, against.metric)));
-  const colours = new Map(ranked.map((index) => [index, shade(scale.part(valueOf(index, against.metric)))]));
+  const colors = new Map(ranked.map((index) => [index, shade(scale.part(valueOf(index, against.metric)))]));
   const columns = against.columns.filter((column) => column.on);
   Object.assign(against, { ranked, near: null });
   const shown = without.length === 0 ? "" : `${without.length} of ${visible.length} have no ${columnName(against.metric)}: grey, and not in the small charts`;
   $("without").textContent = shown;
-  drawLines(columns, [...without, ...ranked], colours);
+  drawLines(columns, [...without, ...ranked], colors);
   $("small-charts").replaceChildren();
-  against.dots = columns.map((column) => drawSmall(column, ranked, colours));
+  against.dots = columns.map((column) => drawSmall(column, ranked, colors));
   $("parameter-tip").hidden = true;
 }
 
 const worst = (index) => valueOf(index, against.metric).by * (against.metric.better === "min" ? -1 : 1);
 const words = (column) => column.label.replace(/\._target_$/, "");
 
-function drawLines(columns, indices, colours) {
+function drawLines(columns, indices, colors) {
   const holder = $("lines");
   const axes = [...columns, against.metric];
   const gap = Math.max(LINES.narrowest, Math.floor(holder.clientWidth / axes.length));
@@ -71,16 +71,16 @@ function drawLines(columns, indices, colours) {
   const x = (i) => gap * (i + 0.5);
   const group = element("g", { class: "runs", fill: "none", "stroke-width": MANY ? 1.3 : 2, "stroke-linejoin": "round" });
   against.lines = new Map(indices.map((index) => {
-    const reached = colours.has(index) ? axes : columns; // without a value it ends before the metric
+    const reached = colors.has(index) ? axes : columns; // without a value it ends before the metric
     return [index, reached.map((column, i) => [x(i), scales[i].at(valueOf(index, column), { run: MANY ? index : null, reach: 12 })])];
   }));
-  for (const [index, points] of against.lines) group.append(linePath(points, colours.get(index)));
+  for (const [index, points] of against.lines) group.append(linePath(points, colors.get(index)));
   svg.append(group, element("g", { class: "near", fill: "none", "stroke-width": 3.5 }));
   axes.forEach((column, i) => svg.append(lineAxis(column, scales[i], x(i), i === columns.length ? gap / 2 : gap)));
   holder.replaceChildren(svg);
 }
 
-const linePath = (points, colour) => element("path", { d: `M${points.map((point) => point.map((value) => value.toFixed(1)).join(" ")).join("L")}`, style: `stroke: ${colour ?? "var(--without)"}` });
+const linePath = (points, color) => element("path", { d: `M${points.map((point) => point.map((value) => value.toFixed(1)).join(" ")).join("L")}`, style: `stroke: ${color ?? "var(--without)"}` });
 
 function lineAxis(column, scale, x, room) {
   const [low, high] = [LINES.height - LINES.bottom, LINES.top];
@@ -104,7 +104,7 @@ function lineAxis(column, scale, x, room) {
 
 // ---- a small chart for each parameter -----------------------------------------------------------------------------
 
-function drawSmall(column, indices, colours) {
+function drawSmall(column, indices, colors) {
   const holder = element("div", { class: "plot" });
   const name = `${columnName(against.metric)} against ${column.label}`;
   $("small-charts").append(element("div", { class: "small-chart", "data-parameter": column.label }, element("h3", { title: name }, words(column)), holder));
@@ -127,7 +127,7 @@ function drawSmall(column, indices, colours) {
   const dots = new Map();
   indices.forEach((index, i) => {
     const place = [across.at(cells[i], { run: MANY ? index : null }), up.at(valueOf(index, against.metric))];
-    const dot = element("circle", { cx: place[0].toFixed(1), cy: place[1].toFixed(1), r: MANY ? 3 : 4, style: `fill: ${colours.get(index)}` });
+    const dot = element("circle", { cx: place[0].toFixed(1), cy: place[1].toFixed(1), r: MANY ? 3 : 4, style: `fill: ${colors.get(index)}` });
     dots.set(index, { place, dot });
     svg.append(dot);
   });

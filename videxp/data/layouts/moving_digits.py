@@ -214,7 +214,7 @@ def digit_images() -> np.ndarray:
 
     images: Any = load_digits().images / 16.0  # [1797,8,8]
     order = generator(0, stream=Stream.GENERATE).permutation(len(images))
-    # Bilinear, pixel centres at (i + 0.5) / 2 - 0.5, the edge repeated.
+    # Bilinear, pixel centers at (i + 0.5) / 2 - 0.5, the edge repeated.
     position = np.clip((np.arange(DIGIT_PIXELS) + 0.5) / 2 - 0.5, 0, 7)
     left = np.minimum(position.astype(int), 6)
     weights = np.zeros((DIGIT_PIXELS, 8))

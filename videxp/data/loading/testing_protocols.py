@@ -1,6 +1,6 @@
 """How many views of each video a test averages, by the names that papers give it: temporal clips x spatial crops.
 
-Clips are evenly spaced from the video's start to its end; one crop is the centre, three lie along the longer side.
+Clips are evenly spaced from the video's start to its end; one crop is the center, three lie along the longer side.
 A name stands for `dataset.clips.test_clips` and `dataset.test_transform.crops` and for nothing else.
 """
 
@@ -29,7 +29,7 @@ class Views:
 
 
 PROTOCOLS: dict[str, Views] = {
-    "1x1": Views(1, 1),  # the central clip, its centre: TSM's (Lin et al. 2019), where cost counts
+    "1x1": Views(1, 1),  # the central clip, its center: TSM's (Lin et al. 2019), where cost counts
     "1x3": Views(1, 3),  # TimeSformer (Bertasius et al. 2021); Something-Something v2 in MViT, Video Swin, UniFormer
     "2x3": Views(2, 3),  # Something-Something v2 in VideoMAE (Tong et al. 2022)
     "4x1": Views(4, 1),  # Kinetics in UniFormer (Li et al. 2022)

@@ -135,7 +135,7 @@ def as_tensor(picture_HWC: np.ndarray) -> Tensor:
 def resize(clip: Tensor, *, size: tuple[int, int], fit: Fit) -> Tensor:
     """uint8 [T,H,W,C] -> uint8 [T,height,width,C], antialiased, channels last throughout.
 
-    crop: fill the size, cut off what stands over, centred. pad: fit inside, black around. stretch: change the shape.
+    crop: fill the size, cut off what stands over, centered. pad: fit inside, black around. stretch: change the shape.
     """
     height, width = clip.shape[1:3]
     target_height, target_width = size

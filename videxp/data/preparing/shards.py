@@ -48,7 +48,7 @@ class Making:
         return self.format + (f", short side {self.short_side}" if self.short_side else "") + quality
 
     def size(self, height: int, width: int) -> tuple[int, int]:
-        """(height, width) of a copy: even where colours are halved."""
+        """(height, width) of a copy: even where colors are halved."""
         scale = 1.0 if self.short_side is None else min(1.0, self.short_side / min(height, width))
         step = 1 if self.format == "raw" else 2
         return max(step, round(height * scale / step) * step), max(step, round(width * scale / step) * step)

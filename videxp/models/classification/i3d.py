@@ -12,7 +12,7 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from videxp.core.limits import Ge, Interval, accepts
-from videxp.models.layers.residual3d import bottleneck_stage, initialise, stem
+from videxp.models.layers.residual3d import bottleneck_stage, initialize, stem
 from videxp.models.layers.stages import require_four_stages
 from videxp.models.weights import load_weights
 
@@ -43,7 +43,7 @@ class InflatedResNet(nn.Module):
             proj=nn.Linear(d_in, num_classes),
         )
         self.blocks = nn.Sequential(*blocks, nn.Sequential(head))
-        initialise(self)
+        initialize(self)
 
     def forward(self, video: Tensor) -> Tensor:
         """[B,T,C,H,W] -> [B,num_classes]."""

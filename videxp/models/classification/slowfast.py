@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from videxp.core.limits import Ge, Interval, accepts
 from videxp.models.classification.slowfast_names import SLOW_NAMES, SLOWFAST_NAMES
-from videxp.models.layers.residual3d import bottleneck_stage, initialise, stem
+from videxp.models.layers.residual3d import bottleneck_stage, initialize, stem
 from videxp.models.layers.stages import require_four_stages
 from videxp.models.weights import load_weights
 
@@ -76,7 +76,7 @@ class SlowFast(nn.Module):
             blocks.append(_Pathways([slow_stage, fast_stage], None if last else fusion(d_fast)))
         blocks += [_PoolAndConcatenate(variant), _Head(d_slow + d_fast, num_classes=num_classes, dropout=dropout)]
         self.blocks = nn.ModuleList(blocks)
-        initialise(self)
+        initialize(self)
 
     def forward(self, video: Tensor) -> Tensor:
         """[B,T,C,H,W] -> [B,num_classes]."""
@@ -105,7 +105,7 @@ class Slow(nn.Module):
             d_in = 4 * inner
         blocks.append(_Head(d_in, num_classes=num_classes, dropout=dropout))
         self.blocks = nn.ModuleList(blocks)
-        initialise(self)
+        initialize(self)
 
     def forward(self, video: Tensor) -> Tensor:
         """[B,T,C,H,W] -> [B,num_classes]."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
 from videxp.core.limits import Ge, Interval, accepts
-from videxp.models.layers.attention import Mlp, SelfAttention, initialise_linear
+from videxp.models.layers.attention import Mlp, SelfAttention, initialize_linear
 from videxp.models.layers.inflation import inflated
 from videxp.models.layers.stages import require_four_stages
 from videxp.models.weights import load_weights
@@ -50,7 +50,7 @@ class UniFormer(nn.Module):
         self.blocks4 = nn.Sequential(*(_GlobalBlock(widths[3], next(rates), head_width) for _ in range(depths[3])))
         self.norm = nn.BatchNorm3d(widths[3])
         self.head = nn.Linear(widths[3], num_classes)
-        initialise_linear(self)
+        initialize_linear(self)
 
     def forward(self, video: Tensor) -> Tensor:
         """[B,T,C,H,W] -> [B,num_classes]."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from videxp.core.limits import Ge, Interval, accepts
-from videxp.models.layers.attention import Mlp, SelfAttention, initialise_linear
+from videxp.models.layers.attention import Mlp, SelfAttention, initialize_linear
 from videxp.models.weights import load_weights
 
 _TUBELET = (2, 16, 16)
@@ -36,7 +36,7 @@ class ViViT(nn.Module):
         self.space = _Encoder(width, num_tokens=num_patches, heads=heads, depth=space_depth, dropout=dropout)
         self.time = _Encoder(width, num_tokens=num_steps, heads=heads, depth=time_depth, dropout=dropout)
         self.head = nn.Linear(width, num_classes)
-        initialise_linear(self)
+        initialize_linear(self)
 
     def forward(self, video: Tensor) -> Tensor:
         """[B,T,C,H,W] -> [B,num_classes]."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from videxp.core.limits import Ge, Gt, Interval, accepts
 from videxp.models.classification.slowfast_names import X3D_NAMES, x3d_as_pytorchvideos
-from videxp.models.layers.residual3d import ResBlock, ResStage, initialise, same_padding_conv
+from videxp.models.layers.residual3d import ResBlock, ResStage, initialize, same_padding_conv
 from videxp.models.weights import load_weights
 
 _STAGE_DEPTHS = (1, 2, 5, 3)  # before expansion: table 1
@@ -45,7 +45,7 @@ class X3D(nn.Module):
             d_in = width
         blocks.append(_Head(d_in, d_out=head_width, num_classes=num_classes, dropout=dropout))
         self.blocks = nn.Sequential(*blocks)
-        initialise(self)
+        initialize(self)
         load_weights(self, weights, head=_CLASSIFIER, renames=X3D_NAMES, convert=x3d_as_pytorchvideos)
 
     def forward(self, video: Tensor) -> Tensor:

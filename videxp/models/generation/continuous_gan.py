@@ -18,7 +18,7 @@ from videxp.core.limits import Ge, accepts
 from videxp.models.gan import DiscriminatorInput, Rngs, VideoGAN, VideoGenerator, halvings, normal, pick_frames
 from videxp.models.generation.dcgan import widths
 from videxp.models.generation.sparse_frames import SparseFramesDiscriminator
-from videxp.models.layers.stylegan2 import Conv, Linear, Synthesis, activate, normalise
+from videxp.models.layers.stylegan2 import Conv, Linear, Synthesis, activate, normalize
 
 _KERNEL = 11  # of the two convolutions over the motion noise
 
@@ -114,9 +114,9 @@ class ContinuousGenerator(VideoGenerator):
     def style(self, latent: Mapping[str, Tensor], *, label: Tensor | None = None) -> Tensor:
         """w [B,style_size]; given back as latent["w"], it is used as it is (path lengths, interpolation)."""
         self.require_label(label)
-        x = normalise(latent["content"])
+        x = normalize(latent["content"])
         if self.embed is not None:
-            x = torch.cat([x, normalise(self.embed(label))], dim=1)
+            x = torch.cat([x, normalize(self.embed(label))], dim=1)
         for layer in self.mapping:
             x = activate(layer(x))
         return x

@@ -2,7 +2,7 @@
 
 A content code for the whole clip; a motion code for each frame, made from noise by a GRU; each frame is drawn by itself
 from the two. One discriminator judges single frames, another one clips. What moves may also come in categories, which
-the video discriminator has to recognise (InfoGAN, section 3): learned ones, or the data's classes.
+the video discriminator has to recognize (InfoGAN, section 3): learned ones, or the data's classes.
 Legend: B clips, T frames, C, H, W; K categories.
 """
 

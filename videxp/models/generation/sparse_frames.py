@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from videxp.models.gan import Discriminator, DiscriminatorInput, Rngs, frame_numbers, halvings, pick_frames
 from videxp.models.generation.dcgan import widths
-from videxp.models.layers.stylegan2 import Conv, Linear, ModulatedConv, activate, normalise
+from videxp.models.layers.stylegan2 import Conv, Linear, ModulatedConv, activate, normalize
 
 
 class SparseFramesDiscriminator(Discriminator):
@@ -67,7 +67,7 @@ class SparseFramesDiscriminator(Discriminator):
         for block in self.together:
             x = block(x, embedding)
         features = activate(self.hidden(activate(self.last(x)).flatten(1)))
-        judgement = (self.judge(features) * normalise(embedding)).sum(dim=1, keepdim=True)
+        judgement = (self.judge(features) * normalize(embedding)).sum(dim=1, keepdim=True)
         return {"logits": judgement / math.sqrt(embedding.shape[1])}
 
 

@@ -35,7 +35,7 @@ class Mlp(nn.Module):
         return self.fc2(self.act(self.fc1(tokens)))
 
 
-def initialise_linear(net: nn.Module) -> None:
+def initialize_linear(net: nn.Module) -> None:
     """Linear layers as in ViT: normal with deviation 0.02, cut at two units, biases zero."""
     for module in net.modules():
         if isinstance(module, nn.Linear):

@@ -92,7 +92,7 @@ def _bottleneck(d_in: int, d_inner: int, d_out: int, *, time_kernel: int, stride
     )
 
 
-def initialise(net: nn.Module) -> None:
+def initialize(net: nn.Module) -> None:
     """He et al. 2015 for convolutions; blocks start as their shortcut, last norm zero (Goyal et al. 2017, 5.1)."""
     for module in net.modules():
         if isinstance(module, nn.Conv3d):

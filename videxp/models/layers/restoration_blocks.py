@@ -14,9 +14,9 @@ Scale = Literal[1, 2, 4]
 
 
 class ResidualBlock(nn.Module):
-    """x + conv2(relu(conv1(x))), without normalisation (EDSR, Lim et al. 2017): [N,D,h,w] -> [N,D,h,w].
+    """x + conv2(relu(conv1(x))), without normalization (EDSR, Lim et al. 2017): [N,D,h,w] -> [N,D,h,w].
 
-    Starts near the identity: He initialisation times 0.1 (Wang et al. 2018, ESRGAN, section 3.1).
+    Starts near the identity: He initialization times 0.1 (Wang et al. 2018, ESRGAN, section 3.1).
     """
 
     def __init__(self, width: int) -> None:
@@ -24,14 +24,14 @@ class ResidualBlock(nn.Module):
         self.conv1 = nn.Conv2d(width, width, 3, padding=1)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1)
         for conv in (self.conv1, self.conv2):
-            initialise_small(conv)
+            initialize_small(conv)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.conv2(F.relu(self.conv1(x)))
 
 
-def initialise_small(conv: nn.Conv2d) -> None:
-    """He initialisation times 0.1, bias zero."""
+def initialize_small(conv: nn.Conv2d) -> None:
+    """He initialization times 0.1, bias zero."""
     nn.init.kaiming_normal_(conv.weight)
     with torch.no_grad():
         conv.weight.mul_(0.1)

@@ -40,7 +40,7 @@ EDVR_NAMES: Renames = (
 
 
 class EDVRFeatures(nn.Module):
-    """The features of a frame with what its 2*radius neighbours add to them; IconVSR uses it for its key frames."""
+    """The features of a frame with what its 2*radius neighbors add to them; IconVSR uses it for its key frames."""
 
     def __init__(
         self, *, channels: int, blocks: int, radius: int, deform_groups: int, tsa: bool = True, quarter: bool = False
@@ -57,11 +57,11 @@ class EDVRFeatures(nn.Module):
         frames = 2 * radius + 1
         self.fusion: nn.Module = TSAFusion(channels, frames=frames) if tsa else Concatenation(channels, frames=frames)
 
-    def forward(self, video: Tensor, centres: Sequence[int]) -> Tensor:
-        """[B,T,3,h,w], h and w multiples of 4 -> [B,K,D,h,w] for the K frames of `centres` (quarter: 16, h/4, w/4)."""
+    def forward(self, video: Tensor, centers: Sequence[int]) -> Tensor:
+        """[B,T,3,h,w], h and w multiples of 4 -> [B,K,D,h,w] for the K frames of `centers` (quarter: 16, h/4, w/4)."""
         pyramid = self._pyramid(video)
-        around = [windows(video.shape[1], self.radius)[i] for i in centres]
-        reference = [level[:, list(centres)].flatten(0, 1) for level in pyramid]
+        around = [windows(video.shape[1], self.radius)[i] for i in centers]
+        reference = [level[:, list(centers)].flatten(0, 1) for level in pyramid]
         aligned = [
             self.pcd_align([level[:, list(frames)].flatten(0, 1) for level in pyramid], reference)
             for frames in zip(*around, strict=True)  # all first frames of the windows, then all second ones, ...
@@ -97,12 +97,12 @@ class PCDAlignment(nn.Module):
         self.cas_offset_conv2 = nn.Conv2d(width, width, 3, padding=1)
         self.cas_dcnpack = ModulatedDeformableConv(width, groups=groups)
 
-    def forward(self, neighbour: Sequence[Tensor], reference: Sequence[Tensor]) -> Tensor:
-        """Pyramids of [N,D,h,w], [N,D,h/2,w/2], [N,D,h/4,w/4] -> the neighbour's features in the reference's place."""
-        guide = _relu(self.offset_conv1["l3"](torch.cat([neighbour[2], reference[2]], dim=1)))
+    def forward(self, neighbor: Sequence[Tensor], reference: Sequence[Tensor]) -> Tensor:
+        """Pyramids of [N,D,h,w], [N,D,h/2,w/2], [N,D,h/4,w/4] -> the neighbor's features in the reference's place."""
+        guide = _relu(self.offset_conv1["l3"](torch.cat([neighbor[2], reference[2]], dim=1)))
         guide = _relu(self.offset_conv2["l3"](guide))
-        features = _relu(self.dcn_pack["l3"](neighbour[2], guide))
-        for level, there, here in (("l2", neighbour[1], reference[1]), ("l1", neighbour[0], reference[0])):
+        features = _relu(self.dcn_pack["l3"](neighbor[2], guide))
+        for level, there, here in (("l2", neighbor[1], reference[1]), ("l1", neighbor[0], reference[0])):
             coarser = 2 * _double(guide)  # an offset of one pixel is two pixels of the next level
             guide = _relu(self.offset_conv1[level](torch.cat([there, here], dim=1)))
             guide = _relu(self.offset_conv2[level](torch.cat([guide, coarser], dim=1)))
@@ -214,6 +214,6 @@ def _double(x: Tensor) -> Tensor:
 
 
 def _halve(x: Tensor) -> Tensor:
-    """The greatest and the mean of 3x3 neighbours, side by side: [N,D,h,w] -> [N,2D,h/2,w/2]."""
+    """The greatest and the mean of 3x3 neighbors, side by side: [N,D,h,w] -> [N,2D,h/2,w/2]."""
     pooled = F.max_pool2d(x, 3, stride=2, padding=1), F.avg_pool2d(x, 3, stride=2, padding=1)
     return torch.cat(pooled, dim=1)

@@ -15,7 +15,7 @@ from videxp.models.gan import Discriminator, Rngs
 
 
 class UNetDiscriminator(Discriminator):
-    """Judges each pixel of each frame: a U-Net with spectral normalisation, 4,376,897 parameters at width 64.
+    """Judges each pixel of each frame: a U-Net with spectral normalization, 4,376,897 parameters at width 64.
 
     Wang et al. 2021, "Real-ESRGAN", section 3.4. Spectral norms: Miyato et al. 2018.
     """

@@ -1,5 +1,5 @@
 """SPyNet: optical flow by a pyramid of small networks. Ranjan & Black 2017, "Optical Flow Estimation using a Spatial
-Pyramid Network", section 3; six levels without normalisation, as BasicVSR uses it.
+Pyramid Network", section 3; six levels without normalization, as BasicVSR uses it.
 
 BasicSR's and mmagic's files load, for example
 https://download.openmmlab.com/mmediting/restorers/basicvsr/spynet_20210409-c6c1bd09.pth
@@ -68,7 +68,7 @@ class SPyNet(nn.Module):
         return flow
 
     def _pyramid(self, frame: Tensor) -> list[Tensor]:
-        """Normalised frames, each half as large as the next, the smallest first."""
+        """Normalized frames, each half as large as the next, the smallest first."""
         pyramid = [(frame - self.mean) / self.std]
         for _ in self.levels[1:]:
             pyramid.insert(0, F.avg_pool2d(pyramid[0], 2))

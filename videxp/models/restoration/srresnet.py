@@ -1,6 +1,6 @@
 """SRResNet, frame by frame: what a video network has to beat. Ledig et al. 2017, "Photo-Realistic Single Image
 Super-Resolution Using a Generative Adversarial Network", section 2.1; here the "MSRResNet" of BasicSR and ESRGAN's
-authors: 16 blocks of 64 channels without batch normalisation, on top of a bilinear enlargement (1,517,571 at x4).
+authors: 16 blocks of 64 channels without batch normalization, on top of a bilinear enlargement (1,517,571 at x4).
 
 BasicSR's files load.
 """
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from videxp.core.limits import Ge
-from videxp.models.layers.restoration_blocks import Enlarge, Scale, enlarge_bilinear, initialise_small, residual_chain
+from videxp.models.layers.restoration_blocks import Enlarge, Scale, enlarge_bilinear, initialize_small, residual_chain
 from videxp.models.weights import Renames, load_weights
 
 HEAD_NAMES: Renames = (
@@ -40,7 +40,7 @@ class SRResNet(nn.Module):
         self.head = Enlarge(channels, factor=scale)
         for conv in (self.conv_first, *self.head.children()):
             assert isinstance(conv, nn.Conv2d)
-            initialise_small(conv)
+            initialize_small(conv)
         load_weights(self, weights, renames=HEAD_NAMES)
 
     def forward(self, video: Tensor) -> Tensor:

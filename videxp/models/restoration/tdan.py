@@ -1,4 +1,4 @@
-"""TDAN: each neighbour is aligned by deformable convolutions and shown as a frame. Tian et al. 2020, "TDAN: Temporally
+"""TDAN: each neighbor is aligned by deformable convolutions and shown as a frame. Tian et al. 2020, "TDAN: Temporally
 Deformable Alignment Network for Video Super-Resolution", section 3; layers as mmagic has them (1,970,819 parameters).
 """
 
@@ -54,11 +54,11 @@ class TDAN(nn.Module):
         """Output, and "aligned" [B,T,2*radius+1,3,h,w]: each frame's window, to be like the frame itself (its loss)."""
         batch_size, num_frames = video.shape[:2]
         features = self.feat_extract(video.flatten(0, 1)).unflatten(0, (batch_size, num_frames))
-        centre = features.flatten(0, 1)
+        center = features.flatten(0, 1)
         aligned = []
         for step, frames in enumerate(zip(*windows(num_frames, self.radius), strict=True)):
-            neighbour = features[:, list(frames)].flatten(0, 1)
-            aligned.append(video.flatten(0, 1) if step == self.radius else self._align(neighbour, centre))
+            neighbor = features[:, list(frames)].flatten(0, 1)
+            aligned.append(video.flatten(0, 1) if step == self.radius else self._align(neighbor, center))
         output = self.head(self.reconstruct(torch.cat(aligned, dim=1)))
         windowed = torch.stack(aligned, dim=1)
         return output.unflatten(0, video.shape[:2]), {"aligned": windowed.unflatten(0, video.shape[:2])}
@@ -67,12 +67,12 @@ class TDAN(nn.Module):
         """What they should be like: all of a window as the frame in its middle (the paper's alignment loss)."""
         return {"aligned": video[:, :, None].expand(-1, -1, 2 * self.radius + 1, -1, -1, -1)}
 
-    def _align(self, neighbour: Tensor, centre: Tensor) -> Tensor:
-        """Features [N,D,h,w] of a neighbour, and of the frame whose place they shall take -> RGB [N,3,h,w]."""
-        guide = self.bottleneck(torch.cat([centre, neighbour], dim=1))
+    def _align(self, neighbor: Tensor, center: Tensor) -> Tensor:
+        """Features [N,D,h,w] of a neighbor, and of the frame whose place they shall take -> RGB [N,3,h,w]."""
+        guide = self.bottleneck(torch.cat([center, neighbor], dim=1))
         for conv in self.aggregate:
             guide = conv(guide, guide)
-        sampled = self.align_1(neighbour, guide)
+        sampled = self.align_1(neighbor, guide)
         return self.to_rgb(self.align_2(sampled, sampled))
 
 
