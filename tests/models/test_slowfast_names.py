@@ -142,7 +142,7 @@ def test_an_x3d_of_mmaction2_computes_the_same_here_though_it_has_a_norm_more(tm
         ours = build_tiny("x3d_s", weights=str(tmp_path / "x3d.pth")).eval()(video)
         torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
         del block.branch1_norm  # the negative control: without it the answer is another
-        assert not torch.allclose(theirs(video), expected, rtol=1e-2)
+        assert not torch.allclose(theirs(video), expected, rtol=1e-3)
 
 
 def test_mmaction2s_slowfast_is_another_network_and_is_refused_by_the_papers(tmp_path: Path):

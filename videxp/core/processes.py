@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from typing import TypeVar
 
 from videxp.core.errors import VidexpError
@@ -66,8 +66,8 @@ def in_processes(
 @contextmanager
 def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
     """After an error, finish what is under way, so that nothing stays half-written; Ctrl-C kills that: it may hang."""
+    before = {child.pid for child in active_children()}
     pool = ProcessPoolExecutor(processes, mp_context=get_context(START_METHOD), initializer=_begin)
-    workers = pool._processes  # by their ids; Python has `kill_workers` from 3.14 on
     try:
         try:
             yield pool
@@ -78,8 +78,9 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
     except Exception:
         raise
     except BaseException:
-        for worker in list(workers.values()):
-            worker.kill()
+        for worker in active_children():  # one that was being started is not yet known to the pool
+            if worker.pid not in before:
+                worker.kill()
         pool.shutdown(cancel_futures=True)
         raise
 

@@ -119,7 +119,7 @@ class Adversarial(VideoTask):
         """What each discriminator is shown of the batch's own clips."""
         raise NotImplementedError
 
-    def generated_views(self, batch: Mapping[str, Tensor], rngs: Rngs) -> Generated:
+    def generated_inputs(self, batch: Mapping[str, Tensor], rngs: Rngs) -> Generated:
         """What each is shown of clips generated in answer to the batch."""
         raise NotImplementedError
 
@@ -194,7 +194,7 @@ class Adversarial(VideoTask):
         objective, label = self.objective, self.condition(batch)
         real_inputs = self.real_inputs(batch, rngs)
         with torch.no_grad():
-            generated = self.generated_views(batch, rngs)
+            generated = self.generated_inputs(batch, rngs)
         terms: dict[str, list[Tensor]] = {}
         right: list[Tensor] = []
         for name, judge in self.discriminators.items():
@@ -243,7 +243,7 @@ class Adversarial(VideoTask):
 
     def _generator_loss(self, batch: Mapping[str, Tensor], rngs: Rngs) -> tuple[Tensor, Log]:
         objective, label = self.objective, self.condition(batch)
-        generated = self.generated_views(batch, rngs)
+        generated = self.generated_inputs(batch, rngs)
         adversarial, categories = [], []
         for name, judge in self.discriminators.items():
             fake = _judge(judge, generated.inputs[name], label, rngs)

@@ -183,7 +183,7 @@ class Generation(Adversarial):
     def real_inputs(self, batch: Mapping[str, Tensor], rngs: Rngs) -> dict[str, DiscriminatorInput]:
         return self._gan.real_inputs(*self.network_inputs(batch), rngs=rngs)
 
-    def generated_views(self, batch: Mapping[str, Tensor], rngs: Rngs) -> Generated:
+    def generated_inputs(self, batch: Mapping[str, Tensor], rngs: Rngs) -> Generated:
         latent = self._gan.generator.latent(rngs, device=self.device)
         inputs, terms = self._gan.fake_inputs(latent, label=self.condition(batch), rngs=rngs)
         return Generated(inputs, terms, latent.get("category"))

@@ -187,8 +187,9 @@ class WandbRun(Logger):
     def _put_older_aside(self) -> None:
         """A later `wandb sync` would upload an older attempt over the newer one: they are the same run."""
         for older in self.folder.glob(f"wandb/*run-*-{self._id}") if self._id else ():
-            if older.name.startswith(("run-", "offline-run-")):
-                older.rename(older.with_name("superseded-" + older.name))
+            if older.name.startswith(("run-", "offline-run-")):  # W&B's names tell seconds: two attempts may share one
+                aside = (older.with_name(f"superseded{number}-{older.name}") for number in ("", *range(2, 1000)))
+                older.rename(next(path for path in aside if not path.exists()))
 
     def _log(self, values: dict[str, Any]) -> None:
         if self._count >= self._run.starting_step:  # the first that the server does not have
