@@ -92,7 +92,7 @@ class SceneFilms(Layout):
         self,
         *,
         train_shots: Annotated[int, Ge(2)] = 240,
-        val_films: Annotated[int, Ge(1)] = 4,
+        val_films: Annotated[int, Ge(1)] = 8,
         test_films: Annotated[int, Ge(1)] = 12,
         shots_per_film: Annotated[int, Ge(2)] = 12,
         frames_per_shot: Annotated[int, Ge(25)] = 120,
