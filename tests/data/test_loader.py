@@ -152,7 +152,7 @@ def test_a_worker_that_was_never_asked_is_told_to_end_when_its_loader_is_garbage
     monkeypatch.setattr(BaseProcess, "terminate", lambda worker: (kills.append(worker), terminate(worker)))
     gc.disable()
     try:
-        loader = kind([{"a": 1}], num_workers=2, persistent_workers=True, multiprocessing_context="fork")  # type: ignore[arg-type]
+        loader = kind([{"a": 1}], num_workers=2, persistent_workers=True, multiprocessing_context="fork")  # type: ignore[arg-type]  # a list is a data set
         list(loader)
         iterator: Any = running_iterator(loader)
         iterator.itself = iterator

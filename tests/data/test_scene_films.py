@@ -1,5 +1,6 @@
 """Films whose transitions are known: that they are where they are said to be."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ def films(count: int = 60) -> list[Film]:
 def test_films_have_shots_of_other_sources_one_after_the_other_and_frames_of_their_own_between_transitions():
     for film in films():
         sources = [piece.source for piece in film.pieces]
-        assert all(one != other for one, other in zip(sources, sources[1:]))  # noqa: RUF007  # pairs of a list
+        assert all(one != other for one, other in pairwise(sources))
         for piece in film.pieces:
             assert SHOT_FRAMES[0] <= piece.num_frames <= SOURCES[piece.source] - piece.start
         edges = [0, *(frame for pair in film.transitions for frame in pair), film.num_frames - 1]

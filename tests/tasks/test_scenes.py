@@ -12,6 +12,7 @@ from videxp.data.annotations.ragged import Ragged
 from videxp.metrics.transitions import count_transitions, transition_scores
 from videxp.models.scenes.interface import SceneNetwork, TransitionLogits
 from videxp.tasks import Scenes
+from videxp.tasks.base import Split
 from videxp.tasks.schedules import Cosine
 
 
@@ -74,9 +75,10 @@ def test_the_threshold_is_that_of_the_best_f1_in_validation_and_the_test_keeps_i
 def test_a_threshold_that_is_set_stays_and_figures_are_those_of_the_counts_at_it():
     scenes = task(threshold=0.296)
     batch = film({10: 77, 20: 200, 21: 200, 30: 75, 40: 255}, [(10, 11), (19, 22), (44, 45)])
-    for split in ("val", "test"):
-        scenes.evaluation_step(batch, split)  # type: ignore[arg-type]  # mypy sees str
-        figures = scenes.evaluation_metrics(split)  # type: ignore[arg-type]  # mypy sees str
+    splits: tuple[Split, ...] = ("val", "test")
+    for split in splits:
+        scenes.evaluation_step(batch, split)
+        figures = scenes.evaluation_metrics(split)
         probability_T = batch["video"][0, :, 0, 0, 0] / 255
         counts = count_transitions(probability_T, [(10, 11), (19, 22), (44, 45)], threshold=0.296).sum(0)
         assert counts.tolist() == [2, 1, 1]

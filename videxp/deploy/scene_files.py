@@ -97,12 +97,11 @@ def find_shots(task: "Scenes", path: Path, *, decoding: "Decoding", threshold: f
 
 def small_frames(path: Path, decoding: "Decoding") -> Iterator["Tensor"]:
     """Each frame of a video as a run's test reads it: uint8 [C,h,w]."""
-    from videxp.data.loading.cropping import whole_box
-    from videxp.data.loading.views import as_tensor, fitted
+    from videxp.data.loading.file_clips import whole_view
+    from videxp.data.loading.views import as_tensor
     from videxp.video import open_video
 
     with open_video(path, decoder=decoding.decoder) as reader:
-        box = whole_box(decoding.size or reader.size, multiple=1)
-        view = box.cut if decoding.size is None else fitted(decoding.size, decoding.frame_fit, box=box)
+        view = whole_view(reader, decoding)
         for _, picture_HWC in reader.pictures(list(range(reader.num_frames))):
             yield view(as_tensor(picture_HWC)[None])[0].permute(2, 0, 1).clone()

@@ -18,9 +18,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from videxp.core.errors import VidexpError
-
-Transition = tuple[int, int]
-"""(last frame of the shot before, first frame of the shot after)"""
+from videxp.video.shots import Transition
 
 KINDS = ("cut", "gradual")
 TOLERANCE_FRAMES = 2

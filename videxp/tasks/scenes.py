@@ -15,7 +15,7 @@ from videxp.core.contract import Contract
 from videxp.core.errors import VidexpError
 from videxp.core.limits import Ge, Interval
 from videxp.core.windows import answer_frames
-from videxp.data.annotations.transitions import Transition, targets
+from videxp.data.annotations.transitions import targets
 from videxp.losses.transitions import transition_loss
 from videxp.metrics.transitions import (
     THRESHOLDS,
@@ -31,7 +31,7 @@ from videxp.tasks.shot_marks import mark_transitions
 from videxp.tasks.shot_sheet import save_shot_sheet, sheet_shots
 from videxp.video.clock import read_clock
 from videxp.video.shot_pictures import shot_pictures
-from videxp.video.shots import FilmTransition, cut_into_shots
+from videxp.video.shots import FilmTransition, Transition, cut_into_shots
 
 WINDOWS_AT_ONCE = 8
 VAL_SHEETS = 2

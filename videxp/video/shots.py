@@ -6,6 +6,19 @@ from fractions import Fraction
 
 from videxp.video.clock import FrameClock
 
+Transition = tuple[int, int]
+"""(before, after): the last frame that a shot has to itself, the first that the next one has; frames count from 0."""
+
+
+def marked_frames(before: int, after: int) -> range:
+    """The frames that belong to a transition: those in between; of a cut, the one before it."""
+    return range(before + 1, after) if after - before > 1 else range(before, after)
+
+
+def middle_frame(before: int, after: int) -> int:
+    """The one frame that stands for a transition: of a cut, the one before it."""
+    return before + (after - before) // 2
+
 
 @dataclass(frozen=True)
 class FilmTransition:
@@ -23,12 +36,12 @@ class FilmTransition:
     @property
     def shot_end(self) -> int:
         """The last frame of the shot before where each frame belongs to one: the middle of the transition."""
-        return self.before + (self.after - self.before) // 2
+        return middle_frame(self.before, self.after)
 
     @property
     def frames(self) -> range:
         """Those that belong to it: all in between; of a cut, the one before it."""
-        return range(self.before, self.after) if self.is_cut else range(self.before + 1, self.after)
+        return marked_frames(self.before, self.after)
 
 
 @dataclass(frozen=True)

@@ -188,7 +188,7 @@ def test_copies_in_shards_have_it_too(kind: type[Annotation], make: Make, tmp_pa
     met = []
     for rank in range(2):
         data = make(cache=str(tmp_path / "copies"), shuffle="shards", batch_size=2)
-        data._ranks = lambda rank=rank: (rank, 2)  # type: ignore[method-assign]
+        data._ranks = lambda rank=rank: (rank, 2)  # type: ignore[method-assign]  # one of two
         for batch in data.train_dataloader():
             met += batch["index"].tolist()
             assert of_samples(data, batch, name) == alone(plain_files, batch, name)
@@ -231,7 +231,7 @@ def rank_of_two(rank: int, folder: Path, place: Path) -> None:
 def met_by(kind: type[Annotation], place: Path, *, rank: tuple[int, int]) -> list[tuple[list[int], list[Any]]]:
     """Of each training batch the samples, and what their field was."""
     data = module(place, **{"clips_per_video": 2, "num_frames": 5, "max_unreadable": 1, **CASES[kind]})
-    data._ranks = lambda: rank  # type: ignore[method-assign]
+    data._ranks = lambda: rank  # type: ignore[method-assign]  # no trainer tells
     data.setup()
     name = field_of(data, kind)
     return [(batch["index"].tolist(), of_samples(data, batch, name)) for batch in data.train_dataloader()]

@@ -24,7 +24,7 @@ Scene Number,Start Frame,Start Timecode,Start Time (seconds),End Frame,End Timec
 2,101,00:00:03.337,3.337,1799,00:01:00.027,60.027,1699,00:00:56.690,56.690
 3,1800,00:01:00.027,60.027,107892,00:59:59.996,3599.996,106093,00:58:59.970,3539.970
 4,107893,00:59:59.996,3599.996,200000,01:51:13.333,6673.333,92108,00:51:13.337,3073.337
-"""  # noqa: E501
+"""  # noqa: E501  # as PySceneDetect writes it
 
 
 def cut_film(clock: FrameClock, starts: tuple[int, ...], **more: object) -> CutFilm:

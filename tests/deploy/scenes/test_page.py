@@ -112,7 +112,7 @@ def test_chromium_shows_a_hundred_shots_at_a_time_and_leads_from_mistake_to_mist
     def count(selector: str) -> int:
         return tab.run(f"document.querySelectorAll({selector!r}).length")
 
-    assert tab.run("document.getElementById('place').textContent") == "1–100 of 240"  # noqa: RUF001
+    assert tab.run("document.getElementById('place').textContent") == "1–100 of 240"  # noqa: RUF001  # a dash
     assert (count("figure"), count("#rows svg"), count("#rows .curve")) == (100, 2, 2)
     assert (count("#rows g.hit"), count("#rows g.false"), count("#rows g.missed")) == (198, 1, 0)
     tab.wait("document.querySelector('figure img').naturalWidth === 160")
@@ -123,7 +123,7 @@ def test_chromium_shows_a_hundred_shots_at_a_time_and_leads_from_mistake_to_mist
         seen.append(tab.run(here))
     assert seen == ["shot-3", "shot-135", "shot-152", "shot-214", "shot-3"]  # false, missed, false, missed
     tab.run("document.getElementById('on').click()")
-    assert tab.run("document.getElementById('place').textContent") == "101–200 of 240"  # noqa: RUF001
+    assert tab.run("document.getElementById('place').textContent") == "101–200 of 240"  # noqa: RUF001  # a dash
     assert (count("#rows g.false"), count("#rows g.missed"), count("figcaption .note")) == (1, 1, 2)
     shapes = {
         kind: tab.run(f"document.querySelector('#legend .{kind}').innerHTML") for kind in ("hit", "missed", "false")
@@ -131,7 +131,7 @@ def test_chromium_shows_a_hundred_shots_at_a_time_and_leads_from_mistake_to_mist
     assert len(set(shapes.values())) == 3  # told apart without color
     tab.run("document.getElementById('whole').focus()")
     tab.press("End")
-    assert tab.run("document.getElementById('place').textContent") == "201–240 of 240"  # noqa: RUF001
+    assert tab.run("document.getElementById('place').textContent") == "201–240 of 240"  # noqa: RUF001  # a dash
     assert tab.run("document.getElementById('on').disabled") and count("figure") == 40
     assert tab.problems == []
 

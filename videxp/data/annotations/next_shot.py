@@ -17,9 +17,10 @@ from videxp.core.errors import BadRequest
 from videxp.core.limits import Ge, Interval
 from videxp.core.randomness import Stream, generator
 from videxp.data.annotations.annotation import Annotation, Shown, Stack
-from videxp.data.annotations.transitions import Transition, middle_frame, places_of, targets, unpack
+from videxp.data.annotations.transitions import places_of, targets, unpack
 from videxp.data.manifest import FIELD, Manifest
 from videxp.video.joining import NO_WIPE, WIPES, Joint, cut_shares, linear_progress
+from videxp.video.shots import Transition, middle_frame
 
 if TYPE_CHECKING:
     from torch import Tensor

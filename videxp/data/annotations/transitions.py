@@ -16,11 +16,10 @@ import numpy as np
 
 from videxp.data.annotations.annotation import Annotation, Shown, Stack
 from videxp.data.manifest import FIELD, Facts, Row
+from videxp.video.shots import Transition, marked_frames, middle_frame
 
 if TYPE_CHECKING:
     from videxp.data.annotations.ragged import Ragged
-
-Transition = tuple[int, int]  # (before, after), frames counted from 0
 
 
 class Transitions(Annotation):
@@ -117,16 +116,6 @@ def places_of(transitions: Iterable[Transition], frames_T: np.ndarray) -> np.nda
 
 
 # ---- what a network is to say -----------------------------------------------------------------------------------
-
-
-def marked_frames(before: int, after: int) -> range:
-    """The frames that belong to a transition: those in between; of a cut, the one before it."""
-    return range(before + 1, after) if after - before > 1 else range(before, after)
-
-
-def middle_frame(before: int, after: int) -> int:
-    """The one frame that stands for a transition: of a cut, the one before it."""
-    return before + (after - before) // 2
 
 
 def targets(transitions: Iterable[Transition], *, num_frames: int) -> np.ndarray:

@@ -25,7 +25,7 @@ from videxp.core.limits import Ge, MultipleOf
 from videxp.core.processes import in_processes
 from videxp.core.randomness import Stream, generator
 from videxp.data.annotations.annotation import Annotation
-from videxp.data.annotations.transitions import Transition, Transitions
+from videxp.data.annotations.transitions import Transitions
 from videxp.data.layouts.base import Layout
 from videxp.data.layouts.moving_digits import CLASSES, draw_video
 from videxp.data.layouts.sample_clips import NOT_INSTALLED, SHOTS, package_folder, shrunk
@@ -33,6 +33,7 @@ from videxp.data.layouts.walk import refusal_of_others
 from videxp.data.manifest import Row, Split
 from videxp.data.notes import UNHEARD, Notes
 from videxp.video.joining import linear_progress
+from videxp.video.shots import Transition
 
 # Raised when the same parameters make other frames, so that old files are not taken for new ones.
 VERSION = 1

@@ -8,7 +8,7 @@ from torch import Tensor
 from videxp.data.loading.clips import ClipChoice
 from videxp.data.loading.cropping import whole_box
 from videxp.data.loading.decoding import Decoding
-from videxp.data.loading.views import Cutter, fitted, read_views
+from videxp.data.loading.views import Cutter, View, fitted, read_views
 from videxp.video import Decoder, UnreadableVideo, VideoReader, open_video
 from videxp.video.sequence import name_template
 
@@ -37,9 +37,13 @@ def read_clips(
         )
         if cutter is not None:
             return read_views(reader, frames_KT, cutter.views(reader.size, epoch=0, index=0, clips=len(frames_KT)))
-        box = whole_box(decoding.size or reader.size, multiple=1)
-        view = box.cut if decoding.size is None else fitted(decoding.size, decoding.frame_fit, box=box)
-        return read_views(reader, frames_KT, [[view]] * len(frames_KT))
+        return read_views(reader, frames_KT, [[whole_view(reader, decoding)]] * len(frames_KT))
+
+
+def whole_view(reader: VideoReader, decoding: Decoding) -> View:
+    """The whole of each picture, brought to the frame size where there is one."""
+    box = whole_box(decoding.size or reader.size, multiple=1)
+    return box.cut if decoding.size is None else fitted(decoding.size, decoding.frame_fit, box=box)
 
 
 def _reader(path: Path, choice: ClipChoice, decoder: Decoder) -> VideoReader:
