@@ -234,7 +234,7 @@ RECIPES = {
         "optimizer:\n  lrr: 1",
         "optimizer.lrr=1: unknown key of torch.optim.AdamW; did you mean optimizer.lr?",
     ),
-    "unknown root key": ("optimizer:\n  lr: 1", "optimizer: unknown key; did you mean optimizer?"),
+    "unknown root key": ("optimiser:\n  lr: 1", "optimiser: unknown key; did you mean optimizer?"),
     "unknown key of hardware": ("hardware:\n  gpus: 1", "hardware.gpus=1: unknown key of hardware"),
     "not YAML": ("optimizer: [1", "not be read"),
     "bad interpolation": ("optimizer:\n  lr: ${no.such}", "optimizer.lr=${no.such}: cannot be resolved"),
