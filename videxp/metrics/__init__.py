@@ -5,6 +5,10 @@ from videxp.core.lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
+        "CDC": "videxp.metrics.color",
+        "Colorfulness": "videxp.metrics.color",
+        "DeltaE2000": "videxp.metrics.color",
+        "MABD": "videxp.metrics.color",
         "ClassMeanAccuracy": "videxp.metrics.classification",
         "ClipMean": "videxp.metrics.restoration",
         "MeanAveragePrecision": "videxp.metrics.multi_label",
