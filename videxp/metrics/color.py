@@ -30,7 +30,7 @@ def delta_e_2000(one: Tensor, other: Tensor) -> Tensor:
     middle = (h1 + h2) / 2 + torch.where((h2 - h1).abs() > math.pi, math.pi, 0.0)  # of the shorter way round
     hue = torch.where(grey, h1 + h2, middle).remainder(2 * math.pi)
     lightness, chroma = (l1 + l2) / 2 - 50, (c1 + c2) / 2
-    t = 1.0
+    t = torch.ones_like(hue)
     for factor, times, shift in ((-0.17, 1, -30), (0.24, 2, 0), (0.32, 3, 6), (-0.20, 4, -63)):
         t = t + factor * (times * hue + math.radians(shift)).cos()
     d_l = (l2 - l1) / (1 + 0.015 * lightness.square() / (20 + lightness.square()).sqrt())
@@ -80,7 +80,7 @@ def _histogram(frame_CHW: Tensor) -> Tensor:
 def _divergence(p: Tensor, q: Tensor) -> Tensor:
     """Jensen-Shannon, over the last dimension: 0 to log 2."""
     middle = (p + q) / 2
-    return sum((x * (x / middle).where(x > 0, 1.0).log()).sum(-1) / 2 for x in (p, q))
+    return torch.stack([(x * (x / middle).where(x > 0, 1.0).log()).sum(-1) / 2 for x in (p, q)]).sum(0)
 
 
 def brightness_differences(video: Tensor) -> Tensor:
