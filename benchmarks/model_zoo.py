@@ -45,10 +45,10 @@ Seconds: one clip through the network, batch 1, float32; -: more than {too_slow}
 {measured}
 Sources that count poolings, norms or sums too have up to 1.2 % more GMACs for the same network.
 """
-SUPER_RESOLUTION = """
-## Super-resolution, x4
+RESTORATION = """
+## Restoration
 
-PSNR/SSIM: REDS4 in RGB, Vid4 (bicubic) in luma.
+PSNR/SSIM of super-resolution (x4): REDS4 in RGB, Vid4 (bicubic) in luma.
 """
 GENERATION = """
 ## Generation
@@ -282,7 +282,7 @@ def page(timings: Timings) -> Iterator[str]:
     yield HEAD
     yield CLASSIFICATION.format(measured=timings.clip_measured, too_slow=TOO_SLOW_SECONDS)
     yield from table([{**row, "seconds": timings.clip[row["model"].strip("`")]} for row in classifiers])
-    yield SUPER_RESOLUTION
+    yield RESTORATION
     yield from table(with_recipes(restorer(model) for model in models("restorer")))
     yield GENERATION
     yield from table(with_recipes(gan(model) for model in models("gan")))

@@ -1,6 +1,6 @@
-"""Names and shapes of the tensors in public checkpoints, written out from BasicSR's and mmagic's networks.
+"""Names and shapes of the tensors in public checkpoints, written out from the networks that made them.
 
-Each function gives {name: shape} for `channels` and `blocks`; `style` is "basicsr" or "mmagic".
+Each function gives {name: shape} for `channels` and `blocks`; `style` is "basicsr" or "mmagic", whose names differ.
 """
 
 from collections.abc import Iterable
@@ -122,3 +122,42 @@ def realbasicvsr(style: str, channels: int, blocks: int) -> Shapes:
     assert style == "mmagic"
     cleaner = trunk("image_cleaning.0", 3, channels, blocks) | conv("image_cleaning.1", 3, channels)
     return cleaner | prefixed("basicvsr.", basicvsr(style, channels, blocks))
+
+
+def dense_block(name: str, width: int, growth: int) -> Shapes:
+    layers = [conv(f"{name}.dense_layers.{i}.conv", growth, width + i * growth) for i in range(3)]
+    return joined([*layers, conv(f"{name}.conv1x1", width, width + 3 * growth, 1)])
+
+
+def estrnn(channels: int, blocks: int) -> Shapes:
+    n, wide = channels, 5 * channels
+    cell = [conv("F_B0", n, 3, 5), dense_block("F_B1.rdb", n, n), conv("F_B1.down_sampling", 2 * n, n, 5)]
+    cell += [dense_block("F_B2.rdb", 2 * n, 3 * n // 2), conv("F_B2.down_sampling", 4 * n, 2 * n, 5)]
+    cell += [dense_block(f"F_R.RDBs.{i}", wide, 2 * n) for i in range(blocks)]
+    cell += [conv("F_R.conv1x1", wide, blocks * wide, 1), conv("F_R.conv3x3", wide, wide)]
+    cell += [conv("F_h.0", n, wide), dense_block("F_h.1", n, n), conv("F_h.2", n, n)]
+    up = [(5 * wide, 2 * n), (2 * n, n)]
+    head = [{f"{i}.weight": (*widths, 3, 3), f"{i}.bias": widths[1:]} for i, widths in enumerate(up)]
+    gate = [
+        {f"F_f.{i}.weight": (d_out * wide, d_in * wide), f"F_f.{i}.bias": (d_out * wide,)}
+        for i, d_out, d_in in ((0, 4, 2), (2, 2, 4))
+    ]
+    pair = [conv("F_p.0", 4 * wide, 2 * wide, 1), conv("F_p.1", 2 * wide, 4 * wide, 1)]
+    fusion = [*gate, *pair, conv("condense", wide, 2 * wide, 1), conv("fusion", 5 * wide, 5 * wide, 1)]
+    parts = {"cell.": cell, "recons.model.": [*head, conv("2", 3, n, 5)], "fusion.": fusion}
+    return joined(prefixed(f"module.{prefix}", joined(shapes)) for prefix, shapes in parts.items())
+
+
+def stdf(frames: int) -> Shapes:
+    def doubling(name: str) -> Shapes:
+        return {f"{name}.weight": (32, 32, 4, 4), f"{name}.bias": (32,)}
+
+    fusion = [conv("in_conv.0", 32, frames), conv("out_conv.0", 32, 32), conv("offset_mask", 27 * frames, 32)]
+    for i in (1, 2):
+        fusion += [conv(f"dn_conv{i}.{j}", 32, 32) for j in (0, 2)]
+        fusion += [conv(f"up_conv{i}.0", 32, 64), doubling(f"up_conv{i}.2")]
+    fusion += [conv(f"tr_conv.{j}", 32, 32) for j in (0, 2)] + [doubling("tr_conv.4")]
+    fusion += [deformable("deform_conv", 64, frames)]
+    quality = [conv("in_conv.0", 48, 64), *(conv(f"hid_conv.{2 * i}", 48, 48) for i in range(6))]
+    quality += [conv("out_conv", 1, 48)]
+    return prefixed("module.ffnet.", joined(fusion)) | prefixed("module.qenet.", joined(quality))

@@ -1,4 +1,4 @@
-"""Public checkpoints of BasicSR and mmagic load: every tensor under its name here, none left over, none missing."""
+"""Public checkpoints load: every tensor under its name here, none left over, none missing."""
 
 from collections.abc import Callable
 from math import prod
@@ -110,3 +110,23 @@ def test_a_checkpoint_of_another_width_is_refused_in_one_sentence(tmp_path: Path
     torch.save({"params": filled(public.edvr("basicsr", 16, 1))}, tmp_path / "a.pth")
     with pytest.raises(BadRequest, match=r"doesn't fit EDVR: .* has shape \[16, 3, 3, 3\], not \[8, 3, 3, 3\]"):
         EDVR(channels=8, blocks=1, weights=str(tmp_path / "a.pth"))
+
+
+@pytest.mark.parametrize(
+    ("name", "shapes"),
+    [("estrnn", public.estrnn(16, 15)), ("stdf_r3", public.stdf(7)), ("stdf_r1", public.stdf(3))],
+    ids=["estrnn", "stdf_r3", "stdf_r1"],
+)
+def test_the_files_of_one_project_load_whole(name: str, shapes: Shapes, tmp_path: Path):
+    torch.save({"state_dict": filled(shapes)}, tmp_path / "a.pth")
+    assert sum(prod(shape) for shape in shapes.values()) == MODELS[name].published["parameters"]
+    net = build(name, weights=str(tmp_path / "a.pth"))
+    given = [(float(i), shape) for i, shape in enumerate(shapes.values())]
+    assert sorted((float(p.flatten()[0]), tuple(p.shape)) for p in net.state_dict().values()) == given
+    places = {
+        "estrnn": ("cell.F_B2.rdb.dense_layers.1.conv.bias", lambda net: net.cell.encoder[3].layers[1].bias),
+        "stdf_r3": ("ffnet.up_conv2.2.bias", lambda net: net.fusion.up[1][2].bias),
+        "stdf_r1": ("qenet.hid_conv.4.weight", lambda net: net.enhance[6].weight),
+    }
+    key, parameter = places[name]
+    assert parameter(net).unique().tolist() == [list(shapes).index(f"module.{key}")]

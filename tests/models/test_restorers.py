@@ -1,4 +1,7 @@
-"""What every restoration network does: [B,T,3,h,w] in, [B,T,3,s*h,s*w] out, for any T, h and w; `radius` is true."""
+"""What every restoration network does: [B,T,3,h,w] in, [B,T,3,s*h,s*w] out, for any T, h and w; `radius` is true.
+
+A recurrent one has no radius; `future`, where it has that, is how many frames it looks ahead.
+"""
 
 import inspect
 from pathlib import Path
@@ -19,7 +22,14 @@ SLOW = {True: pytest.mark.slow, False: ()}  # covered in part by another case th
 
 
 def scales(name: str) -> tuple[int, ...]:
+    if "scale" not in signature(MODELS[name].config["_target_"]).parameters:
+        return (1,)
     return (2, 4) if name == "iconvsr" else (1, 2, 4)
+
+
+def scaled(name: str, scale: int) -> nn.Module:
+    """Tiny; told its scale where it has a choice."""
+    return build_tiny(name, **({} if scales(name) == (1,) else {"scale": scale}))
 
 
 @pytest.mark.parametrize("name", RESTORERS)
@@ -37,6 +47,10 @@ def test_other_published_counts():
         assert count_parameters(build("basicvsr_pp", channels=128, blocks=25)) == 43_780_463
         assert count_parameters(build("basicvsr", flow="none")) == 4_851_011
         assert count_parameters(build("realbasicvsr").cleaner) == 1_480_643
+        assert count_parameters(build("estrnn", blocks=9)) == 1_763_387
+        assert count_parameters(build("stdf_r3").fusion) == 211_677
+        large = {"channels": 64, "quality_channels": 64, "quality_layers": 16}  # STDF-R3L
+        assert count_parameters(build("stdf_r3", **large)) == 1_274_622
 
 
 def test_each_yaml_is_a_classifier_or_not_as_its_constructor_takes_classes():
@@ -56,7 +70,7 @@ def test_a_yaml_says_in_its_first_line_what_it_is(name: str):
 @pytest.mark.parametrize("name", RESTORERS)
 def test_any_number_of_frames_and_any_size_come_out_scaled(name: str):
     for scale in scales(name):
-        net = build_tiny(name, scale=scale)
+        net = scaled(name, scale)
         assert net.scale == scale
         for frames, height, width in [(1, 17, 23), (2, 5, 6), (3, 1, 1)][: None if scale == 4 else 1]:
             with torch.no_grad():
@@ -74,13 +88,14 @@ def test_an_output_depends_on_the_frames_within_the_radius_and_no_others(name: s
         with torch.no_grad():
             change = (net(other) - net(video)).abs().amax(dim=(0, 2, 3, 4))
         reached = [i for i in range(7) if change[i] > 0]
-        assert reached == [i for i in range(7) if net.radius is None or abs(i - changed) <= net.radius]
+        past, future = (7, getattr(net, "future", 7)) if net.radius is None else (net.radius, net.radius)
+        assert reached == [i for i in range(7) if -future <= i - changed <= past]
 
 
 @pytest.mark.parametrize("name", TRAINABLE)
 def test_gradient_reaches_every_parameter(name: str):
-    for scale in {scales(name)[0], 4}:
-        net = build_tiny(name, scale=scale).train()
+    for scale in {scales(name)[0], scales(name)[-1]}:
+        net = scaled(name, scale).train()
         (net(clip(1, 3, 3, 16, 16)) * torch.randn(16 * scale, 16 * scale)).sum().backward()
         assert [key for key, p in net.named_parameters() if p.grad is None or not p.grad.any()] == []
 
