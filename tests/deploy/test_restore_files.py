@@ -1,10 +1,13 @@
 """Several inputs at a time, as `videxp predict` is given them."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from tests.deploy.networks import Identity
@@ -12,17 +15,30 @@ from tests.video.torture_set import source_frames
 from videxp.core.errors import BadRequest
 from videxp.deploy.inputs import expand
 from videxp.deploy.restore_files import add_arguments, check, destinations, predict
-from videxp.video import write_video
+from videxp.tasks.restoration import inputs_of
+from videxp.video import open_video, write_video
 
 FRAMES = source_frames(4, (16, 24))
 
 
-def run(*arguments: object) -> int:
+class Brighter(torch.nn.Module):
+    """Brighter by what it is told."""
+
+    scale, radius, told = 1, 1, "noise_level"
+
+    def forward(self, video: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        assert condition.shape == (*video.shape[:2], 1, *video.shape[3:])
+        return video + condition
+
+
+def run(*arguments: object, network: torch.nn.Module | None = None) -> int:
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     options = parser.parse_args([str(a) for a in arguments])
     check(options)
-    return predict(SimpleNamespace(deployed=Identity(), network_inputs=lambda batch: (batch["video"],)), None, options)
+    network = network or Identity()
+    inputs = partial(inputs_of, network)
+    return predict(SimpleNamespace(deployed=network, network_inputs=inputs), None, options)
 
 
 def test_one_input_becomes_the_output_and_several_go_into_it(tmp_path: Path):
@@ -90,3 +106,21 @@ def test_files_and_folders_of_frames_together(tmp_path: Path, capsys: pytest.Cap
         "v.mkv",
     ]
     assert "2 of 2 videos" in capsys.readouterr().out
+
+
+def test_a_network_that_is_told_the_noise_gets_it_in_all_windows_and_tiles(tmp_path: Path):
+    frames = np.full((9, 32, 40, 3), 100, dtype=np.uint8)
+    write_video(tmp_path / "a.mkv", frames, fps=10, codec="ffv1", pixel_format="bgr0")
+    lossless = ("--codec", "ffv1", "--pixel-format", "bgr0")
+    cut = ("--window", 4, "--tile", 24, "--tile-overlap", 4)
+    given = (tmp_path / "a.mkv", "-o", tmp_path / "b.mkv", *cut, *lossless)
+    assert run(*given, "--sigma", 20, network=Brighter()) == 0
+    with open_video(tmp_path / "b.mkv") as reader:
+        assert np.unique(reader.frames(range(9)).numpy()).tolist() == [120]
+    for words, network, message in (
+        ((), Brighter(), "how strong the noise is: --sigma 25"),
+        (("--sigma", 900), Brighter(), "--sigma 900: a standard deviation"),
+        (("--sigma", 20), Identity(), "--sigma 20: this network is told no level of noise"),
+    ):
+        with pytest.raises(BadRequest, match=message):
+            run(*given, "--overwrite", *words, network=network)

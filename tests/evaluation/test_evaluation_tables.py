@@ -5,10 +5,13 @@ import math
 import pytest
 import torch
 
+from videxp.core.contract import Contract
 from videxp.evaluation.accuracy import worst_rows
 from videxp.evaluation.tables import classes_table, worst_table
 from videxp.tasks.pictures import CAPTION_PIXELS, PARTLY, RIGHT, WRONG, Example, save_prediction_clips
 from videxp.video import open_video
+
+CLASSES = Contract(metrics={"accuracy": "max"})
 
 
 def test_the_least_classes_are_listed_first_with_how_many_videos_they_have():
@@ -31,15 +34,19 @@ def test_a_name_with_line_ends_stays_in_its_row():
 
 def test_the_worst_videos_are_those_of_the_greatest_loss():
     rows = [{"loss": loss, "path": f"{loss}.mp4"} for loss in (0.5, 2.0, math.nan, 1.0)]
-    assert [row["path"] for row in worst_rows(rows)] == ["nan.mp4", "2.0.mp4", "1.0.mp4", "0.5.mp4"]
-    assert len(worst_rows(rows * 9)) == 8
-    assert worst_rows([{"psnr": 30.0}]) == []
+    assert [row["path"] for row in worst_rows(rows, CLASSES)] == ["nan.mp4", "2.0.mp4", "1.0.mp4", "0.5.mp4"]
+    assert len(worst_rows(rows * 9, CLASSES)) == 8
+    assert worst_rows([{"psnr": 30.0}], CLASSES) == []
+    clips = [{"psnr": value} for value in (30.0, 20.0, math.nan, None)]
+    shown = worst_rows(clips, Contract(metrics={"psnr": "max"}, headline=("psnr",)))
+    assert math.isnan(shown[0]["psnr"]) and [row["psnr"] for row in shown[1:]] == [20.0, 30.0]
+    assert worst_table([{"psnr": 20.0, "path": "a.mp4"}], by="psnr")[1].split() == ["20.000", "a.mp4"]
 
 
 def test_parts_of_a_video_are_told_apart():
     parts = [(2.5, 4.0), (None, 2.5), (4.0, None)]
     rows = [{"loss": 1.0, "path": "a.mp4", "start_seconds": start, "end_seconds": end} for start, end in parts]
-    found = [line.partition("a.mp4 ")[2] for line in worst_table(rows)[1:]]
+    found = [line.partition("a.mp4 ")[2] for line in worst_table(rows, by="accuracy")[1:]]
     assert found == ["(2.5 s to 4 s)", "(0 s to 2.5 s)", "(4 s to the end)"]
 
 
@@ -47,18 +54,18 @@ def test_paths_come_last_and_whole():
     path = "a/" * 60 + "x.mp4"
     row = {"loss": 2.5, "predicted": "up", "label": "down", "probability": 0.987, "path": path}
     several = {"loss": 0.5, "predicted": "", "label": "up|down", "path": "y.mp4"}
-    heading, *lines = worst_table([row, several])
+    heading, *lines = worst_table([row, several], by="accuracy")
     assert heading.split() == ["loss", "predicted", "true", "worst", "videos"]
     assert lines[0].split() == ["2.500", "up", "(0.99)", "down", path]
     assert lines[1].split() == ["0.500", "none", "up|down", "y.mp4"]
-    assert worst_table([{"index": 7, "loss": 1.0}])[1].split() == [
+    assert worst_table([{"index": 7, "loss": 1.0}], by="accuracy")[1].split() == [
         "1.000",
         "none",
         "none",
         "sample",
         "7",
     ]  # all there is
-    assert worst_table([]) == []
+    assert worst_table([], by="psnr") == []
 
 
 @pytest.mark.parametrize("count", [1, 5])

@@ -11,8 +11,9 @@ from torchmetrics.functional.image import peak_signal_noise_ratio as torchmetric
 from torchmetrics.functional.image import structural_similarity_index_measure as torchmetrics_ssim
 
 from videxp.core.errors import BadRequest
-from videxp.metrics import ClipMean, QualityProtocol, clip_rows, frame_scores, psnr, ssim, worst_clips
+from videxp.metrics import ClipMean, QualityProtocol, clip_rows, frame_scores, psnr, ssim
 from videxp.metrics import restoration as module
+from videxp.metrics.restoration import steadiness
 
 PLAIN = QualityProtocol(round=False)
 
@@ -187,6 +188,17 @@ def test_rows_hold_each_clips_means_and_the_worst_come_first():
         {"index": 4, "frames": 3, "psnr": 20.0, "ssim": 0.2, "identical_frames": 0},
         {"index": 9, "frames": 3, "psnr": 23.0, "ssim": 0.23, "identical_frames": 0},
     ]
-    rows += clip_rows({"psnr": LONG[:1] * math.nan}, torch.tensor([5]))
-    assert [row["index"] for row in worst_clips(rows, count=2)] == [5, 4]
-    assert [row["index"] for row in worst_clips(rows, better="min")] == [5, 9, 4]
+
+
+def test_a_constant_error_does_not_flicker_and_one_that_comes_and_goes_does():
+    target = torch.rand(2, 4, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 0.5
+    constant, blinking = target + 10 / 255, target.clone()
+    blinking[:, 1::2] += 10 / 255
+    for output, levels, spread in ((constant, 0, False), (blinking, 10, True)):
+        psnr_BT = frame_scores(output, target)["psnr"]
+        found = steadiness(psnr_BT, output, target)
+        assert found["flicker"].shape == (2, 3) and found["psnr_std"].shape == (2, 1)
+        assert found["flicker"].numpy() == pytest.approx(levels, abs=1e-3)
+        assert found["psnr_std"][:, 0].numpy() == pytest.approx(np.std(psnr_BT.numpy(), axis=1))
+        assert bool((found["psnr_std"] > 1).all()) == spread
+    assert all(value.shape == (2, 0) for value in steadiness(psnr_BT[:, :1], output[:, :1], target[:, :1]).values())

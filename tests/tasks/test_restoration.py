@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from videxp.config.checking.metric_names import logged_metrics
 from videxp.core.errors import BadRequest
 from videxp.losses import L1, L2, Charbonnier
 from videxp.metrics.restoration import QualityProtocol, psnr
@@ -18,6 +19,7 @@ from videxp.models.restoration.tdan import TDAN
 from videxp.tasks import Restoration
 from videxp.tasks.comparisons import Comparison, middle, save_comparison_strips, to_uint8
 from videxp.tasks.schedules import Constant
+from videxp.transforms.restoration import Degraded
 
 
 def restoration(network: nn.Module, **arguments: Any) -> Restoration:
@@ -58,7 +60,7 @@ def test_a_score_of_pairs_of_frames_is_absent_where_clips_have_one_frame():
     task, clips = restoration(Bicubic(), test_metrics={"drift": judge}), batch(3)
     still = {name: value[:, :1] if value.ndim > 2 else value for name, value in clips.items()}
     task.evaluation_step(still, "test")
-    assert set(task.evaluation_metrics("test")) == {"psnr", "ssim", "psnr_gain", "loss"}
+    assert set(task.evaluation_metrics("test")) == {"psnr", "ssim", "psnr_gain", "loss", "psnr_input", "ssim_input"}
     assert [row["drift"] for row in task.rows] == [None] * 3
     task.evaluation_step(still, "test")
     task.evaluation_step(clips, "test")
@@ -104,7 +106,8 @@ def test_metrics_of_the_test_see_8_bit_frames_and_are_in_no_checkpoint_and_no_va
         assert "peak" not in task.evaluation_metrics("val") and not peak.seen
         task.evaluation_step(clips, "test")
         output = task(clips["video"])
-    (seen,) = peak.seen
+    seen, of_input = peak.seen
+    assert not torch.equal(seen, of_input) and {"peak", "peak_input"} <= set(task.rows[0])
     assert ((seen * 255).round() - seen * 255).abs().max() < 1e-4 and seen.min() >= 0 and seen.max() <= 1
     assert (output - seen).abs().max() > 1e-4  # negative control: the network's own frames are none of 256 levels
     expected = (seen - clips["target"])[:, 1:].abs().amax((2, 3, 4)).mean(1)
@@ -200,3 +203,85 @@ def test_a_comparison_shows_the_middle_pixel_for_pixel(tmp_path: Path):
     comparison = Comparison("a clip", {"input": clip, "output": clip}, {"output": "20.00 dB"})
     path = save_comparison_strips([comparison, comparison], tmp_path / "deep/strips.png")
     assert path.stat().st_size > 1000
+
+
+class Told(nn.Module):
+    """Gives back what it was told, so that a test sees it."""
+
+    scale, radius, told = 1, 0, "noise_level"
+
+    def forward(self, video: Tensor, condition: Tensor) -> Tensor:
+        return condition.expand_as(video)
+
+
+class Shift(nn.Module):
+    """Adds `by`, drawn in no way, to a clip; tells it."""
+
+    def __init__(self, by: float) -> None:
+        super().__init__()
+        self.by = by
+
+    def forward(self, clip: Tensor, rngs: list[Any]) -> Degraded:
+        return Degraded(clip + self.by, clip, torch.full_like(clip[:, :, :1], self.by))
+
+
+class Back(nn.Module):
+    def forward(self, video: Tensor) -> Tensor:
+        return video - 0.1
+
+
+def told_batch() -> dict[str, Tensor]:
+    target = torch.rand(2, 3, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 0.5
+    made = Shift(0.1)(target, []).fields()
+    return {**made, "index": torch.arange(2), "epoch": torch.zeros(2, dtype=torch.long)}
+
+
+def test_a_network_that_is_told_something_gets_it_and_says_where_it_is_missing():
+    task, clips = restoration(Told(), channel="rgb"), told_batch()
+    assert torch.equal(task.answer(clips), torch.full_like(clips["video"], 0.1))
+    del clips["condition"]
+    with pytest.raises(BadRequest, match="Told is told a noise_level, which these data do not have"):
+        task.answer(clips)
+    assert task.work_of_one_clip(num_frames=2, size=16) == 0
+
+
+def test_baselines_and_other_degradations_stand_beside_the_networks_figures():
+    class Same(nn.Module):
+        scale, radius = 1, 0
+
+        def forward(self, video: Tensor) -> Tensor:
+            return video
+
+    task = restoration(
+        Same(), channel="rgb", baselines={"back": Back()}, test_degradations={"by_20": Shift(0.2)}, seed=3
+    )
+    clips = told_batch()
+    task.evaluation_step(clips, "test")
+    values = {name: float(value) for name, value in task.evaluation_metrics("test").items()}
+    assert set(values) | {"loss"} == {*task.score_names("test"), "loss"}
+    node = {"_target_": "videxp.tasks.Restoration", "baselines": {"back": {}}, "test_degradations": {"by_20": {}}}
+    logged = logged_metrics(node)
+    assert logged is not None and {f"test/{name}" for name in values} <= set(logged)
+    assert logged["test/psnr_back"] == "max" and logged["test/psnr_std_back"] == "min"
+    assert values["psnr"] == values["psnr_input"] == pytest.approx(20, abs=0.3) and values["psnr_gain"] == 0
+    assert values["psnr_back"] > 50 and values["flicker_back"] == pytest.approx(0, abs=0.3)
+    assert values["psnr_by_20"] == pytest.approx(14, abs=0.3) and values["psnr_gain_by_20"] == 0
+    assert task.rows[1]["psnr_back"] > 50
+    with torch.no_grad():
+        task.evaluation_step(clips, "val")
+    assert set(task.evaluation_metrics("val")) == {"psnr", "ssim", "psnr_gain", "loss"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"baselines": {"input": Back()}}, "task.baselines.input"),
+        ({"baselines": {"gain": Back()}}, "task.baselines.gain"),
+        ({"baselines": {"a": Back()}, "test_degradations": {"a": Shift(0.1)}}, "task.test_degradations.a"),
+        ({"test_degradations": {"gain": Shift(0.1)}}, "task.test_degradations.gain"),
+    ],
+    ids=str,
+)
+def test_names_under_which_something_else_is_logged_are_refused(arguments: dict[str, Any], named: str):
+    with pytest.raises(BadRequest, match=rf"{named}: a name that is taken; call it something else"):
+        restoration(Told(), **arguments)

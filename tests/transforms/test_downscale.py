@@ -51,13 +51,13 @@ def test_bicubic_is_matlabs_imresize_up_to_the_border(scale: int) -> None:
     image = picture(12 * scale, 10 * scale)
     rows = matlab_axis(image.astype(np.float64), scale)
     expected = matlab_axis(rows.swapaxes(0, 1), scale).swapaxes(0, 1).clip(0, 255)
-    assert np.abs(as_levels(BicubicDown(scale=scale, round=False)(as_clip(image))) - expected).max() < 1e-3
+    assert np.abs(as_levels(BicubicDown(scale=scale, round=False)(as_clip(image)).video) - expected).max() < 1e-3
 
 
 def test_the_stock_bicubic_of_torch_is_another() -> None:
     """a = -0.75 and no antialias; and with antialias the border is not MATLAB's."""
     image = as_clip(picture(48, 48))
-    ours = BicubicDown(scale=4, round=False)(image)[0]
+    ours = BicubicDown(scale=4, round=False)(image).video[0]
     assert (interpolate(image[0], scale_factor=0.25, mode="bicubic") - ours).abs().mean() > 0.1
     antialiased = interpolate(image[0], scale_factor=0.25, mode="bicubic", antialias=True).clamp(0, 1)
     assert (antialiased - ours)[..., 2:-2, 2:-2].abs().max() < 1e-5
@@ -67,12 +67,12 @@ def test_the_stock_bicubic_of_torch_is_another() -> None:
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_inside_the_frame_it_is_pillows(scale: int) -> None:
     image = picture(16 * scale, 20 * scale)
-    ours = as_levels(BicubicDown(scale=scale, round=False)(as_clip(image)))
+    ours = as_levels(BicubicDown(scale=scale, round=False)(as_clip(image)).video)
     bands = [Image.fromarray(image[..., c].astype(np.float32)) for c in range(3)]  # in float: no rounding in between
     size = (20, 16)
     pillow = np.stack([np.asarray(band.resize(size, Image.Resampling.BICUBIC)) for band in bands], axis=-1)
     assert np.abs(ours - pillow.clip(0, 255))[2:-2, 2:-2].max() < 1e-3
-    rounded = as_levels(BicubicDown(scale=scale)(as_clip(image)))
+    rounded = as_levels(BicubicDown(scale=scale)(as_clip(image)).video)
     assert np.abs(rounded - np.rint(rounded)).max() < 1e-4
     eight_bits = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC), dtype=np.float64)
     assert np.abs(rounded - eight_bits)[2:-2, 2:-2].max() <= 2.001  # Pillow rounds after each axis
@@ -92,15 +92,16 @@ def test_blur_is_a_gaussian_and_then_every_scale_th_pixel_from_the_first(scale: 
             for y in range(0, 8 * scale, scale)
         ]
     )
-    down = BlurDown(scale=scale, round=False)(as_clip(image))
+    down = BlurDown(scale=scale, round=False)(as_clip(image)).video
     assert np.abs(as_levels(down) - expected).max() < 1e-3
-    levels = BlurDown(scale=scale)(as_clip(image)) * 255
+    levels = BlurDown(scale=scale)(as_clip(image)).video * 255
     assert (levels - levels.round()).abs().max() < 1e-4
 
 
 @pytest.mark.parametrize("degradation", [BicubicDown(scale=4), BlurDown(scale=4)])
 def test_tiny_frames_flat_frames_and_wrong_sizes(degradation: torch.nn.Module) -> None:
-    assert degradation(torch.full((2, 3, 3, 4, 8), 0.4))[..., 0, 0] == pytest.approx(torch.full((2, 3, 3), 0.4))
+    flat = torch.full((2, 3, 3, 4, 8), 0.4)
+    assert degradation(flat).video[..., 0, 0] == pytest.approx(torch.full((2, 3, 3), 0.4))
     with pytest.raises(ValueError, match="10x8 cannot be made 4 times smaller"):
         degradation(torch.zeros(1, 1, 3, 8, 10))
 
@@ -124,7 +125,7 @@ def test_the_published_bicubic_figure_of_vid4_follows_from_our_inputs() -> None:
     with open_video(DATA / "city.mkv") as reader:
         for t in range(published["frames"]):
             frame = reader.frames([t]).permute(0, 3, 1, 2)[None].float() / 255
-            restored = matlab_enlarged(BicubicDown(scale=4)(frame)[0], times=4)
+            restored = matlab_enlarged(BicubicDown(scale=4)(frame).video[0], times=4)
             error = ((restored - frame[0]) * weights).sum(1)  # of Y, in levels of 255
             of_frames.append(float(10 * torch.log10(255**2 / error.double().square().mean())))
     assert np.mean(of_frames) == pytest.approx(published["psnr_y_unrounded"], abs=6e-5)

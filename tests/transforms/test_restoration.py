@@ -5,6 +5,7 @@ import torch
 
 from videxp.core.errors import BadRequest
 from videxp.transforms import BicubicDown, BlurDown, RestorationEval, RestorationTrain
+from videxp.transforms.restoration import Degraded
 
 
 def numbered(batch: dict, *, size: int = 16) -> dict:
@@ -20,7 +21,7 @@ def with_input(batch: dict) -> dict:
 def test_evaluation_is_the_clip_and_its_degradation(batch: dict) -> None:
     out = RestorationEval(degradation=BicubicDown(scale=4))(batch)
     assert torch.equal((out["target"] * 255).round().to(torch.uint8), batch["clip"].permute(0, 1, 4, 2, 3))
-    assert torch.equal(out["video"], BicubicDown(scale=4)(out["target"]))
+    assert torch.equal(out["video"], BicubicDown(scale=4)(out["target"]).video)
     assert out["video"].shape == (4, 3, 3, 12, 16) and out["target"].shape == (4, 3, 3, 48, 64)
     assert out["label"] is batch["label"] and batch["clip"].dtype == torch.uint8
 
@@ -95,8 +96,9 @@ class AddsNoise(torch.nn.Module):
 
     scale = 1
 
-    def forward(self, clip: torch.Tensor, rngs: list) -> torch.Tensor:
-        return torch.stack([c + torch.from_numpy(r.standard_normal(c.shape)).float() for c, r in zip(clip, rngs)])
+    def forward(self, clip: torch.Tensor, rngs: list) -> Degraded:
+        noise = torch.stack([torch.from_numpy(rng.standard_normal(one.shape)).float() for one, rng in zip(clip, rngs)])
+        return Degraded(clip + noise, clip, condition=noise[:, :, :1])
 
 
 def test_a_random_degradation_is_drawn_for_each_clip_by_its_own_generator(batch: dict) -> None:
@@ -107,4 +109,8 @@ def test_a_random_degradation_is_drawn_for_each_clip_by_its_own_generator(batch:
     assert torch.equal(alone[0], first[1])
     assert not torch.equal(first, RestorationEval(degradation=AddsNoise(), seed=2)(batch)["video"])
     noise = first - evaluation(batch)["target"]
+    condition = evaluation(batch)["condition"]
+    assert torch.allclose(condition, noise[:, :, :1], atol=1e-5)
+    mirrored = RestorationEval(degradation=AddsNoise(), seed=1, mirror=True)(batch)["condition"]
+    assert torch.equal(mirrored, torch.cat([condition, condition.flip(1)], dim=1))
     assert not torch.equal(noise[0], noise[1])

@@ -38,6 +38,17 @@ class Contract:
     test_only: tuple[str, ...] = ()
     """Metrics that the test alone logs, as `test/<name>`, of `metrics` or beside them."""
 
+    baselines: tuple[str, ...] = ()
+    """Rows that need no training, which the test may put beside the network's, such as "input"; a config adds others in
+    `task.baselines`."""
+
+    of_baselines: tuple[str, ...] = ()
+    """Metrics that the test logs of each baseline, too: `test/<metric>_<baseline>`. Those of `task.test_metrics` are
+    among them."""
+
+    of_degradations: tuple[str, ...] = ()
+    """Metrics that the test logs of each of `task.test_degradations`, too: `test/<metric>_<name>`."""
+
     train_metrics: tuple[str, ...] = ("loss",)
     """What `training_step` may log, as `train/<name>`, beside the names of `task.losses`."""
 
@@ -70,9 +81,9 @@ class Contract:
     """Trainer keys that Lightning honors for one optimizer only -> the task's own key for each."""
 
     def __post_init__(self) -> None:
-        for name in ("needs", "uses", "test_only", "train_metrics", "headline"):
-            if isinstance(value := getattr(self, name), str):
-                raise ValueError(f"{name}: write a tuple, ({value!r},)")
+        for kind in fields(self):
+            if kind.type == tuple[str, ...] and isinstance(value := getattr(self, kind.name), str):
+                raise ValueError(f"{kind.name}: write a tuple, ({value!r},)")
         if self.activation not in ("", "softmax", "sigmoid"):
             raise ValueError(f"activation: {self.activation!r} is neither 'softmax' nor 'sigmoid'")
         for name, way in self.metrics.items():
@@ -81,6 +92,13 @@ class Contract:
         for name in self.headline:
             if name not in self.metrics:
                 raise ValueError(f"headline: {name} is none of metrics")
+
+    def better(self, metric: str) -> str | None:
+        """ "max" or "min", for `psnr` and also for `psnr_<baseline>`; None where the contract does not say."""
+        if metric in self.metrics:
+            return self.metrics[metric]
+        of = [name for name in (*self.of_baselines, *self.of_degradations) if metric.startswith(f"{name}_")]
+        return self.metrics.get(max(of, key=len)) if of else None
 
     @property
     def reads_one_label(self) -> bool:

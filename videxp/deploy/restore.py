@@ -100,19 +100,25 @@ def scale_and_radius(network: nn.Module) -> tuple[int, int | None]:
     return scale, radius
 
 
+Condition = Callable[[range, Tensor], Tensor]
+"""What a network is told: (numbers of the frames of a window, these uint8 [T,H,W,C]) -> float [T,K,H,W]."""
+
+
 class Restorer(nn.Module):
     """A trained task's network, called with what the task says: float [B,T,C,H,W] -> [B,T,C,sH,sW].
 
-    Raises `BadRequest` for a network that restores no videos.
+    told: of its pixels, such as "noise_level"; "": nothing. Raises `BadRequest` for a network that restores no videos.
     """
 
     def __init__(self, task: Any) -> None:
         super().__init__()
         self.network, self.network_inputs = task.deployed, task.network_inputs
         self.scale, self.radius = scale_and_radius(task.deployed)
+        self.told = str(getattr(task.deployed, "told", ""))
 
-    def forward(self, video: Tensor) -> Tensor:
-        return self.network(*self.network_inputs({"video": video}))
+    def forward(self, video: Tensor, *condition: Tensor) -> Tensor:
+        """condition: float [B,T,K,H,W] of a network that is told one."""
+        return self.network(*self.network_inputs({"video": video, **dict(zip(("condition",), condition))}))
 
 
 def restore_video(
@@ -125,6 +131,7 @@ def restore_video(
     tile: int | None = None,
     tile_overlap: int | None = None,
     device: str | torch.device = "cpu",
+    condition: Condition | None = None,
     codec: str | None = None,
     crf: int = 18,
     pixel_format: str | None = None,
@@ -135,8 +142,9 @@ def restore_video(
     """Writes `source` (a video file, a folder of numbered pictures) as the network restores it; returns its frames.
 
     `network`: float [B,T,C,H,W] in [0,1] -> [B,T,C,sH,sW], with `scale` (s) and `radius`; is put on `device` and into
-    evaluation mode. A file gives a file with the same times, audio and color; a folder gives a folder of PNGs. The
-    destination appears whole, at the end, or not at all. `say` is told how the work is cut up and what is not kept.
+    evaluation mode, and called with a `condition`, too, where one is given. A file gives a file with the same times,
+    audio and color; a folder gives a folder of PNGs. The destination appears whole, at the end, or not at all. `say` is
+    told how the work is cut up and what is not kept.
 
     Raises `BadRequest`, `UnreadableVideo` (before anything is written), `DecodeError`, `VidexpError`.
     """
@@ -158,7 +166,7 @@ def restore_video(
     bar = progress(source.name, frames.num_frames, unit="frames") if show_progress else nullcontext(lambda: None)
     done = 0
     with output as write, bar as advance:
-        for picture in restored(network.to(device).eval(), frames, plan=plan, device=device):
+        for picture in restored(network.to(device).eval(), frames, plan=plan, device=device, condition=condition):
             write(picture)
             advance()
             done += 1
@@ -168,25 +176,41 @@ def restore_video(
 
 
 def restored(
-    network: nn.Module, frames: VideoFile | PictureFolder, *, plan: RestorePlan, device: str | torch.device = "cpu"
+    network: nn.Module,
+    frames: VideoFile | PictureFolder,
+    *,
+    plan: RestorePlan,
+    device: str | torch.device = "cpu",
+    condition: Condition | None = None,
 ) -> Iterator[Picture]:
     """The pictures that `network` makes of `frames`, with their times and names."""
-    for held, places in windows(frames, length=plan.window, overlap=plan.overlap):
+    for window, places in windows(enumerate(frames), length=plan.window, overlap=plan.overlap):
+        first, held = window[0][0], [picture for _, picture in window]
         clip_THWC = torch.from_numpy(np.stack([picture.pixels_HWC for picture in held]))
+        told_TKHW = None if condition is None else condition(range(first, first + len(held)), clip_THWC)
         try:
-            pixels_THWC = restored_clip(network, clip_THWC, places, plan=plan, device=device).numpy()
+            made_THWC = restored_clip(network, clip_THWC, places, plan=plan, device=device, told_TKHW=told_TKHW)
         except torch.OutOfMemoryError:
             remedy = "a smaller --tile (or --window) needs less"
             raise VidexpError(f"{frames.path}: not enough memory on {device} for {plan}: {remedy}") from None
-        for place, picture_HWC in zip(places, pixels_THWC):
+        for place, picture_HWC in zip(places, made_THWC.numpy()):
             yield replace(held[place], pixels_HWC=picture_HWC)
 
 
 @torch.inference_mode()
 def restored_clip(
-    network: nn.Module, clip_THWC: Tensor, places: range, *, plan: RestorePlan, device: str | torch.device = "cpu"
+    network: nn.Module,
+    clip_THWC: Tensor,
+    places: range,
+    *,
+    plan: RestorePlan,
+    device: str | torch.device = "cpu",
+    told_TKHW: Tensor | None = None,
 ) -> Tensor:
-    """uint8 [T,H,W,C] -> uint8 [len(places),sH,sW,C] of the frames at `places`, tile by tile; on the CPU."""
+    """uint8 [T,H,W,C] -> uint8 [len(places),sH,sW,C] of the frames at `places`, tile by tile; on the CPU.
+
+    told_TKHW: float, what the network is told of each pixel beside it.
+    """
     _, height, width, _ = clip_THWC.shape
     scale, _ = scale_and_radius(network)
     rows = spans(height, size=plan.tile or height, overlap=plan.tile_overlap)
@@ -196,7 +220,8 @@ def restored_clip(
     def tile(row: tuple[int, int], column: tuple[int, int]) -> Tensor:
         part_THWC = clip_THWC[:, row[0] : row[1], column[0] : column[1]]
         video = part_THWC.to(device).permute(0, 3, 1, 2).float().div_(255).unsqueeze(0)
-        output = network(video)
+        told = () if told_TKHW is None else (told_TKHW[None, :, :, row[0] : row[1], column[0] : column[1]].to(device),)
+        output = network(video, *told)
         expected = (*video.shape[:3], video.shape[3] * scale, video.shape[4] * scale)
         if output.shape != expected:
             raise VidexpError(f"the network gave {list(output.shape)} where {list(expected)} is due")

@@ -19,6 +19,8 @@ from videxp.video.timed_files import TIMED_SUFFIXES, require_timed
 if TYPE_CHECKING:  # `--help` does not wait for it
     import torch
 
+    from videxp.deploy.restore import Condition, Restorer
+
 NUMBERS = {
     "--window": "frames that the network sees at once",
     "--overlap": "frames at each end of a window that only serve as surroundings",
@@ -40,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for name, what in NUMBERS.items():
         parser.add_argument(name, type=whole_number(0 if name.endswith("overlap") else 1), metavar="N", help=what)
+    parser.add_argument(
+        "--sigma",
+        type=float,
+        metavar="S",
+        help="standard deviation of the noise, in levels of 255, for a network that is told it",
+    )
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1; default: a GPU if there is one")
     parser.add_argument(
         "--crf", type=whole_number(0, 51), default=18, metavar="N", help="quality, 0 (best) to 51; default 18"
@@ -67,6 +75,7 @@ def predict(task: Any, datamodule: Any, options: argparse.Namespace) -> int:
 
     pairs = destinations(options.inputs, options.output)
     device, network = usable_device(options.device), Restorer(task)
+    condition = condition_of(network, sigma=options.sigma)
     start = time.perf_counter()
     frames, failed = 0, []
     for source, destination in pairs:
@@ -80,6 +89,7 @@ def predict(task: Any, datamodule: Any, options: argparse.Namespace) -> int:
                 tile=options.tile,
                 tile_overlap=options.tile_overlap,
                 device=device,
+                condition=condition,
                 codec=options.codec,
                 crf=options.crf,
                 pixel_format=options.pixel_format,
@@ -95,6 +105,25 @@ def predict(task: Any, datamodule: Any, options: argparse.Namespace) -> int:
     for line in failed:
         show_error(line)
     return 1 if failed else 0
+
+
+def condition_of(network: "Restorer", *, sigma: float | None) -> "Condition | None":
+    """The same level of noise everywhere, for a network that is told one. Raises `BadRequest` for one that is not."""
+    import torch
+
+    if network.told != "noise_level":
+        if sigma is not None:
+            raise BadRequest(f"--sigma {sigma:g}: this network is told no level of noise: leave --sigma out")
+        if network.told:
+            raise BadRequest(
+                f"this network is told a {network.told} of its input, which `videxp predict` cannot give it"
+            )
+        return None
+    if sigma is None:
+        raise BadRequest("this network is told how strong the noise is: --sigma 25, in levels of 255")
+    if not 0 <= sigma <= 255:
+        raise BadRequest(f"--sigma {sigma:g}: a standard deviation in levels of 255, from 0 to 255")
+    return lambda numbers, clip_THWC: torch.full((len(numbers), 1, *clip_THWC.shape[1:3]), sigma / 255)
 
 
 def usable_device(name: str) -> "torch.device":

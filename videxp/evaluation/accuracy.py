@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from pytorch_lightning import Trainer
 
 from videxp.config import build, load_resolved, require_labels
+from videxp.core.contract import Contract
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.data import VideoDataModule
 from videxp.data.loading.testing_protocols import views_in
@@ -66,7 +67,7 @@ class Accuracy:
 
     @property
     def worst(self) -> list[dict[str, Any]]:
-        return worst_rows(self.rows)
+        return worst_rows(self.rows, self.task.contract)
 
 
 def measure_accuracy(run: RunFolder, cfg: DictConfig, *, split: Part | None, assemble: Assemble) -> Accuracy | None:
@@ -138,7 +139,11 @@ def require_each_once(rows: list[dict[str, Any]], *, num_samples: int) -> None:
         )
 
 
-def worst_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows with the highest loss, descending: confident mistakes. None where rows have no loss."""
-    lost = [row for row in rows if "loss" in row]
-    return sorted(lost, key=lambda row: -math.inf if math.isnan(row["loss"]) else -row["loss"])[:WORST]
+def worst_rows(rows: list[dict[str, Any]], contract: Contract) -> list[dict[str, Any]]:
+    """Rows with the highest loss, descending: confident mistakes. Of rows without a loss, those with the worst value of
+    the contract's first headline; none where rows have neither."""
+    by, sign = ("loss", -1) if rows and "loss" in rows[0] else (contract.headline[0] if contract.headline else "", 1)
+    if contract.better(by) == "min":
+        sign = -1
+    known = [row for row in rows if isinstance(row.get(by), float)]
+    return sorted(known, key=lambda row: -math.inf if math.isnan(row[by]) else sign * row[by])[:WORST]

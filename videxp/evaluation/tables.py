@@ -24,12 +24,17 @@ def classes_table(classes: list[dict[str, Any]]) -> list[str]:
     return aligned([(heading, "videos", score.replace("_", " ")), *rows], right={1, 2})
 
 
-def worst_table(rows: list[dict[str, Any]]) -> list[str]:
-    """Lines: the heading, then the videos with the highest loss; paths last, whole, however long."""
+def worst_table(rows: list[dict[str, Any]], *, by: str) -> list[str]:
+    """Lines: the heading, then the videos with the highest loss, or of rows without one the worst `by`; paths last,
+    whole, however long."""
+    if not rows:
+        return []
+    if "loss" not in rows[0]:
+        return aligned([(by, "worst videos"), *((f"{row[by]:.3f}", _path(row)) for row in rows[:VIDEOS])], right={0})
     shown = [
         (f"{row['loss']:.3f}", _predicted(row), str(row.get("label") or "none"), _path(row)) for row in rows[:VIDEOS]
     ]
-    return aligned([("loss", "predicted", "true", "worst videos"), *shown], right={0}) if shown else []
+    return aligned([("loss", "predicted", "true", "worst videos"), *shown], right={0})
 
 
 def _path(row: dict[str, Any]) -> str:

@@ -41,7 +41,6 @@ __getattr__, __all__ = lazy_exports(
         "tlp": "videxp.metrics.temporal",
         "tof": "videxp.metrics.temporal",
         "warping_error": "videxp.metrics.temporal",
-        "worst_clips": "videxp.metrics.restoration",
         "chosen_clips": "videxp.metrics.feature_statistics",
         "evenly_spread": "videxp.metrics.feature_statistics",
         "frechet_distance": "videxp.metrics.frechet",

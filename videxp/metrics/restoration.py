@@ -167,6 +167,20 @@ def frame_scores(output: Tensor, target: Tensor, *, protocol: QualityProtocol = 
     return {"psnr": psnr_BT.clamp(max=PSNR_CAP_DB), "ssim": ssim_BT}  # NaN stays NaN
 
 
+def steadiness(psnr_BT: Tensor, output: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """Does it flicker? `psnr_std`, the standard deviation of PSNR over a clip's frames in dB, float64 [B,1] (MFQE, Yang
+    et al. 2018), and `flicker` of each pair of frames, [B,T-1]; neither for clips of one frame.
+
+    output, target: float [B,T,C,H,W] in [0,1]. flicker: mean |(o_t+1 - o_t) - (g_t+1 - g_t)| in levels of 255, which a
+    constant error leaves at 0.
+    """
+    if psnr_BT.shape[1] < 2:
+        return {"psnr_std": psnr_BT[:, :0], "flicker": psnr_BT[:, :0]}
+    error = output.float().clamp(0, 1) - target.float()
+    flicker_BT = 255 * error.diff(dim=1).abs().mean((2, 3, 4))
+    return {"psnr_std": psnr_BT.std(1, correction=0, keepdim=True), "flicker": flicker_BT.double()}
+
+
 class ClipMean(Metric):
     """The mean over clips of each clip's mean over its frames, so that a long clip counts no more than a short one.
 
@@ -218,11 +232,3 @@ def clip_rows(scores: dict[str, Tensor], index_B: Tensor) -> list[dict[str, Any]
         }
         for i, index in enumerate(index_B.tolist())
     ]
-
-
-def worst_clips(
-    rows: list[dict[str, Any]], *, by: str = "psnr", better: Literal["max", "min"] = "max", count: int = 5
-) -> list[dict[str, Any]]:
-    """The `count` rows with the worst value of `by`, the worst first; clips whose value is NaN come before all."""
-    sign = 1 if better == "max" else -1
-    return sorted(rows, key=lambda row: (row[by] == row[by], sign * row[by]))[:count]

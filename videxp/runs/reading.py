@@ -136,7 +136,7 @@ def contract_in(config: dict[str, Any]) -> Contract:
 def better(config: dict[str, Any], metric: str) -> str | None:
     """ "max" or "min": which is better, as the task of a flat config says; None where it does not."""
     name = metric.partition("/")[2]
-    found = contract_in(config).metrics.get(name)
+    found = contract_in(config).better(name)
     if found is None and (judge := config.get(f"task.test_metrics.{name}._target_")) is not None:
         signature = signatures.signature(str(judge))
         found = signature.constants.get("better") if signature is not None else None

@@ -3,7 +3,7 @@
 Shapes: B clips, T frames, C = 3 channels, H, W pixels of the target, h = H / scale, w = W / scale. Values in [0,1].
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, cast
 
@@ -14,19 +14,56 @@ from torchmetrics import MeanMetric, Metric, MetricCollection
 from videxp.core.contract import Contract
 from videxp.core.errors import BadRequest
 from videxp.core.limits import Ge
+from videxp.data.module import VideoDataModule
+from videxp.data.prepared import datamodule_of
 from videxp.losses.restoration import OUTPUT, WeightedLosses
-from videxp.metrics.restoration import PSNR_CAP_DB, ClipMean, QualityProtocol, clip_rows, frame_scores, psnr
+from videxp.metrics.restoration import (
+    PSNR_CAP_DB,
+    ClipMean,
+    QualityProtocol,
+    clip_rows,
+    frame_scores,
+    psnr,
+    steadiness,
+)
 from videxp.models.restoration.bicubic import bicubic
+from videxp.models.summary import gmacs_of_call
 from videxp.tasks.base import Split, VideoTask, parameter_groups
 from videxp.tasks.comparisons import Comparison, save_comparison_clips, save_comparison_strips
+from videxp.transforms.restoration import degrade
 
 SCORES = ("psnr", "ssim", "psnr_gain")
+STEADINESS = ("psnr_std", "flicker")
+INPUT = "input"  # the baseline that there always is
 ROW = ("index", "path", "frames", "identical_frames")  # what a row of predictions.csv holds besides
 
 
 def _means(scores: tuple[str, ...]) -> MetricCollection:
     means: dict[str, Metric] = {name: ClipMean() for name in scores}
     return MetricCollection({**means, "loss": MeanMetric()}, compute_groups=False)
+
+
+def inputs_of(network: nn.Module, batch: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+    """What a network is called with: `video`, and `condition` where it is `told` one. Raises BadRequest without it."""
+    told = getattr(network, "told", "")
+    if not told:
+        return (batch["video"],)
+    if "condition" not in batch:
+        raise BadRequest(f"{type(network).__name__} is told a {told}, which these data do not have")
+    return batch["video"], batch["condition"]
+
+
+def degradation_name(data: VideoDataModule) -> str:
+    """How the input of the test's clips is made: by the transform, by workers, or as it came."""
+    makers = [getattr(data.test_transform, "degradation", None)]
+    makers += [getattr(annotation, "make", None) for annotation in data.annotations]
+    named = [maker for maker in makers if maker is not None]
+    return f"input: {described(named[0])}" if named else "input: as the data set brings it"
+
+
+def described(module: Any) -> str:
+    """Its own words; the name of a class that has none."""
+    return type(module).__name__ if type(module).__str__ is object.__str__ else str(module)
 
 
 def _require_intermediates(losses: WeightedLosses, network: nn.Module) -> None:
@@ -41,16 +78,29 @@ def _require_intermediates(losses: WeightedLosses, network: nn.Module) -> None:
 
 
 class Restoration(VideoTask):
-    """Any degradation that the data set's transforms make, any network float [B,T,C,h,w] -> [B,T,C,H,W].
+    """Any degradation of the data set, any network float [B,T,C,h,w] -> [B,T,C,H,W].
 
-    Scores are the mean over a clip's frames, then over clips. `psnr_gain` is PSNR over that of the input, brought to
-    the target's size by bicubic interpolation: what the network is better than none.
+    A network or baseline whose class says `told = "noise_level"` is also called with the condition, float [B,T,K,h,w],
+    that the degradation `tells`. Scores are the mean over a clip's frames, then over clips. `psnr_gain` is PSNR over
+    that of the input (brought to the target's size by bicubic interpolation): what the network is better than none.
+    The test puts the same scores of the input and of other baselines beside the network's, as `psnr_input`.
     """
 
     contract: ClassVar[Contract] = Contract(
         network_parameter="scale",
         needs=("target",),
-        metrics={"psnr": "max", "ssim": "max", "psnr_gain": "max", "loss": "min"},
+        metrics={
+            "psnr": "max",
+            "ssim": "max",
+            "psnr_gain": "max",
+            "loss": "min",
+            "psnr_std": "min",
+            "flicker": "min",
+        },
+        test_only=("psnr_std", "flicker"),
+        baselines=("input",),
+        of_baselines=("psnr", "ssim", "psnr_std", "flicker"),
+        of_degradations=("psnr", "psnr_gain"),
         headline=("psnr", "ssim"),
         predictor="videxp.deploy.restore_files",
         predict_example="VIDEO.mp4 -o RESTORED.mp4",
@@ -64,6 +114,8 @@ class Restoration(VideoTask):
         scheduler: Any,
         losses: dict[str, nn.Module],
         test_metrics: dict[str, nn.Module] | None = None,
+        baselines: dict[str, nn.Module] | None = None,
+        test_degradations: dict[str, nn.Module] | None = None,
         monitor: str = "val/psnr",
         channel: Literal["rgb", "y"] = "y",
         border: Annotated[int, Ge(0)] = 0,
@@ -71,12 +123,16 @@ class Restoration(VideoTask):
         flow_frozen_batches: Annotated[int, Ge(0)] = 0,
         decay_norms_and_biases: bool = False,
         example_clips: Annotated[int, Ge(0)] = 3,
+        seed: Annotated[int, Ge(0)] = 0,
     ) -> None:
         """
         losses: name -> loss; their weighted sum is logged as train/loss and, of several, each as train/<name>. A loss
             `of` frames within the network, such as RealBasicVSR's "cleaned", is of the training alone.
         test_metrics: name -> module of (output, target), 8-bit frames float [B,T,C,H,W] in [0,1], -> a value for each
             frame or pair of frames, such as `videxp.metrics.Lpips`; means over clips are logged as test/<name>.
+        baselines: name -> module that restores without training, such as a median over time; tested beside the network.
+        test_degradations: name -> degradation of the same targets, such as other levels of noise; the test logs
+            test/psnr_<name> and test/psnr_gain_<name> of each. seed: of their randomness.
         channel: PSNR and SSIM in RGB, or on Y of BT.601. border: pixels left out at each side.
         flow_lr_scale: factor of the learning rate for the network's part `flow` (SPyNet in BasicVSR and its kin).
         flow_frozen_batches: so many batches leave `flow` as it is.
@@ -100,20 +156,50 @@ class Restoration(VideoTask):
         self.flow_frozen_batches = flow_frozen_batches
         self.example_clips = example_clips
         self.test_metrics = {name: metric.eval() for name, metric in (test_metrics or {}).items()}  # in no checkpoint
-        if taken := sorted(self.test_metrics.keys() & {*self.contract.metrics, *ROW}):
-            raise BadRequest(f"task.test_metrics.{taken[0]}: a name that is taken; call it something else")
-        names = {"val": SCORES, "test": (*SCORES, *self.test_metrics)}
-        self.metrics = nn.ModuleDict({split: _means(scores) for split, scores in names.items()})
+        self.baselines = {name: module.eval() for name, module in (baselines or {}).items()}
+        self.test_degradations = dict(test_degradations or {})
+        self.seed = seed
+        self.require_free_names()
+        self.metrics = nn.ModuleDict({split: _means(self.score_names(split)) for split in ("val", "test")})
+        self.degraded_by = ""  # how the test's input was made
         self.rows: list[dict[str, Any]] = []  # one for each clip of the last test
+
+    def score_names(self, split: str) -> tuple[str, ...]:
+        """What is logged as `<split>/<name>` beside the loss."""
+        if split == "val":
+            return SCORES
+        contract, versions = self.contract, (INPUT, *self.baselines)
+        return (
+            *(*SCORES, *STEADINESS, *self.test_metrics),
+            *(f"{score}_{name}" for name in versions for score in (*contract.of_baselines, *self.test_metrics)),
+            *(f"{score}_{name}" for name in self.test_degradations for score in contract.of_degradations),
+        )
+
+    def require_free_names(self) -> None:
+        """Raises BadRequest for names in the config under which something else is logged."""
+        metrics = {*self.contract.metrics, *ROW}
+        logged = {f"task.test_metrics.{name}": (name,) for name in self.test_metrics} | {
+            f"task.{key}.{name}": tuple(f"{score}_{name}" for score in scores)
+            for key, named, scores in (
+                ("baselines", self.baselines, self.contract.of_baselines),
+                ("test_degradations", self.test_degradations, self.contract.of_degradations),
+            )
+            for name in named
+        }
+        taken = {*metrics, *(f"{score}_{INPUT}" for score in self.contract.of_baselines)}
+        for key, names in logged.items():
+            if taken & set(names):
+                raise BadRequest(f"{key}: a name that is taken; call it something else")
+            taken |= set(names)
 
     @property
     def evaluation_protocol(self) -> str:
-        """PSNR's, and by which networks the test's other metrics judge."""
+        """How the input was made, PSNR's protocol, and by which networks the test's other metrics judge."""
         others = [
             f"{name}: {getattr(metric, 'protocol', type(metric).__name__)}"
             for name, metric in self.test_metrics.items()
         ]
-        return "; ".join([str(self.protocol), *others])
+        return "; ".join([*([self.degraded_by] if self.degraded_by else []), str(self.protocol), *others])
 
     @property
     def scale(self) -> int:
@@ -124,6 +210,15 @@ class Restoration(VideoTask):
     def restorer(self) -> nn.Module:
         """What restores, in training."""
         return self.network
+
+    def network_inputs(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        """`video`, and `condition` for a network that is `told` one."""
+        return inputs_of(self.restorer, batch)
+
+    def work_of_one_clip(self, *, num_frames: int, size: int) -> float:
+        shapes = {"video": 3, "condition": 1}
+        blank = {name: torch.empty(1, num_frames, n, size, size, device="meta") for name, n in shapes.items()}
+        return gmacs_of_call(self.deployed, *self.network_inputs(blank))
 
     # ---- training -----------------------------------------------------------------------------------------------
 
@@ -172,22 +267,63 @@ class Restoration(VideoTask):
 
     def on_test_epoch_start(self) -> None:
         self.rows = []
+        data = datamodule_of(self.trainer)
+        self.degraded_by = degradation_name(data) if isinstance(data, VideoDataModule) else ""
 
     def evaluation_step(self, batch: dict[str, Tensor], split: Split) -> None:
-        video, target = batch["video"], batch["target"]
-        output = self.answer(batch).float()
-        scores_BT = frame_scores(output, target, protocol=self.protocol)
-        without_BT = psnr(self.enlarged(video), target, protocol=self.protocol).clamp(max=PSNR_CAP_DB)
-        scores_BT["psnr_gain"] = scores_BT["psnr"] - without_BT
+        target, output = batch["target"], self.answer(batch).float()
+        scores = self.scores(output, target, split)
         if split == "test":
-            seen = (output.clamp(0, 1) * 255).round() / 255
-            scores_BT |= {name: metric.to(seen.device)(seen, target) for name, metric in self.test_metrics.items()}
+            scores |= self.baseline_scores(batch)
+            without_BT = scores[f"psnr_{INPUT}"]
+        else:
+            without_BT = self.psnr_of(self.enlarged(batch["video"]), target)
+        scores["psnr_gain"] = scores["psnr"] - without_BT
+        if split == "test":
+            scores |= self.scores_elsewhere(batch)
         metrics = cast(MetricCollection, self.metrics[split])
-        for name, value_BT in scores_BT.items():
+        for name, value_BT in scores.items():
             metrics[name].update(value_BT)
         metrics["loss"].update(self.losses(output, target)[0], weight=len(target))
         if split == "test":
-            self.rows += clip_rows(scores_BT, batch["index"])
+            self.rows += clip_rows(scores, batch["index"])
+
+    def scores(self, output: Tensor, target: Tensor, split: Split) -> dict[str, Tensor]:
+        """name -> a value for each frame or pair of frames: float [B,T], [B,T-1] or, for whole clips, [B,1]."""
+        scores = frame_scores(output, target, protocol=self.protocol)
+        if split == "test":
+            seen = (output.clamp(0, 1) * 255).round() / 255
+            scores |= steadiness(scores["psnr"], output, target)
+            scores |= {name: metric.to(seen.device)(seen, target) for name, metric in self.test_metrics.items()}
+        return scores
+
+    def psnr_of(self, clip: Tensor, target: Tensor) -> Tensor:
+        return psnr(clip, target, protocol=self.protocol).clamp(max=PSNR_CAP_DB)
+
+    def baseline_scores(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """`psnr_<baseline>` and the like, of the input and of `baselines`."""
+        return {
+            f"{score}_{name}": value
+            for name, clip in self.untrained(batch)
+            for score, value in self.scores(clip, batch["target"], "test").items()
+        }
+
+    def untrained(self, batch: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+        """(name, clip float [B,T,C,H,W]) of the input and of each baseline."""
+        yield INPUT, self.enlarged(batch["video"])
+        for name, baseline in self.baselines.items():
+            yield name, baseline.to(batch["video"].device)(*inputs_of(baseline, batch)).float()
+
+    def scores_elsewhere(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """`psnr_<name>` and `psnr_gain_<name>` for each of `test_degradations`."""
+        scores: dict[str, Tensor] = {}
+        keys = list(zip(batch["epoch"].tolist(), batch["index"].tolist()))
+        for name, degradation in self.test_degradations.items():
+            made = degrade(degradation, batch["target"], seed=self.seed, keys=keys)
+            scores[f"psnr_{name}"] = self.psnr_of(self.answer({**batch, **made.fields()}).float(), made.target)
+            without_BT = self.psnr_of(self.enlarged(made.video), made.target)
+            scores[f"psnr_gain_{name}"] = scores[f"psnr_{name}"] - without_BT
+        return scores
 
     def enlarged(self, video: Tensor) -> Tensor:
         """The input at the target's size, by bicubic interpolation: float [B,T,C,h,w] -> [B,T,C,H,W]."""
@@ -211,7 +347,7 @@ class Restoration(VideoTask):
     # ---- what it looks like -------------------------------------------------------------------------------------
 
     def save_samples(self, folder: Path, datamodule: Any, split: Literal["val", "test"]) -> list[Path]:
-        """Input, bicubic interpolation, output and target of a few clips side by side: a picture and a video."""
+        """Input, baselines, output and target of a few clips side by side: a picture and a video."""
         videos = datamodule.dataset(split)
         count = min(self.example_clips, len(videos))
         if not count:
@@ -223,15 +359,31 @@ class Restoration(VideoTask):
             save_comparison_clips(comparisons, folder / "restored_clips.mp4", fps=videos.clip_fps(indices[0])),
         ]
 
+    def save_worst(self, rows: list[dict[str, Any]], datamodule: Any, path: Path) -> bool:
+        comparisons = [self._comparison(datamodule, "test", row["index"]) for row in rows[: self.example_clips]]
+        if comparisons:
+            fps = datamodule.dataset("test").clip_fps(rows[0]["index"])
+            save_comparison_clips(comparisons, path, fps=fps)
+        return bool(comparisons)
+
+    def _shown(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The baselines, as pictures call them."""
+        clips = dict(self.untrained(batch))
+        return {"bicubic": clips.pop(INPUT), **clips} if self.scale > 1 else clips
+
     @torch.no_grad()
     def _comparison(self, datamodule: Any, split: Literal["val", "test"], index: int) -> Comparison:
         batch = datamodule.transformed(datamodule.read(split, [index]), split, device=self.device)
         video, target = batch["video"], batch["target"]
         nearest = video.repeat_interleave(self.scale, dim=-2).repeat_interleave(self.scale, dim=-1)
-        interpolated = {"bicubic": self.enlarged(video)} if self.scale > 1 else {}
-        clips = {"input": nearest, **interpolated, "output": self.answer(batch).float(), "target": target}
+        clips = {
+            "input": nearest,
+            **self._shown(batch),
+            "output": self.answer(batch).float(),
+            "target": target,
+        }
         captions = {}
-        for name in ("bicubic" if self.scale > 1 else "input", "output"):
+        for name in ("bicubic" if self.scale > 1 else INPUT, *self.baselines, "output"):
             scores = frame_scores(clips[name], target, protocol=self.protocol)
             captions[name] = f"{scores['psnr'].mean():.2f} dB, {scores['ssim'].mean():.3f}"
         title = datamodule.dataset(split).path(index).name

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from videxp.core.limits import Ge, Gt
+from videxp.transforms.restoration import Degraded
 
 Border = Literal["symmetric", "reflect"]
 
@@ -29,8 +30,8 @@ class BicubicDown(nn.Module):
         self.scale = scale
         self.round = round
 
-    def forward(self, clip: Tensor, rngs: Sequence[np.random.Generator] = ()) -> Tensor:
-        """clip: float [N,T,C,H,W] in [0,1] -> float [N,T,C,h,w] in [0,1]. Nothing is random.
+    def forward(self, clip: Tensor, rngs: Sequence[np.random.Generator] = ()) -> Degraded:
+        """clip: float [N,T,C,H,W] in [0,1] -> video float [N,T,C,h,w] in [0,1]. Nothing is random.
 
         Raises ValueError if scale does not divide H and W.
         """
@@ -38,7 +39,10 @@ class BicubicDown(nn.Module):
         margin = 2 * self.scale  # the kernel reaches two output pixels to either side
         padded = mirror_pad(mirror_pad(clip.flatten(0, 1), -2, margin), -1, margin)
         down = F.interpolate(padded, (size[0] + 4, size[1] + 4), mode="bicubic", antialias=True)[..., 2:-2, 2:-2]
-        return _finished(down, round=self.round).unflatten(0, clip.shape[:2])
+        return Degraded(_finished(down, round=self.round).unflatten(0, clip.shape[:2]), clip)
+
+    def __str__(self) -> str:
+        return f"bicubic x{self.scale} (BI)"
 
 
 class BlurDown(nn.Module):
@@ -63,16 +67,20 @@ class BlurDown(nn.Module):
         self.kernel_size = kernel_size
         self.round = round
 
-    def forward(self, clip: Tensor, rngs: Sequence[np.random.Generator] = ()) -> Tensor:
-        """clip: float [N,T,C,H,W] in [0,1] -> float [N,T,C,h,w] in [0,1]. Nothing is random.
+    def forward(self, clip: Tensor, rngs: Sequence[np.random.Generator] = ()) -> Degraded:
+        """clip: float [N,T,C,H,W] in [0,1] -> video float [N,T,C,h,w] in [0,1]. Nothing is random.
 
         Raises ValueError if scale does not divide H and W.
         """
         downscaled_size(clip, scale=self.scale)
         taps = gaussian_taps(self.kernel_size, self.sigma)
+        down = clip
         for axis in (-2, -1):
-            clip = strided_filter(clip, taps, axis, stride=self.scale)
-        return _finished(clip, round=self.round)
+            down = strided_filter(down, taps, axis, stride=self.scale)
+        return Degraded(_finished(down, round=self.round), clip)
+
+    def __str__(self) -> str:
+        return f"Gaussian blur of sigma {self.sigma:g}, then every {self.scale}th pixel (BD)"
 
 
 def _finished(clip: Tensor, *, round: bool) -> Tensor:

@@ -3,7 +3,8 @@
 Legend: B items, k clips per item, N = B*k, T frames, C = 3 channels, H, W pixels; h = H / scale, w = W / scale.
 """
 
-from typing import Annotated, Any, ClassVar
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -21,11 +22,27 @@ _FLIP, _TURN, _TIME = range(3)
 _DRAWS = 8
 
 
+class Degraded(NamedTuple):
+    """What a degradation makes of clean clips; float."""
+
+    video: Tensor
+    """[N,T,C,h,w] about [0,1]."""
+    target: Tensor
+    """[N,T,C,H,W] in [0,1]: the clean clips, or those of their frames that are to be restored."""
+    condition: Tensor | None = None
+    """[N,T,K,h,w]: what else a network may be told of each pixel, as the degradation's `tells` says."""
+
+    def fields(self) -> dict[str, Tensor]:
+        """Those that there are, by their names in a batch."""
+        named = {"video": self.video, "target": self.target}
+        return named if self.condition is None else {**named, "condition": self.condition}
+
+
 class RestorationEval(nn.Module):
     """uint8 clips -> `video`, what the network gets, and `target`, both float in [0,1].
 
-    degradation: a module that makes the input of the target, `forward(clip [N,T,C,H,W], rngs) -> [N,T,C,h,w]`, where
-        rngs are numpy generators, one for each clip; null where the data brings inputs.
+    degradation: a module that makes the input of the target, `forward(clip [N,T,C,H,W], rngs) -> Degraded`, where rngs
+        are numpy generators, one for each clip; null where the data brings inputs. Its `str` names it in results.
     mirror: the clip followed by its reverse, 2T frames (BasicVSR on Vimeo-90K).
     seed: of the degradation.
     """
@@ -43,13 +60,13 @@ class RestorationEval(nn.Module):
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Any]:
         """A new dict with `video` float [N,T,C,h,w] and `target` float [N,T,C,H,W] in [0,1], in place of `clip`
-        and `degraded`.
+        and `degraded`, and with `condition` float [N,T,K,h,w] where the degradation gives one.
 
         batch: `clip` uint8 [N,T,H,W,C], `index` and `epoch` int64 [B] on the CPU; `degraded` uint8 [N,T,h,w,C] where
         the data brings it. Raises BadRequest where there is neither a degraded clip nor a degradation, or both.
         """
         keys: list[Key] = list(zip(batch["epoch"].tolist(), batch["index"].tolist()))
-        clips_per_item = check_clip(batch["clip"], items=len(keys))
+        check_clip(batch["clip"], items=len(keys))
         if ("degraded" in batch) == (self.degradation is not None):
             raise BadRequest(
                 "dataset transforms: the data brings the network's input: set degradation=null"
@@ -58,12 +75,14 @@ class RestorationEval(nn.Module):
             )
         clips = [as_float(batch[name]) for name in ("clip", "degraded") if name in batch]
         target, *given = self.augmented(clips, self.moves(batch))
-        if self.degradation is not None:
-            rngs = [generator(self.seed, stream=Stream.DEGRADE, epoch=epoch, index=index) for epoch, index in keys]
-            given = [self.degradation(target, [rng for rng in rngs for _ in range(clips_per_item)])]
+        if self.degradation is None:
+            made = Degraded(given[0], target)
+        else:
+            made = degrade(self.degradation, target, seed=self.seed, keys=keys)
+        fields = made.fields()
         if self.mirror:
-            target, *given = (torch.cat([clip, clip.flip(1)], dim=1) for clip in (target, *given))
-        return without(batch, "clip", "degraded") | {"video": given[0], "target": target}
+            fields = {name: torch.cat([value, value.flip(1)], dim=1) for name, value in fields.items()}
+        return without(batch, "clip", "degraded") | fields
 
     def moves(self, batch: dict[str, Any]) -> list[Move]:
         """How `forward` moves each clip of a batch, and what goes with it."""
@@ -116,6 +135,14 @@ class RestorationTrain(RestorationEval):
 
     def augmented(self, clips: list[Tensor], moves: list[Move]) -> list[Tensor]:
         return [torch.stack([move.pixels(one) for one, move in zip(clip, moves)]) for clip in clips]
+
+
+def degrade(degradation: nn.Module, clip: Tensor, *, seed: int, keys: Sequence[Key]) -> Degraded:
+    """The same for any batch that a clip is in: clip float [N,T,C,H,W], N = B*k, keys (epoch, index) of B samples."""
+    rngs = [generator(seed, stream=Stream.DEGRADE, epoch=epoch, index=index) for epoch, index in keys]
+    clips_per_item = len(clip) // len(keys)
+    degraded: Degraded = degradation(clip, [rng for rng in rngs for _ in range(clips_per_item)])
+    return degraded
 
 
 def as_float(clip: Tensor) -> Tensor:

@@ -94,7 +94,8 @@ def report(found: "Accuracy", result: dict[str, Any], console: "Console", *, fil
         console.print(f"{name:<{width}}  {value:.4f}")
     if result["protocol"]:
         console.print(result["protocol"], soft_wrap=True)
-    for table in (classes_table(result["classes"]), worst_table(result["worst"])):
+    by = next(iter(found.task.contract.headline), "")
+    for table in (classes_table(result["classes"]), worst_table(result["worst"], by=by)):
         for line in ["", *table] if table else ():
             console.print(line, soft_wrap=True, style="dim" if line == table[0] else None)
     if result["classes"] or result["worst"]:

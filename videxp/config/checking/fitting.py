@@ -42,7 +42,7 @@ def check_fit(plain: dict[str, Any], *, broken: set[str]) -> list[Problem]:
     if sound("model._target_", "task._target_"):
         problems += [*_check_network(plain), *_check_frozen(plain)]
         if sound("dataset"):
-            problems += list(_check_targets(plain)) or list(_check_scale(plain))
+            problems += list(_check_targets(plain)) or [*_check_scale(plain), *_check_told(plain)]
     if sound("model._target_", "dataset.num_frames", "dataset.size"):
         problems += _check_clip(plain)
     if sound("dataset", "task"):
@@ -200,7 +200,7 @@ def _check_network(plain: dict[str, Any]) -> Iterator[Problem]:
         return
     needed = contract.network_parameter
     kind = model.constants.get("network_parameter")  # of those whose parameters do not tell
-    fits = kind == needed if kind else needed in model.parameters
+    fits = kind == needed if kind else needed in (*model.parameters, *model.constants)
     if needed and not fits:
         message = f"no network for {_class(task)}, whose models take `{needed}`; videxp list models"
         yield Problem("model", target, message)
@@ -218,11 +218,25 @@ def _check_scale(plain: dict[str, Any]) -> Iterator[Problem]:
     model, contract = _signature(_target(plain.get("model"))), contract_of(_target(plain.get("task")))
     if model is None or contract is None or contract.network_parameter != "scale":
         return
-    default = model.parameters["scale"].default if "scale" in model.parameters else None
+    default = model.parameters["scale"].default if "scale" in model.parameters else model.constants.get("scale")
     enlarges, reduced = plain["model"].get("scale", default), (plain.get("dataset") or {}).get("scale", 1)
     if isinstance(enlarges, int) and isinstance(reduced, int) and enlarges != reduced:
-        message = f"the model enlarges {enlarges} times (model.scale); dataset.scale={enlarges}"
+        of = "(model.scale)" if "scale" in model.parameters else "(it is no network that enlarges)"
+        message = f"the model enlarges {enlarges} times {of}; dataset.scale={enlarges}"
         yield Problem("dataset.scale", reduced, message)
+
+
+def _check_told(plain: dict[str, Any]) -> Iterator[Problem]:
+    """A network that is told something of its input, such as a level of noise, and data that do not tell it."""
+    model, dataset = _signature(_target(plain.get("model"))), plain.get("dataset") or {}
+    told = model.constants.get("told") if model is not None else None
+    transform = dataset.get("test_transform") or {}
+    sources = [_signature(_target(node)) for node in (transform, transform.get("degradation"))]
+    tells = [source.constants.get("tells") for source in sources if source is not None]
+    if told and told not in tells:
+        given = next(filter(None, tells), "nothing")
+        message = f"the model is told a {told}, and the degradation tells {given}; videxp.transforms has those that do"
+        yield Problem("dataset.test_transform.degradation", NOTHING, message)
 
 
 def _check_targets(plain: dict[str, Any]) -> Iterator[Problem]:

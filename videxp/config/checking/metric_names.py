@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from videxp.config.problems import NOTHING, Problem, suggestion
-from videxp.core.contract import contract_of
+from videxp.core.contract import Contract, contract_of
 
 THROUGHPUT = ("clips_per_second", "frames_per_second", "data_wait_share", "device_memory_gib", "latency_ms")
 """What `videxp.training.callbacks.throughput` logs of every run, as `throughput/...`."""
@@ -21,15 +21,25 @@ def logged_metrics(task: dict[str, Any]) -> dict[str, str | None] | None:
     if contract is None:
         return None
     better = contract.metrics
-    at_the_end = [*contract.test_only, *_names(task, "test_metrics")]
+    at_the_end = [*contract.test_only, *_names(task, "test_metrics"), *_of_others(contract, task)]
     in_training = [*contract.train_metrics, *_names(task, "losses")]
     return {
         **{f"val/{name}": way for name, way in better.items() if name not in at_the_end},
         **{f"test/{name}": way for name, way in better.items()},
-        **{f"test/{name}": better.get(name) for name in at_the_end},
+        **{f"test/{name}": contract.better(name) for name in at_the_end},
         **{f"train/{name}": "min" if name == "loss" else None for name in in_training},
         **{f"throughput/{name}": None for name in THROUGHPUT},
     }
+
+
+def _of_others(contract: Contract, task: dict[str, Any]) -> list[str]:
+    """Names of metrics that are of baselines, or of other degradations than the data set's."""
+    baselines = (*contract.baselines, *_names(task, "baselines"))
+    of_baselines = (*contract.of_baselines, *(_names(task, "test_metrics") if contract.of_baselines else ()))
+    return [
+        *(f"{metric}_{name}" for name in baselines for metric in of_baselines),
+        *(f"{metric}_{name}" for name in _names(task, "test_degradations") for metric in contract.of_degradations),
+    ]
 
 
 def _names(task: dict[str, Any], key: str) -> list[str]:
