@@ -48,7 +48,8 @@ Sources that count poolings, norms or sums too have up to 1.2 % more GMACs for t
 RESTORATION = """
 ## Restoration
 
-PSNR/SSIM of super-resolution (x4): REDS4 in RGB, Vid4 (bicubic) in luma.
+PSNR/SSIM of super-resolution (x4): REDS4 in RGB, Vid4 (bicubic) in luma. PSNR of denoising: Gaussian noise that is not
+clipped, in RGB (BSD68: grey).
 """
 GENERATION = """
 ## Generation
@@ -266,7 +267,7 @@ def timings_on_page() -> Timings:
     measured = re.findall(r"^Measured on .*", text, flags=re.MULTILINE)
     clip, step = (
         dict(re.findall(rf"^\| {before}`(\w+)` .* \| ([\d.e-]+) \|$", part, flags=re.MULTILINE))
-        for before, part in (("", text.split("## Super-resolution")[0]), ("nano ", text))
+        for before, part in (("", text.split("## Restoration")[0]), ("nano ", text))
     )
     return Timings(clip, step, *measured)
 

@@ -17,7 +17,14 @@ def build_tiny(name: str, **arguments: Any) -> nn.Module:
     for parameter in net.parameters():
         if not parameter.any():
             nn.init.uniform_(parameter, -0.05, 0.05)  # offsets and biases
-    return net.eval()
+    return informed(net).eval()
+
+
+def informed(net: nn.Module) -> nn.Module:
+    """The same network, which is told something constant of each pixel if it wants to be told something."""
+    if getattr(net, "told", ""):
+        net.register_forward_pre_hook(lambda _, called: (called[0], torch.full_like(called[0][:, :, :1], 0.1)))
+    return net
 
 
 def clip(*shape: int) -> torch.Tensor:

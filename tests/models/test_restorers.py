@@ -11,7 +11,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import nn
 
-from tests.models.restorers import TRAINABLE, build_tiny, clip
+from tests.models.restorers import TRAINABLE, build_tiny, clip, informed
 from tests.models.zoo import CLASSIFIERS, FILES, GANS, MODELS, RESTORERS, build
 from videxp.core.signatures import signature
 from videxp.models.restoration.edvr import EDVR
@@ -102,7 +102,7 @@ def test_gradient_reaches_every_parameter(name: str):
 
 @pytest.mark.parametrize("name", TRAINABLE)
 def test_a_fresh_network_gives_every_parameter_a_gradient_be_it_zero(name: str):
-    net = build(name, **MODELS[name].tiny)  # offsets start at zero, and let no gradient through
+    net = informed(build(name, **MODELS[name].tiny))  # offsets start at zero, and let no gradient through
     net(clip(1, 2, 3, 8, 8)).sum().backward()
     assert all(p.grad is not None for p in net.parameters())  # or DDP would wait for it
 
