@@ -7,7 +7,7 @@ all clips, D features.
 
 from collections.abc import Iterable, Iterator
 from itertools import tee
-from typing import Annotated
+from typing import Annotated, cast
 
 import torch
 from torch import Tensor, nn
@@ -77,7 +77,7 @@ class BSVD(nn.Module):
 
         x: Iterator[Tensor] = padded()
         for stage in self.nets_list:
-            x = stage.stream(x)
+            x = cast(Stage, stage).stream(x)
         for frame in x:
             height, width = sizes[0]
             yield frame[..., :height, :width]
