@@ -47,8 +47,8 @@ class BSVD(nn.Module):
         entry, between = entry or channels, between or channels
         self.nets_list = nn.ModuleList(
             [
-                Stage(3 if blind else 4, between, channels=channels, entry=entry),
-                Stage(between, 3, channels=channels, entry=entry),
+                ShiftedUNet(3 if blind else 4, between, channels=channels, entry=entry),
+                ShiftedUNet(between, 3, channels=channels, entry=entry),
             ]
         )
         for module in self.modules():
@@ -77,24 +77,24 @@ class BSVD(nn.Module):
 
         x: Iterator[Tensor] = padded()
         for stage in self.nets_list:
-            x = cast(Stage, stage).stream(x)
+            x = cast(ShiftedUNet, stage).stream(x)
         for frame in x:
             height, width = sizes[0]
             yield frame[..., :height, :width]
 
 
-class Stage(nn.Module):
+class ShiftedUNet(nn.Module):
     """A U-Net: [N,d_in,H,W] -> [N,d_out,H,W], whose first three channels are the input's less what it predicts."""
 
     def __init__(self, d_in: int, d_out: int, *, channels: int, entry: int) -> None:
         super().__init__()
         full, half, quarter = channels, 2 * channels, 4 * channels
-        self.inc = Block(_conv(d_in, entry), nn.Identity(), _relu(), _conv(entry, full), nn.Identity(), _relu())
-        self.downc0 = Block(_conv(full, half, stride=2), nn.Identity(), _relu(), ShiftedPair(half))
-        self.downc1 = Block(_conv(half, quarter, stride=2), nn.Identity(), _relu(), ShiftedPair(quarter))
-        self.upc2 = Block(ShiftedPair(quarter), _conv(quarter, 4 * half), nn.PixelShuffle(2))
-        self.upc1 = Block(ShiftedPair(half), _conv(half, 4 * full), nn.PixelShuffle(2))
-        self.outc = Block(_conv(full, full), nn.Identity(), _relu(), _conv(full, d_out))
+        self.inc = ShiftedBlock(_conv(d_in, entry), nn.Identity(), _relu(), _conv(entry, full), nn.Identity(), _relu())
+        self.downc0 = ShiftedBlock(_conv(full, half, stride=2), nn.Identity(), _relu(), ShiftedPair(half))
+        self.downc1 = ShiftedBlock(_conv(half, quarter, stride=2), nn.Identity(), _relu(), ShiftedPair(quarter))
+        self.upc2 = ShiftedBlock(ShiftedPair(quarter), _conv(quarter, 4 * half), nn.PixelShuffle(2))
+        self.upc1 = ShiftedBlock(ShiftedPair(half), _conv(half, 4 * full), nn.PixelShuffle(2))
+        self.outc = ShiftedBlock(_conv(full, full), nn.Identity(), _relu(), _conv(full, d_out))
 
     def forward(self, x: Tensor, count: int) -> Tensor:
         """count: T, the frames of each clip among the N."""
@@ -114,7 +114,7 @@ class Stage(nn.Module):
         return (_residual(before, after) for after, before in zip(x, inputs))
 
 
-class Block(nn.Module):
+class ShiftedBlock(nn.Module):
     """Layers in a row, named as the authors name them."""
 
     def __init__(self, *layers: nn.Module) -> None:

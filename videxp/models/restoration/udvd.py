@@ -67,11 +67,11 @@ class BlindUNet(nn.Module):
     def __init__(self, d_in: int, d_out: int, *, channels: int) -> None:
         super().__init__()
         narrow, wide = channels, 2 * channels
-        self.enc1 = Encoder(d_in, narrow, narrow)
-        self.enc2 = Encoder(narrow, narrow, narrow)
-        self.enc3 = Encoder(narrow, wide, narrow)
-        self.dec2 = Decoder(2 * narrow, wide, wide)
-        self.dec1 = Decoder(wide + d_in, wide, d_out)
+        self.enc1 = UpwardEncoder(d_in, narrow, narrow)
+        self.enc2 = UpwardEncoder(narrow, narrow, narrow)
+        self.enc3 = UpwardEncoder(narrow, wide, narrow)
+        self.dec2 = UpwardDecoder(2 * narrow, wide, wide)
+        self.dec1 = UpwardDecoder(wide + d_in, wide, d_out)
 
     def forward(self, x: Tensor) -> Tensor:
         half = halved(self.enc1(x))
@@ -79,7 +79,7 @@ class BlindUNet(nn.Module):
         return self.dec1(self.dec2(quarter, half), x)
 
 
-class Encoder(nn.Module):
+class UpwardEncoder(nn.Module):
     def __init__(self, d_in: int, d_mid: int, d_out: int) -> None:
         super().__init__()
         self.conv1, self.conv2, self.conv3 = Upward(d_in, d_mid), Upward(d_mid, d_mid), Upward(d_mid, d_out)
@@ -88,7 +88,7 @@ class Encoder(nn.Module):
         return self.conv3(self.conv2(self.conv1(x)))
 
 
-class Decoder(nn.Module):
+class UpwardDecoder(nn.Module):
     def __init__(self, d_in: int, d_mid: int, d_out: int) -> None:
         super().__init__()
         self.conv1, self.conv2 = Upward(d_in, d_mid), Upward(d_mid, d_mid)
