@@ -84,3 +84,14 @@ def duration(seconds: float) -> str:
     if whole < 7200:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def aligned(rows: list[tuple[str, ...]], *, right: set[int]) -> list[str]:
+    """Columns of equal width, two blanks apart; those of numbers end, others begin, beneath one another."""
+    rows = [tuple(map(in_one_line, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    lines = []
+    for row in rows:
+        cells = [c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths))]
+        lines.append("  ".join(cells).rstrip())
+    return lines

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from videxp.core.printable import in_one_line
+from videxp.core.printable import aligned
 
 CLASSES, VIDEOS = 10, 5
 
@@ -49,14 +49,3 @@ def _path(row: dict[str, Any]) -> str:
 def _predicted(row: dict[str, Any]) -> str:
     sure = f" ({row['probability']:.2f})" if "probability" in row else ""
     return f"{row.get('predicted') or 'none'}{sure}"
-
-
-def aligned(rows: list[tuple[str, ...]], *, right: set[int]) -> list[str]:
-    """Columns of equal width, two blanks apart; those of numbers end, others begin, beneath one another."""
-    rows = [tuple(map(in_one_line, row)) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    lines = []
-    for row in rows:
-        cells = [c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths))]
-        lines.append("  ".join(cells).rstrip())
-    return lines

@@ -75,12 +75,14 @@ def report_result(
     from rich.markup import escape
     from rich.table import Table
 
+    from videxp.runs.figures import figure_lines, split_figures
     from videxp.training.callbacks.left_out import left_out_lines
 
     table = Table(show_edge=False, pad_edge=False)
     table.add_column("metric")
     table.add_column("value", justify="right")
-    for name, value in test_metrics.items():
+    baselines, degradations, others = split_figures(test_metrics, experiment.task.contract)
+    for name, value in others.items():
         table.add_row(name, f"{value:.4f}")
     console.print()
     data = experiment.datamodule
@@ -88,6 +90,9 @@ def report_result(
     on = escape(f"{data.name}, {videos:,} of {of:,} videos")
     console.print(f"[italic]test ({seconds:.0f} s in all): {on}[/]", soft_wrap=True)  # as a table's title it would wrap
     console.print(table)
+    for rows, heading in ((baselines, "test"), (degradations, "other degradations")):
+        for line in ["", *figure_lines(rows, heading=heading)] if rows else ():
+            console.print(escape(line), soft_wrap=True)
     if experiment.task.evaluation_protocol:
         console.print(f"[dim]{experiment.task.evaluation_protocol}[/]", soft_wrap=True)
     console.print()

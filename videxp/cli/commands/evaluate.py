@@ -88,13 +88,19 @@ def report(found: "Accuracy", result: dict[str, Any], console: "Console", *, fil
     """Print the metrics, the classes and videos that went least well, and what they were computed on."""
     from videxp.evaluation.tables import classes_table, worst_table
     from videxp.runs.evaluation_files import in_short
+    from videxp.runs.figures import figure_lines, split_figures
 
-    width = max([24, *map(len, result["metrics"])])
-    for name, value in result["metrics"].items():
+    contract = found.task.contract
+    baselines, degradations, others = split_figures(result["metrics"], contract)
+    width = max([24, *map(len, others)])
+    for name, value in others.items():
         console.print(f"{name:<{width}}  {value:.4f}")
+    for rows, heading in ((baselines, found.split), (degradations, "other degradations")):
+        for line in ["", *figure_lines(rows, heading=heading)] if rows else ():
+            console.print(line, soft_wrap=True)
     if result["protocol"]:
         console.print(result["protocol"], soft_wrap=True)
-    by = next(iter(found.task.contract.headline), "")
+    by = next(iter(contract.headline), "")
     for table in (classes_table(result["classes"]), worst_table(result["worst"], by=by)):
         for line in ["", *table] if table else ():
             console.print(line, soft_wrap=True, style="dim" if line == table[0] else None)
