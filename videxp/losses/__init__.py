@@ -7,6 +7,12 @@ __getattr__, __all__ = lazy_exports(
     {
         "L1": "videxp.losses.restoration",
         "L2": "videxp.losses.restoration",
+        "ColorConstancy": "videxp.losses.color",
+        "Exposure": "videxp.losses.color",
+        "IlluminationSmoothness": "videxp.losses.color",
+        "LutMonotonicity": "videxp.losses.color",
+        "LutSmoothness": "videxp.losses.color",
+        "SpatialConsistency": "videxp.losses.color",
         "Charbonnier": "videxp.losses.restoration",
         "Perceptual": "videxp.losses.perceptual",
         "TemporalDifference": "videxp.losses.restoration",
