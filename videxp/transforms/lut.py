@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from videxp.core.errors import BadRequest
 from videxp.core.files import replacing
+from videxp.core.precision import without_autocast
 
 MAX_SIZE = 256  # of the .cube format
 _UNIT = {"DOMAIN_MIN": (0.0, 0.0, 0.0), "DOMAIN_MAX": (1.0, 1.0, 1.0)}
@@ -25,12 +26,12 @@ def identity_lut(size: int) -> Tensor:
 
 
 def apply_lut(frames: Tensor, lut: Tensor) -> Tensor:
-    """frames [N,3,H,W] by a table [3,S,S,S], or by a table for each of them [N,3,S,S,S]: [N,3,H,W], in float32.
+    """frames [N,3,H,W] by a table [3,S,S,S], or by a table for each of them [N,3,S,S,S]: [N,3,H,W], in 32 bits.
 
     Colors beyond [0,1] are taken as the nearest within.
     """
     tables = lut.expand(len(frames), *lut.shape[-4:]).float()
-    with torch.autocast(frames.device.type, enabled=False):
+    with without_autocast(frames):
         places_N1HW3 = (frames.float() * 2 - 1).movedim(1, -1).unsqueeze(1)
         return F.grid_sample(tables, places_N1HW3, mode="bilinear", padding_mode="border", align_corners=True)[:, :, 0]
 

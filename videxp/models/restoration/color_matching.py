@@ -1,7 +1,7 @@
 """Enhancement without training: a clip is given the colors of footage that looks as wanted.
 
-The rows that a color network has to beat. What looks as wanted is said beforehand, by files such as the targets of a few
-training clips; a clip's own target is not known to them.
+The rows that a color network has to beat. What looks as wanted is said beforehand, by files such as the targets of some
+training clips: a clip's own target is not known to them.
 """
 
 from collections.abc import Sequence

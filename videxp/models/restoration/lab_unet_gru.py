@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from videxp.core.limits import Ge
+from videxp.core.precision import without_autocast
+from videxp.core.warping import exact
 from videxp.models.layers.conv_gru import ConvGRU
 from videxp.models.layers.restoration_blocks import pad_to_multiple, residual_chain
 from videxp.models.weights import load_weights
@@ -105,16 +107,16 @@ def _doubled(x: Tensor) -> Tensor:
 
 
 def _lightness(frames_N3HW: Tensor) -> Tensor:
-    """[N,1,H,W] in [0,100], float32."""
-    with torch.autocast(frames_N3HW.device.type, enabled=False):
-        return rgb_to_lab(frames_N3HW.float().movedim(1, -1))[..., 0].unsqueeze(1)
+    """[N,1,H,W] in [0,100]."""
+    with without_autocast(frames_N3HW):
+        return rgb_to_lab(exact(frames_N3HW).movedim(1, -1))[..., 0].unsqueeze(1)
 
 
 def _colored(lightness_N1HW: Tensor, chroma_N2hw: Tensor) -> Tensor:
     """[N,3,H,W] in [0,1]; the chroma is brought to the lightness's size."""
-    with torch.autocast(lightness_N1HW.device.type, enabled=False):
+    with without_autocast(lightness_N1HW):
         size = lightness_N1HW.shape[-2:]
-        chroma = chroma_N2hw.float()
+        chroma = chroma_N2hw.to(lightness_N1HW)
         if chroma.shape[-2:] != size:
             chroma = F.interpolate(chroma, size, mode="bilinear", align_corners=False)
         lab = torch.cat([lightness_N1HW, chroma], dim=1)

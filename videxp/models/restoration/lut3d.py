@@ -11,6 +11,7 @@ The authors' two files load as one:
 Legend: B clips, T frames, L tables of size S.
 """
 
+from itertools import pairwise
 from typing import Annotated, cast
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from videxp.core.limits import Ge, Interval
+from videxp.core.precision import without_autocast
 from videxp.models.weights import load_weights
 from videxp.transforms.lut import apply_lut, identity_lut
 
@@ -77,13 +79,13 @@ class Lut3D(nn.Module):
 
     def mixed(self, weights_NL: Tensor) -> Tensor:
         """The table of each frame: [N,3,S,S,S]."""
-        with torch.autocast(weights_NL.device.type, enabled=False):
+        with without_autocast(weights_NL):
             return torch.einsum("nl,lcbgr->ncbgr", weights_NL.float(), self.tables().float())
 
     def weights_of(self, video: Tensor) -> Tensor:
         """Of the tables, for each frame, smoothed: float32 [B,T,L]."""
         each_BTL = self.classifier(video.flatten(0, 1)).float().unflatten(0, video.shape[:2])
-        with torch.autocast(video.device.type, enabled=False):
+        with without_autocast(video):
             return each_BTL if self.radius == 0 else self._means(video.float()) @ each_BTL
 
     def _means(self, video: Tensor) -> Tensor:
@@ -113,7 +115,7 @@ class _Classifier(nn.Module):
         super().__init__()
         widths = [3, channels, 2 * channels, 4 * channels, 8 * channels, 8 * channels]
         layers: list[nn.Module] = [nn.Upsample(size=(CLASSIFIER_SIZE,) * 2, mode="bilinear")]
-        for d_in, d_out in zip(widths, widths[1:]):
+        for d_in, d_out in pairwise(widths):
             layers += [nn.Conv2d(d_in, d_out, 3, stride=2, padding=1), nn.LeakyReLU(0.2)]
             layers += [nn.InstanceNorm2d(d_out, affine=True)]
         layers[-1] = nn.Dropout(dropout)  # the last one is not normalized

@@ -32,10 +32,9 @@ class ZeroDCE(nn.Module):
     ) -> None:
         super().__init__()
         self.iterations = iterations
-        widths = [(3, 1), (1, 1), (1, 1), (1, 1), (2, 1), (2, 1)]  # in, out, in channels but for the frame's 3
-        for number, (d_in, d_out) in enumerate(widths, start=1):
-            d_in = 3 if number == 1 else d_in * channels
-            self.add_module(f"conv{number}", nn.Conv2d(d_in, d_out * channels, 3, padding=1))
+        inputs = [3, channels, channels, channels, 2 * channels, 2 * channels]
+        for number, d_in in enumerate(inputs, start=1):
+            self.add_module(f"conv{number}", nn.Conv2d(d_in, channels, 3, padding=1))
         self.conv7 = nn.Conv2d(2 * channels, 3 * iterations, 3, padding=1)
         for conv in self.children():
             assert isinstance(conv, nn.Conv2d) and conv.bias is not None
