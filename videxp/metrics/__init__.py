@@ -42,6 +42,7 @@ __getattr__, __all__ = lazy_exports(
         "tof": "videxp.metrics.temporal",
         "warping_error": "videxp.metrics.temporal",
         "chosen_clips": "videxp.metrics.feature_statistics",
+        "estimated_sigma": "videxp.metrics.noise",
         "evenly_spread": "videxp.metrics.feature_statistics",
         "frechet_distance": "videxp.metrics.frechet",
         "frechet_figure": "videxp.metrics.generation",

@@ -3,7 +3,8 @@
 Read `train.py` and `evaluate.py` first: they are the two modules that a recipe names. What they do stands in the pure
 functions of `geometry.py`, `color.py` and `mixing.py`; `memory.py` may be skipped.
 
-For restoration it is `restoration.py`, whose degradations are `downscale.py`'s; `real_world.py` makes one on the CPU.
+For restoration it is `restoration.py`, whose degradations are those of `downscale.py` and `noise.py`; `real_world.py`
+makes one on the CPU.
 For scenes it is `scenes.py`.
 """
 
@@ -15,12 +16,16 @@ __getattr__, __all__ = lazy_exports(
         "BicubicDown": "videxp.transforms.downscale",
         "BlurDown": "videxp.transforms.downscale",
         "Blur": "videxp.transforms.real_world",
+        "CRVDNoise": "videxp.transforms.noise",
+        "GaussianNoise": "videxp.transforms.noise",
         "Jpeg": "videxp.transforms.real_world",
         "Noise": "videxp.transforms.real_world",
+        "PoissonGaussianNoise": "videxp.transforms.noise",
         "RealWorld": "videxp.transforms.real_world",
         "Resize": "videxp.transforms.real_world",
         "RestorationEval": "videxp.transforms.restoration",
         "RestorationTrain": "videxp.transforms.restoration",
+        "SelfSupervised": "videxp.transforms.noise",
         "SceneEval": "videxp.transforms.scenes",
         "SceneTrain": "videxp.transforms.scenes",
         "VideoCompression": "videxp.transforms.real_world",
