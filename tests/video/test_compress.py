@@ -34,7 +34,7 @@ def test_fewer_bits_lose_more(codec: str) -> None:
 
 def test_an_unknown_codec_and_a_rate_that_it_refuses_are_named() -> None:
     frames = moving_square(32, 48)
-    with pytest.raises(VidexpError, match="codec 'libx264' at 90 bits per second"):
+    with pytest.raises(VidexpError, match="codec 'libx264' with bit_rate=90"):
         compress(frames, codec="libx264", bit_rate=90)
     with pytest.raises(BadRequest, match="codec 'nonesuch' cannot be written here"):
         compress(frames, codec="nonesuch", bit_rate=1000)

@@ -3,8 +3,8 @@
 Read `train.py` and `evaluate.py` first: they are the two modules that a recipe names. What they do stands in the pure
 functions of `geometry.py`, `color.py` and `mixing.py`; `memory.py` may be skipped.
 
-For restoration it is `restoration.py`, whose degradations are those of `downscale.py` and `noise.py`; `real_world.py`
-makes one on the CPU.
+For restoration it is `restoration.py`, whose degradations are those of `downscale.py`, `noise.py` and `motion_blur.py`;
+`real_world.py`, `mixed.py` and `reencode.py` make theirs on the CPU.
 For scenes it is `scenes.py`.
 """
 
@@ -18,10 +18,14 @@ __getattr__, __all__ = lazy_exports(
         "Blur": "videxp.transforms.real_world",
         "CRVDNoise": "videxp.transforms.noise",
         "GaussianNoise": "videxp.transforms.noise",
+        "FrameAverage": "videxp.transforms.motion_blur",
         "Jpeg": "videxp.transforms.real_world",
+        "Mixed": "videxp.transforms.mixed",
         "Noise": "videxp.transforms.real_world",
         "PoissonGaussianNoise": "videxp.transforms.noise",
+        "OnCpu": "videxp.transforms.on_cpu",
         "RealWorld": "videxp.transforms.real_world",
+        "Reencode": "videxp.transforms.reencode",
         "Resize": "videxp.transforms.real_world",
         "RestorationEval": "videxp.transforms.restoration",
         "RestorationTrain": "videxp.transforms.restoration",

@@ -30,6 +30,9 @@ ONE_THREAD = {
     "libvpx-vp9": {"row-mt": "0", "deadline": "good", "cpu-used": "4", "b": "0"},
     "libsvtav1": {"svtav1-params": "lp=1", "preset": "8"},
 }
+# Encoders that can keep to a quality: FFmpeg's options for it, and the values that it takes.
+QP = {"libx264": (("qp",), range(52)), "libx265": (("qp",), range(52)), "mpeg4": (("qmin", "qmax"), range(1, 32))}
+CRF = {"libx264": (("crf",), range(52)), "libx265": (("crf",), range(52))}
 SMPTE_170M = 6  # ITU-T H.273's code for BT.601 at 525 lines
 
 
@@ -70,24 +73,52 @@ def write_video(
         )
 
 
-def compress(frames: np.ndarray, *, codec: str, bit_rate: int, fps: float | Fraction = 25) -> np.ndarray:
-    """What is left of uint8 [T,H,W,C] after a real encoder at `bit_rate` bits per second: uint8 [T,H,W,C].
+def compress(
+    frames: np.ndarray,
+    *,
+    codec: str,
+    bit_rate: int | None = None,
+    qp: int | None = None,
+    crf: int | None = None,
+    fps: float | Fraction = 25,
+) -> np.ndarray:
+    """What a real encoder leaves of uint8 [T,H,W,C], at a bit rate, a constant QP or a CRF: uint8 [T,H,W,C].
 
-    In memory, with chroma at half the resolution; odd sizes are padded by their last row and column meanwhile. One
-    thread: the same frames give the same. Raises `BadRequest` for an unknown codec, `VidexpError` where it fails.
+    bit_rate: per second. qp: of P-frames; others have what the encoder takes with it (x264: 3 less for I, 2 more for
+    B). In memory, with chroma at half the resolution; odd sizes are padded by their last row and column meanwhile. One
+    thread: the same frames give the same. Raises `BadRequest` for an unknown codec or a quality that it does not take,
+    `VidexpError` where it fails.
     """
     height, width = frames.shape[1:3]
     even = np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    options = quality_options(codec, qp=qp, crf=crf) if bit_rate is None else {}
     try:
-        decoded = _through(even, codec=codec, bit_rate=bit_rate, rate=frame_rate(fps))
+        decoded = _through(even, codec=codec, bit_rate=bit_rate, options=options, rate=frame_rate(fps))
     except av.error.FFmpegError as error:
-        raise VidexpError(f"codec {codec!r} at {bit_rate} bits per second: {error.strerror}") from None
+        given = {"bit_rate": bit_rate, "qp": qp, "crf": crf}
+        said = " ".join(f"{key}={value}" for key, value in given.items() if value is not None)
+        raise VidexpError(f"codec {codec!r} with {said}: {error.strerror}") from None
     if len(decoded) != len(frames):
         raise VidexpError(f"codec {codec!r}: {len(frames)} frames went in, {len(decoded)} came out")
     return np.stack(decoded)[:, :height, :width]
 
 
-def _through(frames: np.ndarray, *, codec: str, bit_rate: int, rate: Fraction) -> list[np.ndarray]:
+def quality_options(codec: str, *, qp: int | None = None, crf: int | None = None) -> dict[str, str]:
+    """FFmpeg's options for a constant QP or a CRF. Raises `BadRequest` for a codec or a value that cannot have it."""
+    if (qp is None) == (crf is None):
+        raise BadRequest(f"qp={qp} crf={crf}: give one of the two")
+    name, value, known = ("qp", qp, QP) if qp is not None else ("crf", crf, CRF)
+    if codec not in known:
+        raise BadRequest(f"codec={codec!r} cannot be told a {name}: {' or '.join(known)} can")
+    keys, values = known[codec]
+    if value not in values:
+        raise BadRequest(f"{name}={value}: {codec} takes {values[0]} to {values[-1]}")
+    return {key: str(value) for key in keys}
+
+
+def _through(
+    frames: np.ndarray, *, codec: str, bit_rate: int | None, options: dict[str, str], rate: Fraction
+) -> list[np.ndarray]:
     """Encoded and decoded again, frames of even size."""
     file = BytesIO()
     _encode(
@@ -96,7 +127,7 @@ def _through(frames: np.ndarray, *, codec: str, bit_rate: int, rate: Fraction) -
         size=frames.shape[1:3],
         rate=rate,
         codec=codec,
-        options={name: value for name, value in ONE_THREAD.get(codec, {}).items() if name != "preset"},
+        options={name: value for name, value in ONE_THREAD.get(codec, {}).items() if name != "preset"} | options,
         keyframe_interval=48,
         pixel_format="yuv420p",
         bit_rate=bit_rate,
