@@ -18,7 +18,7 @@ from videxp.models.weights import load_weights
 _MOBILENET_V2 = "mobilenetv2_100"
 
 
-class FrameAverage(nn.Module):
+class AveragedFrames(nn.Module):
     """`network` on each frame, logits averaged over frames."""
 
     def __init__(self, network: nn.Module) -> None:
@@ -30,8 +30,8 @@ class FrameAverage(nn.Module):
         return self.network(video.flatten(0, 1)).unflatten(0, video.shape[:2]).mean(dim=1)
 
 
-class ShiftedFrames(FrameAverage):
-    """FrameAverage in which the first layer of each of `branches` sees a quarter of the channels moved one frame.
+class ShiftedFrames(AveragedFrames):
+    """AveragedFrames in which the first layer of each of `branches` sees a quarter of the channels moved one frame.
 
     The shift is a hook on that layer, so that names of parameters stay the network's; the shortcut is not shifted.
     """
@@ -91,7 +91,7 @@ def tsn_timm(
     """TSN on any image network of timm that takes the clip's size: `backbone` is its name there."""
     network = _create(backbone, num_classes=num_classes, dropout=dropout)
     load_weights(network, weights, head=network.pretrained_cfg["classifier"])
-    return FrameAverage(network)
+    return AveragedFrames(network)
 
 
 @accepts()
