@@ -47,6 +47,14 @@ def test_frames_stay_in_their_order_and_get_worse_with_the_qp(codec: str) -> Non
     assert np.array_equal(coded[0], Reencode(codec=codec, qp=CODECS[codec][0])(clip, rng()))
 
 
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (48, 32), (14, 15)])
+def test_small_frames_come_the_same_each_time_from_x265(height: int, width: int) -> None:
+    clip = numbered_clip(num_frames=4)[:, :height, :width]
+    scattered = [np.random.default_rng(i).random(1000 * i + 1) for i in range(40)]  # memory that is used otherwise
+    coded = [Reencode(codec="libx265", qp=30)(clip, rng()) for _ in scattered[:6]]
+    assert coded[0].shape == clip.shape and all(np.array_equal(one, coded[0]) for one in coded)
+
+
 def test_a_range_draws_for_each_clip_and_crf_is_another_quality() -> None:
     clip = numbered_clip(num_frames=5)
     drawing, generator = Reencode(qp=[20, 45]), np.random.default_rng(1)

@@ -30,6 +30,9 @@ ONE_THREAD = {
     "libvpx-vp9": {"row-mt": "0", "deadline": "good", "cpu-used": "4", "b": "0"},
     "libsvtav1": {"svtav1-params": "lp=1", "preset": "8"},
 }
+# x265 refuses frames that are smaller than a coding tree unit, and gives others from run to run where they are no wider.
+X265_UNITS = [64, 32, 16]
+X265_LEAST = 32  # height and width that can be encoded the same each time
 # Encoders that can keep to a quality: FFmpeg's options for it, and the values that it takes.
 QP = {"libx264": (("qp",), range(52)), "libx265": (("qp",), range(52)), "mpeg4": (("qmin", "qmax"), range(1, 32))}
 CRF = {"libx264": (("crf",), range(52)), "libx265": (("crf",), range(52))}
@@ -90,7 +93,9 @@ def compress(
     `VidexpError` where it fails.
     """
     height, width = frames.shape[1:3]
-    even = np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    least = X265_LEAST if codec == "libx265" else 2
+    rows, columns = (max(least - side, side % 2) for side in (height, width))
+    even = np.pad(frames, ((0, 0), (0, rows), (0, columns), (0, 0)), mode="edge")
     options = quality_options(codec, qp=qp, crf=crf) if bit_rate is None else {}
     try:
         decoded = _through(even, codec=codec, bit_rate=bit_rate, options=options, rate=frame_rate(fps))
@@ -162,7 +167,7 @@ def _encode(
     reformatter = VideoReformatter()
     count = 0
     with container:
-        stream = _stream(container, codec, rate, options)
+        stream = _stream(container, codec, rate, _for_size(options, size))
         stream.height, stream.width = size
         stream.pix_fmt = pixel_format
         stream.codec_context.gop_size = keyframe_interval
@@ -200,6 +205,14 @@ def muxer_options(suffix: str) -> dict[str, str]:
 def encoder_options(codec: str, *, crf: int) -> dict[str, str]:
     """FFmpeg's options for a codec: one thread, closed GOPs, and the quality if the codec knows it by that name."""
     return {**ONE_THREAD[codec], "crf": str(crf)} if codec in ONE_THREAD else {}
+
+
+def _for_size(options: dict[str, str], size: tuple[int, int]) -> dict[str, str]:
+    """For frames of (height, width): x265's coding tree units smaller than they are."""
+    fits = [unit for unit in X265_UNITS if size[0] >= unit and size[1] > unit]
+    if "x265-params" not in options or fits == X265_UNITS:
+        return options
+    return {**options, "x265-params": f"{options['x265-params']}:ctu={max(fits, default=X265_UNITS[-1])}"}
 
 
 def default_pixel_format(height: int, width: int) -> str:
