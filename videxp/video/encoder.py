@@ -30,7 +30,7 @@ ONE_THREAD = {
     "libvpx-vp9": {"row-mt": "0", "deadline": "good", "cpu-used": "4", "b": "0"},
     "libsvtav1": {"svtav1-params": "lp=1", "preset": "8"},
 }
-# x265 refuses frames that are smaller than a coding tree unit, and gives others from run to run where they are no wider.
+# x265 refuses frames smaller than a coding tree unit; where they are no wider than one, it gives others each time.
 X265_UNITS = [64, 32, 16]
 X265_LEAST = 32  # height and width that can be encoded the same each time
 # Encoders that can keep to a quality: FFmpeg's options for it, and the values that it takes.
