@@ -14,7 +14,7 @@ import pytest
 from videxp.config import save_overrides
 from videxp.config.composing.sweeping import Axis, split_axes
 from videxp.core.errors import BadRequest, VidexpError
-from videxp.runs.folder import RunFolder
+from videxp.runs.folder import RunFolder, write_json
 from videxp.sweeps.controller import take_up_folders
 from videxp.sweeps.search import Objective, Plan, Search
 
@@ -264,3 +264,24 @@ def test_runs_are_found_in_their_folders_again_with_the_values_that_they_have(tm
         name: values[name] for name in ("0000", "0002", "0003")
     }
     assert len({trial.name for trial in again}) == 4 and found.next() is None
+
+
+def test_finished_runs_whose_study_was_lost_are_counted_at_once(tmp_path: Path):
+    """Given out and told one by one, each has Optuna read all that still wait."""
+    for number in range(6):
+        run = RunFolder(tmp_path / f"{number:04d}")
+        run.path.mkdir()
+        save_overrides(["optimizer.lr=0.01", "model=cnn3d_small"], run.overrides)
+        if number == 5:  # was killed
+            continue
+        run.metrics.write_text(f"step,epoch,val/accuracy\n1,0,{'nan' if number == 4 else number / 10}\n")
+        write_json(run.state, {"state": "finished"})
+    search = Search(tmp_path, plan([LR, MODEL], trials=7))
+    take_up_folders(search, tmp_path)
+    found = {trial.name: (trial.state, trial.scores) for trial in search.trials()}
+    assert found == {
+        **{f"000{number}": ("finished", [number / 10]) for number in range(4)},
+        **dict.fromkeys(("0004", "0005"), ("queued", None)),
+    }
+    assert search.trials()[1].values == {"optimizer.lr": "0.01", "model": "cnn3d_small"} and search.best() == ["0003"]
+    assert [search.next().name for _ in range(3)] == ["0004", "0005", "0006"] and search.next() is None

@@ -16,7 +16,7 @@ from videxp.runs.folder import RunFolder, seconds_now
 from videxp.sweeps.launching import Launcher, started
 from videxp.sweeps.outcome import NoScore, curve, ending, scores
 from videxp.sweeps.planning import plan
-from videxp.sweeps.search import Search, Trial
+from videxp.sweeps.search import Objective, Search, Trial
 from videxp.training.processes.signals import Signals
 
 STOPPING_SECONDS = 15
@@ -256,7 +256,17 @@ def take_up_folders(search: Search, folder: Path) -> None:
         return
     for run in [RunFolder(path) for path in sorted(folder.iterdir()) if path.name.isdecimal()]:
         if (values := _values(run, search.plan.axes)) is not None:
-            search.adopt(run.path.name, values)
+            search.adopt(run.path.name, values, scores=_scores(run, search.plan.objectives))
+
+
+def _scores(run: RunFolder, objectives: list[Objective]) -> list[float] | None:
+    """Those of a run that has finished; None for others, and for one that cannot be judged."""
+    if run.standing().state != "finished":
+        return None
+    try:
+        return scores(run, objectives)
+    except NoScore:
+        return None
 
 
 def _values(run: RunFolder, axes: Sequence[Axis]) -> dict[str, str] | None:

@@ -146,11 +146,21 @@ class Search:
                 values = {axis.name: value for axis, value in zip(self.plan.axes, point)}
                 self._study.enqueue_trial(values, user_attrs={"run": _name(number)})
 
-    def adopt(self, name: str, values: dict[str, str]) -> None:
-        """Take up a run that lies in the sweep's folder and that the study does not know: it is the next one, with the
-        values that it has, by their keys as typed."""
+    def adopt(self, name: str, values: dict[str, str], *, scores: list[float] | None = None) -> None:
+        """Take up a run that lies in the sweep's folder and that the study does not know, with the values that it has,
+        by their keys as typed. scores: of one that has finished; without, it is the next one to be run."""
+        import optuna
+
         params = {axis.name: _parsed(axis, values[axis.key]) for axis in self.plan.axes}
-        self._study.enqueue_trial(params, user_attrs={"run": name})
+        if scores is None:
+            self._study.enqueue_trial(params, user_attrs={"run": name})
+            return
+        # At once: given out and told, each of n would have Optuna read all that wait.
+        drawn_from = {axis.name: _distribution(axis) for axis in self.plan.axes}
+        run = optuna.trial.create_trial(
+            params=params, distributions=drawn_from, values=scores, user_attrs={"run": name}
+        )
+        self._study.add_trial(run)
 
     def next(self) -> Trial | None:
         """The next run, with its values; None when all have been given out. It counts as running from here on."""
@@ -282,6 +292,17 @@ class Search:
 
 def _value(position: int, frozen: Any) -> float:
     return frozen.values[position]
+
+
+def _distribution(axis: Axis) -> Any:
+    """The one that `_suggest_values` draws from."""
+    from optuna import distributions
+
+    if not axis.is_interval:
+        return distributions.CategoricalDistribution(axis.values)
+    if axis.is_int:
+        return distributions.IntDistribution(int(axis.low), int(axis.high), log=axis.is_log)
+    return distributions.FloatDistribution(axis.low, axis.high, log=axis.is_log)
 
 
 def _parsed(axis: Axis, text: str) -> Any:
