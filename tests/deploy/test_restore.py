@@ -15,6 +15,7 @@ from tests.video.torture_set import source_frames
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.deploy import tiles
 from videxp.deploy.restore import RestorePlan, plan_for, restore_video, restored
+from videxp.models.restoration.lut3d import Lut3D
 from videxp.video import open_video, write_video
 from videxp.video.sequence import Picture
 
@@ -58,6 +59,26 @@ def test_windows_change_a_recurrent_network_the_less_the_more_they_overlap():
     found = [largest_difference(Recurrent(), noise, window=20, overlap=overlap) for overlap in (0, 2, 4, 6)]
     assert found == sorted(found, reverse=True)
     assert found[0] > 50 and found[-1] <= 2, found
+
+
+def test_colors_smoothed_over_time_are_the_same_in_windows_and_each_shot_has_its_own():
+    """20 frames whose light flickers, then as many of another shot; a fresh network, in 8 bits."""
+    picture = np.random.default_rng(5).integers(0, 256, (1, 16, 16, 3))
+    light = 0.9 + 0.1 * np.resize([1, -1, 0.5], 40)[:, None, None, None]
+    frames = (picture * light).astype(np.uint8)
+    frames[20:] = 255 - frames[20:] // 2
+    torch.manual_seed(0)
+    network = Lut3D(luts=2, size=5, channels=2, radius=4).eval()
+    assert largest_difference(network, frames, window=11, overlap=4) == 0
+    assert largest_difference(network, frames, window=11, overlap=0) > 0
+
+
+def test_a_network_that_sees_whole_frames_gets_no_tiles():
+    network = Lut3D(luts=1, size=2, channels=1, radius=8)
+    assert str(plan_for(network, (1080, 1920))) == "windows of 24 frames (overlap 8), whole frames"
+    with pytest.raises(BadRequest, match="--tile 256: this network looks at whole frames"):
+        plan_for(network, (1080, 1920), tile=256)
+    assert plan_for(network, (1080, 1920), tile=0).tile == 0
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 45, 70), (9, 3, 2)])

@@ -72,9 +72,12 @@ def plan_for(
     """What is given, and for None what suits the network and frames of `size` (height, width).
 
     The overlap is the network's `radius`, so that windows change nothing; a recurrent network (radius None) sees all
-    frames, the nearest ones best. Frames are cut into tiles only if they are large. Raises `BadRequest`.
+    frames, the nearest ones best. Frames are cut into tiles only if they are large, and never for a network whose
+    `whole_frames` is true: what it does to a pixel hangs on the whole picture. Raises `BadRequest`.
     """
     _, radius = scale_and_radius(network)
+    if tile and sees_whole_frames(network):
+        raise BadRequest(f"--tile {tile}: this network looks at whole frames, or tiles would differ: leave --tile out")
     if overlap is None:
         overlap = RECURRENT_OVERLAP if radius is None else radius
         if window is not None and radius is None:
@@ -82,7 +85,7 @@ def plan_for(
     if window is None:
         window = 2 * overlap + (RECURRENT_WINDOW - 2 * RECURRENT_OVERLAP if radius is None else FRAMES_AT_ONCE)
     if tile is None:
-        tile = 0 if size[0] * size[1] <= WHOLE_FRAME_PIXELS else 256
+        tile = 0 if size[0] * size[1] <= WHOLE_FRAME_PIXELS or sees_whole_frames(network) else 256
     if tile_overlap is None:
         tile_overlap = min(16, max(0, tile - 1) // 4)
     if min(window, overlap, tile, tile_overlap) < 0 or window <= 2 * overlap:
@@ -100,6 +103,11 @@ def scale_and_radius(network: nn.Module) -> tuple[int, int | None]:
     return scale, radius
 
 
+def sees_whole_frames(network: nn.Module) -> bool:
+    """Whether tiles of a frame would come out otherwise than the frame."""
+    return bool(getattr(network, "whole_frames", False))
+
+
 Condition = Callable[[range, Tensor], Tensor]
 """What a network is told: (numbers of the frames of a window, these uint8 [T,H,W,C]) -> float [T,K,H,W]."""
 
@@ -114,6 +122,7 @@ class Restorer(nn.Module):
         super().__init__()
         self.network, self.network_inputs = task.deployed, task.network_inputs
         self.scale, self.radius = scale_and_radius(task.deployed)
+        self.whole_frames = sees_whole_frames(task.deployed)
         self.told = str(getattr(task.deployed, "told", ""))
 
     def forward(self, video: Tensor, *condition: Tensor) -> Tensor:
@@ -191,7 +200,8 @@ def restored(
         try:
             made_THWC = restored_clip(network, clip_THWC, places, plan=plan, device=device, told_TKHW=told_TKHW)
         except torch.OutOfMemoryError:
-            remedy = "a smaller --tile (or --window) needs less"
+            smaller = "--window" if sees_whole_frames(network) else "--tile (or --window)"
+            remedy = f"a smaller {smaller} needs less"
             raise VidexpError(f"{frames.path}: not enough memory on {device} for {plan}: {remedy}") from None
         for place, picture_HWC in zip(places, made_THWC.numpy()):
             yield replace(held[place], pixels_HWC=picture_HWC)

@@ -3,8 +3,8 @@
 Read `train.py` and `evaluate.py` first: they are the two modules that a recipe names. What they do stands in the pure
 functions of `geometry.py`, `color.py` and `mixing.py`; `memory.py` may be skipped.
 
-For restoration it is `restoration.py`, whose degradations are those of `downscale.py`, `noise.py` and `motion_blur.py`;
-`real_world.py`, `mixed.py` and `reencode.py` make theirs on the CPU.
+For restoration it is `restoration.py`, whose degradations are those of `downscale.py`, `noise.py`, `motion_blur.py` and
+`grading.py`, which takes color or light away; `real_world.py`, `mixed.py` and `reencode.py` make theirs on the CPU.
 For scenes it is `scenes.py`.
 """
 
@@ -15,6 +15,9 @@ __getattr__, __all__ = lazy_exports(
     {
         "BicubicDown": "videxp.transforms.downscale",
         "BlurDown": "videxp.transforms.downscale",
+        "Darkened": "videxp.transforms.grading",
+        "Graded": "videxp.transforms.grading",
+        "Greyed": "videxp.transforms.grading",
         "Blur": "videxp.transforms.real_world",
         "CRVDNoise": "videxp.transforms.noise",
         "GaussianNoise": "videxp.transforms.noise",

@@ -1,4 +1,4 @@
-"""videxp export: a run's weights in a file of their own, for use without the run folder."""
+"""videxp export: a run's weights in a file of their own, for use without the run folder; or what colors become."""
 
 import argparse
 import json
@@ -8,7 +8,7 @@ from videxp import config
 from videxp.core.contract import Contract, contract_of
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.core.files import replacing
-from videxp.core.outputs import require_output_file
+from videxp.core.outputs import identities, require_output_file
 
 SUMMARY = "RUN --format safetensors  a run's weights in one file, read back and compared"
 
@@ -16,11 +16,36 @@ SUMMARY = "RUN --format safetensors  a run's weights in one file, read back and 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="videxp export", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="a run folder")
-    parser.add_argument("--format", choices=["safetensors"], required=True)
-    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="default: RUN/weights.safetensors")
+    parser.add_argument("--format", choices=["safetensors", "cube"], required=True)
+    parser.add_argument("--video", metavar="VIDEO", type=Path, help="of cube: the video whose colors it is for")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, help="default: RUN/weights.safetensors, RUN/VIDEO.cube"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace a file that is there already")
     options = parser.parse_args(arguments)
+    if (options.format == "cube") != (options.video is not None):
+        raise BadRequest("--format cube and --video VIDEO go together: the colors hang on how the video looks")
+    return _export_cube(options) if options.format == "cube" else _export_weights(options)
 
+
+def _export_cube(options: argparse.Namespace) -> int:
+    """The lookup table that the run's network gives a video."""
+    from videxp.deploy.cube import export_cube
+    from videxp.runs.folder import open_run
+    from videxp.training.assembling import load_task
+    from videxp.training.changed_inputs import say_changed_inputs
+
+    run = open_run(options.run)
+    output = options.output or run.path / f"{options.video.stem}.cube"
+    require_output_file(output, overwrite=options.overwrite, inputs=identities([options.video]))
+    cfg = config.load_resolved(run.config)
+    say_changed_inputs(run, cfg)
+    size = export_cube(load_task(cfg, run.checkpoint()).deployed, options.video, output)
+    print(f"{output}: a table of {size} x {size} x {size} colors, as {options.video} gets it")
+    return 0
+
+
+def _export_weights(options: argparse.Namespace) -> int:
     from safetensors.torch import load_file, save_file
 
     from videxp.runs.folder import open_run
