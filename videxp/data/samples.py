@@ -104,7 +104,8 @@ class SampledDataModule(PreparedDataModule):
 
     def _annotations(self) -> list[Annotation]:
         found: list[Annotation] = [MultiLabel() if self.manifest.several_labels else SingleLabel()]
-        if self.manifest["input"].lengths.any() and "degraded" not in self.own_annotations:
+        has_reader = any(isinstance(annotation, CompanionClip) for annotation in self.own_annotations.values())
+        if self.manifest["input"].lengths.any() and not has_reader:
             found.append(CompanionClip("degraded", scale=self.scale))
         found += [*self.layout.annotations, *self.own_annotations.values()]
         check_names(found)

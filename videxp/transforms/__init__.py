@@ -5,7 +5,7 @@ functions of `geometry.py`, `color.py` and `mixing.py`; `memory.py` may be skipp
 
 For restoration it is `restoration.py`, whose degradations are those of `downscale.py`, `noise.py`, `motion_blur.py` and
 `grading.py`, which takes color or light away; `real_world.py`, `mixed.py` and `reencode.py` make theirs on the CPU.
-For scenes it is `scenes.py`.
+For scenes it is `scenes.py`; for inpainting `inpainting.py`, and `masks.py` draws what is hidden.
 """
 
 from videxp.core.lazy import lazy_exports
@@ -13,6 +13,12 @@ from videxp.core.lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
+        "Blobs": "videxp.transforms.masks",
+        "MixedMasks": "videxp.transforms.masks",
+        "Rectangle": "videxp.transforms.masks",
+        "Strokes": "videxp.transforms.masks",
+        "InpaintingEval": "videxp.transforms.inpainting",
+        "InpaintingTrain": "videxp.transforms.inpainting",
         "BicubicDown": "videxp.transforms.downscale",
         "BlurDown": "videxp.transforms.downscale",
         "Darkened": "videxp.transforms.grading",

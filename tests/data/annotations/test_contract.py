@@ -20,6 +20,7 @@ from videxp.data import FolderPerClass, ManifestFile, VideoDataModule
 from videxp.data.annotations.annotation import Annotation
 from videxp.data.annotations.boxes import Boxes, BoxOnFrame
 from videxp.data.annotations.companion_clip import CompanionClip
+from videxp.data.annotations.masks import Mask
 from videxp.data.annotations.multi_label import MultiLabel
 from videxp.data.annotations.next_shot import NextShot
 from videxp.data.annotations.per_frame import PerFrame
@@ -30,7 +31,7 @@ from videxp.data.loading.dataset import Samples, collate
 from videxp.data.manifest import Manifest
 from videxp.data.preparing.cache import make_cache
 from videxp.data.preparing.shards import Making
-from videxp.transforms import TrainTransform
+from videxp.transforms import Blobs, TrainTransform
 
 RAW = Making("raw", None, 1, 21.0)
 
@@ -66,6 +67,7 @@ CASES: dict[type[Annotation], dict[str, Any]] = {
         "layout": FolderPerClass(),
         "annotations": {"degraded": CompanionClip("degraded", make=Negative())},
     },
+    Mask: {"layout": FolderPerClass(), "annotations": {"mask": Mask(make=Blobs())}},
     PerFrame: stating(PerFrame("speed", missing=0.0), steps),
     Boxes: stating(Boxes("boxes", classes=["bar"]), bars),
     Transitions: stating(Transitions(), lambda number: Transitions.pack([(number, number + 1), (5, 9)])),
@@ -136,7 +138,7 @@ def test_the_cases_are_all_kinds_that_there_are():
     assert kinds - {"__init__", "annotation", "labels", "ragged"} == {
         kind.__module__.rpartition(".")[2] for kind in CASES
     }
-    assert set(Annotation.__subclasses__()) == set(CASES)
+    assert {*Annotation.__subclasses__(), *CompanionClip.__subclasses__()} == set(CASES)
 
 
 def test_a_batch_is_its_samples(kind: type[Annotation], make: Make):
