@@ -116,7 +116,8 @@ def tiny(*overrides: str, recipe: str = "classification/moving_digits", cwd: Pat
         assert cwd is not None
         footage = cwd / "conf/dataset/footage.yaml"
         footage.parent.mkdir(parents=True, exist_ok=True)
-        footage.write_text(FOOTAGE)
+        is_inpainting = contract(recipe).predictor == "videxp.deploy.inpaint_files"
+        footage.write_text(FOOTAGE.replace("_restoration", "_inpainting") if is_inpainting else FOOTAGE)
         small = [*TINY_RESTORATION, *nano(recipe)]
     if contract(recipe).network_parameter == "discriminators":
         small = [*TINY_GENERATION, *nano(recipe)]

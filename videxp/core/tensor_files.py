@@ -19,7 +19,18 @@ from videxp.core.weight_files import is_url, unusable
 CODE = re.compile(r"(?:GLOBAL|(?:class|call of)(?= \w+\.)) ([\w.]*\w)")
 
 # where checkpoints keep the tensors; an average goes before the weights that it is of
-_WRAPPERS = ("state_dict", "model_state", "model_state_dict", "model", "module", "params_ema", "params", "net")
+_WRAPPERS = (
+    "state_dict",
+    "model_state",
+    "model_state_dict",
+    "model",
+    "module",
+    "params_ema",
+    "params",
+    "net",
+    "netG",
+    "netD",
+)
 
 
 def read_tensors(source: str) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 Shapes: B = 1 clip, T frames, H, W = height and width in pixels, s = the network's enlargement, C = 3.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -164,23 +164,51 @@ def restore_video(
     size = (height * scale, width * scale)
     plan = plan_for(network, frames.size, window=window, overlap=overlap, tile=tile, tile_overlap=tile_overlap)
     say(f"{source}: {frames.num_frames} frames, {width}x{height} -> {size[1]}x{size[0]}, {plan}")
-    if frames.not_in_pictures:
-        say(f"pictures: left out: {', '.join(frames.not_in_pictures)}")
-    if isinstance(frames, PictureFolder):
+    pictures = restored(network.to(device).eval(), frames, plan=plan, device=device, condition=condition)
+    return write_pictures(
+        pictures,
+        destination,
+        like=frames,
+        size=size,
+        codec=codec,
+        crf=crf,
+        pixel_format=pixel_format,
+        show_progress=show_progress,
+        say=say,
+    )
+
+
+def write_pictures(
+    pictures: Iterable[Picture],
+    destination: Path,
+    *,
+    like: VideoFile | PictureFolder,
+    size: tuple[int, int],
+    codec: str | None = None,
+    crf: int = 18,
+    pixel_format: str | None = None,
+    show_progress: bool = True,
+    say: Callable[[str], None] = print,
+) -> int:
+    """Writes what was made of the frames of `like`, as `restore_video` says; returns their number. size: (height,
+    width). Raises `VidexpError` where it is not that of `like`, and what comes from `pictures`."""
+    if like.not_in_pictures:
+        say(f"pictures: left out: {', '.join(like.not_in_pictures)}")
+    if isinstance(like, PictureFolder):
         output: Any = picture_folder(destination)
     else:
         output = remade_video(
-            destination, like=frames, size=size, codec=codec, crf=crf, pixel_format=pixel_format, say=say
+            destination, like=like, size=size, codec=codec, crf=crf, pixel_format=pixel_format, say=say
         )
-    bar = progress(source.name, frames.num_frames, unit="frames") if show_progress else nullcontext(lambda: None)
+    bar = progress(like.path.name, like.num_frames, unit="frames") if show_progress else nullcontext(lambda: None)
     done = 0
     with output as write, bar as advance:
-        for picture in restored(network.to(device).eval(), frames, plan=plan, device=device, condition=condition):
+        for picture in pictures:
             write(picture)
             advance()
             done += 1
-        if done != frames.num_frames:
-            raise VidexpError(f"{source}: {done} frames were read where {frames.num_frames} are due")
+        if done != like.num_frames:
+            raise VidexpError(f"{like.path}: {done} frames were read where {like.num_frames} are due")
     return done
 
 

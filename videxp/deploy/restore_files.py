@@ -6,6 +6,7 @@ written as yuv444p, those of more than 8 bits with 8. An output is there when it
 
 import argparse
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,14 +33,6 @@ NUMBERS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What comes after RUN."""
     add_inputs(parser, what="video files, folders of videos, folders of frames, or globs")
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="OUT",
-        type=Path,
-        required=True,
-        help=f"a file ({', '.join(sorted(TIMED_SUFFIXES))}); for folders of frames or several inputs a folder",
-    )
     for name, what in NUMBERS.items():
         parser.add_argument(name, type=whole_number(0 if name.endswith("overlap") else 1), metavar="N", help=what)
     parser.add_argument(
@@ -47,6 +40,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="S",
         help="standard deviation of the noise, in levels of 255, for a network that is told it",
+    )
+    add_output_arguments(parser)
+
+
+def add_output_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where the new videos go, and how they are made and written."""
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        type=Path,
+        required=True,
+        help=f"a file ({', '.join(sorted(TIMED_SUFFIXES))}); for folders of frames or several inputs a folder",
     )
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1; default: a GPU if there is one")
     parser.add_argument(
@@ -59,10 +65,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def check(options: argparse.Namespace) -> None:
     """Finds the inputs, and whether all outputs can be written; raises BadRequest."""
+    check_outputs(options, others=[])
+
+
+def check_outputs(options: argparse.Namespace, *, others: list[Path]) -> None:
+    """The same. others: files that are read beside the inputs."""
     from videxp.deploy.restore import refuse_to_lose
 
     options.inputs = expand(options.inputs)
-    inputs = identities(options.inputs)
+    inputs = identities([*options.inputs, *others])
     for source, destination in destinations(options.inputs, options.output):
         if not source.is_dir():
             require_timed(destination)
@@ -73,28 +84,37 @@ def predict(task: Any, datamodule: Any, options: argparse.Namespace) -> int:
     """Restores one input after the other; one that fails costs a line and the exit status 1, not the others."""
     from videxp.deploy.restore import Restorer, restore_video
 
-    pairs = destinations(options.inputs, options.output)
     device, network = usable_device(options.device), Restorer(task)
     condition = condition_of(network, sigma=options.sigma)
+
+    def restore(source: Path, destination: Path) -> int:
+        return restore_video(
+            network,
+            source,
+            destination,
+            window=options.window,
+            overlap=options.overlap,
+            tile=options.tile,
+            tile_overlap=options.tile_overlap,
+            device=device,
+            condition=condition,
+            codec=options.codec,
+            crf=options.crf,
+            pixel_format=options.pixel_format,
+            overwrite=options.overwrite,
+        )
+
+    return make_each(options, restore)
+
+
+def make_each(options: argparse.Namespace, make: Callable[[Path, Path], int]) -> int:
+    """Calls make(source, destination) -> frames for each input; returns the exit status."""
+    pairs = destinations(options.inputs, options.output)
     start = time.perf_counter()
     frames, failed = 0, []
     for source, destination in pairs:
         try:
-            frames += restore_video(
-                network,
-                source,
-                destination,
-                window=options.window,
-                overlap=options.overlap,
-                tile=options.tile,
-                tile_overlap=options.tile_overlap,
-                device=device,
-                condition=condition,
-                codec=options.codec,
-                crf=options.crf,
-                pixel_format=options.pixel_format,
-                overwrite=options.overwrite,
-            )
+            frames += make(source, destination)
         except (VidexpError, OSError, RuntimeError) as error:  # RuntimeError: a size that the network cannot take
             if len(pairs) == 1:
                 raise

@@ -14,6 +14,8 @@ __getattr__, __all__ = lazy_exports(
         "LutSmoothness": "videxp.losses.color",
         "SpatialConsistency": "videxp.losses.color",
         "Charbonnier": "videxp.losses.restoration",
+        "HiddenL1": "videxp.losses.inpainting",
+        "VisibleL1": "videxp.losses.inpainting",
         "Perceptual": "videxp.losses.perceptual",
         "TemporalDifference": "videxp.losses.restoration",
         "WarpingConsistency": "videxp.losses.restoration",

@@ -134,17 +134,30 @@ class WeightedLosses(nn.Module):
         return {name: of for name, of in self.of.items() if of != OUTPUT}
 
     def forward(
-        self, output: Tensor, target: Tensor, intermediates: Mapping[str, tuple[Tensor, Tensor]] | None = None
+        self,
+        output: Tensor,
+        target: Tensor,
+        intermediates: Mapping[str, tuple[Tensor, Tensor]] | None = None,
+        *,
+        condition: Tensor | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """-> (the sum to be minimized, name -> the loss without its weight, detached).
 
         intermediates: name -> (frames, what they should be like); without, the losses of them are left out, as in
-        evaluation. Raises ValueError for shapes that differ: torch would broadcast them.
+        evaluation. condition: float [B,T,K,h,w], for losses that are `told` it. Raises ValueError for shapes that
+        differ: torch would broadcast them.
         """
         pairs = {OUTPUT: (output, target), **(intermediates or {})}
         for name, (frames, wanted) in pairs.items():
             if frames.shape != wanted.shape:
                 raise ValueError(f"the network's {name} is {list(frames.shape)}, its target {list(wanted.shape)}")
-        terms = {name: loss(*pairs[self.of[name]]) for name, loss in self.losses.items() if self.of[name] in pairs}
+        for name, loss in self.losses.items():
+            if condition is None and (told := getattr(loss, "told", "")):
+                raise BadRequest(f"task.losses.{name}: {type(loss).__name__} is told a {told}, which these data lack")
+        terms = {
+            name: loss(*pairs[self.of[name]], *((condition,) if getattr(loss, "told", "") else ()))
+            for name, loss in self.losses.items()
+            if self.of[name] in pairs
+        }
         total = torch.stack([self.losses[name].weight * term for name, term in terms.items()]).sum()
         return total, {name: term.detach() for name, term in terms.items()}

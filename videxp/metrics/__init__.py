@@ -40,6 +40,8 @@ __getattr__, __all__ = lazy_exports(
         "ssim": "videxp.metrics.restoration",
         "tlp": "videxp.metrics.temporal",
         "tof": "videxp.metrics.temporal",
+        "hidden_psnr": "videxp.metrics.inpainting",
+        "uniform_ssim": "videxp.metrics.inpainting",
         "warping_error": "videxp.metrics.temporal",
         "chosen_clips": "videxp.metrics.feature_statistics",
         "estimated_sigma": "videxp.metrics.noise",

@@ -6,10 +6,12 @@ __getattr__, __all__ = lazy_exports(
     __name__,
     {
         "Adversarial": "videxp.tasks.adversarial",
+        "AdversarialInpainting": "videxp.tasks.inpainting",
         "AdversarialRestoration": "videxp.tasks.adversarial_restoration",
         "Classification": "videxp.tasks.classification",
         "Contract": "videxp.core.contract",
         "Generation": "videxp.tasks.generation",
+        "Inpainting": "videxp.tasks.inpainting",
         "MultiLabelClassification": "videxp.tasks.multi_label",
         "Restoration": "videxp.tasks.restoration",
         "Scenes": "videxp.tasks.scenes",

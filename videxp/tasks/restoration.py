@@ -233,11 +233,12 @@ class Restoration(VideoTask):
         inputs, target = self.network_inputs(batch), batch["target"]
         if not self.losses.intermediates:
             output = self.restorer(*inputs)
-            return output, *self.losses(output, target)
+            return output, *self.losses(output, target, condition=batch.get("condition"))
         network = cast(Any, self.restorer)
         output, frames = network.forward_with_intermediates(*inputs)
         wanted = network.intermediate_targets(*inputs, target)
-        return output, *self.losses(output, target, {name: (frames[name], wanted[name]) for name in frames})
+        pairs = {name: (frames[name], wanted[name]) for name in frames}
+        return output, *self.losses(output, target, pairs, condition=batch.get("condition"))
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """The network's, and those of its flow with a learning rate of their own."""
@@ -272,7 +273,7 @@ class Restoration(VideoTask):
 
     def evaluation_step(self, batch: dict[str, Tensor], split: Split) -> None:
         target, output = batch["target"], self.answer(batch).float()
-        scores = self.scores(output, target, split)
+        scores = self.scores(output, batch, split)
         if split == "test":
             scores |= self.baseline_scores(batch)
             without_BT = scores[f"psnr_{INPUT}"]
@@ -284,12 +285,13 @@ class Restoration(VideoTask):
         metrics = cast(MetricCollection, self.metrics[split])
         for name, value_BT in scores.items():
             metrics[name].update(value_BT)
-        metrics["loss"].update(self.losses(output, target)[0], weight=len(target))
+        metrics["loss"].update(self.losses(output, target, condition=batch.get("condition"))[0], weight=len(target))
         if split == "test":
             self.rows += clip_rows(scores, batch["index"])
 
-    def scores(self, output: Tensor, target: Tensor, split: Split) -> dict[str, Tensor]:
+    def scores(self, output: Tensor, batch: Mapping[str, Tensor], split: Split) -> dict[str, Tensor]:
         """name -> a value for each frame or pair of frames: float [B,T], [B,T-1] or, for whole clips, [B,1]."""
+        target = batch["target"]
         scores = frame_scores(output, target, protocol=self.protocol)
         if split == "test":
             seen = (output.clamp(0, 1) * 255).round() / 255
@@ -305,7 +307,7 @@ class Restoration(VideoTask):
         return {
             f"{score}_{name}": value
             for name, clip in self.untrained(batch)
-            for score, value in self.scores(clip, batch["target"], "test").items()
+            for score, value in self.scores(clip, batch, "test").items()
         }
 
     def untrained(self, batch: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:

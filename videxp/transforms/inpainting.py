@@ -36,7 +36,9 @@ class InpaintingEval(RestorationEval):
         """
         check_clip(batch["clip"], items=len(batch["index"]))
         if "mask" not in batch:
-            raise BadRequest("dataset transforms: nothing is hidden: set dataset.annotations.mask, as dataset=inpainting_clips does")
+            raise BadRequest(
+                "dataset transforms: nothing is hidden: set dataset.annotations.mask, as dataset=inpainting_clips does"
+            )
         mask = batch["mask"].permute(0, 1, 4, 2, 3).float()
         target, mask = self.augmented([as_float(batch["clip"]), mask], self.moves(batch))
         if self.mirror:
@@ -58,9 +60,7 @@ class InpaintingTrain(InpaintingEval, RestorationTrain):
         mirror: bool = False,
         seed: Annotated[int, Ge(0)],
     ) -> None:
-        RestorationTrain.__init__(
-            self, flip=flip, rotate=rotate, reverse_time=reverse_time, mirror=mirror, seed=seed
-        )
+        RestorationTrain.__init__(self, flip=flip, rotate=rotate, reverse_time=reverse_time, mirror=mirror, seed=seed)
         self.fill = fill
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from videxp.core.errors import BadRequest
-from videxp.core.limits import Ge, Gt, Interval
+from videxp.core.limits import Ge, Interval
 
 CURVE_POINTS = 12  # straight pieces that a cubic curve is drawn with
 
@@ -68,7 +68,7 @@ class Blobs:
 
 
 class Strokes:
-    """Free-form brush strokes (DeepFill v2, Yu et al. 2019, section 3.4), still or wandering together, as one blob does.
+    """Free-form brush strokes (DeepFill v2, Yu et al. 2019, section 3.4), still or wandering together as a blob does.
 
     strokes, vertices: least and greatest number of them. width: least and greatest width of the brush as a share of the
     frame's short side. stationary, max_speed: as of `Blobs`; what wanders leaves the frame at its borders.
@@ -86,7 +86,8 @@ class Strokes:
         for name, (least, most), lowest in (("strokes", strokes, 1), ("vertices", vertices, 2), ("width", width, 0)):
             if not lowest <= least <= most:
                 raise BadRequest(f"masks: {name}={[least, most]} must be [least, greatest] with least >= {lowest}")
-        self.strokes, self.vertices, self.width = (*strokes,), (*vertices,), (*width,)
+        self.strokes, self.vertices = (strokes[0], strokes[1]), (vertices[0], vertices[1])
+        self.width = (width[0], width[1])
         self.stationary, self.max_speed = stationary, max_speed
 
     def __call__(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -101,11 +102,13 @@ class Strokes:
             if t and (shift == shifts_T2[t - 1]).all():
                 mask_THW1[t] = mask_THW1[t - 1]
             else:
-                mask_THW1[t, ..., 0] = _draw_lines((height, width), [(points + shift, brush) for points, brush in lines])
+                mask_THW1[t, ..., 0] = _draw_lines(
+                    (height, width), [(points + shift, brush) for points, brush in lines]
+                )
         return mask_THW1
 
     def _line(self, size: tuple[int, int], rng: np.random.Generator) -> tuple[np.ndarray, int]:
-        """(points [n,2] as (y, x), width of the brush in pixels). Each piece turns back and forth by about 72 degrees."""
+        """(points [n,2] as (y, x), width of the brush in pixels); pieces turn back and forth by some 72 degrees."""
         brush = _whole(rng.uniform(*self.width) * min(size), most=min(size))
         length = math.hypot(*size) / 8
         turn = 2 * math.pi / 5
@@ -137,7 +140,9 @@ class Rectangle:
         height: Annotated[float, Interval(gt=0, le=1)],
     ) -> None:
         if x + width > 1 or y + height > 1:
-            raise BadRequest(f"masks: x={x:g} y={y:g} width={width:g} height={height:g} leaves the frame: keep within 1")
+            raise BadRequest(
+                f"masks: x={x:g} y={y:g} width={width:g} height={height:g} leaves the frame: keep within 1"
+            )
         self.x, self.y, self.width, self.height = x, y, width, height
 
     def __call__(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -170,8 +175,8 @@ class MixedMasks:
 
 
 def draw_blob(size: tuple[int, int], *, corners: int, rng: np.random.Generator) -> np.ndarray:
-    """uint8 [height,width] of this size, touched by the blob on all sides: `corners` cubic Bezier curves in a row, whose
-    points lie around a circle at distances of up to 60 to 80 % more or less than its radius."""
+    """uint8 [height,width] that the blob touches on all sides: `corners` cubic Bezier curves in a row, whose points lie
+    around a circle at distances of up to 60 to 80 % more or less than its radius."""
     count = 3 * corners
     ratio = rng.integers(6, 9) / 10
     angles = np.linspace(0, 2 * np.pi, count, endpoint=False)
@@ -185,7 +190,7 @@ def draw_blob(size: tuple[int, int], *, corners: int, rng: np.random.Generator) 
     outline -= outline.min(axis=0)
     outline *= (np.array(size) - 1) / np.maximum(outline.max(axis=0), 1e-9)
     picture = Image.new("L", (size[1], size[0]))
-    ImageDraw.Draw(picture).polygon([(x, y) for y, x in outline.tolist()], fill=1, outline=1)
+    ImageDraw.Draw(picture).polygon([(x, y) for y, x in outline.round().tolist()], fill=1, outline=1)
     return np.asarray(picture)
 
 

@@ -59,7 +59,9 @@ class Mask(CompanionClip):
         lacking = np.flatnonzero(bound.values["input"].lengths == 0)
         if self.make is None and len(lacking):
             path, key = manifest["path"][samples[lacking[0]]], f"dataset.annotations.{self.name}.make"
-            raise BadRequest(f"{path} has no mask: give dataset.layout.inputs, where masks lie, or {key}, which draws them")
+            raise BadRequest(
+                f"{path} has no mask: give dataset.layout.inputs, where masks lie, or {key}, which draws them"
+            )
         return bound
 
     def read(self, shown: Shown) -> "Tensor | None":

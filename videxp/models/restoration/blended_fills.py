@@ -19,8 +19,9 @@ from videxp.models.weights import load_weights
 
 
 class BlendedFills(nn.Module):
-    """video [B,T,3,H,W] and mask [B,T,1,H,W] -> [B,T,3,H,W]: in the holes a weighted mean of what the `fills` put there,
-    with weights for each pixel, plus a correction; both from a U-Net over space and, below full size, time (`frames`=3).
+    """video [B,T,3,H,W] and mask [B,T,1,H,W] -> [B,T,3,H,W]: in the holes a weighted mean of what `fills` put there,
+    with weights for each pixel, plus a correction; both from a U-Net over space and, below full size, over time
+    (`frames`=3).
 
     fills: name -> such as `videxp.models.restoration.fills.SpatialFill`; None: a smooth fill, a copy of the nearest
     frame that shows the pixel, and the same along the camera's motion.
@@ -44,7 +45,9 @@ class BlendedFills(nn.Module):
             "along_motion": FlowCopy(flow=GlobalShift()),
         }
         if other := next((name for name, fill in given.items() if not isinstance(fill, Fill)), None):
-            raise BadRequest(f"model.fills.{other}: {type(given[other]).__name__} is none of videxp.models.restoration.fills")
+            raise BadRequest(
+                f"model.fills.{other}: {type(given[other]).__name__} is none of videxp.models.restoration.fills"
+            )
         self.fills = nn.ModuleDict(dict(given))
         self.radius: int | None = 0 if frames == 1 and not any(f.radius is None for f in self._fills) else None
 

@@ -150,7 +150,7 @@ def nearest_in_time(video: Tensor, mask: Tensor) -> Tensor:
 
 
 def _carried(video: Tensor, mask: Tensor, flow: Tensor | None, *, reverse: bool) -> Carried:
-    """Each frame with its holes as frames before it (reverse: after it) show them. flow: from each frame to that one."""
+    """Each frame with its holes as frames before it (reverse: after it) show them. flow: from each frame to those."""
     times = range(video.shape[1])[:: -1 if reverse else 1]
     frames, ages = dict[int, Tensor](), dict[int, Tensor]()
     frame, age = torch.zeros_like(video[:, 0]), torch.full_like(mask[:, 0], torch.inf)

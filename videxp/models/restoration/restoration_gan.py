@@ -65,9 +65,9 @@ class RestorationGAN(nn.Module):
     def scale(self) -> int:
         return cast(int, self.generator.scale)
 
-    def forward(self, video: Tensor) -> Tensor:
-        """The generator's: [B,T,3,h,w] -> [B,T,3,scale*h,scale*w]."""
-        return self.generator(video)
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """The generator's: [B,T,3,h,w] and what else it is told -> [B,T,3,scale*h,scale*w]."""
+        return self.generator(*inputs)
 
 
 def _leaky(x: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ hidden.
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated, ClassVar
 
 import torch
@@ -41,6 +42,7 @@ class STTN(nn.Module):
     radius: ClassVar[int | None] = None
     told: ClassVar[str] = "mask"
     intermediates: ClassVar[tuple[str, ...]] = ("prediction",)
+    reference_step: ClassVar[int] = 10  # in long videos: of the frames beside those to be filled
 
     def __init__(
         self,
@@ -59,7 +61,9 @@ class STTN(nn.Module):
         """
         super().__init__()
         if channels % math.lcm(4, len(patches)):
-            raise BadRequest(f"model.channels={channels} is no multiple of 4 and of the {len(patches)} heads (model.patches)")
+            raise BadRequest(
+                f"model.channels={channels} is no multiple of 4 and of the {len(patches)} heads (model.patches)"
+            )
         self.multiple = 4 * math.lcm(*patches)
         attends = weights is None if mask_attention is None else mask_attention
         quarter, half = channels // 4, channels // 2
@@ -161,13 +165,13 @@ class PatchAttention(nn.Module):
         frames = x.flatten(0, 1)
         embeddings = (self.query_embedding, self.key_embedding, self.value_embedding)
         chunks = [embed(frames).unflatten(0, x.shape[:2]).chunk(len(self.patches), dim=2) for embed in embeddings]
-        heads = [self._head(*parts, mask, grid=grid) for grid, *parts in zip(self.patches, *chunks)]
+        heads = [self._head(q, k, v, mask, grid=grid) for grid, q, k, v in zip(self.patches, *chunks)]
         return self.output_linear(torch.cat(heads, dim=2).flatten(0, 1)).unflatten(0, x.shape[:2])
 
     def _head(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, *, grid: int) -> Tensor:
         """[B,T,d,h,w] each -> [B,T,d,h,w]."""
-        attended = attend(*(into_patches(part, grid) for part in (query, key, value)), self._allowed(mask, grid))
-        return from_patches(attended, like=value, grid=grid)
+        query, key, patches = into_patches(query, grid), into_patches(key, grid), into_patches(value, grid)
+        return from_patches(attend(query, key, patches, self._allowed(mask, grid)), like=value, grid=grid)
 
     def _allowed(self, mask: Tensor, grid: int) -> Tensor | None:
         """bool [B,1,n]: patches that may be attended to; all of a clip of which every patch is hidden."""
@@ -229,7 +233,7 @@ class TPatchGAN(Discriminator):
         super().__init__()
         widths = [3, width, 2 * width, 4 * width, 4 * width, 4 * width, 4 * width]
         layers: list[nn.Module] = []
-        for i, (d_in, d_out) in enumerate(zip(widths, widths[1:])):
+        for i, (d_in, d_out) in enumerate(pairwise(widths)):
             is_last = i == len(widths) - 2
             padding = (1, 1, 1) if i == 0 else (1, 2, 2)
             conv = nn.Conv3d(d_in, d_out, (3, 5, 5), stride=(1, 2, 2), padding=padding, bias=is_last)
