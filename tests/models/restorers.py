@@ -21,10 +21,18 @@ def build_tiny(name: str, **arguments: Any) -> nn.Module:
 
 
 def informed(net: nn.Module) -> nn.Module:
-    """The same network, which is told something constant of each pixel if it wants to be told something."""
-    if getattr(net, "told", ""):
-        net.register_forward_pre_hook(lambda _, called: (called[0], torch.full_like(called[0][:, :, :1], 0.1)))
+    """The same network, which is told something constant of each pixel if it wants to be told something, or a mask."""
+    if told := getattr(net, "told", ""):
+        condition = seen_once if told == "mask" else lambda video: torch.full_like(video[:, :, :1], 0.1)
+        net.register_forward_pre_hook(lambda _, called: (called[0], condition(called[0])))
     return net
+
+
+def seen_once(video: torch.Tensor) -> torch.Tensor:
+    """A mask [B,T,1,h,w] that shows each column of pixels in one of the frames, and hides it in all others."""
+    frames, _, height, width = video.shape[1:]
+    shown = torch.arange(width, device=video.device) % frames == torch.arange(frames, device=video.device)[:, None]
+    return (~shown)[:, None, None].expand(len(video), frames, 1, height, width).to(video.dtype)
 
 
 def clip(*shape: int) -> torch.Tensor:

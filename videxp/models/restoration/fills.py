@@ -115,6 +115,8 @@ class FlowCopy(Fill):
 
     def _flow(self, frames: Tensor, others: Tensor, mask: Tensor) -> Tensor:
         """[B,T-1,2,H,W] from each frame to the other."""
+        if not frames.shape[1]:
+            return frames[:, :, :2]
         flow = self.flow(frames.flatten(0, 1), others.flatten(0, 1))
         return membrane(flow * (1 - mask.flatten(0, 1)), mask.flatten(0, 1), empty=0.0).unflatten(0, frames.shape[:2])
 
