@@ -12,7 +12,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from videxp.models.scenes.dilated import DilatedNetwork, SeparableConv, initialize_as_keras
+from videxp.models.scenes.dilated import DilatedNetwork, SeparableConv, SpatialConv, initialize_as_keras
 from videxp.models.scenes.interface import Dropout, Width, WindowFrames
 from videxp.models.weights import Renames, load_weights
 
@@ -87,7 +87,7 @@ class SharedConvs(nn.Module):
 
     def __init__(self, d_in: int, d_out: int) -> None:
         super().__init__()
-        self.share = nn.Conv3d(d_in, d_out, (1, 3, 3), padding=(0, 1, 1), bias=False)
+        self.share = SpatialConv(d_in, d_out)
         self.conv_blocks = _side_by_side(d_out, None, d_out, 5)
         self.bn = nn.BatchNorm3d(d_out, eps=1e-3, momentum=0.1)
 

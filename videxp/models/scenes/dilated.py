@@ -4,7 +4,8 @@ Legend: B windows, T frames, C channels, H, W, D features.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -57,11 +58,11 @@ class DilatedNetwork(SceneNetwork):
         if (height, width) != self.frame_size:
             wanted = "{}x{}".format(*self.frame_size)
             raise BadRequest(f"{type(self).__name__} takes frames of {wanted} pixels, not {height}x{width}")
-        x = self.prepare(video.transpose(1, 2))
+        x = self.prepare(video.transpose(1, 2)).contiguous(memory_format=torch.channels_last_3d)
         pooled = []
         for first, second in self.pairs():
             x = first(x).relu_()
-            x = F.avg_pool3d(second(x).relu_() + x, (1, 2, 2))
+            x = _of_each_frame(partial(F.avg_pool2d, kernel_size=2), second(x).relu_() + x)
             pooled.append(x)
         flat = x.permute(0, 2, 3, 4, 1).flatten(2)
         features = torch.cat([self.color_hist_layer(video), self.frame_sim_layer(pooled), flat], dim=-1)
@@ -74,21 +75,43 @@ class SeparableConv(nn.Module):
 
     def __init__(self, d_in: int, middle: int | None, d_out: int, *, dilation: int) -> None:
         super().__init__()
-        spatial = [] if middle is None else [nn.Conv3d(d_in, middle, (1, 3, 3), padding=(0, 1, 1), bias=False)]
-        temporal = nn.Conv3d(
-            d_in if middle is None else middle,
-            d_out,
-            (3, 1, 1),
-            padding=(dilation, 0, 0),
-            dilation=(dilation, 1, 1),
-            bias=False,
-        )
+        spatial = [] if middle is None else [SpatialConv(d_in, middle)]
+        temporal = TemporalConv(d_in if middle is None else middle, d_out, dilation=dilation)
         self.layers = nn.ModuleList([*spatial, temporal])
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers:
             x = layer(x)
         return x
+
+
+class SpatialConv(nn.Conv3d):
+    """3x3 within frames: [B,C,T,H,W] -> [B,C',T,H,W], in two dimensions, which libraries do faster."""
+
+    def __init__(self, d_in: int, d_out: int) -> None:
+        super().__init__(d_in, d_out, (1, 3, 3), padding=(0, 1, 1), bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _of_each_frame(partial(F.conv2d, weight=self.weight.squeeze(2), padding=1), x)
+
+
+class TemporalConv(nn.Conv3d):
+    """3 in time, `dilation` frames apart: [B,C,T,H,W] -> [B,C',T,H,W], with the pixels of a frame in one dimension."""
+
+    def __init__(self, d_in: int, d_out: int, *, dilation: int) -> None:
+        super().__init__(d_in, d_out, (3, 1, 1), padding=(dilation, 0, 0), dilation=(dilation, 1, 1), bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.weight.squeeze(-1)
+        pixels = x.movedim(1, -1).flatten(2, 3).movedim(-1, 1)  # [B,C,T,H*W]
+        y = F.conv2d(pixels, weight, padding=self.padding[:2], dilation=self.dilation[:2])
+        return y.unflatten(3, x.shape[3:])
+
+
+def _of_each_frame(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Of frames [N,C,H,W], on [B,C,T,H,W]; a view on them where channels are last in memory."""
+    frames = x.transpose(1, 2).flatten(0, 1)
+    return function(frames).unflatten(0, (x.shape[0], x.shape[2])).transpose(1, 2)
 
 
 class FrameSimilarity(nn.Module):
