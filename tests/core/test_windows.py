@@ -1,5 +1,7 @@
 """Long videos go by windows: every frame counts once, with its surroundings, and few are held."""
 
+import threading
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 import torch
 
 from tests.films import moving_bar
-from videxp.core.windows import answer_frames, padded_windows, windows
+from videxp.core.windows import answer_frames, padded_windows, read_ahead, windows
 
 
 def test_windows_overlap_and_the_last_is_as_long_as_the_others():
@@ -100,3 +102,24 @@ def test_answers_come_before_the_video_has_ended_and_few_frames_are_held():
         assert answered.item() == number + 1
         assert read <= number + 20
     assert number == 999
+
+
+def test_items_are_read_ahead_by_another_thread_not_without_end_and_its_errors_arrive():
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(25):
+            assert threading.current_thread() is not threading.main_thread()
+            taken.append(number)
+            yield number
+        raise ValueError("damaged")
+
+    ahead = read_ahead(items(), count=4)
+    assert not taken  # nothing is opened before it is needed
+    assert next(ahead) == 0
+    time.sleep(0.05)
+    assert taken == list(range(8))
+    assert [next(ahead) for _ in range(23)] == list(range(1, 24))
+    with pytest.raises(ValueError, match="damaged"):
+        list(ahead)
+    assert list(read_ahead(range(9), count=3)) == list(range(9))

@@ -5,6 +5,7 @@ Windows reach over their neighbors, so that every frame that counts has its surr
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
@@ -48,6 +49,16 @@ def padded_windows(items: Iterable[Item], *, length: int, margin: int) -> Iterat
     while len(held) > margin:
         yield held + held[-1:] * (length - len(held)), range(margin, min(margin + hop, len(held)))
         held = held[hop:]
+
+
+def read_ahead(items: Iterable[Item], *, count: int) -> Iterator[Item]:
+    """The same items, taken by another thread up to `2 * count` ahead; it raises what they raise."""
+    source = iter(items)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        coming = pool.submit(lambda: list(islice(source, count)))
+        while group := coming.result():
+            coming = pool.submit(lambda: list(islice(source, count)))
+            yield from group
 
 
 def answer_frames(

@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # torch: `--help` does not wait for it
     from videxp.deploy.scenes.film import CutFilm
     from videxp.tasks.scenes import Scenes
 
+FRAMES_AHEAD = 100  # decoded while the network works
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What comes after RUN."""
@@ -85,11 +87,13 @@ def find_shots(task: "Scenes", path: Path, *, decoding: "Decoding", threshold: f
     """
     import torch
 
+    from videxp.core.windows import read_ahead
     from videxp.deploy.scenes.film import read_film
     from videxp.metrics.transitions import predict_transitions
 
     with torch.inference_mode():
-        probability_T = task.film_logits(small_frames(path, decoding)).one_hot.sigmoid().cpu()
+        frames = read_ahead(small_frames(path, decoding), count=FRAMES_AHEAD)
+        probability_T = task.film_logits(frames).one_hot.sigmoid().cpu()
     threshold = float(task.threshold) if threshold is None else threshold
     found = predict_transitions(probability_T, threshold=threshold)
     return read_film(path, found, probabilities=probability_T.numpy(), threshold=threshold)
@@ -98,10 +102,14 @@ def find_shots(task: "Scenes", path: Path, *, decoding: "Decoding", threshold: f
 def small_frames(path: Path, decoding: "Decoding") -> Iterator["Tensor"]:
     """Each frame of a video as a run's test reads it: uint8 [C,h,w]."""
     from videxp.data.loading.file_clips import whole_view
-    from videxp.data.loading.views import as_tensor
+    from videxp.data.loading.views import as_tensor, scaled_size
     from videxp.video import open_video
 
     with open_video(path, decoder=decoding.decoder) as reader:
         view = whole_view(reader, decoding)
-        for _, picture_HWC in reader.pictures(list(range(reader.num_frames))):
-            yield view(as_tensor(picture_HWC)[None])[0].permute(2, 0, 1).clone()
+        numbers = range(reader.num_frames)
+        due = 0
+        for number, picture_HWC in reader.pictures(numbers, size=scaled_size(reader.size, decoding)):
+            if number == due:  # some may come twice
+                yield view(as_tensor(picture_HWC)[None])[0].permute(2, 0, 1).clone()
+                due += 1

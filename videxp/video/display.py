@@ -50,8 +50,7 @@ def stream_display(path: str | PathLike[str]) -> Display:
         turn, degrees = turn_of(matrix)
         if turn is None:
             raise UnreadableVideo(path, f"to be shown turned by {degrees} degrees: only quarter turns are read")
-        swapped = turn in ("clockwise", "anticlockwise", "transpose", "transverse")
-        height, width = (frame.width, frame.height) if swapped else (frame.height, frame.width)
+        height, width = turned_size((frame.height, frame.width), turn)
         unusual = "mirrored when shown" if turn in ("mirror", "flip", "transpose", "transverse") else ""
         return Display(height=height, width=width, turn=turn, rotation_degrees=degrees, why_unusual=unusual)
 
@@ -120,6 +119,29 @@ def rgb_picture(frame: VideoFrame, reformatter: VideoReformatter, *, accurate: b
         interpolation, frame = UNBIASED, _centered_chroma(frame)
     plane = reformatter.reformat(frame, format="rgb24", interpolation=interpolation, threads=1).planes[0]
     return _rows(plane)[:, : plane.width * 3].reshape(plane.height, plane.width, 3)
+
+
+def scaled_picture(frame: VideoFrame, reformatter: VideoReformatter, *, size: tuple[int, int]) -> np.ndarray:
+    """uint8 [h,w,C] in [0,255] of the frame as coded (not turned), brought to (height, width) while its colors are
+    converted, as `ffmpeg -s WxH -pix_fmt rgb24` does (bicubic). Large frames are not made RGB before; one thread.
+
+    Raises av.error.FFmpegError for colors that FFmpeg does not convert.
+    """
+    height, width = size
+    plane = reformatter.reformat(
+        _centered_chroma(frame),
+        width=width,
+        height=height,
+        format="rgb24",
+        interpolation=Interpolation.BICUBIC,
+        threads=1,
+    ).planes[0]
+    return _rows(plane)[:, : width * 3].reshape(height, width, 3)
+
+
+def turned_size(size: tuple[int, int], turn: Turn) -> tuple[int, int]:
+    """(height, width) before or after a turn, of the other."""
+    return size[::-1] if turn in ("clockwise", "anticlockwise", "transpose", "transverse") else size
 
 
 def _centered_chroma(frame: VideoFrame) -> VideoFrame:

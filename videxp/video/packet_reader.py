@@ -13,20 +13,18 @@ import numpy as np
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
 
 from videxp.video.byte_file import ByteFile, open_bytes
 from videxp.video.container import decoder_options
-from videxp.video.display import rgb_picture, turned
 from videxp.video.errors import DecodeError
 from videxp.video.packets import DISPOSABLE, PacketTable
-from videxp.video.reader import Reader
+from videxp.video.reader import FrameReader, Reader
 from videxp.video.timing import FrameTimes
 
 WORTH_ANOTHER_READ = 1 << 20  # bytes between two packets: less than what an object store sends while it is asked anew
 
 
-class PacketReader(Reader):
+class PacketReader(FrameReader):
     """Decodes from the nearest entry point, without the packets that nothing refers to and that nobody wants.
 
     Each frame carries the number of the packet that it came from. Where one does not come out, or comes out damaged,
@@ -51,21 +49,20 @@ class PacketReader(Reader):
         super().__init__(path, times=times, size=size)
         self._table, self._start_byte, self._closed, self._fallback = table, start_byte, closed, fallback
         self._file: ByteFile | None = open_bytes(path)
-        self._reformatter = VideoReformatter()
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
 
-    def _pictures(self, numbers: list[int]) -> Iterator[tuple[int, np.ndarray]]:
+    def _shown(self, numbers: list[int], size: tuple[int, int] | None) -> Iterator[tuple[int, np.ndarray]]:
         if self._file is None:
             raise DecodeError(self.path, numbers, "the reader is closed")
         missing = set(numbers)
         for packets, wanted in self._runs(np.asarray(numbers)):
             try:
                 for number, frame in self._decoded(packets, wanted):
-                    yield number, turned(rgb_picture(frame, self._reformatter), self._table.turn)
+                    yield number, self._picture(number, frame, self._table.turn, size)
                     missing.discard(number)
             except av.error.FFmpegError:
                 pass  # what is wrong with the file is the other reader's to say
@@ -76,7 +73,7 @@ class PacketReader(Reader):
         if self._fallback is None:
             raise DecodeError(self.path, numbers, f"frame {min(missing)} cannot be decoded whole")
         with self._fallback() as reader:
-            yield from reader.pictures(sorted(missing))
+            yield from reader.pictures(sorted(missing), size=size)
 
     def _runs(self, numbers: np.ndarray) -> Iterator[tuple[np.ndarray, set[int]]]:
         """(packets to decode one after another, the frames wanted of them)."""

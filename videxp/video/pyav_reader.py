@@ -12,14 +12,13 @@ import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from videxp.video.container import open_container
-from videxp.video.display import display_matrix, rgb_picture, turn_of, turned
+from videxp.video.display import display_matrix, turn_of
 from videxp.video.errors import DecodeError, one_line
 from videxp.video.index import FrameIndex
-from videxp.video.reader import Reader
+from videxp.video.reader import FrameReader
 from videxp.video.timing import FrameTimes
 
 
@@ -27,7 +26,7 @@ class _Inexact(Exception):
     """What came out of the decoder is not what the index announces."""
 
 
-class PyavReader(Reader):
+class PyavReader(FrameReader):
     """Reads any file that FFmpeg reads, as `ffmpeg -i FILE -map 0:v:0 -fps_mode passthrough` decodes it."""
 
     def __init__(
@@ -39,7 +38,6 @@ class PyavReader(Reader):
         self._seekable = True
         self._entry_pts = [entry.pts for entry in index.entries]
         self._entry_of = {(entry.pts, entry.dts): position for position, entry in enumerate(index.entries)}
-        self._reformatter = VideoReformatter()
         self._counted: Iterator[VideoFrame] | None = None  # frames from the start, and the next one's number
         self._next = 0
         self._container, self._stream = open_container(path)
@@ -50,7 +48,7 @@ class PyavReader(Reader):
             self._container.close()
             self._container = None
 
-    def _pictures(self, numbers: list[int]) -> Iterator[tuple[int, np.ndarray]]:
+    def _shown(self, numbers: list[int], size: tuple[int, int] | None) -> Iterator[tuple[int, np.ndarray]]:
         if self._container is None:
             raise DecodeError(self.path, numbers, "the reader is closed")
         missing = set(numbers)
@@ -59,7 +57,7 @@ class PyavReader(Reader):
                 turn, degrees = turn_of(display_matrix(frame))
                 if turn is None:
                     raise _Inexact(f"frame {number} is to be shown turned by {degrees} degrees")
-                yield number, turned(rgb_picture(frame, self._reformatter), turn)
+                yield number, self._picture(number, frame, turn, size)
                 missing.discard(number)
             if missing:
                 raise _Inexact(f"frame {min(missing)} did not come out of the decoder")

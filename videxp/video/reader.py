@@ -10,7 +10,10 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 
+from videxp.video.display import Turn, rgb_picture, scaled_picture, turned, turned_size
 from videxp.video.errors import DecodeError
 from videxp.video.timing import FrameTimes
 
@@ -40,9 +43,14 @@ class VideoReader(Protocol):
         Raises `IndexError` for an index outside [0, num_frames), `DecodeError` if a frame can't be had for certain.
         """
 
-    def pictures(self, numbers: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
+    def pictures(
+        self, numbers: Sequence[int], *, size: tuple[int, int] | None = None
+    ) -> Iterator[tuple[int, np.ndarray]]:
         """(number, uint8 [H,W,C]) of ascending frame numbers, one at a time, so that a clip of large frames can be made
         small without ever being held; some may come twice. A picture is good until the next is asked for.
+
+        size: (height, width) to which FFmpeg's bicubic scaler brings them: as it decodes, where it does. None: as they
+        are.
 
         Raises as `frames` does.
         """
@@ -96,20 +104,36 @@ class Reader:
                 clip_THWC[place] = picture_HWC
         return torch.from_numpy(clip_THWC)
 
-    def pictures(self, numbers: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
+    def pictures(
+        self, numbers: Sequence[int], *, size: tuple[int, int] | None = None
+    ) -> Iterator[tuple[int, np.ndarray]]:
         """See `VideoReader.pictures`."""
         if os.getpid() != self._process_id:  # decord would hang for ever, PyAV share a file offset
             raise DecodeError(self.path, list(numbers), "the reader was opened in another process: open it in this")
-        height, width = self.size
-        for number, picture_HWC in self._pictures(list(numbers)):
-            if picture_HWC.shape != (height, width, 3):
-                cause = f"frame {number} has size {picture_HWC.shape[:2]}, the video {(height, width)}"
-                raise DecodeError(self.path, list(numbers), cause)
+        if size is None:
+            yield from self._whole(list(numbers))
+        else:
+            yield from self._scaled(list(numbers), size)
+
+    def _whole(self, numbers: list[int]) -> Iterator[tuple[int, np.ndarray]]:
+        for number, picture_HWC in self._pictures(numbers):
+            self._require_size(number, picture_HWC.shape[:2])
             yield number, picture_HWC
             del picture_HWC  # of many megabytes, perhaps; the next one is made before the name is given to it
 
     def _pictures(self, numbers: list[int]) -> Iterator[tuple[int, np.ndarray]]:
         raise NotImplementedError
+
+    def _scaled(self, numbers: list[int], size: tuple[int, int]) -> Iterator[tuple[int, np.ndarray]]:
+        """The same at another (height, width), made of RGB."""
+        reformatter = VideoReformatter()
+        for number, picture_HWC in self._whole(numbers):
+            frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture_HWC), format="rgb24")
+            yield number, scaled_picture(frame, reformatter, size=size)
+
+    def _require_size(self, number: int, size: tuple[int, ...]) -> None:
+        if size != self.size:
+            raise DecodeError(self.path, [number], f"frame {number} has size {size}, the video {self.size}")
 
     def close(self) -> None:
         """Nothing to free unless a subclass says so."""
@@ -124,6 +148,29 @@ class Reader:
 
     def __getstate__(self) -> None:
         raise TypeError(f"{type(self).__name__} of {self.path} cannot be sent to another process: open it there")
+
+
+class FrameReader(Reader):
+    """One that decodes with FFmpeg, which scales frames before they are RGB. A subclass gives `_shown`."""
+
+    def __init__(self, path: str | os.PathLike[str], *, times: FrameTimes, size: tuple[int, int]) -> None:
+        super().__init__(path, times=times, size=size)
+        self._reformatter = VideoReformatter()
+
+    def _pictures(self, numbers: list[int]) -> Iterator[tuple[int, np.ndarray]]:
+        return self._shown(numbers, None)
+
+    def _scaled(self, numbers: list[int], size: tuple[int, int]) -> Iterator[tuple[int, np.ndarray]]:
+        return self._shown(numbers, size)
+
+    def _shown(self, numbers: list[int], size: tuple[int, int] | None) -> Iterator[tuple[int, np.ndarray]]:
+        raise NotImplementedError
+
+    def _picture(self, number: int, frame: VideoFrame, turn: Turn, size: tuple[int, int] | None) -> np.ndarray:
+        if size is None:
+            return turned(rgb_picture(frame, self._reformatter), turn)
+        self._require_size(number, turned_size((frame.height, frame.width), turn))
+        return turned(scaled_picture(frame, self._reformatter, size=turned_size(size, turn)), turn)
 
 
 def checked_indices(indices: Sequence[int] | np.ndarray, *, num_frames: int, path: str) -> np.ndarray:

@@ -22,7 +22,7 @@ Change = tuple[Any, Any]
 # What the figures of a test depend on beside the samples: what the network sees of each, and how it is judged.
 MATTERS = re.compile(
     r"dataset\.(num_frames|stride_frames|size|scale|cache|clips\.(clip_fps|sampling|short|test_clips|test_frames)"
-    r"|decoding\.(decoder|frame_size|frame_fit)|(test_transform|annotations\.degraded)(\..*)?)"
+    r"|decoding\.(decoder|frame_size|frame_fit|frame_scaler)|(test_transform|annotations\.degraded)(\..*)?)"
     r"|task\.(?!monitor$|losses\b|teacher|trained|frozen|label_smoothing|val_clips|example_|objective\b|discriminator_).*"
     r"|seed|hardware\.precision|trainer\.limit_test_batches"
 )

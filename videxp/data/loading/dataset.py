@@ -26,7 +26,7 @@ from videxp.data.loading.decoding import Decoding
 from videxp.data.loading.quarantine import Failure
 from videxp.data.loading.ring import Request
 from videxp.data.loading.unchanged import require_unchanged
-from videxp.data.loading.views import Cutter, View, fitted, fitted_placement, read_views
+from videxp.data.loading.views import Cutter, View, fitted, fitted_placement, read_views, scaled_size
 from videxp.data.manifest import Manifest, Part
 from videxp.data.packets_file import frame_times, map_packets
 from videxp.video import (
@@ -180,7 +180,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
         frames_KT = self.frames(row, rng=self._rng(Stream.CLIP, key))
         with self.open(row, frames_KT) as reader:
             box = self._box(self.frame_size or reader.size, key)
-            clip = read_views(reader, frames_KT, self._views(reader.size, box, key, clips=len(frames_KT)))
+            clip = self._read_views(reader, frames_KT, box, key)
             placements = partial(self._placements, reader.size, box, key, clips=len(frames_KT))
         read_others = partial(self._read_frames, key)
         shown = Shown(row, key, frames_KT, box, clip, reader.size, placements, read_others)
@@ -193,9 +193,13 @@ class ClipDataset(Dataset[dict[str, Any]]):
         try:
             with self.open(row, frames_KT) as reader:
                 box = self._box(self.decoding.size or reader.size, key)
-                return read_views(reader, frames_KT, self._views(reader.size, box, key, clips=len(frames_KT)))
+                return self._read_views(reader, frames_KT, box, key)
         except FILE_ERRORS as error:
             raise OtherUnread(error, row) from error
+
+    def _read_views(self, reader: VideoReader, frames_KT: np.ndarray, box: Box, key: tuple[int, int]) -> Tensor:
+        views = self._views(reader.size, box, key, clips=len(frames_KT))
+        return read_views(reader, frames_KT, views, size=scaled_size(reader.size, self.decoding))
 
     def _views(self, size: tuple[int, int], box: Box, key: tuple[int, int], *, clips: int) -> Sequence[Sequence[View]]:
         """For each clip its views on pictures of (height, width)."""

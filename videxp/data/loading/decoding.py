@@ -11,13 +11,14 @@ if TYPE_CHECKING:  # which imports the decoders
     from videxp.video import Decoder
 
 Fit = Literal["crop", "stretch", "pad"]
+Scaler = Literal["torch", "ffmpeg"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decoding:
     """How workers decode a video, and the size they bring its pictures to: `dataset.decoding`.
 
-    Raises BadRequest for a frame_size that is no [height, width].
+    Raises BadRequest for a frame_size that is no [height, width], and for a scaler that has none, or another decoder.
     """
 
     decoder: "Decoder" = "auto"
@@ -28,10 +29,23 @@ class Decoding:
     """[height, width] that workers bring whole frames to before all else; None: as they are."""
     frame_fit: Fit = "crop"
     """What is done with frames of another shape than frame_size."""
+    frame_scaler: Scaler = "torch"
+    """torch: bilinear, antialiased, of RGB. ffmpeg: bicubic, while it decodes, as `ffmpeg -s WxH` does; faster where
+    frames get much smaller."""
 
     def __post_init__(self) -> None:
         if (size := self.frame_size) is not None and (len(size) != 2 or min(size) < 1):
             raise BadRequest(f"dataset.decoding.frame_size={list(size)}: must be [height, width] in pixels, or null")
+        if self.frame_scaler == "ffmpeg" and size is None:
+            raise BadRequest(
+                "dataset.decoding.frame_scaler=ffmpeg: set dataset.decoding.frame_size to scale to, or "
+                "dataset.decoding.frame_scaler=torch"
+            )
+        if self.frame_scaler == "ffmpeg" and self.decoder in ("decord", "torchcodec"):
+            raise BadRequest(
+                f"dataset.decoding.frame_scaler=ffmpeg: {self.decoder} scales otherwise: "
+                "use dataset.decoding.decoder=auto, or dataset.decoding.frame_scaler=torch"
+            )
 
     @property
     def size(self) -> tuple[int, int] | None:

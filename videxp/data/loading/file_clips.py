@@ -8,7 +8,7 @@ from torch import Tensor
 from videxp.data.loading.clips import ClipChoice
 from videxp.data.loading.cropping import whole_box
 from videxp.data.loading.decoding import Decoding
-from videxp.data.loading.views import Cutter, View, fitted, read_views
+from videxp.data.loading.views import Cutter, View, fitted, read_views, scaled_size
 from videxp.video import Decoder, UnreadableVideo, VideoReader, open_video
 from videxp.video.sequence import name_template
 
@@ -37,7 +37,8 @@ def read_clips(
         )
         if cutter is not None:
             return read_views(reader, frames_KT, cutter.views(reader.size, epoch=0, index=0, clips=len(frames_KT)))
-        return read_views(reader, frames_KT, [[whole_view(reader, decoding)]] * len(frames_KT))
+        views = [[whole_view(reader, decoding)]] * len(frames_KT)
+        return read_views(reader, frames_KT, views, size=scaled_size(reader.size, decoding))
 
 
 def whole_view(reader: VideoReader, decoding: Decoding) -> View:

@@ -5,7 +5,7 @@ Legend: K clips of a sample, V views of a clip, T frames, H, W, C = 3 channels.
 
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
 from videxp.data.loading.cropping import Box
-from videxp.data.loading.decoding import Fit
+from videxp.data.loading.decoding import Decoding, Fit
 from videxp.video import VideoReader
 from videxp.video.placing import Move, Placement
 
@@ -51,20 +51,22 @@ class Mover(Protocol):
         """What moves what pictures show in other ways, as settings that turn it off: `rand_augment=null`."""
 
 
-def read_views(reader: VideoReader, frames_KT: np.ndarray, views: Sequence[Sequence[View]]) -> Tensor:
+def read_views(
+    reader: VideoReader, frames_KT: np.ndarray, views: Sequence[Sequence[View]], *, size: tuple[int, int] | None = None
+) -> Tensor:
     """uint8 [K*V,T,h,w,C]: the views of a clip are adjacent. Each frame is decoded once, however many clips have it.
 
-    Raises as `VideoReader.frames` does.
+    size: see `VideoReader.pictures`. Raises as `VideoReader.frames` does.
     """
     clips, length = frames_KT.shape
     needed, places_KT = np.unique(frames_KT, return_inverse=True)
     places_KT = places_KT.reshape(clips, length)
-    height, width = reader.size
+    height, width = size or reader.size
     if len(needed) * height * width * 3 > WHOLE_BYTES:
-        return _picture_by_picture(reader, needed, places_KT, views)
+        return _picture_by_picture(reader.pictures(needed.tolist(), size=size), needed, places_KT, views)
     held_THWC = _workspace((len(needed), height, width, 3))
     place_of = {number: place for place, number in enumerate(needed.tolist())}
-    for number, picture_HWC in reader.pictures(needed.tolist()):
+    for number, picture_HWC in reader.pictures(needed.tolist(), size=size):
         held_THWC[place_of[number]] = picture_HWC
     held = torch.from_numpy(held_THWC)
     in_order = np.arange(len(needed))
@@ -78,14 +80,17 @@ def read_views(reader: VideoReader, frames_KT: np.ndarray, views: Sequence[Seque
 
 
 def _picture_by_picture(
-    reader: VideoReader, needed: np.ndarray, places_KT: np.ndarray, views: Sequence[Sequence[View]]
+    pictures: Iterator[tuple[int, np.ndarray]],
+    needed: np.ndarray,
+    places_KT: np.ndarray,
+    views: Sequence[Sequence[View]],
 ) -> Tensor:
     (clips, length), of_each = places_KT.shape, len(views[0])
     where: dict[int, list[tuple[int, int]]] = {int(number): [] for number in needed}
     for (clip, time), place in np.ndenumerate(places_KT):
         where[int(needed[place])].append((clip, time))
     video = torch.empty(0)
-    for number, picture_HWC in reader.pictures(needed.tolist()):
+    for number, picture_HWC in pictures:
         picture = as_tensor(picture_HWC)[None]
         seen: dict[View, Tensor] = {}
         for clip, time in where[number]:
@@ -104,6 +109,13 @@ def _workspace(shape: tuple[int, ...]) -> np.ndarray:
     if not hasattr(_thread, "memory"):
         _thread.memory = np.empty(WHOLE_BYTES, np.uint8)  # paged in as it is used
     return _thread.memory[: math.prod(shape)].reshape(shape)
+
+
+def scaled_size(given: tuple[int, int], decoding: Decoding) -> tuple[int, int] | None:
+    """(height, width) to which FFmpeg scales pictures of this size while it decodes; None: not at all."""
+    if decoding.size is None or decoding.frame_scaler != "ffmpeg":
+        return None
+    return inner_size(given, decoding.size, decoding.frame_fit)
 
 
 def inner_size(given: tuple[int, int], size: tuple[int, int], fit: Fit) -> tuple[int, int]:
