@@ -131,6 +131,11 @@ def test_killed_at_random_moments_a_hundred_times(seed: int, killed_runs: Killed
     kill_run(killed_runs, seed)
 
 
+def test_a_run_of_so_many_steps_that_is_killed_before_its_test_logs_the_test_in_the_same_epoch(killed_runs: KilledRuns):
+    steps = ["trainer.max_epochs=null", "trainer.max_steps=4", "trainer.limit_train_batches=2"]
+    assert killed_runs.killed("steps", steps, [Kill("test")], name="steps-killed") == []
+
+
 @pytest.mark.parametrize("case", [case for case in CASES if case != "plain"])  # as the recipes below are
 def test_a_killed_and_resumed_run_is_the_run_that_was_left_alone(case: str, killed_runs: KilledRuns):
     kills = [Kill("batch", nth=3), Kill("validation", nth=2), Kill("save", nth=2)]

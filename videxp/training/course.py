@@ -238,13 +238,14 @@ def fit_and_test(
 ) -> dict[str, float]:
     """Train, on from `checkpoint` if given, then test the best weights; returns the test metrics."""
     from videxp.tasks.weights import load_weights
-    from videxp.training.loops import validate_no_more_before_training
+    from videxp.training.loops import finish_last_epoch, validate_no_more_before_training
 
     trainer, task, datamodule = experiment.trainer, experiment.task, experiment.datamodule
     if trains := any(parameter.requires_grad for parameter in task.network.parameters()):
         if checkpoint is not None:
             validate_no_more_before_training(trainer)
         trainer.fit(task, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
+        finish_last_epoch(trainer)
         trainer.strategy.barrier()
         load_weights(task, run.checkpoint())
     trainer.test(task, datamodule=datamodule, verbose=False)

@@ -71,6 +71,16 @@ def begin_next_epoch(trainer: Trainer) -> None:
     trainer.fit_loop.epoch_loop.restarting = False
 
 
+def finish_last_epoch(trainer: Trainer) -> None:
+    """Count the last epoch as done, for what is logged after the training.
+
+    A run that goes on from its last checkpoint has nothing left to train; where it was to end after so many steps,
+    Lightning leaves it in the epoch that the checkpoint was taken in.
+    """
+    total, current = _epochs(trainer)
+    total.completed, current.completed = total.processed, current.processed
+
+
 def _epochs(trainer: Trainer) -> tuple[Any, Any]:
     """Lightning's counts of epochs: (since the run began, the same in a way that some hooks reset)."""
     progress = trainer.fit_loop.epoch_progress
