@@ -14,6 +14,8 @@ from videxp.core.errors import BadRequest
 from videxp.data import FolderPerClass, Manifest, ManifestFile, manifest_path, prepare
 from videxp.data.layouts.base import Layout
 from videxp.data.preparing import preparation
+from videxp.data.preparing.rewritten import rewritten_files
+from videxp.runs.differences import content_differences
 
 
 @pytest.fixture
@@ -59,6 +61,23 @@ def test_the_second_time_only_what_changed_is_opened(root: Path, monkeypatch: py
     os.utime(root / "train/run/a.mp4", ns=(1, 1))
     assert prepared(root).fingerprint == first.fingerprint  # read again, found the same
     assert opened == ["train/run/a.mp4"]
+
+
+def test_a_file_written_over_at_the_same_size_and_time_is_found_by_its_content_alone(root: Path) -> None:
+    manifest, file = prepared(root), root / "train/walk/b.mp4"
+    times, content = file.stat(), file.read_bytes()
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert prepared(root).fingerprint == manifest.fingerprint  # preparing takes it for the same
+    assert rewritten_files(manifest, FolderPerClass()) == ["train/walk/b.mp4"]
+    (difference,) = content_differences(["train/walk/b.mp4"])
+    assert str(difference).endswith(
+        "content: train/walk/b.mp4: other bytes, of the same size and time; videxp prepare --thorough sees it"
+    )
+    thorough = prepare(FolderPerClass(), root=root, cache_dir=root.parent / "cache", name="mini", thorough=True)
+    assert thorough.fingerprint != manifest.fingerprint
+    file.write_bytes(content)
+    assert rewritten_files(manifest, FolderPerClass()) == [] and content_differences([]) == []
 
 
 def test_another_column_name_or_place_of_the_data_opens_no_file_again(

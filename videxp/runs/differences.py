@@ -71,6 +71,12 @@ def data_differences(
     return found
 
 
+def content_differences(files: list[str]) -> list[Difference]:
+    """Of files whose bytes are others though their size and time are the same."""
+    text = f"{_named(files)}: other bytes, of the same size and time; videxp prepare --thorough sees it"
+    return [Difference("data", "content", text)] if files else []
+
+
 def _counts(old: list[Sample], new: list[Sample]) -> str:
     """`18 -> 20 files: `, where their number changed."""
     numbers = [len({sample.path for sample in samples}) for samples in (old, new)]
