@@ -16,7 +16,10 @@ from videxp.data import VideoDataModule
 from videxp.data.annotations.companion_clip import CompanionClip
 from videxp.transforms import RealWorld
 
-MADE_OF_IMAGES = ["frame_sequences", "vid4", "reds", "reds_real_world", "vimeo90k", "udm10"]
+MADE_OF_IMAGES = [
+    *("frame_sequences", "vid4", "reds", "reds_real_world", "vimeo90k", "udm10"),
+    *("davis_denoising", "set8"),
+]
 
 
 def put_images(folder: Path, template: str, *, size: tuple[int, int] = (32, 40), count: int = 7) -> None:
@@ -70,6 +73,30 @@ def test_reds_from_config_to_batch(built, tmp_path: Path) -> None:
         data = built("reds", *pairs)
         data.prepare()
         data.eval_transform(next(iter(data.val_dataloader())))
+
+
+def test_davis_with_noise_from_config_to_batch(built, tmp_path: Path) -> None:
+    """Any noise in training, of one strength in evaluations; of a test clip at most the first 85 frames."""
+    lists = {"train": ["bear"], "val": ["camel"], "test-dev": ["aerobatics", "boxing"]}
+    lengths = {"bear": 7, "camel": 7, "aerobatics": 9, "boxing": 4}
+    for split, clips in lists.items():
+        for clip in clips:
+            put_images(tmp_path / "davis_denoising/JPEGImages/480p" / clip, "{:05d}.jpg", count=lengths[clip])
+        (tmp_path / "davis_denoising/ImageSets/2017").mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"davis_denoising/ImageSets/2017/{split}.txt").write_text("\n".join(clips))
+    data = built("davis_denoising", "dataset.layout.test_first=6", "dataset.clips.train_repeats=3")
+    data.prepare()
+    assert data.counts == {"train": 1, "val": 1, "test": 2}
+    lengths, noises = [], []
+    for read in data.test_dataloader():
+        batch = data.on_after_batch_transfer(read, 0)
+        lengths.append(batch["video"].shape[1])
+        noises.append(255 * float((batch["video"] - batch["target"]).std()))
+        assert torch.equal(batch["condition"], torch.full_like(batch["video"][:, :, :1], 25 / 255))
+    assert sorted(lengths) == [4, 6] and noises == pytest.approx([25, 25], rel=0.05)
+    trained = [data.train_transform(read)["condition"].unique() * 255 for read in data.train_dataloader()]
+    assert all(len(levels) == 1 and 5 <= levels[0] <= 55 for levels in trained) and trained[0] != trained[1]
+    assert str(data.test_transform.degradation) == "Gaussian noise, sigma 25, not clipped"
 
 
 @pytest.mark.slow

@@ -149,6 +149,8 @@ def test_there_are_recipes():
 # Another one trains the same task on the same data; papers' classifiers as moving digits, with the `methods` above.
 TWINS = {
     "classification/moving_digits_2d",
+    *("denoising/sample_clips_per_frame", "denoising/fastdvdnet_davis"),
+    *("denoising/bsvd_64_davis", "denoising/udvd_davis"),
     *("generation/mocogan_ucf101", "generation/vgan_ucf101"),
     *("super_resolution/basicvsr_pp_reds", "super_resolution/basicvsr_pp_vimeo90k"),
     *("super_resolution/edvr_m_reds", "super_resolution/edvr_m_vimeo90k"),

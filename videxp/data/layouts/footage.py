@@ -5,12 +5,12 @@ clip lies. Both have the same frames, and the clip is a whole number of times as
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
 from videxp.core.errors import BadRequest
-from videxp.core.limits import Gt, Interval
+from videxp.core.limits import Ge, Gt, Interval
 from videxp.data.layouts.base import Layout, absent, completed_splits, source_of
 from videxp.data.layouts.frame_folders import ImageSequences
 from videxp.data.layouts.split_folders import split_folders
@@ -145,10 +145,19 @@ class FrameSequences(ImageSequences, Footage):
 
     template: `{:08d}.png`, `im{}.png`; or `*`, `*.png`: all images of the folder, as people count: im2 before im10.
     fps: frames per second of the images, which no image tells.
+    test_first: so many frames of each test clip, from its start, are the test; None: all.
     """
 
     template: str = "*"
     fps: Annotated[float, Gt(0)] = 25.0
+    test_first: Annotated[int, Ge(1)] | None = None
+
+    def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
+        rows = super().rows(root, notes)
+        if self.test_first is None:
+            return rows
+        end = self.test_first / self.fps
+        return [replace(row, end_seconds=end) if row.split == "test" else row for row in rows]
 
     def clips(self, root: Path, folder: str, notes: Notes = UNHEARD) -> Iterator[str]:
         return find_image_folders(root, folder, notes)
