@@ -1,8 +1,8 @@
 """BSVD: two U-Nets whose convolutions see the frames before and after through shifted features; it also runs as a
 stream, frame by frame. Qi et al. 2022, "Real-time Streaming Video Denoising with Bidirectional Buffers", section 3.
 
-The defaults are BSVD-64 (9,815,683 parameters; blind 9,815,107); the authors' training checkpoints load. N frames of
-all clips, D features.
+The defaults are BSVD-64 (9,815,683 parameters; blind 9,815,107); the authors' training checkpoints load. Unlike theirs,
+a fresh one starts near the identity, which saves the first epochs of a short training. N frames of all clips, D features.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from videxp.core.limits import Ge
-from videxp.models.layers.restoration_blocks import pad_to_multiple
+from videxp.models.layers.restoration_blocks import initialize_small, pad_to_multiple
 from videxp.models.weights import load_weights
 
 SHIFTED_SHARE = 8  # one of so many features comes from the next frame, and as many from the one before
@@ -54,6 +54,8 @@ class BSVD(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        for unet in self.nets_list:
+            initialize_small(cast(ShiftedUNet, unet).last)
         load_weights(self, weights)
 
     def forward(self, video: Tensor, noise_level: Tensor | None = None) -> Tensor:
@@ -95,6 +97,11 @@ class ShiftedUNet(nn.Module):
         self.upc2 = ShiftedBlock(ShiftedPair(quarter), _conv(quarter, 4 * half), nn.PixelShuffle(2))
         self.upc1 = ShiftedBlock(ShiftedPair(half), _conv(half, 4 * full), nn.PixelShuffle(2))
         self.outc = ShiftedBlock(_conv(full, full), nn.Identity(), _relu(), _conv(full, d_out))
+
+    @property
+    def last(self) -> nn.Conv2d:
+        """What predicts the noise."""
+        return cast(nn.Conv2d, self.outc.convblock[-1])
 
     def forward(self, x: Tensor, count: int) -> Tensor:
         """count: T, the frames of each clip among the N."""
