@@ -1,8 +1,8 @@
 """BSVD: two U-Nets whose convolutions see the frames before and after through shifted features; it also runs as a
 stream, frame by frame. Qi et al. 2022, "Real-time Streaming Video Denoising with Bidirectional Buffers", section 3.
 
-The defaults are BSVD-64 (9,815,683 parameters; blind 9,815,107); the authors' training checkpoints load. Unlike theirs,
-a fresh one starts near the identity, which saves the first epochs of a short training. N frames of all clips, D features.
+The defaults are BSVD-64 (9,815,683 parameters; blind 9,815,107); the authors' training checkpoints load. A fresh one
+starts near the identity, unlike theirs: a short training gets further. N frames of all clips, D features.
 """
 
 from collections.abc import Iterable, Iterator

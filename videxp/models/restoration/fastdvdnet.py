@@ -1,8 +1,8 @@
 """FastDVDnet: two stages of U-Nets over five frames, without motion compensation. Tassano et al. 2020, "FastDVDnet:
 Towards Real-Time Deep Video Denoising Without Flow Estimation", section 3.
 
-The defaults are the published network (2,479,096 parameters); the authors' files load. Unlike theirs, a fresh one starts
-near the identity, which saves the first epochs of a short training. N frames of all clips.
+The defaults are the published network (2,479,096 parameters); the authors' files load. A fresh one starts near the
+identity, unlike theirs: a short training gets further. N frames of all clips.
 """
 
 from typing import Annotated, cast
