@@ -1,6 +1,7 @@
 """Several inputs at a time, as `videxp predict` is given them."""
 
 import argparse
+import re
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -118,9 +119,24 @@ def test_a_network_that_is_told_the_noise_gets_it_in_all_windows_and_tiles(tmp_p
     with open_video(tmp_path / "b.mkv") as reader:
         assert np.unique(reader.frames(range(9)).numpy()).tolist() == [120]
     for words, network, message in (
-        ((), Brighter(), "how strong the noise is: --sigma 25"),
         (("--sigma", 900), Brighter(), "--sigma 900: a standard deviation"),
         (("--sigma", 20), Identity(), "--sigma 20: this network is told no level of noise"),
     ):
         with pytest.raises(BadRequest, match=message):
             run(*given, "--overwrite", *words, network=network)
+
+
+def test_the_noise_of_each_video_is_estimated_where_nobody_says_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, sigma in (("a", 6), ("b", 20)):
+        noise = np.random.default_rng(0).normal(110, sigma, (9, 64, 64, 3)).round().clip(0, 255).astype(np.uint8)
+        write_video(tmp_path / f"{name}.mkv", noise, fps=10, codec="ffv1", pixel_format="bgr0")
+    lossless = ("--codec", "ffv1", "--pixel-format", "bgr0", "--window", 4)
+    assert run(tmp_path / "*.mkv", "-o", tmp_path / "out", *lossless, network=Brighter()) == 0
+    said = [float(text) for text in re.findall(r"noise: sigma (\S+) of 255", capsys.readouterr().out)]
+    assert said == pytest.approx([6, 20], rel=0.05)
+    for name, sigma in zip("ab", said):
+        with open_video(tmp_path / f"{name}.mkv") as before, open_video(tmp_path / f"out/{name}.mkv") as after:
+            added = after.frames(range(9)).double() - before.frames(range(9))
+        assert float(added.mean()) == pytest.approx(sigma, abs=0.6)

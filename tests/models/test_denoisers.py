@@ -121,6 +121,15 @@ def test_a_stream_of_fewer_frames_than_its_delay_gives_all_of_them() -> None:
             torch.testing.assert_close(streamed, net(video), rtol=0, atol=1e-5)
 
 
+def test_bsvd_without_shifts_is_a_network_of_its_size_for_single_frames() -> None:
+    over_time, alone = build_tiny("bsvd_64"), build_tiny("bsvd_64", over_time=False)
+    assert count_parameters(alone) == count_parameters(over_time) and (over_time.radius, alone.radius) == (16, 0)
+    video = clip(1, 3, 3, 8, 8)
+    with torch.no_grad():
+        torch.testing.assert_close(alone(video)[:, 1:2], alone(video[:, 1:2]), rtol=0, atol=1e-5)
+        assert (over_time(video)[:, 1:2] - over_time(video[:, 1:2])).abs().max() > 1e-4
+
+
 def test_the_blind_bsvd_has_the_published_count_and_is_told_nothing() -> None:
     with torch.device("meta"):
         assert count_parameters(build("bsvd_64", blind=True)) == 9_815_107

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--sigma",
         type=float,
         metavar="S",
-        help="standard deviation of the noise, in levels of 255, for a network that is told it",
+        help="standard deviation of the noise, in levels of 255, for a network that is told it; default: estimated",
     )
     add_output_arguments(parser)
 
@@ -128,8 +128,8 @@ def make_each(options: argparse.Namespace, make: Callable[[Path, Path], int]) ->
 
 
 def condition_of(network: "Restorer", *, sigma: float | None) -> "Condition | None":
-    """The same level of noise everywhere, for a network that is told one. Raises `BadRequest` for one that is not."""
-    import torch
+    """The level of noise, for a network that is told one; None: estimated. Raises `BadRequest` for one that is not."""
+    from videxp.deploy.noise_level import NoiseLevel
 
     if network.told != "noise_level":
         if sigma is not None:
@@ -139,11 +139,7 @@ def condition_of(network: "Restorer", *, sigma: float | None) -> "Condition | No
                 f"this network is told a {network.told} of its input, which `videxp predict` cannot give it"
             )
         return None
-    if sigma is None:
-        raise BadRequest("this network is told how strong the noise is: --sigma 25, in levels of 255")
-    if not 0 <= sigma <= 255:
-        raise BadRequest(f"--sigma {sigma:g}: a standard deviation in levels of 255, from 0 to 255")
-    return lambda numbers, clip_THWC: torch.full((len(numbers), 1, *clip_THWC.shape[1:3]), sigma / 255)
+    return NoiseLevel(sigma)
 
 
 def usable_device(name: str) -> "torch.device":

@@ -229,7 +229,8 @@ def _check_scale(plain: dict[str, Any]) -> Iterator[Problem]:
 def _check_told(plain: dict[str, Any]) -> Iterator[Problem]:
     """A network that is told something of its input, such as a level of noise, and data that do not tell it."""
     model, dataset = _signature(_target(plain.get("model"))), plain.get("dataset") or {}
-    told = model.constants.get("told") if model is not None else None
+    blind = (plain.get("model") or {}).get("blind")  # of a network that can do without
+    told = model.constants.get("told") if model is not None and not blind else None
     transform = dataset.get("test_transform") or {}
     sources = [_signature(_target(node)) for node in (transform, transform.get("degradation"))]
     tells = [source.constants.get("tells") for source in sources if source is not None]
