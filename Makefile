@@ -5,6 +5,9 @@ STAMP  := $(VENV)/.installed
 JOBS   ?= 3
 SYSTEM := chromium munge slurm-client slurmctld slurmd slurmdbd mariadb-server
 
+# Every process of a test would compile again what another has compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install system-deps run test test-fast test-kill lint types format bench zoo clean
 

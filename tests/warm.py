@@ -13,10 +13,12 @@ from unittest.mock import patch
 from PIL import Image
 
 from tests.shrink import tiny
+from videxp.training.deferred import defer_torchmetrics
 
 LIBRARIES = ["wandb.sdk.launch", "wandb.apis.public", "matplotlib.backends.backend_agg", "rich.progress"]
 LIBRARIES += ["optuna.storages", "alembic.command", "sqlalchemy.dialects.sqlite"]
 LIBRARIES += ["tests.forked", "tests.training.killing"]
+LIBRARIES += ["torchvision.transforms.v2.functional"]
 LIBRARIES += ["rich._emoji_codes", "av.subtitles.stream", "torch.utils.serialization.config"]
 OURS = [
     "videxp.training.assembling",
@@ -57,6 +59,7 @@ OURS = [
 
 
 def warm() -> None:
+    defer_torchmetrics()  # as a command does
     for name in (*LIBRARIES, *OURS):
         import_module(name)
     Image.preinit()

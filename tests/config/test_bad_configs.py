@@ -204,9 +204,10 @@ def plain_hydra() -> Iterator[None]:
 
 
 @pytest.mark.slow  # together
-@pytest.mark.parametrize("overrides", [overrides for overrides, _ in SILENT_IN_HYDRA], ids=" ".join)
-def test_plain_hydra_accepts_it_in_silence(overrides: list[str], folder):
+@pytest.mark.parametrize("cases", groups(SILENT_IN_HYDRA), ids=lambda cases: " ".join(cases[0][0]))
+def test_plain_hydra_accepts_it_in_silence(cases: list[tuple[list[str], str]], folder):
     """The negative control of the table above."""
+    overrides = [word for words, _ in cases for word in words]
     with plain_hydra():
         assert hydra.compose("config", [f"experiments={RECIPE}", *overrides]) is not None
 

@@ -43,7 +43,8 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_failing_trial_does_not_end_the_sweep(folder: Path):
     """6 trials of which one each hangs, raises, exits, is killed, is NaN; mended, the second call runs those 5."""
-    small = tiny("trainer.max_epochs=1", "model=moody", "sweep.metric=val/loss", "sweep.trial_minutes=0.5", *QUICK)
+    brief = ["trainer.max_epochs=1", *(f"trainer.limit_{split}_batches=1" for split in ("train", "val", "test"))]
+    small = tiny(*brief, "model=moody", "sweep.metric=val/loss", "sweep.trial_minutes=0.5", *QUICK)
     space = ["model.number=2,0,5,8,11,13", "launcher.jobs=2"]
     done = sweep("classification/moving_digits", *small, *space, cwd=folder)
     assert done.returncode == 1, done.stdout + done.stderr
