@@ -149,6 +149,7 @@ def test_a_killed_and_resumed_run_is_the_run_that_was_left_alone(case: str, kill
 RESUMED = {
     RECIPE: True,
     "generation/moving_digits": True,
+    "inpainting/sample_clips": False,
     "scenes/scene_films": False,
     "super_resolution/basicvsr_vimeo90k": False,
     "super_resolution/realbasicvsr_gan_reds": False,
