@@ -1,8 +1,11 @@
 """The task of scene segmentation: films by windows, one threshold for all, and where it comes from."""
 
 from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -14,6 +17,7 @@ from videxp.models.scenes.interface import SceneNetwork, TransitionLogits
 from videxp.tasks import Scenes
 from videxp.tasks.base import Split
 from videxp.tasks.schedules import Cosine
+from videxp.video import write_video
 
 
 class Brightness(SceneNetwork):
@@ -111,3 +115,24 @@ def test_a_clip_that_was_made_is_evaluated_by_what_it_was_made_of():
     scenes.evaluation_step(batch, "val")
     figures = scenes.evaluation_metrics("val")
     assert float(figures["recall_cut"]) == 1 and float(figures["recall_gradual"]) == 1
+
+
+@torch.no_grad()
+def test_contact_sheets_are_made_of_what_the_evaluation_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    scenes = task(threshold=0.5, example_films=2)
+    for index in range(3):
+        write_video(tmp_path / f"{index}.mp4", np.zeros((50, 32, 32, 3), np.uint8), fps=25)
+        batch = {**film({10 * (index + 1): 255}, [(10, 11)]), "index": torch.tensor([index])}
+        scenes.evaluation_step(batch, "test")
+    made = {**film({10: 255}, []), "target": torch.zeros(1, 50, 2)}
+    del made["transitions"]  # of no film
+    scenes.evaluation_step(made, "test")
+    monkeypatch.setattr(scenes, "answer", lambda batch: pytest.fail("the network worked once more"))
+    sheets: list[dict[str, Any]] = []
+    monkeypatch.setattr("videxp.tasks.scenes.save_shot_sheet", lambda path, **shown: sheets.append(shown) or path)
+    films = SimpleNamespace(dataset=lambda split: SimpleNamespace(path=lambda index: tmp_path / f"{index}.mp4"))
+    paths = scenes.save_samples(tmp_path, films, "test")
+    assert [path.name for path in paths] == ["00000_0.png", "00001_1.png"]
+    assert [(len(sheet["marks"].hits), len(sheet["marks"].missed)) for sheet in sheets] == [(1, 0), (0, 1)]
+    assert [int(sheet["probabilities"].argmax()) for sheet in sheets] == [10, 20]
+    assert all(len(sheet["probabilities"]) == 50 for sheet in sheets)

@@ -4,6 +4,7 @@ Shapes: B clips, T frames, C = 3 channels, H, W pixels.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, cast
 
@@ -36,6 +37,16 @@ from videxp.video.shots import FilmTransition, Transition, cut_into_shots
 WINDOWS_AT_ONCE = 8
 VAL_SHEETS = 2
 SHEET_PIXELS = 160  # width of a shot's picture
+
+
+@dataclass(frozen=True)
+class SeenFilm:
+    """A film that this process evaluated."""
+
+    index: int
+    probability_T: Tensor
+    """float32 [T], on the CPU"""
+    true: list[Transition]
 
 
 class Scenes(VideoTask):
@@ -92,7 +103,8 @@ class Scenes(VideoTask):
         tolerance_frames: by which a transition may lie beside the true one, as published figures allow.
         positive_weight, many_hot_weight: see `videxp.losses.transition_loss`.
         frozen: nothing is trained; the network is evaluated with the weights that it begins with.
-        example_films: of how many films a test makes a contact sheet; a validation makes two.
+        example_films: of how many films a test makes a contact sheet; a validation makes two. On several devices,
+            of those that the first one evaluated.
         """
         super().__init__(
             network=network,
@@ -115,6 +127,7 @@ class Scenes(VideoTask):
         self.counts = nn.ModuleDict({split: self._counts() for split in splits})
         self.losses_seen = nn.ModuleDict({split: MeanMetric() for split in splits})
         self.example_films = example_films
+        self.seen: list[SeenFilm] = []  # in the last validation or test
         self.rows: list[dict[str, Any]] = []  # one for each film of the last test
 
     @property
@@ -164,8 +177,12 @@ class Scenes(VideoTask):
 
     # ---- evaluation ---------------------------------------------------------------------------------------------
 
+    def on_validation_epoch_start(self) -> None:
+        super().on_validation_epoch_start()
+        self.seen = []
+
     def on_test_epoch_start(self) -> None:
-        self.rows = []
+        self.seen, self.rows = [], []
 
     def evaluation_step(self, batch: dict[str, Tensor], split: Split) -> None:
         for number, index in enumerate(batch["index"].tolist()):
@@ -177,6 +194,8 @@ class Scenes(VideoTask):
             cast(TransitionCounts, self.counts[split]).update(one_hot, true, many_hot_T=many_hot)
             film = TransitionLogits(logits.one_hot[None], logits.many_hot[None])
             cast(MeanMetric, self.losses_seen[split]).update(self.loss(film, target_T2[None]), weight=len(video))
+            if "transitions" in batch:  # clips that were made are no film's
+                self.seen.append(SeenFilm(index, one_hot.cpu(), true))
             if split == "test":
                 self.rows.append({"index": index, "frames": len(video), **self._row(one_hot, true)})
 
@@ -224,37 +243,28 @@ class Scenes(VideoTask):
 
     def save_samples(self, folder: Path, datamodule: Any, split: Literal["val", "test"]) -> list[Path]:
         """A contact sheet of each of some films: its shots, the curve, what was hit, missed and falsely found."""
-        films = datamodule.dataset(split)
-        count = min(self.example_films if split == "test" else VAL_SHEETS, len(films))
-        indices = [i * len(films) // count for i in range(count)]
-        saved = [self._save_sheet(folder, datamodule, split, index) for index in indices]
-        return [path for path in saved if path is not None]
+        count = min(self.example_films if split == "test" else VAL_SHEETS, len(self.seen))
+        films = [self.seen[i * len(self.seen) // count] for i in range(count)]
+        return [self._save_sheet(folder, film, datamodule.dataset(split).path(film.index)) for film in films]
 
-    @torch.no_grad()
-    def _save_sheet(self, folder: Path, datamodule: Any, split: Literal["val", "test"], index: int) -> Path | None:
-        """None for clips that were made: they are no film's."""
-        batch = datamodule.transformed(datamodule.read(split, [index]), split, device=self.device)
-        if "transitions" not in batch:
-            return None
-        path = datamodule.dataset(split).path(index)
-        probability_T = self.film_logits(batch["video"][0]).one_hot.sigmoid().cpu()
+    def _save_sheet(self, folder: Path, film: SeenFilm, path: Path) -> Path:
         threshold = float(self.threshold)
         found = [
-            FilmTransition(before, after, float(probability_T[before:after].max()))
-            for before, after in predict_transitions(probability_T, threshold=threshold)
+            FilmTransition(before, after, float(film.probability_T[before:after].max()))
+            for before, after in predict_transitions(film.probability_T, threshold=threshold)
         ]
         clock = read_clock(path)
         shots = cut_into_shots(found, clock)
         return save_shot_sheet(
-            folder / f"{index:05d}_{path.stem}.png",
+            folder / f"{film.index:05d}_{path.stem}.png",
             title=path.name,
             shots=shots,
             pictures=dict(shot_pictures(path, sheet_shots(shots), width=SHEET_PIXELS)),
             transitions=found,
             clock=clock,
             threshold=threshold,
-            probabilities=probability_T.numpy(),
-            marks=mark_transitions(true_transitions(batch, 0), found, tolerance=self.tolerance_frames),
+            probabilities=film.probability_T.numpy(),
+            marks=mark_transitions(film.true, found, tolerance=self.tolerance_frames),
         )
 
 
