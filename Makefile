@@ -66,6 +66,7 @@ bench: install  ## the benchmarks: ratios against other pipelines, on this machi
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/transport.py
 	$(BIN)/python benchmarks/sweep.py
+	$(BIN)/python benchmarks/scenes.py
 
 zoo: install  ## write docs/model_zoo.md: our counts and speeds beside the published ones
 	$(BIN)/python -m benchmarks.model_zoo

