@@ -1,5 +1,6 @@
 """Layouts without labels, alone and in pairs, on miniatures of the real ones."""
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from PIL import Image
 
 from tests.films import Put, moving_bar, save_picture
 from videxp.core.errors import BadRequest
-from videxp.data import FrameSequences, Reds, VideoFolder, Vimeo90k, prepare
+from videxp.data import FrameSequences, InpaintingSet, Reds, VideoFolder, Vimeo90k, prepare
 from videxp.data.layouts.base import Layout
 from videxp.data.layouts.footage import counterpart
 from videxp.data.manifest import Manifest
@@ -212,3 +213,28 @@ def test_vimeo90k_by_its_lists_with_whole_videos_held_out(
     assert len({path[:15] for split, path, _ in samples(manifest) if split == "val"}) == 1
     assert samples(manifest)[-1] == ("test", "sequences/00009/0001", "BIx4/00009/0001")
     assert manifest["num_frames"].tolist() == [7] * 7
+
+
+def test_davis_and_youtube_vos_as_inpainting_has_them(tmp_path: Path):
+    for name in ("bear", "bus", "camel", "goat", "kite"):
+        for t in range(3):
+            frame = np.full((8, 12, 3), 20 * t, dtype=np.uint8)
+            places = [f"JPEGImages_432_240/{name}/{t:05d}.jpg"]
+            places += [f"test_masks/{name}/{t:05d}.png"] if name in ("goat", "kite") else []
+            for place in places:
+                (tmp_path / "root" / place).parent.mkdir(parents=True, exist_ok=True)
+                save_picture(frame, tmp_path / "root" / place, mark=place)
+    lists = {"train.json": ["bear", "bus", "camel"], "test.json": ["kite", "goat"]}
+    for file, names in lists.items():
+        (tmp_path / "root" / file).write_text(json.dumps(dict.fromkeys(names, 3)))
+    manifest = prepared(InpaintingSet(val_fraction=0.34), tmp_path)
+    rows = [manifest.row(i) for i in range(len(manifest))]
+    tests = {row["path"]: row["input"] for row in rows if row["split"] == "test"}
+    assert tests == {f"JPEGImages_432_240/{name}": f"test_masks/{name}" for name in ("goat", "kite")}
+    assert manifest.counts == {"train": 2, "val": 1, "test": 2}
+    assert all(not row["input"] for row in rows if row["split"] != "test")  # drawn
+    alone = prepared(InpaintingSet(train_list=None), tmp_path)
+    assert alone.counts == {"train": 0, "val": 2, "test": 2}
+    (tmp_path / "root" / "test.json").write_text('["goat"]')
+    with pytest.raises(BadRequest, match=r"test.json: not like \{'bear': 82\}"):
+        prepared(InpaintingSet(), tmp_path)

@@ -150,6 +150,7 @@ RESUMED = {
     RECIPE: True,
     "generation/moving_digits": True,
     "inpainting/sample_clips": False,
+    "inpainting/sttn_youtube_vos": False,
     "scenes/scene_films": False,
     "super_resolution/basicvsr_vimeo90k": False,
     "super_resolution/realbasicvsr_gan_reds": False,

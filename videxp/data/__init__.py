@@ -33,6 +33,7 @@ __getattr__, __all__ = lazy_exports(
         "VideoLists": "videxp.data.layouts.video_lists",
         "VideoFolder": "videxp.data.layouts.footage",
         "FrameSequences": "videxp.data.layouts.footage",
+        "InpaintingSet": "videxp.data.layouts.published_footage",
         "Reds": "videxp.data.layouts.published_footage",
         "Vimeo90k": "videxp.data.layouts.published_footage",
         "FilmsWithCuts": "videxp.data.layouts.films_with_cuts",

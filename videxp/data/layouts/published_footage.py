@@ -1,5 +1,7 @@
-"""Published sets of footage without labels: REDS and Vimeo-90K. Paths are those of the official archives."""
+"""Published sets of footage without labels: REDS, Vimeo-90K, and DAVIS and YouTube-VOS as inpainting has them. Paths are
+those of the official archives."""
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ from videxp.core.limits import Gt, Interval
 from videxp.data.layouts.base import absent, completed_splits, same_rows, source_of
 from videxp.data.layouts.footage import footage, listed_clips
 from videxp.data.layouts.frame_folders import ImageSequences
-from videxp.data.layouts.tables import cut
+from videxp.data.layouts.tables import check_path, cut
 from videxp.data.layouts.walk import find_image_folders
 from videxp.data.manifest import Row, Split
 from videxp.data.notes import UNHEARD, Notes
@@ -101,3 +103,62 @@ class Vimeo90k(ImageSequences):
             notes=notes,
             own="lists in another layout",
         )
+
+
+@dataclass(kw_only=True)
+class InpaintingSet(ImageSequences):
+    """DAVIS or YouTube-VOS as inpainting papers have them: root/<targets>/<video>/00000.jpg ... of 432x240.
+
+    train_list, test_list: JSON objects, name of a video -> number of its frames (STTN's and ProPainter's files); null:
+    none. masks: folder of what is hidden in tests, root/<masks>/<video>/00000.png; null: drawn as in training.
+    val: val_fraction of the training videos; without any it is the test. Without test_list so many are the test, too.
+    """
+
+    targets: str = "JPEGImages_432_240"
+    masks: str | None = "test_masks"
+    train_list: str | None = "train.json"
+    test_list: str | None = "test.json"
+    template: str = "*"
+    fps: Annotated[float, Gt(0)] = 24.0
+    val_fraction: Annotated[float, Interval(gt=0, lt=1)] = 0.01
+
+    def __post_init__(self) -> None:
+        if not self.list_files:
+            raise BadRequest("dataset.layout: neither train_list nor test_list: give one, such as test_list=test.json")
+
+    def missing(self, root: Path) -> list[str]:
+        masks = [] if self.masks is None or self.test_list is None else [self.masks]
+        return super().missing(root) or absent(root, *self.list_files, self.targets, *masks)
+
+    @property
+    def list_files(self) -> list[str]:
+        return [file for file in (self.train_list, self.test_list) if file is not None]
+
+    def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
+        def of(file: str | None, split: Split, inputs: str | None) -> list[Row]:
+            names = [] if file is None else _named_videos(root / file, root / self.targets)
+            return [footage(name, split, targets=self.targets, inputs=inputs) for name in names]
+
+        train, test = of(self.train_list, "train", None), of(self.test_list, "test", self.masks)
+        if not train:
+            return [*test, *same_rows(test, split="val")]
+        return completed_splits(
+            [*train, *test],
+            val_fraction=self.val_fraction,
+            test_fraction=self.val_fraction,
+            group=source_of(None),
+            seed=0,
+            notes=notes,
+            own="lists in another layout",
+        )
+
+
+def _named_videos(file: Path, folder: Path) -> list[str]:
+    """The names in a list of STTN's or ProPainter's. Raises `BadRequest`."""
+    try:
+        listed = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise BadRequest(f"{file}: no JSON: {error}") from None
+    if not isinstance(listed, dict) or not listed:
+        raise BadRequest(f"{file}: not like {{'bear': 82}}, the name of a video and the number of its frames")
+    return [check_path(name, folder=folder, place=str(file)) for name in listed]
