@@ -1,5 +1,5 @@
-"""Published sets of footage without labels: REDS, Vimeo-90K, and DAVIS and YouTube-VOS as inpainting has them. Paths are
-those of the official archives."""
+"""Published sets of footage without labels: REDS, Vimeo-90K, and DAVIS and YouTube-VOS as inpainting has them. Paths
+are those of the official archives."""
 
 import json
 import re
