@@ -26,8 +26,7 @@ class BSVD(nn.Module):
 
     channels: features at full size; twice and four times as many at half and a quarter of it. entry: features within
     the first layer of each stage; None: as many as channels. between: features that the first stage gives to the
-    second; None: as many as channels. blind: the network is not told the noise. over_time=False shifts nothing: the
-    same network for single frames, to see what the others are worth.
+    second; None: as many as channels. blind: the network is not told the noise.
     """
 
     scale = 1
@@ -41,12 +40,10 @@ class BSVD(nn.Module):
         entry: Annotated[int, Ge(1)] | None = None,
         between: Annotated[int, Ge(3)] | None = None,
         blind: bool = False,
-        over_time: bool = True,
         weights: str | None = None,
     ) -> None:
         super().__init__()
         self.told = "" if blind else "noise_level"
-        self.radius = BSVD.radius if over_time else 0
         entry, between = entry or channels, between or channels
         self.nets_list = nn.ModuleList(
             [
@@ -55,8 +52,6 @@ class BSVD(nn.Module):
             ]
         )
         for module in self.modules():
-            if isinstance(module, ShiftedConv) and not over_time:
-                module.shifted = 0
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
         for unet in self.nets_list:

@@ -19,7 +19,8 @@ class FastDVDnet(nn.Module):
     """video [B,T,3,H,W] in [0,1] and its noise, sigma / 255 at each pixel [B,T,1,H,W] -> [B,T,3,H,W].
 
     channels: features at full size; twice and four times as many at half and a quarter of it. entry: features of each
-    frame in a block's first layer, left at 30 by the authors.
+    frame in a block's first layer, left at 30 by the authors. over_time=False puts each frame into the place of its
+    neighbors: the same network for single frames, to see what the others are worth.
     """
 
     scale = 1
@@ -31,9 +32,12 @@ class FastDVDnet(nn.Module):
         *,
         channels: Annotated[int, Ge(1)] = 32,
         entry: Annotated[int, Ge(1)] = 30,
+        over_time: bool = True,
         weights: str | None = None,
     ) -> None:
         super().__init__()
+        self.over_time = over_time
+        self.radius = FastDVDnet.radius if over_time else 0
         self.temp1 = DenoisingBlock(channels, entry)
         self.temp2 = DenoisingBlock(channels, entry)
         for module in self.modules():
@@ -45,20 +49,23 @@ class FastDVDnet(nn.Module):
 
     def forward(self, video: Tensor, noise_level: Tensor) -> Tensor:
         """Each block sees a triplet once, where the authors' code computes those that windows share again."""
-        (count, height, width), radius = (video.shape[1], *video.shape[-2:]), self.radius
-        around = windows(count, radius)
-        order = [*around[0][:radius], *range(count), *around[-1][-radius:]]  # mirrored at the ends
-        frames, levels = pad_to_multiple(video, 4)[:, order], pad_to_multiple(noise_level, 4)[:, order]
-        first = _on_triplets(self.temp1, frames, levels)
-        second = _on_triplets(self.temp2, first, levels[:, 1:-1])
-        return second[..., :height, :width]
+        frames, levels = pad_to_multiple(video, 4), pad_to_multiple(noise_level, 4)
+        if self.over_time:  # two more frames at either end, mirrored
+            around = windows(video.shape[1], self.radius)
+            order = [*around[0][: self.radius], *range(video.shape[1]), *around[-1][-self.radius :]]
+            frames, levels = frames[:, order], levels[:, order]
+        first = self._stage(self.temp1, frames, levels)
+        second = self._stage(self.temp2, first, self._triplets(levels)[:, :, 1:2])
+        return second[..., : video.shape[3], : video.shape[4]]
 
+    def _stage(self, block: nn.Module, frames: Tensor, levels: Tensor) -> Tensor:
+        """The middle frame of each three: [B,T+2,3,H,W] -> [B,T,3,H,W]."""
+        triplets = self._triplets(torch.cat([frames, levels], dim=2))
+        return block(triplets.flatten(0, 1), triplets[:, :, 4:7].flatten(0, 1)).unflatten(0, triplets.shape[:2])
 
-def _on_triplets(block: "DenoisingBlock", frames: Tensor, levels: Tensor) -> Tensor:
-    """[B,T+2,3,H,W], [B,T+2,1,H,W] -> [B,T,3,H,W]: the middle frame of each three in a row."""
-    each = torch.cat([frames, levels], dim=2)
-    triplets = torch.cat([each[:, :-2], each[:, 1:-1], each[:, 2:]], dim=2)
-    return block(triplets.flatten(0, 1), frames[:, 1:-1].flatten(0, 1)).unflatten(0, triplets.shape[:2])
+    def _triplets(self, each: Tensor) -> Tensor:
+        """Three in a row beside one another, [B,T+2,C,H,W] -> [B,T,3C,H,W]; of single frames the same three times."""
+        return torch.cat([each[:, :-2], each[:, 1:-1], each[:, 2:]] if self.over_time else [each] * 3, dim=2)
 
 
 class DenoisingBlock(nn.Module):
