@@ -59,10 +59,11 @@ def forget_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     before = set(sys.modules)
     yield
     base = str(tmp_path_factory.getbasetemp())
-    for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", None)).startswith(base):
+    new = sys.modules.keys() - before
+    if written := [name for name in new if str(getattr(sys.modules[name], "__file__", None)).startswith(base)]:
+        for name in written:
             del sys.modules[name]
-    importlib.invalidate_caches()
+        importlib.invalidate_caches()
 
 
 @pytest.fixture(scope="session")
