@@ -10,6 +10,7 @@ import warnings
 from importlib import import_module
 from unittest.mock import patch
 
+import yaml
 from PIL import Image
 
 from tests.shrink import tiny
@@ -60,6 +61,8 @@ OURS = [
 
 def warm() -> None:
     defer_torchmetrics()  # as a command does
+    if yaml.__with_libyaml__:  # the same values; most of a small run's time goes into composing its config
+        yaml.SafeLoader = yaml.CSafeLoader
     for name in (*LIBRARIES, *OURS):
         import_module(name)
     Image.preinit()
