@@ -12,6 +12,7 @@ from videxp.core.errors import BadRequest
 from videxp.data import FrameSequences, VideoFolder
 from videxp.data.annotations.companion_clip import CompanionClip
 from videxp.data.loading.cropping import Box, random_box, whole_box
+from videxp.tasks.restoration import degradation_name
 from videxp.transforms import BicubicDown, RestorationEval, RestorationTrain
 
 
@@ -153,6 +154,25 @@ def inverted() -> dict[str, CompanionClip]:
 def test_a_degradation_of_another_scale_than_its_clip_is_refused() -> None:
     with pytest.raises(BadRequest, match=r"degraded\.make\.scale=4: dataset\.annotations\.degraded\.scale is 2"):
         CompanionClip("degraded", scale=2, make=Negative())
+
+
+class Black:
+    """A degradation for the test: nothing is left."""
+
+    def __call__(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return np.zeros_like(clip[:, ::4, ::4])
+
+
+def test_validation_and_test_may_have_a_degradation_of_their_own(root: Path, tmp_path: Path) -> None:
+    own = {"degraded": CompanionClip("degraded", scale=4, make=Negative(), test_make=Black())}
+    layout, options = FrameSequences(targets="GT"), {"size": None, "crop_size": 16, "scale": 4, "num_frames": 3}
+    data = module(tmp_path, layout, **options, batch_size=2, eval_batch_size=1, annotations=own)
+    data.prepare()
+    given = {split: data.dataset(split)[0, 0]["degraded"] for split in ("train", "val", "test")}
+    assert [int(given[split].max()) > 0 for split in given] == [True, False, False]
+    assert degradation_name(data) == "input: Black"
+    with pytest.raises(BadRequest, match=r"degraded\.test_make\.scale=4: dataset\.annotations\.degraded\.scale is 2"):
+        CompanionClip("degraded", scale=2, test_make=Negative())
 
 
 def test_a_degradation_in_the_worker_is_the_same_for_any_number_of_workers(root: Path, tmp_path: Path) -> None:

@@ -56,9 +56,9 @@ def inputs_of(network: nn.Module, batch: Mapping[str, Tensor]) -> tuple[Tensor, 
 def degradation_name(data: VideoDataModule) -> str:
     """How the input of the test's clips is made: by the transform, by workers, or as it came."""
     makers = [getattr(data.test_transform, "degradation", None)]
-    makers += [getattr(annotation, "make", None) for annotation in data.annotations]
+    makers += [getattr(annotation, "test_make", None) for annotation in data.annotations]
     named = [maker for maker in makers if maker is not None]
-    return f"input: {described(named[0])}" if named else "input: as the data set brings it"
+    return f"input: {described(named[0])}" if named else f"input: as {data.name} brings it"
 
 
 def described(module: Any) -> str:

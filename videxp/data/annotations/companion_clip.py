@@ -26,16 +26,22 @@ class CompanionClip(Annotation):
     """uint8 [N,T,h,w,C], of the same place in the same frames as the clip.
 
     scale: the clip's size / the companion's. make: called with a clip uint8 [T,H,W,C] and a generator for samples that
-    have no file of their own, the manifest's `input`; None: these have none. seed: of its randomness.
+    have no file of their own, the manifest's `input`; None: these have none. test_make: in its place in validation and
+    testing, such as one quality of those that a network learns; None: `make`. seed: of their randomness.
     """
 
-    def __init__(self, name: str, *, scale: int = 1, make: Make | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, name: str, *, scale: int = 1, make: Make | None = None, test_make: Make | None = None, seed: int = 0
+    ) -> None:
         super().__init__(name, columns=("input", "input_size_bytes", "fps"))
-        if getattr(make, "scale", scale) != scale:
-            key = f"dataset.annotations.{name}"
-            raise BadRequest(f"{key}.make.scale={cast(Any, make).scale}: {key}.scale is {scale}; write both alike")
+        for role, maker in (("make", make), ("test_make", test_make)):
+            if getattr(maker, "scale", scale) != scale:
+                key = f"dataset.annotations.{name}"
+                told = f"{key}.{role}.scale={cast(Any, maker).scale}"
+                raise BadRequest(f"{told}: {key}.scale is {scale}; write both alike")
         self.scale = scale
         self.make = make
+        self.test_make = test_make or make
         self.seed = seed
         self.root, self.frame_template = "", ""
 
@@ -57,6 +63,8 @@ class CompanionClip(Annotation):
     def for_samples(self, manifest: Manifest, samples: np.ndarray) -> Self:
         bound = super().for_samples(manifest, samples)
         bound.root, bound.frame_template = manifest.root, manifest.frame_template
+        if not manifest["split"].equal("train")[samples].any():
+            bound.make = self.test_make
         return bound
 
     def read(self, shown: Shown) -> "Tensor | None":
