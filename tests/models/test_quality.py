@@ -63,3 +63,13 @@ def test_estrnn_with_a_skip_adds_to_the_frame():
     plain.load_state_dict(net.state_dict())
     with torch.no_grad():
         torch.testing.assert_close(net(video) - (video - 0.5), plain(video))
+
+
+def test_estrnn_without_state_and_neighbors_sees_one_frame_alone():
+    net, video = build_tiny("estrnn", neighbors=0, recurrent=False), clip(1, 4, 3, 8, 8)
+    assert net.radius == 0
+    with torch.no_grad():
+        alone = torch.cat([net(video[:, t : t + 1]) for t in range(4)], dim=1)
+        torch.testing.assert_close(net(video), alone)
+    net.train()(video).sum().backward()
+    assert all(p.grad is not None for p in net.parameters())

@@ -6,7 +6,8 @@ import torch
 from numpy.testing import assert_allclose
 
 from videxp.core.errors import BadRequest
-from videxp.transforms import FrameAverage, RestorationEval
+from videxp.transforms import CameraShake, FrameAverage, RestorationEval
+from videxp.transforms.motion_blur import shake_kernels
 
 SHARP = torch.rand(2, 23, 3, 5, 6, generator=torch.Generator().manual_seed(0))  # three groups of 7, two frames more
 
@@ -55,3 +56,32 @@ def test_names_and_refusals() -> None:
             FrameAverage(**arguments)
     with pytest.raises(BadRequest, match=r"a clip of 6 frames is too short for every=7: set dataset.num_frames=35"):
         FrameAverage()(SHARP[:, :6])
+
+
+def test_a_path_of_the_camera_has_its_length_and_its_middle_in_the_kernels_middle() -> None:
+    kernels = shake_kernels(200, 6.0, reach=8, rng=np.random.default_rng(0))
+    assert_allclose(kernels.sum(axis=(1, 2)), 1, atol=1e-5)
+    y, x = np.mgrid[-8:9, -8:9]
+    spread = (kernels * (y**2 + x**2)).sum(axis=(1, 2))
+    assert 6**2 / 12 * 0.3 < spread.mean() < 6**2 / 12 * 1.5  # a straight path: length^2 / 12
+    assert kernels[:, 8, 8].min() > 0 and kernels[np.hypot(y, x)[None].repeat(200, 0) > 3 + 2].max() == 0
+    ways = [np.linalg.eigh(np.cov(np.stack([y.ravel(), x.ravel()]), aweights=k.ravel()))[1][:, 1] for k in kernels]
+    turns = [abs(float(a @ b)) for a, b in zip(ways, ways[20:])]
+    assert min(turns) < 0.3 and max(turns) > 0.95  # each frame in a direction of its own
+
+
+def test_a_shaken_frame_is_the_mean_of_its_shifted_copies_in_light() -> None:
+    clip = SHARP[:, :3]
+    rngs = [np.random.default_rng(i) for i in range(2)]
+    video, target, _ = CameraShake(pixels=(3, 3), round=False)(clip, rngs)
+    assert target is clip and video.shape == clip.shape
+    for n in range(2):
+        rng = np.random.default_rng(n)
+        kernels = shake_kernels(3, rng.uniform(3, 3), reach=3, rng=rng)
+        light = np.pad(clip[n].double().numpy() ** 2.2, ((0, 0), (0, 0), (3, 3), (3, 3)), mode="edge")
+        for t in range(3):
+            mean = sum(kernels[t, y, x] * light[t, :, y : y + 5, x : x + 6] for y in range(7) for x in range(7))
+            assert_allclose(video[n, t].numpy(), mean ** (1 / 2.2), atol=1e-5)
+    assert str(CameraShake()) == "camera shake of 2 to 8 pixels a frame, mean in linear light, gamma 2.2"
+    with pytest.raises(BadRequest, match=r"pixels=\[8, 2\]: \[least, greatest\] length of a path"):
+        CameraShake(pixels=[8, 2])

@@ -25,6 +25,7 @@ __getattr__, __all__ = lazy_exports(
         "Graded": "videxp.transforms.grading",
         "Greyed": "videxp.transforms.grading",
         "Blur": "videxp.transforms.real_world",
+        "CameraShake": "videxp.transforms.motion_blur",
         "CRVDNoise": "videxp.transforms.noise",
         "GaussianNoise": "videxp.transforms.noise",
         "FrameAverage": "videxp.transforms.motion_blur",

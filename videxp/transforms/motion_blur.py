@@ -1,4 +1,5 @@
-"""Motion blur as an open shutter makes it: the mean of sharp frames that were taken one after the other.
+"""Motion blur as an open shutter makes it: the mean of sharp frames that were taken one after the other, or of one
+frame that a shaking hand moves.
 
 Legend: N clips, T frames, C channels, H, W pixels.
 """
@@ -9,6 +10,7 @@ from typing import Annotated
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from videxp.core.errors import BadRequest
 from videxp.core.limits import Ge, Gt
@@ -56,18 +58,80 @@ class FrameAverage(nn.Module):
             )
         groups = clip[:, : count * self.every].unflatten(1, (count, self.every))
         start = (self.every - self.frames) // 2
-        blurred = self._mean(groups[:, :, start : start + self.frames])
-        if self.round:
-            blurred = (blurred * 255).round_().div_(255)
-        return Degraded(blurred, groups[:, :, self.every // 2])
-
-    def _mean(self, open_shutter: Tensor) -> Tensor:
-        """[N,T,frames,C,H,W] -> [N,T,C,H,W]."""
-        if self.gamma is None:
-            return open_shutter.mean(dim=2)
-        return torch.pow(torch.pow(open_shutter, self.gamma).mean(dim=2), 1 / self.gamma)
+        light = to_light(groups[:, :, start : start + self.frames], self.gamma).mean(dim=2)
+        return Degraded(from_light(light, self.gamma, round=self.round), groups[:, :, self.every // 2])
 
     def __str__(self) -> str:
         of = f"{self.frames} frames" if self.every == self.frames else f"{self.frames} of every {self.every} frames"
-        where = "as stored" if self.gamma is None else f"in linear light, gamma {self.gamma:g}"
-        return f"mean of {of} {where}"
+        return f"mean of {of} {_where(self.gamma)}"
+
+
+class CameraShake(nn.Module):
+    """The camera moves along a random path while the shutter is open: each frame is the mean of its shifted copies. The
+    path goes on from frame to frame, so each is blurred in another direction; the frame at its middle is the target.
+
+    pixels: [least, greatest] length of a frame's path, drawn for each clip. gamma, round: see FrameAverage.
+    """
+
+    def __init__(
+        self,
+        *,
+        pixels: Sequence[float] = (2.0, 8.0),
+        gamma: Annotated[float, Gt(0)] | None = 2.2,
+        round: bool = True,
+    ) -> None:
+        super().__init__()
+        self.pixels = list(pixels)
+        self.gamma = gamma
+        self.round = round
+        if len(self.pixels) != 2 or not 0 < self.pixels[0] <= self.pixels[1]:
+            raise BadRequest(f"CameraShake: pixels={self.pixels}: [least, greatest] length of a path, above 0")
+
+    def forward(self, clip: Tensor, rngs: Sequence[np.random.Generator]) -> Degraded:
+        """clip: float [N,T,C,H,W] in [0,1] -> `video` of the same shape."""
+        frames, channels = clip.shape[1:3]
+        reach = int(np.ceil(self.pixels[1]))
+        kernels = np.stack([shake_kernels(frames, rng.uniform(*self.pixels), reach=reach, rng=rng) for rng in rngs])
+        weight = torch.from_numpy(kernels).to(clip).flatten(0, 1).repeat_interleave(channels, dim=0)[:, None]
+        light = F.pad(to_light(clip, self.gamma).flatten(0, 1), (reach,) * 4, mode="replicate").flatten(0, 1)[None]
+        blurred = F.conv2d(light, weight, groups=len(weight)).view_as(clip)
+        return Degraded(from_light(blurred, self.gamma, round=self.round), clip)
+
+    def __str__(self) -> str:
+        least, greatest = self.pixels
+        return f"camera shake of {least:g} to {greatest:g} pixels a frame, mean {_where(self.gamma)}"
+
+
+SHAKE_STEPS = 16  # of a path, within one frame
+TURN = 0.25  # standard deviation of the angle between two of them, in radians
+
+
+def shake_kernels(frames: int, length: float, *, reach: int, rng: np.random.Generator) -> np.ndarray:
+    """float32 [T,K,K], K = 2*reach+1, each of sum 1: where the picture is while each frame's shutter is open, measured
+    from where it is in the middle. length: of a frame's path, in pixels, at most `reach`."""
+    angles = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0, TURN, frames * SHAKE_STEPS))
+    steps = np.stack([np.sin(angles), np.cos(angles)], axis=-1) * length / SHAKE_STEPS
+    path = np.cumsum(steps.reshape(frames, SHAKE_STEPS, 2), axis=1)
+    places = path - path[:, SHAKE_STEPS // 2, None] + reach  # (y, x), in the kernel
+    kernels = np.zeros((frames, 2 * reach + 1, 2 * reach + 1), np.float32)
+    frame = np.arange(frames)[:, None]
+    corner = np.floor(places).astype(int)
+    for dy in (0, 1):
+        for dx in (0, 1):
+            share = (1 - np.abs(places - corner - (dy, dx))).prod(axis=-1) / SHAKE_STEPS
+            np.add.at(kernels, (frame, corner[..., 0] + dy, corner[..., 1] + dx), share.astype(np.float32))
+    return kernels
+
+
+def to_light(values: Tensor, gamma: float | None) -> Tensor:
+    return values if gamma is None else values.pow(gamma)
+
+
+def from_light(light: Tensor, gamma: float | None, *, round: bool) -> Tensor:
+    """Stored values in [0,1]; round: of 256 levels."""
+    values = light.clamp(0, 1) if gamma is None else light.clamp(0, 1).pow(1 / gamma)
+    return (values * 255).round().div(255) if round else values
+
+
+def _where(gamma: float | None) -> str:
+    return "as stored" if gamma is None else f"in linear light, gamma {gamma:g}"

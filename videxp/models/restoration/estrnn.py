@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from videxp.core.limits import Ge
-from videxp.models.layers.restoration_blocks import pad_to_multiple, windows
+from videxp.models.layers.restoration_blocks import initialize_small, pad_to_multiple, windows
 from videxp.models.weights import Renames, load_weights
 
 DENSE_LAYERS = 3
@@ -40,12 +40,11 @@ ESTRNN_NAMES: Renames = (
 class ESTRNN(nn.Module):
     """[B,T,3,H,W] in [0,1] -> the same shape; a frame depends on all before it and on `neighbors` after it.
 
-    neighbors: frames to either side whose features are fused. skip: the output is added to the frame (not in the paper,
-    whose 500 epochs also learn what is there already).
+    neighbors: frames to either side whose features are fused. recurrent: False, with neighbors=0: each frame by itself,
+    the control. skip: the output is added to the frame (not in the paper, whose 500 epochs also learn what is there).
     """
 
     scale = 1
-    radius = None
 
     def __init__(
         self,
@@ -53,21 +52,25 @@ class ESTRNN(nn.Module):
         channels: Annotated[int, Ge(2)] = 16,
         blocks: Annotated[int, Ge(1)] = 15,
         neighbors: Annotated[int, Ge(0)] = 2,
+        recurrent: bool = True,
         skip: bool = False,
         weights: str | None = None,
     ) -> None:
         super().__init__()
         self.channels = channels
+        self.radius = None if recurrent else neighbors
         self.future = neighbors
         self.skip = skip
-        self.cell = Cell(channels, blocks=blocks)
+        self.cell = Cell(channels, blocks=blocks, recurrent=recurrent)
         frames = 2 * neighbors + 1
         self.fusion = Fusion(5 * channels, frames=frames)
         self.head = nn.Sequential(
             nn.ConvTranspose2d(frames * 5 * channels, 2 * channels, 3, stride=2, padding=1, output_padding=1),
             nn.ConvTranspose2d(2 * channels, channels, 3, stride=2, padding=1, output_padding=1),
-            nn.Conv2d(channels, 3, 5, padding=2),
+            last := nn.Conv2d(channels, 3, 5, padding=2),
         )
+        if skip:
+            initialize_small(last)  # begins near the frame
         load_weights(self, weights, renames=ESTRNN_NAMES)
 
     def forward(self, video: Tensor) -> Tensor:
@@ -86,9 +89,12 @@ class ESTRNN(nn.Module):
 
 
 class Cell(nn.Module):
-    """Frame [B,3,4h,4w] and state [B,D,h,w] -> features [B,5D,h,w] and the next state (section 3.2)."""
+    """Frame [B,3,4h,4w] and state [B,D,h,w] -> features [B,5D,h,w] and the next state (section 3.2).
 
-    def __init__(self, width: int, *, blocks: int) -> None:
+    recurrent: False: the state stays as it is.
+    """
+
+    def __init__(self, width: int, *, blocks: int, recurrent: bool = True) -> None:
         super().__init__()
         self.encoder = nn.Sequential(
             nn.Conv2d(3, width, 5, padding=2),
@@ -98,15 +104,19 @@ class Cell(nn.Module):
             nn.Conv2d(2 * width, 4 * width, 5, stride=2, padding=2),
         )
         self.body = Body(5 * width, growth=2 * width, blocks=blocks)
-        self.to_state = nn.Sequential(
-            nn.Conv2d(5 * width, width, 3, padding=1),
-            ResidualDenseBlock(width, growth=width),
-            nn.Conv2d(width, width, 3, padding=1),
+        self.to_state = (
+            nn.Sequential(
+                nn.Conv2d(5 * width, width, 3, padding=1),
+                ResidualDenseBlock(width, growth=width),
+                nn.Conv2d(width, width, 3, padding=1),
+            )
+            if recurrent
+            else None
         )
 
     def forward(self, frame: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         features = self.body(torch.cat([self.encoder(frame), state], dim=1))
-        return features, self.to_state(features)
+        return features, state if self.to_state is None else self.to_state(features)
 
 
 class Body(nn.Module):
@@ -148,11 +158,12 @@ class Fusion(nn.Module):
 
     def __init__(self, width: int, *, frames: int) -> None:
         super().__init__()
-        self.gate = nn.Sequential(
-            nn.Linear(2 * width, 4 * width), nn.GELU(), nn.Linear(4 * width, 2 * width), nn.Sigmoid()
-        )
-        self.pair = nn.Sequential(nn.Conv2d(2 * width, 4 * width, 1), nn.Conv2d(4 * width, 2 * width, 1))
-        self.condense = nn.Conv2d(2 * width, width, 1)
+        if frames > 1:
+            self.gate = nn.Sequential(
+                nn.Linear(2 * width, 4 * width), nn.GELU(), nn.Linear(4 * width, 2 * width), nn.Sigmoid()
+            )
+            self.pair = nn.Sequential(nn.Conv2d(2 * width, 4 * width, 1), nn.Conv2d(4 * width, 2 * width, 1))
+            self.condense = nn.Conv2d(2 * width, width, 1)
         self.join = nn.Conv2d(frames * width, frames * width, 1)
 
     def forward(self, features: list[Tensor]) -> Tensor:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from videxp.core.limits import Ge
 from videxp.models.layers.alignment import DeformableKernel, zero_conv
-from videxp.models.layers.restoration_blocks import pad_to_multiple
+from videxp.models.layers.restoration_blocks import initialize_small, pad_to_multiple
 from videxp.models.weights import Renames, load_weights
 
 LUMA = (65.481 / 255, 128.553 / 255, 24.966 / 255)  # Y = 16 / 255 + LUMA * RGB, all in [0,1]
@@ -62,7 +62,9 @@ class STDF(nn.Module):
         layers: list[nn.Module] = [_conv(features, quality_channels), nn.ReLU(inplace=True)]
         for _ in range(quality_layers - 2):
             layers += [_conv(quality_channels, quality_channels), nn.ReLU(inplace=True)]
-        self.enhance = nn.Sequential(*layers, _conv(quality_channels, 1))
+        to_luma = _conv(quality_channels, 1)
+        initialize_small(to_luma)  # begins near the input
+        self.enhance = nn.Sequential(*layers, to_luma)
         last = f"enhance.{len(layers)}."
         load_weights(self, weights, renames=(*STDF_NAMES, (r"\bqenet\.out_conv\.", last)))
 
