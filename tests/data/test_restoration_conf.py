@@ -1,6 +1,7 @@
 """The data sets of restoration as a recipe composes them: checked without torch, built, and read from end to end."""
 
 import json
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -141,3 +142,70 @@ def test_prepare_tells_of_a_data_set_without_labels(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "clips       2 train, 1 val, 1 test\n" in done.stdout and "classes     no labels\n" in done.stdout
     assert json.loads(videxp("prepare", "frame_sequences", "--json", cwd=tmp_path).stdout)["classes"] == 0
+
+
+DVD_TEST = [
+    f"quantitative_datasets/{name}"
+    for name in ("720p_240fps_2", *(f"IMG_{number:04d}" for number in (3, 21, 30, 31, 32, 33, 37, 39, 49)))
+]
+PAIRS = {  # data set: its official folders, and clips of each split
+    "gopro": (
+        "{train,test}/{CLIP}/{sharp,blur}",
+        {"train": ["train/GOPR0372_07_00", "train/GOPR0372_07_01"], "test": ["test/GOPR0384_11_00"]},
+    ),
+    "gopro_gamma": (
+        "{train,test}/{CLIP}/{sharp,blur_gamma}",
+        {"train": ["train/GOPR0372_07_00", "train/GOPR0372_07_01"], "test": ["test/GOPR0384_11_00"]},
+    ),
+    "bsd": (
+        "{train,valid,test}/{CLIP}/{Sharp/RGB,Blur/RGB}",
+        {"train": ["train/000"], "val": ["valid/010"], "test": ["test/020"]},
+    ),
+    "dvd": (
+        "quantitative_datasets/{CLIP}/{GT,input}",
+        {"train": ["quantitative_datasets/IMG_0001", "quantitative_datasets/IMG_0002"], "test": DVD_TEST},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_pairs_of_deblurring_in_their_official_folders(name: str, built, tmp_path: Path) -> None:
+    pattern, clips = PAIRS[name]
+    clean, blurred = pattern.rpartition("{")[2].removesuffix("}").split(",")
+    ending = "jpg" if name == "dvd" else "png"
+    for clip in chain.from_iterable(clips.values()):
+        for folder in (clean, blurred, "other"):
+            put_images(tmp_path / name / clip / folder, "{:06d}." + ending, count=3)
+    data = built(name)
+    data.prepare()
+    assert data.name == {"gopro": "gopro_blur", "gopro_gamma": "gopro_blur_gamma", "bsd": "bsd_2ms16ms"}.get(name, name)
+    assert data.counts["test"] == len(clips["test"])
+    assert data.counts["train"] + data.counts["val"] == len(clips["train"]) + len(clips.get("val", []))
+    found = {str(data.dataset("test").path(i).relative_to(tmp_path / name)) for i in range(len(clips["test"]))}
+    assert found == {f"{clip}/{clean}" for clip in clips["test"]}
+    batch = data.on_after_batch_transfer(next(iter(data.test_dataloader())), 0)
+    first = tmp_path / name / sorted(clips["test"])[0]
+    for field, folder in (("target", clean), ("video", blurred)):
+        pixels = np.asarray(Image.open(first / folder / f"000002.{ending}"))
+        assert np.array_equal((batch[field][0, 1] * 255).round().byte().permute(1, 2, 0).numpy(), pixels)
+
+
+def test_a_clip_for_the_test_that_is_not_there_is_named(built, tmp_path: Path) -> None:
+    for folder in ("GT", "input"):
+        put_images(tmp_path / "dvd/quantitative_datasets/IMG_0001" / folder, "{:06d}.jpg", count=1)
+    with pytest.raises(
+        BadRequest, match=r"dvd/quantitative_datasets has no clip 720p_240fps_2: dataset.layout.test_cl"
+    ):
+        built("dvd")
+
+
+def test_reds_with_its_own_blur(built, tmp_path: Path) -> None:
+    for clip in ("train/train_{}/000", "val/val_{}/001"):
+        for kind in ("sharp", "blur"):
+            put_images(tmp_path / "reds_blur" / clip.format(kind), "{:08d}.png", count=3)
+    data = built("reds_blur")
+    data.prepare()
+    assert data.counts == {"train": 1, "val": 1, "test": 1} and data.name == "reds_blur"
+    batch = data.on_after_batch_transfer(next(iter(data.test_dataloader())), 0)
+    pixels = np.asarray(Image.open(tmp_path / "reds_blur/val/val_blur/001/00000001.png"))
+    assert np.array_equal((batch["video"][0, 0] * 255).round().byte().permute(1, 2, 0).numpy(), pixels)

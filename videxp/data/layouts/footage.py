@@ -38,8 +38,13 @@ class Footage(Layout):
     group_pattern: str | None = None
     split_seed: int = 0
 
+    @property
+    def own_inputs(self) -> str | None:
+        """`inputs`, where they lie apart from the clips."""
+        return self.inputs
+
     def __post_init__(self) -> None:
-        if self.inputs is not None and self.targets == ".":
+        if self.own_inputs is not None and self.targets == ".":
             raise BadRequest(
                 f"dataset.layout.inputs={self.inputs} would lie among the clips: put the clips into a folder, too, "
                 "and name it in dataset.layout.targets"
@@ -54,8 +59,8 @@ class Footage(Layout):
         if problems := super().missing(root):
             return problems
         names = [self.targets, *(file for file in self._lists.values() if file is not None)]
-        if self.inputs is not None and "{" not in self.inputs:
-            names.append(self.inputs)
+        if self.own_inputs is not None and "{" not in self.own_inputs:
+            names.append(self.own_inputs)
         if problems := absent(root, *names):
             return problems
         try:
@@ -146,11 +151,43 @@ class FrameSequences(ImageSequences, Footage):
     template: `{:08d}.png`, `im{}.png`; or `*`, `*.png`: all images of the folder, as people count: im2 before im10.
     fps: frames per second of the images, which no image tells.
     test_first: so many frames of each test clip, from its start, are the test; None: all.
+    within: the folder of clean frames in each clip's folder; `inputs` is then one there, too: with within=sharp and
+        inputs=blur, root/<targets>/<split>/CLIP/{sharp,blur}/*.png. test_clips: names of clips; the others train.
     """
 
     template: str = "*"
     fps: Annotated[float, Gt(0)] = 25.0
     test_first: Annotated[int, Ge(1)] | None = None
+    within: str | None = None
+    test_clips: Sequence[str] | None = None
+
+    @property
+    def own_inputs(self) -> str | None:
+        return self.inputs if self.within is None else None
+
+    def missing(self, root: Path) -> list[str]:
+        if problems := super().missing(root):
+            return problems
+        names = {self._clip(path).name for path in self.clips(root, self.targets)} if self.test_clips else set()
+        lost = [name for name in self.test_clips or () if name not in names]
+        return [f"{root / self.targets} has no clip {lost[0]}: dataset.layout.test_clips names it"] if lost else []
+
+    def given_rows(self, root: Path, notes: Notes) -> list[Row]:
+        if not self.test_clips:
+            return super().given_rows(root, notes)
+        tested = set(self.test_clips)
+        rows = self._rows(self.clips(root, self.targets, notes), "train")
+        return [replace(row, split="test") if self._clip(row.path).name in tested else row for row in rows]
+
+    def _rows(self, paths: Iterable[str], split: Split) -> list[Row]:
+        rows = super()._rows(paths, split)
+        if self.within is None or self.inputs is None:
+            return rows
+        return [replace(row, input=(self._clip(row.path) / self.inputs).as_posix()) for row in rows]
+
+    def _clip(self, path: str) -> PurePosixPath:
+        """The clip's folder of that of its clean frames."""
+        return PurePosixPath(path if self.within is None else path.removesuffix(f"/{self.within}"))
 
     def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
         rows = super().rows(root, notes)
@@ -160,7 +197,8 @@ class FrameSequences(ImageSequences, Footage):
         return [replace(row, end_seconds=end) if row.split == "test" else row for row in rows]
 
     def clips(self, root: Path, folder: str, notes: Notes = UNHEARD) -> Iterator[str]:
-        return find_image_folders(root, folder, notes)
+        found = find_image_folders(root, folder, notes)
+        return found if self.within is None else (path for path in found if path.endswith(f"/{self.within}"))
 
 
 # ---- shared -----------------------------------------------------------------------------------------------------
