@@ -90,8 +90,12 @@ class CameraShake(nn.Module):
     def forward(self, clip: Tensor, rngs: Sequence[np.random.Generator]) -> Degraded:
         """clip: float [N,T,C,H,W] in [0,1] -> `video` of the same shape."""
         frames, channels = clip.shape[1:3]
-        reach = int(np.ceil(self.pixels[1]))
-        kernels = np.stack([shake_kernels(frames, rng.uniform(*self.pixels), reach=reach, rng=rng) for rng in rngs])
+        least, greatest = self.pixels
+        reach = int(np.ceil(greatest))
+        lengths = [rng.uniform(least, greatest) for rng in rngs]
+        kernels = np.stack(
+            [shake_kernels(frames, length, reach=reach, rng=rng) for length, rng in zip(lengths, rngs, strict=True)]
+        )
         weight = torch.from_numpy(kernels).to(clip).flatten(0, 1).repeat_interleave(channels, dim=0)[:, None]
         light = F.pad(to_light(clip, self.gamma).flatten(0, 1), (reach,) * 4, mode="replicate").flatten(0, 1)[None]
         blurred = F.conv2d(light, weight, groups=len(weight)).view_as(clip)
