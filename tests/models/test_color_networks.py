@@ -107,7 +107,7 @@ def test_curves_are_those_of_the_paper_with_the_public_sign():
 @pytest.mark.parametrize("size", [(40, 56), (300, 280)])  # the latter is seen at 256 pixels
 def test_color_is_added_and_lightness_is_kept(size: tuple[int, int]):
     net = build_tiny("lab_unet_gru")
-    net.head.bias.data = torch.tensor([0.3, -0.6])
+    net.unet.head.bias.data = torch.tensor([0.3, -0.6])
     grey = clip(1, 2, 1, *size).expand(-1, -1, 3, -1, -1)
     with torch.no_grad():
         output = net(grey)

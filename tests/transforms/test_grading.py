@@ -25,7 +25,7 @@ def rngs(count: int = 2) -> list[np.random.Generator]:
 def test_grey_keeps_the_lightness_or_the_luma_within_a_level():
     clip = clips()
     made = Greyed()(clip)
-    assert made.target is clip and made.condition is None
+    assert made.target is clip and torch.equal(made.condition[:, 2], clip[:, 0])
     assert torch.equal(made.video[:, :, 0], made.video[:, :, 1]) and torch.equal(
         made.video[:, :, 0], made.video[:, :, 2]
     )

@@ -5,7 +5,7 @@ each clip) -> Degraded`, whose video is in the 256 levels of an image file.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -22,18 +22,24 @@ By = Literal["lightness", "luma"]
 
 
 class Greyed(nn.Module):
-    """Takes the color away: of each pixel stays its CIE lightness L, or its BT.601 luma, as old video has it."""
+    """Takes the color away: of each pixel stays its CIE lightness L, or its BT.601 luma, as old video has it.
+
+    It also tells the first frame in color, for networks that are shown one.
+    """
+
+    tells: ClassVar[str] = "exemplar"
 
     def __init__(self, *, by: By = "lightness") -> None:
         super().__init__()
         self.by = by
 
     def forward(self, clip: Tensor, rngs: Sequence[np.random.Generator] = ()) -> Degraded:
-        """Nothing is random."""
-        return Degraded(_levels(grey(clip, by=self.by)), clip)
+        """Nothing is random. The condition is the clip's first frame, for each of its frames: [N,T,3,H,W]."""
+        return Degraded(_levels(grey(clip, by=self.by)), clip, clip[:, :1].expand_as(clip))
 
     def __str__(self) -> str:
-        return {"lightness": "grey of equal CIE lightness", "luma": "grey of equal BT.601 luma"}[self.by]
+        kind = {"lightness": "CIE lightness", "luma": "BT.601 luma"}[self.by]
+        return f"grey of equal {kind}; the exemplar, where one is shown, is the first frame"
 
 
 def grey(clip: Tensor, *, by: By = "lightness") -> Tensor:

@@ -1,6 +1,6 @@
-"""Enhancement without training: a clip is given the colors of footage that looks as wanted.
+"""Color without training: a clip is given the colors of footage that looks as wanted, or of one frame in color.
 
-The rows that a color network has to beat. What looks as wanted is said beforehand, by files such as the targets of some
+The rows that a network has to beat. What looks as wanted is said beforehand, by files such as the targets of some
 training clips: a clip's own target is not known to them.
 """
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from videxp.core.errors import BadRequest
 from videxp.transforms.color_transfer import lab_moments, with_lab_moments
+from videxp.transforms.lab import lab_to_rgb_of_same_lightness, rgb_to_lab
 from videxp.video import open_video
 
 FRAMES_OF_EACH = 4  # of a file, evenly spread
@@ -84,3 +85,29 @@ class Reinhard(_Matching):
     def matched(self, clip_TCHW: Tensor) -> Tensor:
         mean, std = (value.to(clip_TCHW) for value in self.moments)
         return with_lab_moments(clip_TCHW.movedim(1, -1), mean, std).movedim(-1, 1)
+
+
+class ColorByLightness(nn.Module):
+    """Each pixel gets the mean a and b of the exemplar's pixels of like lightness: Welsh et al. 2002, without texture.
+
+    forward(video [B,T,3,H,W], exemplar [B,T,3,h,w]), of which the first frame counts.
+    """
+
+    scale = 1
+    radius = 0
+    told = "exemplar"
+
+    def forward(self, video: Tensor, exemplar: Tensor) -> Tensor:
+        return torch.stack([self._colored(clip, shown[0]) for clip, shown in zip(video, exemplar)])
+
+    def _colored(self, clip_TCHW: Tensor, shown_CHW: Tensor) -> Tensor:
+        shown_P3 = rgb_to_lab(shown_CHW.movedim(0, -1)).flatten(0, -2)
+        levels_P = shown_P3[:, 0].round().long().clamp(0, 100)
+        counts = levels_P.bincount(minlength=101)
+        there = counts.nonzero()[:, 0]
+        sums = shown_P3.new_zeros(101, 2).index_add_(0, levels_P, shown_P3[:, 1:])
+        means = (sums[there] / counts[there, None]).cpu().numpy()
+        table = np.stack([np.interp(np.arange(101), there.cpu().numpy(), channel) for channel in means.T], axis=-1)
+        lightness = rgb_to_lab(clip_TCHW.movedim(1, -1))[..., :1]
+        chroma = torch.from_numpy(table).to(lightness)[lightness[..., 0].round().long().clamp(0, 100)]
+        return lab_to_rgb_of_same_lightness(torch.cat([lightness, chroma], dim=-1)).movedim(-1, 1)

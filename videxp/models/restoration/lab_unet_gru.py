@@ -1,5 +1,6 @@
 """Color for grey footage: a U-Net that sees lightness and gives a and b of CIELAB, with a recurrent layer each way over
-time at its coarsest level. A network of videxp's own, of a size that a CPU trains.
+time at its coarsest level. Networks of videxp's own, of a size that a CPU trains: one that knows nothing but the grey
+footage, and one that is shown a frame in color.
 
 Legend: B clips, T frames, N = B*T, H, W pixels.
 """
@@ -20,6 +21,8 @@ from videxp.transforms.lab import lab_to_rgb_of_same_lightness, rgb_to_lab
 
 LARGEST = 110.0  # a and b of sRGB lie within -108 and 99
 COARSEST = 16  # pixels of a frame for each of the coarsest level, along a side
+MATCH_PIXELS = 8  # and of each place that is compared with the exemplar's
+TEMPERATURE = 0.05  # of their cosines: the smaller, the fewer places color one
 PIXELS_AT_ONCE = 2**20  # in CIELAB: of a long clip it would take several times the clip's memory
 
 
@@ -45,34 +48,90 @@ class LabUNetGRU(nn.Module):
         super().__init__()
         self.radius = None if recurrent else 0
         self.short_side = short_side
+        self.unet = _UNet(1, channels, recurrent=recurrent)
+        load_weights(self, weights)
+
+    def forward(self, video: Tensor) -> Tensor:
+        lightness = _lightness(video.flatten(0, 1))
+        small = _at_most(lightness, self.short_side)
+        chroma = LARGEST * self.unet(small / 50 - 1, num_frames=video.shape[1]).tanh()
+        return _colored(lightness, chroma).unflatten(0, video.shape[:2])
+
+
+class ExemplarUNetGRU(nn.Module):
+    """The same, shown a picture with like colors, such as one frame of the video that was colored by hand.
+
+    forward(video [B,T,3,H,W], exemplar [B,T,3,H,W]), of which the first frame counts. Each place of a frame gets the
+    colors of those places of the exemplar that look like it in grey; the U-Net sees them, and the exemplar, and adds
+    what they lack.
+    """
+
+    scale = 1
+    whole_frames = True
+    told = "exemplar"
+
+    def __init__(
+        self,
+        *,
+        channels: Annotated[int, Ge(1)] = 16,
+        recurrent: bool = True,
+        short_side: Annotated[int, Ge(16)] = 256,
+        weights: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.radius = None if recurrent else 0
+        self.short_side = short_side
+        d = 2 * channels
+        self.match = nn.Sequential(_block(1, channels, stride=2), _block(channels, d, stride=2), _block(d, d, stride=2))
+        self.unet = _UNet(6, channels, recurrent=recurrent)
+        load_weights(self, weights)
+
+    def forward(self, video: Tensor, exemplar: Tensor) -> Tensor:
+        lightness = _lightness(video.flatten(0, 1))
+        grey = _at_most(lightness, self.short_side) / 50 - 1
+        shown = _at_most(_lab(exemplar[:, 0].expand(-1, 3, -1, -1)), self.short_side)
+        shown_grey, shown_chroma = shown[:, :1] / 50 - 1, shown[:, 1:] / LARGEST
+        found = self.found(grey.unflatten(0, video.shape[:2]), shown_grey, shown_chroma).flatten(0, 1)
+        same_place = torch.cat([shown_grey, shown_chroma], dim=1).repeat_interleave(video.shape[1], dim=0)
+        added = self.unet(torch.cat([grey, same_place, found], dim=1), num_frames=video.shape[1])
+        chroma = LARGEST * (found + _resized(added, found.shape[-2:]).tanh())
+        return _colored(lightness, chroma).unflatten(0, video.shape[:2])
+
+    def found(self, grey_BT1HW: Tensor, shown_grey_B1HW: Tensor, shown_chroma_B2HW: Tensor) -> Tensor:
+        """The exemplar's chroma where it looks like each place: [B,T,2,H,W]."""
+        size = grey_BT1HW.shape[-2:]
+        looks = self.match(pad_to_multiple(grey_BT1HW, MATCH_PIXELS).flatten(0, 1)).unflatten(0, grey_BT1HW.shape[:2])
+        shown = self.match(pad_to_multiple(shown_grey_B1HW[:, None], MATCH_PIXELS)[:, 0])
+        colors = F.avg_pool2d(pad_to_multiple(shown_chroma_B2HW[:, None], MATCH_PIXELS)[:, 0], MATCH_PIXELS).flatten(2)
+        mean = shown.mean((2, 3), keepdim=True)
+        keys_BDM = F.normalize((shown - mean).flatten(2), dim=1)
+        queries_BTDL = F.normalize((looks - mean[:, None]).flatten(3), dim=2)
+        likeness_BTLM = torch.einsum("btdl,bdm->btlm", queries_BTDL, keys_BDM) / TEMPERATURE
+        found = torch.einsum("btlm,bcm->btcl", likeness_BTLM.softmax(-1), colors)
+        found = found.unflatten(-1, looks.shape[-2:]).flatten(0, 1)
+        found = F.interpolate(found, scale_factor=MATCH_PIXELS, mode="bilinear", align_corners=False)
+        return found[..., : size[0], : size[1]].unflatten(0, grey_BT1HW.shape[:2])
+
+
+class _UNet(nn.Module):
+    """[N,inputs,H,W] -> [N,2,H,W], zero to begin with; N frames of clips of `num_frames`."""
+
+    def __init__(self, inputs: int, channels: int, *, recurrent: bool) -> None:
+        super().__init__()
         widths = [channels, 2 * channels, 4 * channels, 4 * channels]
-        self.down = nn.ModuleList(_block(d_in, d, stride=2) for d_in, d in zip([1, *widths], widths))
+        self.down = nn.ModuleList(_block(d_in, d, stride=2) for d_in, d in zip([inputs, *widths], widths))
         d = widths[-1]
         each_way = [ConvGRU(d), ConvGRU(d, reverse=True)] if recurrent else [_EachFrame(d), _EachFrame(d)]
         self.over_time = nn.ModuleList(each_way)
         self.fusion = nn.Conv2d(2 * d, d, 1)
         self.up = nn.ModuleList(_block(below + d, d) for below, d in zip(widths[:0:-1], widths[-2::-1]))
         self.head = nn.Conv2d(channels, 2, 3, padding=1)
-        nn.init.zeros_(self.head.weight)  # grey, to begin with
+        nn.init.zeros_(self.head.weight)
         nn.init.zeros_(cast(Tensor, self.head.bias))
-        load_weights(self, weights)
 
-    def forward(self, video: Tensor) -> Tensor:
-        frames = video.flatten(0, 1)
-        count = max(1, PIXELS_AT_ONCE // frames[0, 0].numel())
-        lightness = torch.cat([_lightness(part) for part in frames.split(count)])
-        chroma = self.chroma(lightness, num_frames=video.shape[1])
-        parts = zip(lightness.split(count), chroma.split(count))
-        return torch.cat([_colored(*part) for part in parts]).unflatten(0, video.shape[:2])
-
-    def chroma(self, lightness_N1HW: Tensor, *, num_frames: int) -> Tensor:
-        """a and b of clips of `num_frames`: [N,2,h,w], of the frames' size or, if that is large, smaller."""
-        grey = lightness_N1HW / 50 - 1
-        height, width = grey.shape[-2:]
-        if (shrink := self.short_side / min(height, width)) < 1:
-            height, width = round(height * shrink), round(width * shrink)
-            grey = F.interpolate(grey, (height, width), mode="bilinear", antialias=True)
-        x = pad_to_multiple(grey.unsqueeze(1), COARSEST)[:, 0]
+    def forward(self, frames_NCHW: Tensor, *, num_frames: int) -> Tensor:
+        height, width = frames_NCHW.shape[-2:]
+        x = pad_to_multiple(frames_NCHW.unsqueeze(1), COARSEST)[:, 0]
         levels = []
         for down in self.down:
             x = down(x)
@@ -81,7 +140,7 @@ class LabUNetGRU(nn.Module):
         x = x + self.fusion(torch.cat([layer(clips) for layer in self.over_time], dim=2).flatten(0, 1))
         for up, finer in zip(self.up, levels[-2::-1]):
             x = up(torch.cat([_doubled(x), finer], dim=1))
-        return _doubled(LARGEST * self.head(x).tanh())[..., :height, :width]
+        return _doubled(self.head(x))[..., :height, :width]
 
 
 class _EachFrame(nn.Module):
@@ -106,18 +165,43 @@ def _doubled(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
+def _at_most(frames_NCHW: Tensor, short_side: int) -> Tensor:
+    """The same where no side is shorter than that; else brought to it, antialiased."""
+    height, width = frames_NCHW.shape[-2:]
+    shrink = short_side / min(height, width)
+    if shrink >= 1:
+        return frames_NCHW
+    return F.interpolate(frames_NCHW, (round(height * shrink), round(width * shrink)), mode="bilinear", antialias=True)
+
+
+def _resized(frames_NCHW: Tensor, size: tuple[int, ...]) -> Tensor:
+    if frames_NCHW.shape[-2:] == size:
+        return frames_NCHW
+    return F.interpolate(frames_NCHW, size, mode="bilinear", align_corners=False)
+
+
+def _at_once(frames_NCHW: Tensor) -> int:
+    """How many frames of this size are in CIELAB at a time."""
+    return max(1, PIXELS_AT_ONCE // frames_NCHW[0, 0].numel())
+
+
+def _lab(frames_N3HW: Tensor) -> Tensor:
+    """[N,3,H,W]: L, a, b."""
+    with without_autocast(frames_N3HW):
+        return rgb_to_lab(exact(frames_N3HW).movedim(1, -1)).movedim(-1, 1)
+
+
 def _lightness(frames_N3HW: Tensor) -> Tensor:
     """[N,1,H,W] in [0,100]."""
-    with without_autocast(frames_N3HW):
-        return rgb_to_lab(exact(frames_N3HW).movedim(1, -1))[..., 0].unsqueeze(1)
+    return torch.cat([_lab(part)[:, :1] for part in frames_N3HW.split(_at_once(frames_N3HW))])
 
 
 def _colored(lightness_N1HW: Tensor, chroma_N2hw: Tensor) -> Tensor:
     """[N,3,H,W] in [0,1]; the chroma is brought to the lightness's size."""
+    count, size = _at_once(lightness_N1HW), lightness_N1HW.shape[-2:]
+    colored = []
     with without_autocast(lightness_N1HW):
-        size = lightness_N1HW.shape[-2:]
-        chroma = chroma_N2hw.to(lightness_N1HW)
-        if chroma.shape[-2:] != size:
-            chroma = F.interpolate(chroma, size, mode="bilinear", align_corners=False)
-        lab = torch.cat([lightness_N1HW, chroma], dim=1)
-        return lab_to_rgb_of_same_lightness(lab.movedim(1, -1)).movedim(-1, 1)
+        for lightness, chroma in zip(lightness_N1HW.split(count), chroma_N2hw.split(count)):
+            lab = torch.cat([lightness, _resized(chroma.to(lightness), size)], dim=1)
+            colored.append(lab_to_rgb_of_same_lightness(lab.movedim(1, -1)).movedim(-1, 1))
+    return torch.cat(colored)

@@ -25,6 +25,7 @@ from videxp.transforms.lut import apply_lut, identity_lut
 
 CLASSIFIER_SIZE = 256  # pixels along height and width
 CUT_GRID = 16
+NEAR_ONE = 0.05  # the authors' weights begin anywhere between -5 and 5, and colors with them
 
 
 class Lut3D(nn.Module):
@@ -126,6 +127,7 @@ class _Classifier(nn.Module):
                 nn.init.xavier_normal_(layer.weight)
             elif isinstance(layer, nn.InstanceNorm2d):
                 nn.init.normal_(layer.weight, 1.0, 0.02)
+        nn.init.xavier_normal_(layers[-1].weight, gain=NEAR_ONE)  # type: ignore[arg-type]
         nn.init.ones_(layers[-1].bias)  # type: ignore[arg-type]
 
     def forward(self, frames_NCHW: Tensor) -> Tensor:
