@@ -19,7 +19,7 @@ from videxp.transforms import RealWorld
 
 MADE_OF_IMAGES = [
     *("frame_sequences", "vid4", "reds", "reds_real_world", "vimeo90k", "udm10"),
-    *("davis_denoising", "set8"),
+    *("davis_denoising", "set8", "low_light_pairs", "fivek"),
 ]
 
 
@@ -98,6 +98,42 @@ def test_davis_with_noise_from_config_to_batch(built, tmp_path: Path) -> None:
     trained = [data.train_transform(read)["condition"].unique() * 255 for read in data.train_dataloader()]
     assert all(len(levels) == 1 and 5 <= levels[0] <= 55 for levels in trained) and trained[0] != trained[1]
     assert str(data.test_transform.degradation) == "Gaussian noise, sigma 25, not clipped"
+
+
+def test_pictures_retouched_by_an_expert_are_clips_of_one_frame(built, tmp_path: Path) -> None:
+    root = tmp_path / "fivek"
+    names = [f"a{number:04d}-pic" for number in range(6)]
+    for folder in ("input", "expertC"):
+        (root / folder / "JPG/480p").mkdir(parents=True)
+        for number, name in enumerate(names):
+            noise = np.random.default_rng([number, len(folder)]).integers(0, 256, (32 + number, 40, 3), dtype=np.uint8)
+            Image.fromarray(noise).save(root / folder / f"JPG/480p/{name}.jpg")
+    lists = {"train_input.txt": names[:3], "train_label.txt": names[3:5], "test.txt": names[5:]}
+    for file, listed in lists.items():
+        (root / file).write_text("".join(f"{name}\n" for name in listed))
+    data = built("fivek", "dataset.layout.val_fraction=0.3")
+    data.prepare()
+    assert data.counts == {"train": 3, "val": 2, "test": 1}
+    batch = data.on_after_batch_transfer(next(iter(data.test_dataloader())), 0)
+    for key, folder in (("video", "input"), ("target", "expertC")):
+        picture = np.asarray(Image.open(root / folder / f"JPG/480p/{names[5]}.jpg"))
+        assert np.array_equal((batch[key][0, 0] * 255).round().byte().permute(1, 2, 0).numpy(), picture)
+    batch = data.train_transform(next(iter(data.train_dataloader())))
+    assert batch["video"].shape == batch["target"].shape == (1, 1, 3, 32, 32)
+
+
+def test_dark_footage_and_its_well_lit_twin(built, tmp_path: Path) -> None:
+    for number in range(1, 7):
+        for folder in ("input", "GT"):
+            put_images(tmp_path / "low_light_pairs" / folder / f"pair{number}", "{:04d}.png", count=4)
+    data = built("low_light_pairs")
+    data.prepare()
+    assert sum(data.counts.values()) == 6 and min(data.counts.values()) >= 1
+    batch = data.on_after_batch_transfer(next(iter(data.test_dataloader())), 0)
+    pair = data.dataset("test").path(0).name
+    for key, folder in (("video", "input"), ("target", "GT")):
+        picture = np.asarray(Image.open(tmp_path / f"low_light_pairs/{folder}/{pair}/0002.png"))
+        assert np.array_equal((batch[key][0, 1] * 255).round().byte().permute(1, 2, 0).numpy(), picture)
 
 
 @pytest.mark.slow

@@ -16,7 +16,9 @@ from tests.video.torture_set import source_frames
 from videxp.core.errors import BadRequest
 from videxp.deploy.inputs import expand
 from videxp.deploy.restore_files import add_arguments, check, destinations, predict
+from videxp.models.restoration.color_matching import ColorByLightness
 from videxp.tasks.restoration import inputs_of
+from videxp.transforms.grading import grey as lab_grey
 from videxp.video import open_video, write_video
 
 FRAMES = source_frames(4, (16, 24))
@@ -140,3 +142,25 @@ def test_the_noise_of_each_video_is_estimated_where_nobody_says_it(
         with open_video(tmp_path / f"{name}.mkv") as before, open_video(tmp_path / f"out/{name}.mkv") as after:
             added = after.frames(range(9)).double() - before.frames(range(9))
         assert float(added.mean()) == pytest.approx(sigma, abs=0.6)
+
+
+def test_a_network_that_is_shown_a_frame_in_color_gives_each_frame_its_colors(tmp_path: Path):
+    color = np.full((1, 32, 40, 3), (180, 90, 60), dtype=np.uint8)
+    color[:, :, 20:] = (40, 80, 160)
+    grey = (255 * lab_grey(torch.from_numpy(color).movedim(-1, 1) / 255)).round().byte().movedim(1, -1).numpy()
+    write_video(tmp_path / "a.mkv", grey.repeat(9, axis=0), fps=10, codec="ffv1", pixel_format="bgr0")
+    Image.fromarray(color[0]).save(tmp_path / "a.png")
+    Image.fromarray(color[0, :16]).save(tmp_path / "small.png")
+    given = (tmp_path / "a.mkv", "-o", tmp_path / "b.mkv", "--window", 4, "--codec", "ffv1", "--pixel-format", "bgr0")
+    assert run(*given, "--exemplar", tmp_path / "a.png", network=ColorByLightness()) == 0
+    with open_video(tmp_path / "b.mkv") as reader:
+        assert np.abs(reader.frames(range(9)).numpy().astype(int) - color).max() <= 2
+    for words, network, message in (
+        ((), ColorByLightness(), "shown a picture in color: --exemplar FRAME.png"),
+        (("--exemplar", tmp_path / "small.png"), ColorByLightness(), "is 40x16, the video 40x32: bring it"),
+        (("--exemplar", tmp_path / "a.mkv"), ColorByLightness(), "no picture that can be read"),
+        (("--exemplar", tmp_path / "a.png"), Identity(), "is shown no picture: leave --exemplar out"),
+        (("--sigma", 20, "--exemplar", tmp_path / "a.png"), ColorByLightness(), "is told no level of noise"),
+    ):
+        with pytest.raises(BadRequest, match=message):
+            run(*given, "--overwrite", *words, network=network)

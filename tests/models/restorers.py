@@ -21,11 +21,20 @@ def build_tiny(name: str, **arguments: Any) -> nn.Module:
 
 
 def informed(net: nn.Module) -> nn.Module:
-    """The same network, which is told something constant of each pixel if it wants to be told something, or a mask."""
+    """The same network, which is told something constant of each pixel if it wants to be told something, or a mask, or
+    is shown the first frame."""
     if told := getattr(net, "told", ""):
-        condition = seen_once if told == "mask" else lambda video: torch.full_like(video[:, :, :1], 0.1)
+        condition = {"mask": seen_once, "exemplar": first_frame}.get(told, constant)
         net.register_forward_pre_hook(lambda _, called: (called[0], condition(called[0])))
     return net
+
+
+def constant(video: torch.Tensor) -> torch.Tensor:
+    return torch.full_like(video[:, :, :1], 0.1)
+
+
+def first_frame(video: torch.Tensor) -> torch.Tensor:
+    return video[:, :1].expand_as(video)
 
 
 def seen_once(video: torch.Tensor) -> torch.Tensor:

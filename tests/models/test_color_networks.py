@@ -12,11 +12,13 @@ from skimage.exposure import match_histograms
 from tests.models.restorers import build_tiny, clip
 from videxp.core.errors import BadRequest
 from videxp.losses.color import LutMonotonicity, LutSmoothness
-from videxp.models.restoration.color_matching import HistogramMatch, Reinhard
-from videxp.models.restoration.lab_unet_gru import LabUNetGRU
+from videxp.metrics import DeltaE2000
+from videxp.models.restoration.color_matching import ColorByLightness, HistogramMatch, Reinhard
+from videxp.models.restoration.lab_unet_gru import ExemplarUNetGRU, LabUNetGRU
 from videxp.models.restoration.lut3d import Lut3D
 from videxp.models.restoration.zero_dce import ZeroDCE
-from videxp.transforms.lab import rgb_to_lab
+from videxp.transforms import Greyed
+from videxp.transforms.lab import lab_to_rgb_of_same_lightness, rgb_to_lab
 from videxp.video import write_video
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
@@ -125,6 +127,35 @@ def test_a_fresh_colorizer_gives_grey_and_looks_at_no_color():
         lab = rgb_to_lab(net(video).movedim(2, -1))
     assert lab[..., 1:].abs().max() < 0.05
     torch.testing.assert_close(lab[..., 0], rgb_to_lab(video.movedim(2, -1))[..., 0], atol=1e-3, rtol=0)
+
+
+def disks(num_frames: int) -> torch.Tensor:
+    """A red and a blue disk on green, each with a pattern of its own, that change places: [1,T,3,64,96]."""
+    rows, columns = torch.meshgrid(torch.arange(64), torch.arange(96), indexing="ij")
+    red, green, blue = (torch.tensor(hue)[:, None, None] for hue in ((0.8, 0.2, 0.2), (0.2, 0.6, 0.3), (0.2, 0.3, 0.9)))
+    frames = []
+    for t in range(num_frames):
+        frame = green.expand(3, 64, 96)
+        for middle, hue, wave in ((24 + 12 * t, red, columns // 4), (72 - 12 * t, blue, rows // 8)):
+            inside = (rows - 32) ** 2 + (columns - middle) ** 2 < 18**2
+            frame = torch.where(inside, hue * (0.8 + 0.2 * (wave % 2)), frame)
+        frames.append(frame)
+    return torch.stack(frames)[None]
+
+
+def test_colors_of_an_exemplar_go_where_the_picture_looks_alike():
+    video = disks(5)
+    made = Greyed()(video)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        matched = ExemplarUNetGRU().eval()(made.video, made.condition)
+    lab = rgb_to_lab(video.movedim(2, -1))
+    copied = torch.cat([lab[..., :1], lab[:, :1, ..., 1:].expand(-1, 5, -1, -1, -1)], dim=-1)
+    stock = lab_to_rgb_of_same_lightness(copied).movedim(-1, 2)  # the first frame's colors, left where they were
+    by_lightness = ColorByLightness()(made.video, made.condition)
+    errors = [DeltaE2000()(clip, video)[0, -1].item() for clip in (matched, stock, made.video, by_lightness)]
+    assert errors[0] < 0.5 * min(errors[1:3])  # though nothing is trained yet
+    assert errors[3] < errors[2]
 
 
 @pytest.fixture(scope="module")

@@ -35,6 +35,7 @@ __getattr__, __all__ = lazy_exports(
         "FrameSequences": "videxp.data.layouts.footage",
         "InpaintingSet": "videxp.data.layouts.published_footage",
         "Reds": "videxp.data.layouts.published_footage",
+        "FiveK": "videxp.data.layouts.fivek",
         "Vimeo90k": "videxp.data.layouts.published_footage",
         "FilmsWithCuts": "videxp.data.layouts.films_with_cuts",
         "ClipShots": "videxp.data.layouts.films_with_cuts",

@@ -41,6 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="standard deviation of the noise, in levels of 255, for a network that is told it; default: estimated",
     )
+    parser.add_argument(
+        "--exemplar",
+        type=Path,
+        metavar="PICTURE",
+        help="a picture of the video's size with the wanted colors, such as one frame of it, for a network shown one",
+    )
     add_output_arguments(parser)
 
 
@@ -65,7 +71,7 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
 
 def check(options: argparse.Namespace) -> None:
     """Finds the inputs, and whether all outputs can be written; raises BadRequest."""
-    check_outputs(options, others=[])
+    check_outputs(options, others=[] if options.exemplar is None else [options.exemplar])
 
 
 def check_outputs(options: argparse.Namespace, *, others: list[Path]) -> None:
@@ -85,7 +91,7 @@ def predict(task: Any, datamodule: Any, options: argparse.Namespace) -> int:
     from videxp.deploy.restore import Restorer, restore_video
 
     device, network = usable_device(options.device), Restorer(task)
-    condition = condition_of(network, sigma=options.sigma)
+    condition = condition_of(network, sigma=options.sigma, exemplar=options.exemplar)
 
     def restore(source: Path, destination: Path) -> int:
         return restore_video(
@@ -127,19 +133,46 @@ def make_each(options: argparse.Namespace, make: Callable[[Path, Path], int]) ->
     return 1 if failed else 0
 
 
-def condition_of(network: "Restorer", *, sigma: float | None) -> "Condition | None":
-    """The level of noise, for a network that is told one; None: estimated. Raises `BadRequest` for one that is not."""
+def condition_of(
+    network: "Restorer", *, sigma: float | None = None, exemplar: Path | None = None
+) -> "Condition | None":
+    """What the network is told; a level of noise that is None is estimated. Raises `BadRequest` for what it is not told,
+    or lacks."""
     from videxp.deploy.noise_level import NoiseLevel
 
-    if network.told != "noise_level":
-        if sigma is not None:
-            raise BadRequest(f"--sigma {sigma:g}: this network is told no level of noise: leave --sigma out")
-        if network.told:
-            raise BadRequest(
-                f"this network is told a {network.told} of its input, which `videxp predict` cannot give it"
-            )
-        return None
-    return NoiseLevel(sigma)
+    if sigma is not None and network.told != "noise_level":
+        raise BadRequest(f"--sigma {sigma:g}: this network is told no level of noise: leave --sigma out")
+    if exemplar is not None and network.told != "exemplar":
+        raise BadRequest(f"--exemplar {exemplar}: this network is shown no picture: leave --exemplar out")
+    if network.told == "noise_level":
+        return NoiseLevel(sigma)
+    if network.told == "exemplar":
+        return _shown(exemplar)
+    if network.told:
+        raise BadRequest(f"this network is told a {network.told} of its input, which `videxp predict` cannot give it")
+    return None
+
+
+def _shown(exemplar: Path | None) -> "Condition":
+    import torch
+
+    from videxp.video.picture_file import BadPicture, decode_picture
+
+    if exemplar is None:
+        raise BadRequest("this network is shown a picture in color: --exemplar FRAME.png, such as a frame of the video")
+    try:
+        picture_3HW = torch.from_numpy(decode_picture(exemplar.read_bytes()).copy()).permute(2, 0, 1).float() / 255
+    except (OSError, BadPicture) as error:
+        raise BadRequest(f"--exemplar {exemplar}: no picture that can be read: {error}") from None
+
+    def condition(numbers: range, clip_THWC: "torch.Tensor") -> "torch.Tensor":
+        (height, width), (own_height, own_width) = clip_THWC.shape[1:3], picture_3HW.shape[1:]
+        if (height, width) != (own_height, own_width):
+            sizes = f"{own_width}x{own_height}, the video {width}x{height}"
+            raise BadRequest(f"--exemplar {exemplar} is {sizes}: bring it to the video's size")
+        return picture_3HW.expand(len(numbers), -1, -1, -1)
+
+    return condition
 
 
 def usable_device(name: str) -> "torch.device":

@@ -16,8 +16,11 @@ FIELD = re.compile(r"\{(?::0?\d*d)?\}")  # {:05d}, {:d}, {}; other braces are a 
 def frame_files(folder: str | PathLike[str], *, template: str) -> list[Path]:
     """The pictures in order of their numbers, from 0 or 1 or wherever they start; or all that match `*`.
 
+    A picture in place of a folder is the only one.
     Raises `BadRequest` for a template without exactly one field, `UnreadableVideo` for no pictures or a gap.
     """
+    if is_image(folder) and Path(folder).is_file():
+        return [Path(folder)]
     if "*" in template:
         files = [file for file in _files(folder) if is_image(file) and fnmatch(file.name, template)]
         if not files:

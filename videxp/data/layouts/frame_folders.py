@@ -27,7 +27,7 @@ DECODED = 16
 
 
 class ImageSequences(Layout):
-    """Base of layouts whose samples are folders of images."""
+    """Base of layouts whose samples are folders of images, or single ones."""
 
     template: str
     fps: float
@@ -37,7 +37,7 @@ class ImageSequences(Layout):
         return self.template
 
     def size_and_time(self, path: Path) -> tuple[int, int]:
-        stats = [entry.stat() for entry in os.scandir(path)]
+        stats = [entry.stat() for entry in os.scandir(path)] if path.is_dir() else [path.stat()]
         return sum(stat.st_size for stat in stats), max((stat.st_mtime_ns for stat in stats), default=0)
 
     def would_tell(self, facts: Facts) -> bool:
