@@ -136,8 +136,7 @@ def make_each(options: argparse.Namespace, make: Callable[[Path, Path], int]) ->
 def condition_of(
     network: "Restorer", *, sigma: float | None = None, exemplar: Path | None = None
 ) -> "Condition | None":
-    """What the network is told; a level of noise that is None is estimated. Raises `BadRequest` for what it is not told,
-    or lacks."""
+    """What the network is told; sigma None: estimated. Raises `BadRequest` for what it is not told, or lacks."""
     from videxp.deploy.noise_level import NoiseLevel
 
     if sigma is not None and network.told != "noise_level":
