@@ -119,7 +119,8 @@ def test_pictures_retouched_by_an_expert_are_clips_of_one_frame(built, tmp_path:
         picture = np.asarray(Image.open(root / folder / f"JPG/480p/{names[5]}.jpg"))
         assert np.array_equal((batch[key][0, 0] * 255).round().byte().permute(1, 2, 0).numpy(), picture)
     batch = data.train_transform(next(iter(data.train_dataloader())))
-    assert batch["video"].shape == batch["target"].shape == (1, 1, 3, 32, 32)
+    assert batch["video"].shape == batch["target"].shape == (1, 3, 3, 32, 32)  # `built` asks for three frames
+    assert torch.equal(batch["video"][:, 0], batch["video"][:, 2])
 
 
 def test_dark_footage_and_its_well_lit_twin(built, tmp_path: Path) -> None:
