@@ -43,7 +43,7 @@ def test_names_may_hold_the_separator_where_a_data_set_says_so(write: Write, put
     put("val/run|wave/1.mp4")
     data = module(tmp_path, FolderPerClass(), batch_size=1)
     data.prepare()
-    assert data.classes == ["run|wave"] and not data.several_labels
+    assert data.classes == ["run|wave"] and data.manifest.labels == "label"
 
 
 def test_a_label_that_is_missing_among_single_ones_is_still_an_error(write: Write):
@@ -63,7 +63,7 @@ def test_one_label_or_none_is_several_where_the_table_is_said_to_be_so(write: Wr
     write("m.csv", "path,label,split\na.mp4,run,train\nb.mp4,,train\nc.mp4,run,val\n")
     data = module(tmp_path, ManifestFile(file="m.csv", several_labels=True), batch_size=2)
     data.prepare()
-    assert data.classes == ["run"] and data.several_labels and Manifest.read(data.manifest_path).several_labels
+    assert data.classes == ["run"] and data.manifest.labels == Manifest.read(data.manifest_path).labels == "labels"
     (batch,) = data.train_dataloader()
     assert sorted(batch["label"].tolist()) == [[0], [1]]
 
@@ -124,10 +124,10 @@ def test_batches_have_a_row_of_ones_and_zeros_for_each_video(data):
 
 def test_a_manifest_keeps_them_readable_and_one_split_of_it_knows_too(data):
     text = data.manifest_path.read_text()
-    assert "run\\|wave" in text and json.loads(text.partition("{")[2].join("{\n").split("\n")[0])["several_labels"]
+    assert "run\\|wave" in text and json.loads(text.partition("{")[2].join("{\n").split("\n")[0])["labels"] == "labels"
     read = Manifest.read(data.manifest_path)
-    assert read.several_labels and read.fingerprint == data.fingerprint
-    assert read.only("val").several_labels
+    assert read.labels == "labels" and read.fingerprint == data.fingerprint
+    assert read.only("val").labels == "labels"
 
 
 def test_classes_cannot_be_balanced_by(put: Put, data, tmp_path: Path):

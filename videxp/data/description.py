@@ -135,7 +135,7 @@ class Description:
         return f"{note} and {what}: dataset.clips.sampling=segments{one_clip} reads each whole"
 
     def _uneven_classes(self) -> str:
-        if not self.per_class or self.manifest.several_labels:
+        if not self.per_class or self.manifest.labels == "labels":
             return ""
         (most, many), (least, few) = (pick(self.per_class.items(), key=lambda item: item[1]) for pick in (max, min))
         if many < UNEVEN_CLASSES * max(1, few):

@@ -18,14 +18,14 @@ import numpy as np
 
 from videxp.core.errors import BadRequest
 from videxp.core.files import replacing
-from videxp.data.annotations.labels import SEVERAL
+from videxp.data.annotations.labels import SEVERAL, Labels
 from videxp.data.notes import Note
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 Part = Literal["train", "val", "test", "all"]
 """A split, or the whole data set."""
-FORMAT = 5
+FORMAT = 6
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ class Manifest:
         None  # where the times of frames are, of files with a variable rate: the same, or a cache's source's
     )
     shards: str = ""  # the folder, or URL, of a cache's shards, where samples are read from one
-    several_labels: bool = False  # some sample has more than one, or none of the classes
+    labels: Labels = "label"  # "labels" where some sample has more than one, or none of the classes
     pixels: tuple[tuple[float, ...], tuple[float, ...]] | None = None  # mean and deviation of RGB in [0,1], of some
     notes: Sequence[Note] = ()  # what was guessed and passed over when it was prepared
     made_splits: frozenset[str] = frozenset()  # those that nobody but a hash of the samples' names has made
@@ -191,7 +191,6 @@ class Manifest:
         columns = {column: _column([v[column] for v in values], kind) for column, kind in COLUMNS.items()}
         assert all(name in fields for row, _ in ordered for name, _ in row.fields)
         columns |= {FIELD + name: Strings.pack(row.field(name) for row, _ in ordered) for name in fields}
-        several = _several(columns["label"], classes)
         return cls(
             name,
             root,
@@ -200,7 +199,7 @@ class Manifest:
             frame_template,
             packets_file,
             packets_file,
-            several_labels=several,
+            labels=_labels(columns["label"], classes),
             notes=notes,
             made_splits=made_splits,
         )
@@ -292,7 +291,7 @@ class Manifest:
             "unreadable": len(self.unreadable),
             "frame_template": self.frame_template,
             "packets_file": self.packets_file.name if self.packets_file else "",
-            "several_labels": self.several_labels,
+            "labels": self.labels,
             "pixels": self.pixels,
             "notes": self.notes,
             "classes": self.classes,
@@ -333,7 +332,7 @@ class Manifest:
             packets_file=packets_file,
             times_file=packets_file,
             pixels=None if about["pixels"] is None else (tuple(about["pixels"][0]), tuple(about["pixels"][1])),
-            several_labels=_several(columns["label"], about["classes"]),
+            labels=_labels(columns["label"], about["classes"]),
             notes=[(kind, text) for kind, text in about["notes"]],
         )
 
@@ -363,8 +362,9 @@ def sorted_classes(labels: Iterable[str]) -> list[str]:
     return sorted(unique, key=lambda label: label.zfill(longest)) if are_numbers else sorted(unique)
 
 
-def _several(labels: Strings, classes: list[str]) -> bool:
-    return bool((labels.data == ord(SEVERAL)).any() or (classes and (labels.lengths == 0).any()))
+def _labels(of_samples: Strings, classes: list[str]) -> Labels:
+    several = (of_samples.data == ord(SEVERAL)).any() or (classes and (of_samples.lengths == 0).any())
+    return "labels" if several else "label"
 
 
 def _order(row: Row) -> tuple[int, str, float, str]:

@@ -70,11 +70,6 @@ class PreparedDataModule(LightningDataModule):
         return len(self.classes)
 
     @property
-    def several_labels(self) -> bool:
-        """Whether a sample may have more labels than one, or none."""
-        return self.manifest.several_labels
-
-    @property
     def fingerprint(self) -> str:
         """Fingerprint of the samples; of copies, also of how they were made: they are other pictures."""
         return self.manifest.fingerprint + (f" cache {self.manifest.cache}" if self.manifest.cache else "")

@@ -103,7 +103,7 @@ class SampledDataModule(PreparedDataModule):
         self._datasets = {}
 
     def _annotations(self) -> list[Annotation]:
-        found: list[Annotation] = [MultiLabel() if self.manifest.several_labels else SingleLabel()]
+        found: list[Annotation] = [of() for of in (SingleLabel, MultiLabel) if of.gives == self.manifest.labels]
         has_reader = any(isinstance(annotation, CompanionClip) for annotation in self.own_annotations.values())
         if self.manifest["input"].lengths.any() and not has_reader:
             found.append(CompanionClip("degraded", scale=self.scale))

@@ -81,7 +81,7 @@ def measure_accuracy(run: RunFolder, cfg: DictConfig, *, split: Part | None, ass
     content = read_checkpoint(checkpoint)
     datamodule: VideoDataModule = build(cfg.dataset)
     datamodule.prepare()
-    require_labels(cfg, several=datamodule.several_labels)
+    require_labels(cfg, labels=datamodule.manifest.labels)
     fingerprint = datamodule.fingerprint
     is_elsewhere = os.path.realpath(own.root) != os.path.realpath(cfg.dataset.root)
     part, samples = choose_samples(datamodule.manifest, run, part=split, is_elsewhere=is_elsewhere)

@@ -106,7 +106,7 @@ def _prepared_data(cfg: "DictConfig", run: "RunFolder", *, new: bool) -> "VideoD
     try:
         datamodule = config.build(cfg.dataset)
         datamodule.prepare()
-        config.require_labels(cfg, several=datamodule.several_labels)
+        config.require_labels(cfg, labels=datamodule.manifest.labels)
     except BadRequest as error:
         if new and is_rank_zero():
             run.discard()

@@ -80,7 +80,7 @@ def try_one_batch(cfg: "DictConfig") -> dict[str, Any]:
     torch.manual_seed(cfg.seed)
     datamodule = config.build(cfg.dataset)
     datamodule.prepare()
-    config.require_labels(cfg, several=datamodule.several_labels)
+    config.require_labels(cfg, labels=datamodule.manifest.labels)
     datamodule.setup("fit")
     task = build_task(cfg, classes=datamodule.classes).eval()
     device = "cuda" if torch.cuda.is_available() and cfg.hardware.accelerator != "cpu" else "cpu"

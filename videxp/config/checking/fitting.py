@@ -357,9 +357,9 @@ def _check_classes(plain: dict[str, Any], layout: Any, root: Path) -> Iterator[P
     with path.open(encoding="utf-8", errors="surrogateescape") as manifest:
         first_line = manifest.readline()  # what is known of the whole; the rows may be a quarter of a million
     about = json.loads(first_line[first_line.index("{") :])
-    several = about.get("several_labels", False)
-    yield from _check_labels(plain, several=several)
-    if several and _part(dataset, "loading").get("shuffle") == "class_balanced":
+    labels = about.get("labels", "label")
+    yield from _check_labels(plain, labels=labels)
+    if labels == "labels" and _part(dataset, "loading").get("shuffle") == "class_balanced":
         yield Problem(
             "dataset.loading.shuffle", "class_balanced", f"the videos of {name} have several classes each; null"
         )
@@ -370,20 +370,20 @@ def _check_classes(plain: dict[str, Any], layout: Any, root: Path) -> Iterator[P
         yield Problem("model.num_classes", given, message)
 
 
-def _check_labels(plain: dict[str, Any], *, several: bool) -> Iterator[Problem]:
+def _check_labels(plain: dict[str, Any], *, labels: str) -> Iterator[Problem]:
     """Several labels of a video, and a task that reads one."""
     task = _target(plain.get("task"))
     contract = contract_of(task)
-    if several and contract is not None and contract.reads_one_label:
+    if labels == "labels" and contract is not None and contract.reads_one_label:
         name = (plain.get("dataset") or {}).get("name")
         message = f"takes one label of a video, those of {name} have several; task=multi_label"
         yield Problem("task", _class(task), message)
 
 
-def require_labels(cfg: Mapping[str, Any], *, several: bool) -> None:
-    """Raises BadRequest where the task of a checked config cannot take `several` labels of a video, which its data has:
-    asked again of data that was prepared after the check."""
-    refuse(_check_labels({key: cfg[key] for key in ("task", "dataset")}, several=several))
+def require_labels(cfg: Mapping[str, Any], *, labels: str) -> None:
+    """Raises BadRequest where the task of a checked config would misread the `labels` of its data's manifest: asked
+    again of data that was prepared after the check."""
+    refuse(_check_labels({key: cfg[key] for key in ("task", "dataset")}, labels=labels))
 
 
 def _part(dataset: Mapping[str, Any], name: str) -> Mapping[str, Any]:

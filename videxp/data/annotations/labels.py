@@ -1,7 +1,10 @@
 """The labels of samples: of a data set one each, or any number each, whose names are then held in one string."""
 
 from collections.abc import Iterable
+from typing import Literal
 
+Labels = Literal["label", "labels"]
+"""What each sample of a data set has, in the words of a task's `Contract.needs`: one class, or any number of them."""
 NO_LABEL = -1
 SEVERAL = "\x1f"  # between the labels of a sample: ASCII's unit separator, which stands in no name
 

@@ -1,16 +1,18 @@
 """Any number of classes of each sample. Legend: n samples of a split, B samples of a batch, K classes."""
 
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
 from videxp.data.annotations.annotation import Annotation, Shown
-from videxp.data.annotations.labels import parted
+from videxp.data.annotations.labels import Labels, parted
 from videxp.data.manifest import Manifest
 
 
 class MultiLabel(Annotation):
     """`label` float32 [B,K]: 1 for each class of a sample, else 0."""
+
+    gives: ClassVar[Labels] = "labels"
 
     def __init__(self) -> None:
         super().__init__("label")

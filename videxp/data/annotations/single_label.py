@@ -1,16 +1,18 @@
 """One class of each sample. Legend: n samples of a split, B samples of a batch."""
 
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
 from videxp.data.annotations.annotation import Annotation, Shown
-from videxp.data.annotations.labels import NO_LABEL
+from videxp.data.annotations.labels import NO_LABEL, Labels
 from videxp.data.manifest import Manifest
 
 
 class SingleLabel(Annotation):
     """`label` int64 [B]: the class of each sample, or NO_LABEL."""
+
+    gives: ClassVar[Labels] = "label"
 
     def __init__(self) -> None:
         super().__init__("label")
