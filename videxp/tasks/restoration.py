@@ -266,10 +266,13 @@ class Restoration(VideoTask):
 
     # ---- evaluation ---------------------------------------------------------------------------------------------
 
-    def on_test_epoch_start(self) -> None:
-        self.rows = []
+    def on_test_start(self) -> None:
+        super().on_test_start()
         data = datamodule_of(self.trainer)
         self.degraded_by = degradation_name(data) if isinstance(data, VideoDataModule) else ""
+
+    def on_test_epoch_start(self) -> None:
+        self.rows = []
 
     def evaluation_step(self, batch: dict[str, Tensor], split: Split) -> None:
         target, output = batch["target"], self.answer(batch).float()
