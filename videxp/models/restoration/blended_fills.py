@@ -19,9 +19,9 @@ from videxp.models.restoration.sttn import composited, leaky
 from videxp.models.weights import load_weights
 
 BELIEVED = 3.0
-"""How much more than each of the others the last fill counts at first. On the test clips of `inpainting/sample_clips`,
-25 frames at a time, 0.6 of what follows the motion and 0.2 of each other one are 0.2 dB better than it is alone, equal
-parts 0.04 dB worse."""
+"""How much more than each of the others the last fill counts at first: 0.6 of what follows the motion and 0.2 of each
+other one. PSNR in the holes, in dB, of 20 training clips and the validation clip of `inpainting/sample_clips`: so 33.83
+and 16.74, in equal parts 33.58 and 16.69, what follows the motion alone 33.64 and 16.64."""
 
 
 class BlendedFills(nn.Module):
