@@ -136,6 +136,9 @@ def test_killed_at_random_moments_a_hundred_times(seed: int, killed_runs: Killed
 def test_a_run_of_so_many_steps_that_is_killed_before_its_test_logs_the_test_in_the_same_epoch(killed_runs: KilledRuns):
     steps = ["trainer.max_epochs=null", "trainer.max_steps=4", "trainer.limit_train_batches=2"]
     assert killed_runs.killed("steps", steps, [Kill("test")], name="steps-killed") == []
+    names, *rows = metrics(killed_runs.whole["steps"][0])
+    rates = [float(row[names.index("learning_rate")] or 0) for row in rows]
+    assert max(rates) > 0  # its schedule knows how long such a run is
 
 
 # Each is killed while it trains and while it writes a checkpoint, those that are about validation within one.

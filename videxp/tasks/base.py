@@ -4,6 +4,7 @@ A task says once, in its `contract`, what the rest of videxp goes by: its metric
 `val/<name>` and `test/<name>`, and the check of a config knows from there which a callback may monitor.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from pathlib import Path
@@ -169,6 +170,8 @@ class VideoTask(LightningModule):
     def schedule_length(self) -> tuple[float, float]:
         """(epochs in the whole run, optimizer steps per epoch), known from the trainer and the data."""
         total_steps = self.trainer.estimated_stepping_batches
+        if math.isinf(self.trainer.num_training_batches):  # of so many steps, Lightning has not counted them yet
+            self.trainer.fit_loop.setup_data()
         batches = self.trainer.num_training_batches
         steps_per_epoch = -(-batches // self.trainer.accumulate_grad_batches)  # the last, smaller group steps too
         return total_steps / steps_per_epoch, steps_per_epoch
