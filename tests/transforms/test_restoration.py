@@ -91,6 +91,11 @@ def test_a_mirrored_clip_goes_forth_and_back(batch: dict) -> None:
         assert not torch.equal(clip[:, 0], clip[:, 1])
 
 
+class TakesRngs(torch.nn.Module):
+    def forward(self, clip: torch.Tensor, rngs: list) -> torch.Tensor:
+        return clip
+
+
 class AddsNoise(torch.nn.Module):
     """A degradation that draws, as denoising will have it."""
 
@@ -114,3 +119,8 @@ def test_a_random_degradation_is_drawn_for_each_clip_by_its_own_generator(batch:
     mirrored = RestorationEval(degradation=AddsNoise(), seed=1, mirror=True)(batch)["condition"]
     assert torch.equal(mirrored, torch.cat([condition, condition.flip(1)], dim=1))
     assert not torch.equal(noise[0], noise[1])
+
+
+def test_a_degradation_of_ones_own_that_gives_no_target_is_told_what_to_give(batch: dict) -> None:
+    with pytest.raises(BadRequest, match=r"TakesRngs: forward gives a Tensor; write Degraded\(video, target\)"):
+        RestorationEval(degradation=TakesRngs())(batch)

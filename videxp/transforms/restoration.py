@@ -141,7 +141,10 @@ def degrade(degradation: nn.Module, clip: Tensor, *, seed: int, keys: Sequence[K
     """The same for any batch that a clip is in: clip float [N,T,C,H,W], N = B*k, keys (epoch, index) of B samples."""
     rngs = [generator(seed, stream=Stream.DEGRADE, epoch=epoch, index=index) for epoch, index in keys]
     clips_per_item = len(clip) // len(keys)
-    degraded: Degraded = degradation(clip, [rng for rng in rngs for _ in range(clips_per_item)])
+    degraded = degradation(clip, [rng for rng in rngs for _ in range(clips_per_item)])
+    if not isinstance(degraded, Degraded):
+        kind, given = type(degradation).__name__, type(degraded).__name__
+        raise BadRequest(f"degradation {kind}: forward gives a {given}; write Degraded(video, target) for it")
     return degraded
 
 

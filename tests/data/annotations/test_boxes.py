@@ -17,6 +17,7 @@ from videxp.data.loading.dataset import collate
 from videxp.data.preparing.cache import make_cache
 from videxp.data.preparing.shards import Making
 from videxp.transforms import EvalTransform, RestorationTrain, TrainTransform
+from videxp.transforms.restoration import Degraded
 
 BOXES = Boxes("boxes", classes=["bar", "shade"])
 EVERY = [BoxOnFrame(t, 2 * t, 0, 2 * t + 1, 24, "bar", track=7) for t in range(12)]
@@ -24,8 +25,8 @@ BLACK_AND_WHITE = {"mean": (0, 0, 0), "std": (1, 1, 1)}
 
 
 class Same(torch.nn.Module):
-    def forward(self, clip: torch.Tensor, rngs: list) -> torch.Tensor:
-        return clip
+    def forward(self, clip: torch.Tensor, rngs: list) -> Degraded:
+        return Degraded(clip, clip)
 
 
 TURNED = RestorationTrain(degradation=Same(), reverse_time=0.5, mirror=True, seed=2)

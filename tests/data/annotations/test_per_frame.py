@@ -13,13 +13,14 @@ from videxp.core.errors import BadRequest
 from videxp.data import VideoDataModule
 from videxp.data.annotations.per_frame import PerFrame
 from videxp.transforms import RestorationTrain, TrainTransform
+from videxp.transforms.restoration import Degraded
 
 OWN_NUMBER = [(t, t, float(t)) for t in range(12)]
 
 
 class Same(torch.nn.Module):
-    def forward(self, clip: torch.Tensor, rngs: list) -> torch.Tensor:
-        return clip
+    def forward(self, clip: torch.Tensor, rngs: list) -> Degraded:
+        return Degraded(clip, clip)
 
 
 @pytest.fixture
