@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from videxp.config.checking.metric_names import logged_metrics
 from videxp.core.errors import BadRequest
 from videxp.losses import L1, L2, Charbonnier
+from videxp.metrics import VFID
+from videxp.metrics.features import random_features
+from videxp.metrics.frechet import Moments, frechet_distance
 from videxp.metrics.restoration import QualityProtocol, psnr
 from videxp.models.restoration.basicvsr import BasicVSR
 from videxp.models.restoration.bicubic import Bicubic
@@ -230,8 +233,15 @@ class Back(nn.Module):
         return video - 0.1
 
 
-def told_batch() -> dict[str, Tensor]:
-    target = torch.rand(2, 3, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 0.5
+class Same(nn.Module):
+    scale, radius = 1, 0
+
+    def forward(self, video: Tensor) -> Tensor:
+        return video
+
+
+def told_batch(seed: int = 0) -> dict[str, Tensor]:
+    target = torch.rand(2, 3, 3, 16, 16, generator=torch.Generator().manual_seed(seed)) * 0.5
     made = Shift(0.1)(target, []).fields()
     return {**made, "index": torch.arange(2), "epoch": torch.zeros(2, dtype=torch.long)}
 
@@ -246,12 +256,6 @@ def test_a_network_that_is_told_something_gets_it_and_says_where_it_is_missing()
 
 
 def test_baselines_and_other_degradations_stand_beside_the_networks_figures():
-    class Same(nn.Module):
-        scale, radius = 1, 0
-
-        def forward(self, video: Tensor) -> Tensor:
-            return video
-
     task = restoration(
         Same(), channel="rgb", baselines={"back": Back()}, test_degradations={"by_20": Shift(0.2)}, seed=3
     )
@@ -285,3 +289,28 @@ def test_baselines_and_other_degradations_stand_beside_the_networks_figures():
 def test_names_under_which_something_else_is_logged_are_refused(arguments: dict[str, Any], named: str):
     with pytest.raises(BadRequest, match=rf"{named}: a name that is taken; call it something else"):
         restoration(Told(), **arguments)
+
+
+def test_vfid_is_one_figure_of_all_clips_that_no_mean_over_batches_gives():
+    features = random_features(width=2)
+    task = restoration(
+        Same(), channel="rgb", baselines={"back": Back()}, test_metrics={"vfid": VFID(features=features)}
+    )
+    clips = [told_batch(seed) for seed in range(3)]
+    for one in clips:
+        task.evaluation_step(one, "test")
+    values = task.evaluation_metrics("test")
+
+    def distance(videos: list[Tensor]) -> float:
+        seen = [(video.clamp(0, 1) * 255).round() / 255 for video in videos]
+        of = [torch.cat([features(video) for video in some]) for some in (seen, [c["target"] for c in clips])]
+        return frechet_distance(*(Moments.of(each) for each in of))
+
+    expected = distance([one["video"] for one in clips])
+    assert float(values["vfid"]) == pytest.approx(expected) == pytest.approx(float(values["vfid_input"]))
+    assert float(values["vfid_back"]) == pytest.approx(distance([one["video"] - 0.1 for one in clips]))
+    assert float(values["vfid_back"]) < 0.1 * expected
+    assert len(task.rows) == 6 and not any("vfid" in name for name in task.rows[0])
+    assert "vfid: VFID of whole clips, random_conv3d" in task.evaluation_protocol
+    task.evaluation_step({name: value[:1] for name, value in clips[0].items()}, "test")
+    assert "vfid" not in task.evaluation_metrics("test")  # a distance between sets needs two clips

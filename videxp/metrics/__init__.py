@@ -15,6 +15,7 @@ __getattr__, __all__ = lazy_exports(
         "Lpips": "videxp.metrics.lpips",
         "TLP": "videxp.metrics.temporal",
         "TOF": "videxp.metrics.temporal",
+        "VFID": "videxp.metrics.vfid",
         "WarpingError": "videxp.metrics.temporal",
         "QualityProtocol": "videxp.metrics.restoration",
         "ClassifierFeatures": "videxp.metrics.features",

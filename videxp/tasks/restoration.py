@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, Metric, MetricCollection
+from torchmetrics import MeanMetric, MetricCollection
 
 from videxp.core.contract import Contract
 from videxp.core.errors import BadRequest
@@ -36,11 +36,6 @@ SCORES = ("psnr", "ssim", "psnr_gain")
 STEADINESS = ("psnr_std", "flicker")
 INPUT = "input"  # the baseline that there always is
 ROW = ("index", "path", "frames", "identical_frames")  # what a row of predictions.csv holds besides
-
-
-def _means(scores: tuple[str, ...]) -> MetricCollection:
-    means: dict[str, Metric] = {name: ClipMean() for name in scores}
-    return MetricCollection({**means, "loss": MeanMetric()}, compute_groups=False)
 
 
 def inputs_of(network: nn.Module, batch: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
@@ -129,7 +124,8 @@ class Restoration(VideoTask):
         losses: name -> loss; their weighted sum is logged as train/loss and, of several, each as train/<name>. A loss
             `of` frames within the network, such as RealBasicVSR's "cleaned", is of the training alone.
         test_metrics: name -> module of (output, target), 8-bit frames float [B,T,C,H,W] in [0,1], -> a value for each
-            frame or pair of frames, such as `videxp.metrics.Lpips`; means over clips are logged as test/<name>.
+            frame or pair of frames, such as `videxp.metrics.Lpips`; means over clips are logged as test/<name>. What
+            one with `over_set`, such as `videxp.metrics.VFID`, gives goes into the metric that this makes.
         baselines: name -> module that restores without training, such as a median over time; tested beside the network.
         test_degradations: name -> degradation of the same targets, such as other levels of noise; the test logs
             test/psnr_<name> and test/psnr_gain_<name> of each. seed: of their randomness.
@@ -160,7 +156,7 @@ class Restoration(VideoTask):
         self.test_degradations = dict(test_degradations or {})
         self.seed = seed
         self.require_free_names()
-        self.metrics = nn.ModuleDict({split: _means(self.score_names(split)) for split in ("val", "test")})
+        self.metrics = nn.ModuleDict({split: self._over_set(split) for split in ("val", "test")})
         self.degraded_by = ""  # how the test's input was made
         self.rows: list[dict[str, Any]] = []  # one for each clip of the last test
 
@@ -174,6 +170,20 @@ class Restoration(VideoTask):
             *(f"{score}_{name}" for name in versions for score in (*contract.of_baselines, *self.test_metrics)),
             *(f"{score}_{name}" for name in self.test_degradations for score in contract.of_degradations),
         )
+
+    def _over_set(self, split: str) -> MetricCollection:
+        """name -> what makes one figure of all batches: the mean over clips, or what a test metric has instead."""
+        judges = {
+            f"{name}{of}": judge
+            for name, judge in self.test_metrics.items()
+            for of in ("", *(f"_{version}" for version in (INPUT, *self.baselines)))
+            if hasattr(judge, "over_set")
+        }
+        metrics = {
+            name: cast(Any, judges[name]).over_set() if name in judges else ClipMean()
+            for name in self.score_names(split)
+        }
+        return MetricCollection({**metrics, "loss": MeanMetric()}, compute_groups=False)
 
     def require_free_names(self) -> None:
         """Raises BadRequest for names in the config under which something else is logged."""
@@ -290,7 +300,8 @@ class Restoration(VideoTask):
             metrics[name].update(value_BT)
         metrics["loss"].update(self.losses(output, target, condition=batch.get("condition"))[0], weight=len(target))
         if split == "test":
-            self.rows += clip_rows(scores, batch["index"])
+            of_clips = {name: value for name, value in scores.items() if isinstance(metrics[name], ClipMean)}
+            self.rows += clip_rows(of_clips, batch["index"])
 
     def scores(self, output: Tensor, batch: Mapping[str, Tensor], split: Split) -> dict[str, Tensor]:
         """name -> a value for each frame or pair of frames: float [B,T], [B,T-1] or, for whole clips, [B,1]."""
@@ -338,7 +349,7 @@ class Restoration(VideoTask):
         metrics = cast(MetricCollection, self.metrics[split])
         values = metrics.compute()
         for name, metric in metrics.items():
-            if isinstance(metric, ClipMean) and not metric.clips_counted:
+            if not getattr(metric, "clips_counted", 1):
                 del values[name]
         metrics.reset()
         return values
