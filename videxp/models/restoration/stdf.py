@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from videxp.core.limits import Ge
 from videxp.models.layers.alignment import DeformableKernel, zero_conv
-from videxp.models.layers.restoration_blocks import initialize_small, pad_to_multiple
+from videxp.models.layers.restoration_blocks import pad_to_multiple
 from videxp.models.weights import Renames, load_weights
 
 LUMA = (65.481 / 255, 128.553 / 255, 24.966 / 255)  # Y = 16 / 255 + LUMA * RGB, all in [0,1]
@@ -63,8 +63,14 @@ class STDF(nn.Module):
         for _ in range(quality_layers - 2):
             layers += [_conv(quality_channels, quality_channels), nn.ReLU(inplace=True)]
         to_luma = _conv(quality_channels, 1)
-        initialize_small(to_luma)  # begins near the input
         self.enhance = nn.Sequential(*layers, to_luma)
+        for conv in self.modules():
+            if isinstance(conv, nn.Conv2d | nn.ConvTranspose2d) and conv is not self.fusion.offsets:
+                keep_scale(conv)
+        nn.init.normal_(
+            self.fusion.kernel.weight, 0, (8 / self.fusion.kernel.weight[0].numel()) ** 0.5
+        )  # modulated by 1/2
+        nn.init.normal_(to_luma.weight, 0, 1e-3)  # begins near the input
         last = f"enhance.{len(layers)}."
         load_weights(self, weights, renames=(*STDF_NAMES, (r"\bqenet\.out_conv\.", last)))
 
@@ -105,6 +111,15 @@ class DeformableFusion(nn.Module):
         offsets = self.offsets(F.relu(self.last(x)))
         where, weight = offsets.split([18 * self.kernel.groups, 9 * self.kernel.groups], dim=1)
         return F.relu(self.kernel.sample(frames, where, torch.sigmoid(weight)))
+
+
+def keep_scale(conv: nn.Conv2d | nn.ConvTranspose2d) -> None:
+    """He et al. 2015: what goes through ReLU keeps its scale. By torch's default ten layers make of a picture next to
+    nothing, and training finds the mean of the error alone."""
+    fan_in = conv.weight.numel() // conv.out_channels / (conv.stride[0] ** 2 if conv.transposed else 1)
+    nn.init.normal_(conv.weight, 0, (2 / fan_in) ** 0.5)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
 
 
 def luma(video: Tensor) -> Tensor:
