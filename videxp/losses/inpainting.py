@@ -27,15 +27,8 @@ class HiddenL1(nn.Module):
         return _mean_within(output, target, mask.float())
 
 
-class VisibleL1(nn.Module):
+class VisibleL1(HiddenL1):
     """The same outside of the mask: of="prediction" holds what a network predicts there to what it sees."""
-
-    told: ClassVar[str] = "mask"
-
-    def __init__(self, *, weight: Annotated[float, Ge(0)] = 1.0, of: str = OUTPUT) -> None:
-        super().__init__()
-        self.weight = weight
-        self.of = of
 
     def forward(self, output: Tensor, target: Tensor, mask: Tensor) -> Tensor:
         return _mean_within(output, target, 1 - mask.float())

@@ -120,15 +120,16 @@ class _Classifier(nn.Module):
             layers += [nn.Conv2d(d_in, d_out, 3, stride=2, padding=1), nn.LeakyReLU(0.2)]
             layers += [nn.InstanceNorm2d(d_out, affine=True)]
         layers[-1] = nn.Dropout(dropout)  # the last one is not normalized
-        layers += [nn.Conv2d(widths[-1], luts, 8)]
-        self.model = nn.Sequential(*layers)
+        last = nn.Conv2d(widths[-1], luts, 8)
+        self.model = nn.Sequential(*layers, last)
         for layer in self.model:
             if isinstance(layer, nn.Conv2d):
                 nn.init.xavier_normal_(layer.weight)
             elif isinstance(layer, nn.InstanceNorm2d):
                 nn.init.normal_(layer.weight, 1.0, 0.02)
-        nn.init.xavier_normal_(layers[-1].weight, gain=NEAR_ONE)  # type: ignore[arg-type]
-        nn.init.ones_(layers[-1].bias)  # type: ignore[arg-type]
+        assert last.bias is not None
+        nn.init.xavier_normal_(last.weight, gain=NEAR_ONE)
+        nn.init.ones_(last.bias)
 
     def forward(self, frames_NCHW: Tensor) -> Tensor:
         return self.model(frames_NCHW).flatten(1)
