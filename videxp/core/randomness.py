@@ -29,8 +29,14 @@ class Stream(IntEnum):
     RANK = 11  # what seeds torch's generators (dropout, drop path) of the processes after the first
     HALVES = 12  # which of the real clips are compared with the others
     JOIN = 13  # which shot follows another in training on scenes, and how
+    CORRUPT = 14  # corruptions of finished clips: what a network is tested with, or trained against
 
 
-def generator(seed: int, *, stream: Stream, epoch: int = 0, index: int = 0) -> np.random.Generator:
-    """The generator for one sample (or one epoch's order) of one stream. All numbers must be >= 0."""
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, int(stream), epoch, index))))
+def generator(
+    seed: int, *, stream: Stream, epoch: int = 0, index: int = 0, more: tuple[int, ...] = ()
+) -> np.random.Generator:
+    """The generator for one sample (or one epoch's order) of one stream; `more` tells uses of a sample apart.
+
+    All numbers must be >= 0.
+    """
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, int(stream), epoch, index, *more))))
