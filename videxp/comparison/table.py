@@ -1,7 +1,7 @@
 """Runs beside one another: what differed between them, and what came out. Plain values in, plain values out.
 
-A row is one run as a flat dict: `run`, `state`, its config keys, `val/loss` (last), `val/loss.best`, `seconds`,
-`tested`, `clips_per_second`, `latency_ms`, `trouble`.
+A row is one run as a flat dict: `run`, `state`, its config keys, `val/loss` (last), `val/loss.best`, what was found on
+other axes (`robustness/mpc`), `seconds`, `tested`, `clips_per_second`, `latency_ms`, `trouble`.
 """
 
 import math
@@ -34,7 +34,7 @@ class Column:
     """One column of the table."""
 
     key: str
-    kind: Literal["run", "state", "config", "tested", "last", "best", "cost", "trouble"]
+    kind: Literal["run", "state", "config", "tested", "last", "best", "axis", "cost", "trouble"]
     better: str | None = None
     """ "max" or "min" for metrics whose task says so."""
     copies: tuple[str, ...] = ()
@@ -54,6 +54,7 @@ def row(run: Run) -> Row:
         **run.inputs,
         **{name: run.last(name) for name in run.metrics},
         **{f"{name}{BEST}": run.best(name) for name in run.metrics if run.better(name) is not None},
+        **run.on_axes,
         "tested": run.tested,
         "seconds": run.seconds,
         "clips_per_second": run.clips_per_second,
@@ -90,6 +91,8 @@ def table_columns(runs: list[Run], *, metrics: list[str] | None = None) -> list[
         if better is not None:
             same = all(canonical(run.last(name)) == canonical(run.best(name)) for run in runs)
             columns.append(Column(f"{name}{BEST}", "best", better, shown=name in chosen and not same))
+    on_axes = dict.fromkeys(name for run in runs for name in run.on_axes)
+    columns += [Column(name, "axis", next(filter(None, (run.better(name) for run in runs)), None)) for name in on_axes]
     costs = [Column("seconds", "cost", "min"), Column("clips_per_second", "cost", "max")]
     costs += [Column("latency_ms", "cost", "min", shown=False)] if any(run.latency_ms for run in runs) else []
     return [*columns, *costs, Column("trouble", "trouble", shown=any(run.trouble for run in runs))]
@@ -321,7 +324,7 @@ def cell_text(column: Column, row: Row) -> str:
     value = row[column.key]
     if column.key == "seconds":
         return duration(value)
-    if column.kind in ("last", "best"):
+    if column.kind in ("last", "best", "axis"):
         return number_text(value)
     if column.key.endswith("_target_") and value is not None:
         return str(value).rpartition(".")[2]

@@ -1,13 +1,16 @@
 """Files of an evaluation: evaluation.json, predictions.csv and a video of the worst samples."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from videxp.core.files import replacing, write_csv
-from videxp.evaluation.accuracy import WORST, Accuracy
+from videxp.evaluation.accuracy import WORST
+from videxp.evaluation.subject import Subject, Tested
 from videxp.runs.evaluation_files import free_paths, result_path
 from videxp.runs.folder import write_json
+from videxp.runs.reading import read_json
 
 VIEWS = ("dataset.clips.test_clips", "dataset.test_transform.crops")  # which the protocol's name says
 NULL_MEANS = {
@@ -19,43 +22,38 @@ Changes = Mapping[str, tuple[Any, Any]]
 """Key -> (value in the run, value in the evaluation)."""
 
 
-def describe(found: Accuracy, *, changes: Changes, not_as_trained: list[str], overrides: list[str]) -> dict[str, Any]:
-    """Content of evaluation.json.
+def describe(subject: Subject, *, changes: Changes, not_as_trained: list[str], overrides: list[str]) -> dict[str, Any]:
+    """What evaluation.json says of the subject: which weights, on which data, read how.
 
     not_as_trained: a line for each thing that is not as it was when the run was trained. overrides: without secrets.
     """
-    samples, data = found.samples, found.datamodule
-    videos, of = found.counted
+    samples, data = subject.samples, subject.datamodule
     return {
-        "checkpoint": str(found.checkpoint.relative_to(found.run.path)),
-        "weights": found.weights,
-        "split": found.split,
+        "checkpoint": str(subject.checkpoint.relative_to(subject.run.path)),
+        "weights": subject.weights,
+        "split": subject.split,
         "data": {
             "name": data.name,
             "root": str(data.root),
-            "fingerprint": found.fingerprint,
-            "clips": videos,
-            "of": of,
+            "fingerprint": subject.fingerprint,
+            "clips": subject.counted[0],
+            "of": subject.counted[1],
             "samples": samples.fingerprint,
             "changes": None if samples.changes is None else samples.changes.facts(),
             "trained_on": {"count": len(samples.trained), "examples": samples.trained[:WORST]},
         },
-        "quarantined": data.missing,
         "not_as_trained": not_as_trained,
         "overrides": overrides,
-        "world_size": found.world_size,
+        "world_size": subject.trainer.world_size,
         "read_otherwise": [change_text(key, was, now) for key, (was, now) in changes.items()],
-        "conditions": {
-            "samples": samples.fingerprint,
-            "split": found.split,
-            **{key: now for key, (_, now) in changes.items()},
-        },
-        "metrics": found.metrics,
-        "protocol": found.task.evaluation_protocol,
-        "videos_per_second": round(videos / found.seconds, 2),
-        "classes": found.task.classes_tested,
-        "worst": found.worst,
+        "conditions": conditions(subject, changes),
     }
+
+
+def conditions(subject: Subject, changes: Changes) -> dict[str, Any]:
+    """What the figures hang on beside the weights: two evaluations that agree in these have one file."""
+    now = {key: value for key, (_, value) in changes.items()}
+    return {"samples": subject.samples.fingerprint, "split": subject.split, **now}
 
 
 def change_text(key: str, was: Any, now: Any) -> str:
@@ -65,23 +63,42 @@ def change_text(key: str, was: Any, now: Any) -> str:
     return f"{key.removeprefix('dataset.')} {after} (was {before})"
 
 
-def write_files(found: Accuracy, result: dict[str, Any], *, changes: Changes) -> list[Path]:
-    """Write the evaluation's files into the run's folder; returns their paths. result: of `describe`."""
-    run, data, protocol = found.run, found.data, found.protocol
+def find_places(subject: Subject, *, changes: Changes) -> list[Path]:
+    """Paths of evaluation.json, predictions.csv and the worst videos, under names that say what they are of."""
+    run, data, protocol = subject.run, subject.data, subject.protocol
     # The name of other data stands for how it is read, too.
     named = {} if data else {key: now for key, (_, now) in changes.items() if not (protocol and key in VIEWS)}
     places = [
-        result_path(path, found.split, data=data, protocol=protocol, changes=named)
+        result_path(path, subject.split, data=data, protocol=protocol, changes=named)
         for path in (run.evaluation, run.predictions, run.samples / "worst_videos.mp4")
     ]
-    is_own = places[0] == run.evaluation
-    evaluation, predictions, worst = places if is_own else free_paths(places, result["conditions"])
-    write_json(evaluation, result)
-    files = [evaluation]
-    if found.rows:
-        write_predictions(predictions, found.rows)
+    return places if places[0] == run.evaluation else free_paths(places, conditions(subject, changes))
+
+
+def write_result(path: Path, result: Mapping[str, Any]) -> dict[str, Any]:
+    """Write evaluation.json; returns what it holds now: what other axes found of the same weights stays."""
+    before = read_json(path)
+    now = json.loads(json.dumps(result, default=str))
+    same = all(before.get(key) == now[key] for key in ("weights", "conditions"))
+    kept = {name: value for name, value in before.items() if is_section(value) or "metrics" not in result}
+    merged = {**(kept if same else {}), **result}
+    write_json(path, merged)
+    return merged
+
+
+def is_section(value: Any) -> bool:
+    """Whether a value of evaluation.json is what an axis other than accuracy found."""
+    return isinstance(value, dict) and "scalars" in value
+
+
+def write_samples(subject: Subject, tested: Tested, result: Mapping[str, Any], places: list[Path]) -> list[Path]:
+    """Write predictions.csv, and a video of the worst; returns the paths of what there is to write."""
+    predictions, worst = places
+    files = []
+    if tested.rows:
+        write_predictions(predictions, tested.rows)
         files.append(predictions)
-    if result["worst"] and found.task.save_worst(result["worst"], found.datamodule, worst):
+    if result["worst"] and subject.task.save_worst(result["worst"], subject.datamodule, worst):
         files.append(worst)
     return files
 

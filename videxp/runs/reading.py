@@ -85,8 +85,27 @@ class Run:
         return _read_sweep(self.path.parent / "sweep.yaml")
 
     def better(self, metric: str) -> str | None:
-        """ "max" or "min": which is better, as the task says; None where it does not."""
-        return better(self.config, metric)
+        """ "max" or "min": which is better, as the task or the axis says; None where it does not."""
+        return self._better_on_axes.get(metric) or better(self.config, metric)
+
+    @cached_property
+    def evaluation(self) -> dict[str, Any]:
+        """Content of its evaluation.json; empty where there is none that can be read."""
+        return read_json(self.folder.evaluation)
+
+    @property
+    def on_axes(self) -> dict[str, float]:
+        """What its evaluation found on other axes than accuracy: `{"robustness/mpc": 0.41}`."""
+        return {name: value for section in self._sections for name, value in section["scalars"].items()}
+
+    @property
+    def _better_on_axes(self) -> dict[str, str]:
+        return {name: way for section in self._sections for name, way in section["better"].items()}
+
+    @property
+    def _sections(self) -> list[dict[str, Any]]:
+        sections = [value for value in self.evaluation.values() if isinstance(value, dict)]
+        return [one for one in sections if all(isinstance(one.get(key), dict) for key in ("scalars", "better"))]
 
     def values(self, metric: str) -> list[float]:
         """All that was logged of a metric, oldest first."""

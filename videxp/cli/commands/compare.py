@@ -230,7 +230,7 @@ def _heading(column: "Column") -> str:
     text = {"seconds": "time", "clips_per_second": "clips/s"}.get(column.key, column.key)
     if column.kind == "best":
         text = f"{text.removesuffix('.best')}\nbest"
-    return text.replace("/", "/\n", 1) if column.kind in ("last", "best") else text.replace(".", ".\n")
+    return text.replace("/", "/\n", 1) if column.kind in ("last", "best", "axis") else text.replace(".", ".\n")
 
 
 def _as_lines(grid: list[list[str]], columns: list["Column"]) -> "Table":
@@ -239,7 +239,7 @@ def _as_lines(grid: list[list[str]], columns: list["Column"]) -> "Table":
     view = Table(show_edge=False, pad_edge=False)
     view.add_column("run", overflow="fold")
     for column in columns:
-        number = column.kind in ("last", "best", "cost")
+        number = column.kind in ("last", "best", "axis", "cost")
         view.add_column(_heading(column), justify="right" if number else "left", overflow="fold")
     for cells in grid:
         view.add_row(*cells)

@@ -4,14 +4,26 @@ Every split is read as the test split is: the same clips of each video, the same
 and test can be compared. `dataset=NAME dataset.root=...` evaluates on another data set,
 `dataset.protocol=10x3` by another protocol. evaluation.json holds the figures of the run's own test data, read as the
 run reads it; all others lie beside it, under names that say what they are of.
+
+`--on speed,robustness,explanation` measures these axes instead, each into a section of the same file; `--on all`, all.
 """
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from videxp import config
+from videxp.core.errors import BadRequest
+from videxp.evaluation.axis import (
+    ACCURACY,
+    AXES,
+    add_axis_arguments,
+    axis,
+    parse_axes,
+    refuse_options_without_axis,
+)
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -19,7 +31,7 @@ if TYPE_CHECKING:
 
     from videxp.core.console import Console
     from videxp.data import VideoDataModule
-    from videxp.evaluation.accuracy import Accuracy
+    from videxp.evaluation.subject import Subject
     from videxp.runs.folder import RunFolder
     from videxp.tasks import VideoTask
 
@@ -35,30 +47,24 @@ def main(arguments: list[str]) -> int:
     cfg, changes, not_as_trained = read_config(run, options.overrides)
 
     from videxp.core.console import Console
-    from videxp.evaluation.accuracy import measure_accuracy
-    from videxp.evaluation.results import describe, write_files
-    from videxp.training.assembling import build_experiment
-    from videxp.training.callbacks.progress import ProgressBar
+    from videxp.evaluation.results import describe, find_places, write_result
+    from videxp.evaluation.subject import open_subject
     from videxp.training.log_file import quiet_libraries
 
     quiet_libraries()
     console = Console(highlight=False, markup=False, quiet=options.json)
-
-    def assemble(cfg: "DictConfig", datamodule: "VideoDataModule") -> tuple["Trainer", "VideoTask"]:
-        bar = ProgressBar(console)
-        built = build_experiment(cfg, datamodule, root=run.path, loggers=[], callbacks=[bar], fresh=False)
-        return built.trainer, built.task
-
-    found = measure_accuracy(run, cfg, split=options.split, assemble=assemble)
-    if found is None:
-        return 0
+    subject = open_subject(run, cfg, split=options.split, assemble=partial(assemble, run, console), console=console)
     overrides = config.redacted_overrides(options.overrides)
-    result = describe(found, changes=changes, not_as_trained=not_as_trained, overrides=overrides)
-    files = write_files(found, result, changes=changes)
-    if options.json:
+    described = partial(describe, subject, changes=changes, not_as_trained=not_as_trained, overrides=overrides)
+    places = find_places(subject, changes=changes)
+    result: dict[str, Any] = {}
+    for name in options.on:
+        found, files = measure_accuracy(subject, places) if name == ACCURACY else measure_axis(subject, name, options)
+        if subject.trainer.is_global_zero:
+            result = write_result(places[0], {**described(), **found})
+            report(subject, name, result, [places[0], *files])
+    if options.json and result:
         print(json.dumps(result))
-    else:
-        report(found, result, console, files=files)
     return 0
 
 
@@ -71,8 +77,14 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         choices=("train", "val", "test", "all"),
         help="which samples; default: test, or all of other data than the run's that has no splits of its own",
     )
+    parser.add_argument(
+        "--on", type=parse_axes, default=[ACCURACY], metavar="AXES", help=f"{','.join(AXES)} or all; default: accuracy"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    return parser.parse_intermixed_args(arguments)
+    add_axis_arguments(parser)
+    options = parser.parse_intermixed_args(arguments)
+    refuse_options_without_axis(arguments, options.on)
+    return options
 
 
 def read_config(run: "RunFolder", overrides: list[str]) -> tuple["DictConfig", dict[str, Any], list[str]]:
@@ -84,18 +96,61 @@ def read_config(run: "RunFolder", overrides: list[str]) -> tuple["DictConfig", d
     return cfg, changes, [f"{one.name}: {one.text}" for one in changed]
 
 
-def report(found: "Accuracy", result: dict[str, Any], console: "Console", *, files: list[Path]) -> None:
+def assemble(
+    run: "RunFolder", console: "Console", cfg: "DictConfig", datamodule: "VideoDataModule"
+) -> tuple["Trainer", "VideoTask"]:
+    from videxp.training.assembling import build_experiment
+    from videxp.training.callbacks.progress import ProgressBar
+
+    bar = ProgressBar(console)
+    built = build_experiment(cfg, datamodule, root=run.path, loggers=[], callbacks=[bar], fresh=False)
+    return built.trainer, built.task
+
+
+def measure_accuracy(subject: "Subject", places: list[Path]) -> tuple[dict[str, Any], list[Path]]:
+    """(the accuracy of the subject, the files beside evaluation.json that were written); on every rank."""
+    from videxp.evaluation.accuracy import describe_accuracy
+    from videxp.evaluation.results import write_samples
+
+    tested = subject.test()
+    found = describe_accuracy(subject, tested)
+    files = write_samples(subject, tested, found, places[1:]) if subject.trainer.is_global_zero else []
+    return found, files
+
+
+def measure_axis(subject: "Subject", name: str, options: argparse.Namespace) -> tuple[dict[str, Any], list[Path]]:
+    """({axis: its section}, the pictures that were written). Raises BadRequest where several processes were started."""
+    if subject.trainer.world_size > 1:
+        raise BadRequest(f"--on {name}: one process measures it: add hardware.strategy=single")
+    module = axis(name)
+    section = module.measure(subject, options)
+    scalars = module.scalars(section)
+    section |= {"scalars": scalars, "better": {key: way for key, way in module.BETTER.items() if key in scalars}}
+    return {name: section}, module.save_pictures(section, subject.run.samples)
+
+
+def report(subject: "Subject", name: str, result: dict[str, Any], files: list[Path]) -> None:
+    """Print what an axis came to, and which files hold it."""
+    if name == ACCURACY:
+        report_accuracy(subject, result)
+    else:
+        for line in axis(name).lines(result[name], subject.task.contract):
+            subject.console.print(line, soft_wrap=True)
+    subject.console.print(", ".join(map(str, files)), soft_wrap=True)
+
+
+def report_accuracy(subject: "Subject", result: dict[str, Any]) -> None:
     """Print the metrics, the classes and videos that went least well, and what they were computed on."""
     from videxp.evaluation.tables import classes_table, worst_table
     from videxp.runs.evaluation_files import in_short
     from videxp.runs.figures import figure_lines, split_figures
 
-    contract = found.task.contract
+    console, contract = subject.console, subject.task.contract
     baselines, degradations, others = split_figures(result["metrics"], contract)
     width = max([24, *map(len, others)])
     for name, value in others.items():
         console.print(f"{name:<{width}}  {value:.4f}")
-    for rows, heading in ((baselines, found.split), (degradations, "other degradations")):
+    for rows, heading in ((baselines, subject.split), (degradations, "other degradations")):
         for line in ["", *figure_lines(rows, heading=heading)] if rows else ():
             console.print(line, soft_wrap=True)
     if result["protocol"]:
@@ -108,10 +163,10 @@ def report(found: "Accuracy", result: dict[str, Any], console: "Console", *, fil
         console.print()
     for path, cause in result["quarantined"].items():
         console.print(f"left out: {path}: {cause}", soft_wrap=True)
-    data, split, samples = result["data"], result["split"], found.samples
+    data, split, samples = result["data"], result["split"], subject.samples
     if result["read_otherwise"]:
         console.print(f"read otherwise than in the run: {', '.join(result['read_otherwise'])}", soft_wrap=True)
-    for line in samples.changes.lines() if samples.changes and data["name"] == found.own_name else ():
+    for line in samples.changes.lines() if samples.changes and data["name"] == subject.own_name else ():
         console.print(f"not the run's own {split} data: {line}", soft_wrap=True)
     if samples.trained and split not in ("train", "all"):
         told = f"{len(samples.trained)} of these videos are among those that the run was trained on"
@@ -119,4 +174,3 @@ def report(found: "Accuracy", result: dict[str, Any], console: "Console", *, fil
     counted = f"{data['name']} {split}: {data['clips']} of {data['of']} videos"
     where = f"{data['root']}, samples {data['samples'][:8]}"
     console.print(f"{counted}, {result['videos_per_second']:.3g} videos/s; {where}", soft_wrap=True)
-    console.print(", ".join(map(str, files)), soft_wrap=True)

@@ -73,7 +73,7 @@ function order() {
 // ---- the table ----------------------------------------------------------------------------------------------------
 
 const columnName = (column) => (({ last: "last ", best: "best " })[column.kind] ?? "") + column.label;
-const isNumber = (column) => ["last", "best", "cost"].includes(column.kind);
+const isNumber = (column) => ["last", "best", "axis", "cost"].includes(column.kind);
 
 function drawTable() {
   const columns = data.columns.map((column, index) => ({ ...column, index })).filter((column) => column.on);
@@ -90,7 +90,7 @@ function drawTable() {
 
 function heading(column, before) {
   const sorted = state.sort?.column === column.index ? state.sort.way : 0;
-  const split = { config: column.label.lastIndexOf("."), last: column.label.indexOf("/"), best: column.label.indexOf("/") }[column.kind] + 1 || 0;
+  const split = { config: column.label.lastIndexOf("."), last: column.label.indexOf("/"), best: column.label.indexOf("/"), axis: column.label.indexOf("/") }[column.kind] + 1 || 0;
   const way = column.better === "max" ? ", more is better" : column.better === "min" ? ", less is better" : "";
   const title = column.copies.length ? `the same values: ${column.copies.join(", ")}` : `sort by ${column.label}${way}`;
   const words = [element("span", { class: "path" }, column.label.slice(0, split) || "\u00a0"), column.label.slice(split)];
