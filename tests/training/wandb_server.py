@@ -15,6 +15,7 @@ class Server:
     def __init__(self) -> None:
         self.history: dict[str, dict[int, dict[str, Any]]] = {}
         self.groups: dict[str, str | None] = {}
+        self.summaries: dict[str, dict[str, Any]] = {}
         self.queries: list[str] = []
         self.lost_after: int | None = None  # rows beyond this are answered, and not kept: a kill on their way
         self.url = ""
@@ -32,7 +33,7 @@ class Server:
             name = variables.get("name") or "run"
             inserted = name not in self.history
             self.history.setdefault(name, {})
-            self.groups[name] = variables.get("groupName")
+            self.groups[name] = variables.get("groupName") or self.groups.get(name)
             return {"upsertBucket": {"bucket": self._bucket(name), "inserted": inserted}}
         if "model(" in query or "RunResumeStatus" in query:
             name = variables.get("name") or variables.get("run")
@@ -82,6 +83,8 @@ class Server:
         for i, line in enumerate(sent["content"] if sent else []):
             if self.lost_after is None or sent["offset"] + i < self.lost_after:
                 self.history.setdefault(run_id, {})[sent["offset"] + i] = json.loads(line)
+        if summary := files.get("wandb-summary.json"):
+            self.summaries[run_id] = json.loads(summary["content"][-1])
 
 
 @contextmanager

@@ -58,11 +58,15 @@ def main(arguments: list[str]) -> int:
     described = partial(describe, subject, changes=changes, not_as_trained=not_as_trained, overrides=overrides)
     places = find_places(subject, changes=changes)
     result: dict[str, Any] = {}
+    pictures: list[Path] = []
     for name in options.on:
         found, files = measure_accuracy(subject, places) if name == ACCURACY else measure_axis(subject, name, options)
         if subject.trainer.is_global_zero:
             result = write_result(places[0], {**described(), **found})
             report(subject, name, result, [places[0], *files])
+            pictures += [file for file in files if file.parent == run.samples]
+    if result:
+        log(subject, result, name=places[0].stem, pictures=pictures)
     if options.json and result:
         print(json.dumps(result))
     return 0
@@ -127,6 +131,15 @@ def measure_axis(subject: "Subject", name: str, options: argparse.Namespace) -> 
     scalars = module.scalars(section)
     section |= {"scalars": scalars, "better": {key: way for key, way in module.BETTER.items() if key in scalars}}
     return {name: section}, module.save_pictures(section, subject.run.samples)
+
+
+def log(subject: "Subject", result: dict[str, Any], *, name: str, pictures: list[Path]) -> None:
+    """Log the figures to W&B where the run was logged there."""
+    from videxp.training.loggers.evaluation_run import log_evaluation
+
+    sync = log_evaluation(subject.cfg, subject.run, result=result, name=name, pictures=pictures)
+    if sync:
+        subject.console.print(f"W&B: logged offline; upload with {sync}", soft_wrap=True)
 
 
 def report(subject: "Subject", name: str, result: dict[str, Any], files: list[Path]) -> None:

@@ -93,7 +93,7 @@ class WandbRun(Logger):
         self.mode = wandb_mode()
         self._run: Any = None
         self._id: str | None = None
-        self._rows: list[dict[str, float]] = []
+        self._rows: list[dict[str, float]] | None = []
         self._count = 0
 
     @property
@@ -115,12 +115,22 @@ class WandbRun(Logger):
             return None
         return f"wandb sync {Path(self._run.dir).parent}"
 
-    def go_on(self, run_id: str | None, *, rows: list[dict[str, float]]) -> None:
-        """Called before `start` where a run is resumed: its id (None: not known), and the rows that it has logged."""
+    def go_on(self, run_id: str | None, *, rows: list[dict[str, float]] | None) -> None:
+        """Called before `start` where a run is resumed: its id (None: not known), and the rows that it has logged
+        (None: what comes is added to whatever the server has)."""
         self._id, self._rows = run_id, rows
 
     @rank_zero_only
-    def start(self, *, config: dict[str, Any], group: str | None, tags: list[str], notes: str | None) -> None:
+    def start(
+        self,
+        *,
+        config: dict[str, Any],
+        group: str | None,
+        tags: list[str],
+        notes: str | None,
+        job_type: str | None = None,
+    ) -> None:
+        """job_type: what W&B tells apart runs of one group by; None: a training."""
         import wandb
 
         self._put_older_aside()
@@ -131,7 +141,7 @@ class WandbRun(Logger):
         of_config |= {"logger.wandb.project": self.project, "logger.wandb.entity": self.entity}
         for line in [*overruled(of_config), *replace_unusable_folders(self.folder)]:
             warn(line)
-        named: dict[str, Any] = {"group": group, "tags": tags, "notes": notes, "config": config}
+        named: dict[str, Any] = {"group": group, "tags": tags, "notes": notes, "config": config, "job_type": job_type}
         try:
             self._run = self._init(**named)
         except (wandb.errors.Error, OSError, RuntimeError) as error:
@@ -142,14 +152,16 @@ class WandbRun(Logger):
             self._run = self._init(**named)
         self._run.define_metric("step")
         self._run.define_metric("*", step_metric="step")
-        for row in self._rows:
+        if self._rows is None:
+            self._count = self._run.starting_step
+        for row in self._rows or ():
             self._log({name: int(value) if name in AXES else value for name, value in row.items()})
 
     def _go_offline(self, reason: str) -> None:
         self.mode = "offline"
         warn(f"W&B at {server_url()} does not answer ({reason}): this run is logged offline")
 
-    def _init(self, *, group: str | None, tags: list[str], notes: str | None, config: dict[str, Any]) -> Any:
+    def _init(self, **named: Any) -> Any:
         import wandb
 
         # Code and its state are in provenance.json, without secrets; W&B would save a diff as it is.
@@ -160,13 +172,11 @@ class WandbRun(Logger):
             settings.finish_timeout = self.finish_seconds
         words, sys.argv = sys.argv, sys.argv[:1]  # W&B keeps a command's words as they are, keys among them
         try:
-            return self._opened(settings, group=group, tags=tags, notes=notes, config=config)
+            return self._opened(settings, **named)
         finally:
             sys.argv = words
 
-    def _opened(
-        self, settings: Any, *, group: str | None, tags: list[str], notes: str | None, config: dict[str, Any]
-    ) -> Any:
+    def _opened(self, settings: Any, *, tags: list[str], **named: Any) -> Any:
         import wandb
 
         return wandb.init(
@@ -176,10 +186,8 @@ class WandbRun(Logger):
             project=self.project,
             entity=self.entity,
             name=short_name(self.folder),
-            group=group,
             tags=tags or None,  # else WANDB_TAGS would be overruled by nothing
-            notes=notes,
-            config=config,
+            **named,
             mode=self.mode,  # type: ignore[arg-type]  # W&B types it as literals
             settings=settings,
         )
