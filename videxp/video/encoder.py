@@ -81,24 +81,25 @@ def compress(
     *,
     codec: str,
     bit_rate: int | None = None,
+    peak_bit_rate: int | None = None,
     qp: int | None = None,
     crf: int | None = None,
     fps: float | Fraction = 25,
 ) -> np.ndarray:
     """What a real encoder leaves of uint8 [T,H,W,C], at a bit rate, a constant QP or a CRF: uint8 [T,H,W,C].
 
-    bit_rate: per second. qp: of P-frames; others have what the encoder takes with it (x264: 3 less for I, 2 more for
-    B). In memory, with chroma at half the resolution; odd sizes are padded by their last row and column meanwhile. One
-    thread: the same frames give the same. Raises `BadRequest` for an unknown codec or a quality that it does not take,
-    `VidexpError` where it fails.
+    bit_rate: per second; peak_bit_rate: the most in any second. qp: of P-frames; others have what the encoder takes
+    with it (x264: 3 less for I, 2 more for B). In memory, with chroma at half the resolution; odd sizes are padded by
+    their last row and column meanwhile. One thread: the same frames give the same. Raises `BadRequest` for an unknown
+    codec or a quality that it does not take, `VidexpError` where it fails.
     """
     height, width = frames.shape[1:3]
-    least = X265_LEAST if codec == "libx265" else 2
-    rows, columns = (max(least - side, side % 2) for side in (height, width))
-    even = np.pad(frames, ((0, 0), (0, rows), (0, columns), (0, 0)), mode="edge")
     options = quality_options(codec, qp=qp, crf=crf) if bit_rate is None else {}
+    if peak_bit_rate is not None:
+        options |= {"maxrate": str(peak_bit_rate), "bufsize": str(peak_bit_rate)}
     try:
-        decoded = _through(even, codec=codec, bit_rate=bit_rate, options=options, rate=frame_rate(fps))
+        file = _in_memory(frames, codec=codec, bit_rate=bit_rate, options=options, rate=frame_rate(fps))
+        decoded = _decoded(file)
     except av.error.FFmpegError as error:
         given = {"bit_rate": bit_rate, "qp": qp, "crf": crf}
         said = " ".join(f"{key}={value}" for key, value in given.items() if value is not None)
@@ -106,6 +107,21 @@ def compress(
     if len(decoded) != len(frames):
         raise VidexpError(f"codec {codec!r}: {len(frames)} frames went in, {len(decoded)} came out")
     return np.stack(decoded)[:, :height, :width]
+
+
+def bit_rate_at(frames: np.ndarray, *, crf: int, fps: float | Fraction) -> int:
+    """Bits per second that H.264 takes at a CRF for uint8 [T,H,W,C], without those of a container."""
+    rate = frame_rate(fps)
+    options = quality_options("libx264", crf=crf)
+    file = _in_memory(frames, codec="libx264", bit_rate=None, options=options, rate=rate, muxer="h264")
+    return round(8 * len(file.getbuffer()) * rate / len(frames))
+
+
+def padded_to_even(frames: np.ndarray, *, codec: str) -> np.ndarray:
+    """uint8 [T,H,W,C] with the last row and column repeated as far as the codec needs it."""
+    least = X265_LEAST if codec == "libx265" else 2
+    rows, columns = (max(least - side, side % 2) for side in frames.shape[1:3])
+    return np.pad(frames, ((0, 0), (0, rows), (0, columns), (0, 0)), mode="edge")
 
 
 def quality_options(codec: str, *, qp: int | None = None, crf: int | None = None) -> dict[str, str]:
@@ -121,22 +137,37 @@ def quality_options(codec: str, *, qp: int | None = None, crf: int | None = None
     return {key: str(value) for key in keys}
 
 
-def _through(
-    frames: np.ndarray, *, codec: str, bit_rate: int | None, options: dict[str, str], rate: Fraction
-) -> list[np.ndarray]:
-    """Encoded and decoded again, frames of even size."""
-    file = BytesIO()
+def _in_memory(
+    frames: np.ndarray,
+    *,
+    codec: str,
+    bit_rate: int | None,
+    options: dict[str, str],
+    rate: Fraction,
+    muxer: str = "matroska",
+) -> BytesIO:
+    """The encoded file."""
+    file, even = BytesIO(), padded_to_even(frames, codec=codec)
     _encode(
-        av.open(file, "w", format="matroska", options=muxer_options(".mkv")),
-        _checked(frames),
-        size=frames.shape[1:3],
+        av.open(file, "w", format=muxer, options=muxer_options(".mkv")),
+        _checked(even),
+        size=even.shape[1:3],
         rate=rate,
         codec=codec,
-        options={name: value for name, value in ONE_THREAD.get(codec, {}).items() if name != "preset"} | options,
+        options=default_effort(codec) | options,
         keyframe_interval=48,
         pixel_format="yuv420p",
         bit_rate=bit_rate,
     )
+    return file
+
+
+def default_effort(codec: str) -> dict[str, str]:
+    """FFmpeg's options for one thread and closed GOPs, with the encoder's own preset."""
+    return {name: value for name, value in ONE_THREAD.get(codec, {}).items() if name != "preset"}
+
+
+def _decoded(file: BytesIO) -> list[np.ndarray]:
     file.seek(0)
     reformatter = VideoReformatter()
     with av.open(file) as container:
@@ -180,13 +211,21 @@ def _encode(
         for picture_HWC in pictures:
             if picture_HWC.shape[:2] != size:
                 raise ValueError(f"frame {count} has size {picture_HWC.shape[:2]}, the first {size}")
-            frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture_HWC), format="rgb24")
-            coded = reformatter.reformat(frame, format=pixel_format, dst_colorspace=Colorspace.ITU601, threads=1)
-            coded.pts, coded.time_base = count, 1 / rate
-            container.mux(stream.encode(coded))
+            frame = encoder_frame(picture_HWC, number=count, rate=rate, pixel_format=pixel_format, by=reformatter)
+            container.mux(stream.encode(frame))
             count += 1
         container.mux(stream.encode(None))
     return count
+
+
+def encoder_frame(
+    picture_HWC: np.ndarray, *, number: int, rate: Fraction, pixel_format: str, by: VideoReformatter
+) -> VideoFrame:
+    """A picture as an encoder takes it: BT.601, the `number`-th at `rate` per second."""
+    frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture_HWC), format="rgb24")
+    coded = by.reformat(frame, format=pixel_format, dst_colorspace=Colorspace.ITU601, threads=1)
+    coded.pts, coded.time_base = number, 1 / rate
+    return coded
 
 
 def _opened(path: Path) -> OutputContainer:

@@ -5,6 +5,7 @@ Legend: T frames, H, W pixels, C = 3 channels (RGB); clips are uint8 [T,H,W,C].
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any, Literal
 from zlib import crc32
 
@@ -30,7 +31,10 @@ class Corruption:
     """Their values at severity 1, 2, ..."""
     function: Callable[..., np.ndarray]
     """(clip, rng, **parameters) -> clip; also `fps` where it needs that."""
-    needs_fps: bool = False
+
+    @property
+    def needs_fps(self) -> bool:
+        return "fps" in signature(self.function).parameters
 
     @property
     def moves(self) -> bool:
@@ -65,12 +69,10 @@ class Protocol:
     severities: tuple[int, ...] = SEVERITIES
 
 
-def row(
-    name: str, group: Group, function: Callable[..., np.ndarray], *, needs_fps: bool = False, **steps: tuple[Any, ...]
-) -> Corruption:
+def row(name: str, group: Group, function: Callable[..., np.ndarray], /, **steps: tuple[Any, ...]) -> Corruption:
     """A corruption from the five values of each of its parameters: `row("fog", "weather", fog, density=(1.5, ...))`."""
     severities = tuple(zip(*steps.values(), strict=True))
-    return Corruption(name, group, tuple(steps), severities, function, needs_fps)
+    return Corruption(name, group, tuple(steps), severities, function)
 
 
 def protocol(name: str, *rows: Corruption, source: str, left_out: Mapping[str, str] | None = None) -> Protocol:

@@ -1,0 +1,129 @@
+"""Weather, drawn once for a clip: fog hangs, rain and snow fall.
+
+Yi et al. 2021 (rain), Hendrycks & Dietterich 2019 (fog, snow). Lengths are in pixels of frames of 224.
+
+Legend: clips are uint8 [T,H,W,C].
+"""
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from videxp.transforms.corruptions.blur import smear
+from videxp.transforms.corruptions.color import scale_contrast
+from videxp.transforms.corruptions.corruption import as_float, as_uint8
+
+_DROP = 220 / 255  # how white a drop is
+_GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+
+def fog(clip: np.ndarray, rng: np.random.Generator, *, density: float, decay: float) -> np.ndarray:
+    """(x + density f) m / (m + density), f a plasma fractal in [0,1], the same in all frames, and m the frame's
+    greatest value."""
+    values = as_float(clip)
+    greatest = values.max(axis=(1, 2, 3), keepdims=True)
+    height, width = clip.shape[1:3]
+    size = 1 << (max(height, width) - 1).bit_length()
+    layer = plasma(size, decay=decay, rng=rng)[:height, :width, None].astype(np.float32)
+    return as_uint8((values + np.float32(density) * layer) * greatest / (greatest + np.float32(density)))
+
+
+def plasma(size: int, *, decay: float, rng: np.random.Generator) -> np.ndarray:
+    """Heights by the diamond-square algorithm, whose ends meet: float64 [size,size] in [0,1], size a power of two.
+
+    decay: by how much less each halving of the step moves heights. The more, the smoother.
+    """
+    heights = np.zeros((size, size))
+    step, wobble = size, 100.0
+
+    def wobbled(total: np.ndarray) -> np.ndarray:
+        return total / 4 + wobble * rng.uniform(-wobble, wobble, total.shape)
+
+    while step >= 2:
+        half = step // 2
+        corners = heights[::step, ::step]
+        below = corners + np.roll(corners, -1, axis=0)
+        heights[half::step, half::step] = middles = wobbled(below + np.roll(below, -1, axis=1))
+        heights[::step, half::step] = wobbled(
+            middles + np.roll(middles, 1, axis=0) + corners + np.roll(corners, -1, axis=1)
+        )
+        heights[half::step, ::step] = wobbled(
+            middles + np.roll(middles, 1, axis=1) + corners + np.roll(corners, -1, axis=0)
+        )
+        step, wobble = half, wobble / decay
+    heights -= heights.min()
+    return heights / max(heights.max(), 1e-12)
+
+
+def rain(clip: np.ndarray, rng: np.random.Generator, *, area: int, length: int, contrast: float) -> np.ndarray:
+    """A drop for each `area` pixels, `length` long; then the contrast is multiplied.
+
+    The drops of a clip fall by their own length from frame to frame: what an open shutter sees of one is its way.
+    """
+    values = as_float(clip)
+    streaks = rain_streaks(clip.shape[1:3], area=area, length=length, rng=rng)
+    mask = np.stack([np.roll(streaks, length * time, axis=0) for time in range(len(clip))])[..., None] * _DROP
+    mean = values.mean(axis=(1, 2, 3), keepdims=True)
+    wet = values + mask * (1 - values) * (1 - mean)
+    wet = mask * _mean_of_neighbors(wet) + (1 - mask) * values
+    return as_uint8(scale_contrast(wet.astype(np.float32), contrast))
+
+
+def rain_streaks(size: tuple[int, ...], *, area: int, length: int, rng: np.random.Generator) -> np.ndarray:
+    """float32 [H,W], 1 where a drop is seen: lines that lean a pixel to the left on their way down."""
+    height, width = size
+    count = height * width // area
+    top = rng.integers(0, max(1, height - length), size=count)[:, None]
+    left = rng.integers(0, width, size=count)[:, None]
+    along = np.arange(length + 1)
+    streaks = np.zeros((height, width), dtype=np.float32)
+    streaks[(top + along) % height, (left - (2 * along > length)) % width] = 1
+    return streaks
+
+
+def _mean_of_neighbors(values: np.ndarray) -> np.ndarray:
+    """3 x 3, mirrored at the border."""
+    sides = ((0, 0), (1, 1), (1, 1), (0, 0))
+    padded = np.pad(values, sides, mode="reflect" if min(values.shape[1:3]) > 1 else "edge")
+    rows = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
+    return (rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]) / 9
+
+
+def snow(
+    clip: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    mean: float,
+    sigma: float,
+    zoom: float,
+    threshold: float,
+    radius: int,
+    blur: float,
+    kept: float,
+) -> np.ndarray:
+    """Flakes from the enlarged peaks of noise N(mean, sigma), smeared downwards; and the picture whiter.
+
+    The flakes of a clip fall by `radius` pixels from frame to frame; those of the field turned round do too.
+    """
+    values = as_float(clip)
+    height, width = clip.shape[1:3]
+    field = torch.from_numpy(rng.normal(mean, sigma, (height, width)).astype(np.float32))
+    flakes = _enlarged(field, zoom)
+    flakes = np.clip(np.where(flakes < threshold, 0, flakes), 0, 1)
+    angle = float(np.deg2rad(rng.uniform(-135, -45)))
+    flakes = smear(flakes[None, :, :, None], radius=radius, sigma=blur, angle=angle)[0]
+    whiter = np.maximum(values, (values @ _GREY)[..., None] * 1.5 + 0.5)
+    both = flakes + np.rot90(flakes, k=2)
+    falling = np.stack([np.roll(both, radius * time, axis=0) for time in range(len(clip))])
+    return as_uint8(kept * values + (1 - kept) * whiter + falling)
+
+
+def _enlarged(field: torch.Tensor, factor: float) -> np.ndarray:
+    """The middle of [H,W], `factor` times larger, of the same size."""
+    height, width = field.shape
+    cut = [int(np.ceil(side / factor)) for side in (height, width)]
+    top, left = (height - cut[0]) // 2, (width - cut[1]) // 2
+    middle = field[None, None, top : top + cut[0], left : left + cut[1]]
+    size = [max(side, round(part * factor)) for side, part in zip((height, width), cut)]
+    larger = F.interpolate(middle, size, mode="bilinear", align_corners=True)
+    return larger[0, 0, :height, :width].numpy()
