@@ -12,7 +12,7 @@ from videxp.core.errors import BadRequest
 from videxp.data import FrameSequences, VideoFolder
 from videxp.data.annotations.companion_clip import CompanionClip
 from videxp.data.loading.cropping import Box, random_box, whole_box
-from videxp.tasks.restoration import degradation_name
+from videxp.tasks.restoration_inputs import degradation_name
 from videxp.transforms import BicubicDown, RestorationEval, RestorationTrain
 
 

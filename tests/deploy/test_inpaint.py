@@ -18,7 +18,7 @@ from videxp.deploy.inpaint import Holes, InpaintPlan, dilated, inpainted, plan_f
 from videxp.deploy.inpaint_files import add_arguments, check, predict
 from videxp.models.restoration.fills import TemporalMedianVisible
 from videxp.models.restoration.sttn import STTN
-from videxp.tasks.restoration import inputs_of
+from videxp.tasks.restoration_inputs import inputs_of
 from videxp.video import open_video, write_video
 from videxp.video.sequence import Picture
 

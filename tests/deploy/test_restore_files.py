@@ -17,7 +17,7 @@ from videxp.core.errors import BadRequest
 from videxp.deploy.inputs import expand
 from videxp.deploy.restore_files import add_arguments, check, destinations, predict
 from videxp.models.restoration.color_matching import ColorByLightness
-from videxp.tasks.restoration import inputs_of
+from videxp.tasks.restoration_inputs import inputs_of
 from videxp.transforms.grading import grey as lab_grey
 from videxp.video import open_video, write_video
 

@@ -255,6 +255,23 @@ def test_a_network_that_is_told_something_gets_it_and_says_where_it_is_missing()
     assert task.work_of_one_clip(num_frames=2, size=16) == 0
 
 
+class Shown(nn.Module):
+    """Looks at the picture in color that it is shown, with a kernel of one pixel."""
+
+    scale, told = 1, "exemplar"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.look = nn.Conv3d(3, 3, kernel_size=1)
+
+    def forward(self, video: Tensor, exemplar: Tensor) -> Tensor:
+        return video + self.look(exemplar.transpose(1, 2)).transpose(1, 2)
+
+
+def test_the_work_of_a_network_that_is_shown_a_picture_is_counted_with_its_three_colors():
+    assert restoration(Shown()).work_of_one_clip(num_frames=2, size=16) == 2 * 16 * 16 * 9 / 1e9
+
+
 def test_baselines_and_other_degradations_stand_beside_the_networks_figures():
     task = restoration(
         Same(), channel="rgb", baselines={"back": Back()}, test_degradations={"by_20": Shift(0.2)}, seed=3

@@ -133,6 +133,16 @@ class WeightedLosses(nn.Module):
         """Loss -> the frames that it compares, of those that are not the output."""
         return {name: of for name, of in self.of.items() if of != OUTPUT}
 
+    def require_intermediates(self, network: nn.Module) -> None:
+        """Raises BadRequest for a loss of frames that the network does not give."""
+        known = getattr(network, "intermediates", ())
+        for name, of in self.intermediates.items():
+            if of not in known:
+                frames = ", ".join((OUTPUT, *known))
+                raise BadRequest(
+                    f"task.losses.{name}.of={of}: {type(network).__name__} gives no such frames, only {frames}"
+                )
+
     def forward(
         self,
         output: Tensor,

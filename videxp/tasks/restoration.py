@@ -16,7 +16,7 @@ from videxp.core.errors import BadRequest
 from videxp.core.limits import Ge
 from videxp.data.module import VideoDataModule
 from videxp.data.prepared import datamodule_of
-from videxp.losses.restoration import OUTPUT, WeightedLosses
+from videxp.losses.restoration import WeightedLosses
 from videxp.metrics.restoration import (
     PSNR_CAP_DB,
     ClipMean,
@@ -30,46 +30,13 @@ from videxp.models.restoration.bicubic import bicubic
 from videxp.models.summary import gmacs_of_call
 from videxp.tasks.base import Split, VideoTask, parameter_groups
 from videxp.tasks.comparisons import Comparison, save_comparison_clips, save_comparison_strips
+from videxp.tasks.restoration_inputs import blank_batch, degradation_name, inputs_of
 from videxp.transforms.restoration import degrade
 
 SCORES = ("psnr", "ssim", "psnr_gain")
 STEADINESS = ("psnr_std", "flicker")
 INPUT = "input"  # the baseline that there always is
 ROW = ("index", "path", "frames", "identical_frames")  # what a row of predictions.csv holds besides
-
-
-def inputs_of(network: nn.Module, batch: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
-    """What a network is called with: `video`, and `condition` where it is `told` one. Raises BadRequest without it."""
-    told = getattr(network, "told", "")
-    if not told:
-        return (batch["video"],)
-    if "condition" not in batch:
-        raise BadRequest(f"{type(network).__name__} is told a {told}, which these data do not have")
-    return batch["video"], batch["condition"]
-
-
-def degradation_name(data: VideoDataModule) -> str:
-    """How the input of the test's clips is made: by the transform, by workers, or as it came."""
-    makers = [getattr(data.test_transform, "degradation", None)]
-    makers += [getattr(annotation, "test_make", None) for annotation in data.annotations]
-    named = [maker for maker in makers if maker is not None]
-    return f"input: {described(named[0])}" if named else f"input: as {data.name} brings it"
-
-
-def described(module: Any) -> str:
-    """Its own words; the name of a class that has none."""
-    return type(module).__name__ if type(module).__str__ is object.__str__ else str(module)
-
-
-def _require_intermediates(losses: WeightedLosses, network: nn.Module) -> None:
-    """Raises BadRequest for a loss of frames that the network does not give."""
-    known = getattr(network, "intermediates", ())
-    for name, of in losses.intermediates.items():
-        if of not in known:
-            frames = ", ".join((OUTPUT, *known))
-            raise BadRequest(
-                f"task.losses.{name}.of={of}: {type(network).__name__} gives no such frames, only {frames}"
-            )
 
 
 class Restoration(VideoTask):
@@ -146,7 +113,7 @@ class Restoration(VideoTask):
                 f"{type(network).__name__} has no flow that is trained: leave them out"
             )
         self.losses = WeightedLosses(losses)
-        _require_intermediates(self.losses, self.restorer)
+        self.losses.require_intermediates(self.restorer)
         self.protocol = QualityProtocol(channel=channel, border=border)
         self.flow_lr_scale = flow_lr_scale
         self.flow_frozen_batches = flow_frozen_batches
@@ -226,8 +193,7 @@ class Restoration(VideoTask):
         return inputs_of(self.restorer, batch)
 
     def work_of_one_clip(self, *, num_frames: int, size: int) -> float:
-        shapes = {"video": 3, "condition": 1}
-        blank = {name: torch.empty(1, num_frames, n, size, size, device="meta") for name, n in shapes.items()}
+        blank = blank_batch(self.restorer, num_frames=num_frames, size=size)
         return gmacs_of_call(self.deployed, *self.network_inputs(blank))
 
     # ---- training -----------------------------------------------------------------------------------------------
