@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from videxp.config.checking.advice import remarks as remarks
     from videxp.config.checking.check import check as check
     from videxp.config.checking.check import check_config as check_config
-    from videxp.config.checking.fitting import require_labels as require_labels
+    from videxp.config.checking.fitting_data import require_labels as require_labels
     from videxp.config.checking.targets import accepts_parameter as accepts_parameter
     from videxp.config.composing.composed import Composed as Composed
     from videxp.config.composing.elsewhere import load_for_evaluation as load_for_evaluation
@@ -73,7 +73,7 @@ __getattr__, __all__ = lazy_exports(
         "remember_addresses": "videxp.config.addresses",
         "remarks": "videxp.config.checking.advice",
         "replaced": "videxp.config.places",
-        "require_labels": "videxp.config.checking.fitting",
+        "require_labels": "videxp.config.checking.fitting_data",
         "run_hydra_flag": "videxp.config.composing.showing",
         "save_overrides": "videxp.config.saving",
         "save_resolved": "videxp.config.saving",

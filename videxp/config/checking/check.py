@@ -11,7 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from videxp.config.addresses import mixed_addresses
-from videxp.config.checking.fitting import check_fit, check_samples
+from videxp.config.checking.fitting import check_fit
+from videxp.config.checking.fitting_data import check_samples
 from videxp.config.checking.metric_names import sweep_problems
 from videxp.config.checking.targets import read_target, targets_in
 from videxp.config.checking.values import complaint

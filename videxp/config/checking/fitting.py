@@ -1,24 +1,15 @@
 """Do the parts of a config fit each other, the data and the machine? Each rule is one function of plain values."""
 
-import json
-import os
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 from videxp.config.checking.cuts import check_cuts
+from videxp.config.checking.fitting_data import check_data, check_parts
 from videxp.config.checking.machine import count_cores, count_gpus
 from videxp.config.checking.metric_names import logged_metrics
-from videxp.config.problems import NOTHING, Problem, refuse, suggestion
-from videxp.core import signatures
-from videxp.core.contract import COMMON_FIELDS, contract_of
-from videxp.core.errors import BadRequest, VidexpError
-from videxp.core.files import expand_home
-from videxp.core.signatures import Signature
-
-LAYOUT = "videxp.data.layouts.base.Layout"
-PARTS = ("clips", "decoding", "loading", "preparing")
-"""Of a data module, beside its layout and transforms."""
+from videxp.config.checking.targets import class_name, signature_of, target_of
+from videxp.config.problems import NOTHING, Problem, suggestion
+from videxp.core.contract import contract_of
 
 
 def check_fit(plain: dict[str, Any], *, broken: set[str]) -> list[Problem]:
@@ -50,8 +41,8 @@ def check_fit(plain: dict[str, Any], *, broken: set[str]) -> list[Problem]:
     if sound("dataset", "task._target_"):
         problems += _check_range(plain)
     if sound("dataset"):
-        problems += [*_check_parts(plain["dataset"]), *check_cuts(plain["dataset"])]
-        problems += _check_data(plain, model_is_sound=sound("model"))
+        problems += [*check_parts(plain["dataset"]), *check_cuts(plain["dataset"])]
+        problems += check_data(plain, model_is_sound=sound("model"))
     return problems
 
 
@@ -118,12 +109,12 @@ def _check_limits(trainer: dict[str, Any]) -> Iterator[Problem]:
 
 def _check_manual_steps(plain: dict[str, Any]) -> Iterator[Problem]:
     """What the trainer does for one optimizer only, a task with two does itself."""
-    target = _target(plain.get("task"))
+    target = target_of(plain.get("task"))
     contract = contract_of(target)
     for key, of_task in contract.instead_of_trainer.items() if contract else ():
         value = plain["trainer"].get(key)
         if value is not None and (key, value) != ("accumulate_grad_batches", 1):
-            yield Problem(f"trainer.{key}", value, f"{_class(target)} has two optimizers; task.{of_task}={value}")
+            yield Problem(f"trainer.{key}", value, f"{class_name(target)} has two optimizers; task.{of_task}={value}")
 
 
 def _check_protocol(plain: dict[str, Any]) -> Iterator[Problem]:
@@ -131,7 +122,7 @@ def _check_protocol(plain: dict[str, Any]) -> Iterator[Problem]:
     protocol = plain["task"].get("protocol")
     if not isinstance(protocol, dict):
         return
-    dataset, clips = plain["dataset"], _part(plain["dataset"], "clips")
+    dataset, clips = plain["dataset"], plain["dataset"].get("clips") or {}
     length = ("num_frames", dataset) if clips.get("test_frames") is None else ("clips.test_frames", clips)
     for key, (makes, node) in {"num_frames": length, "stride_frames": ("stride_frames", dataset)}.items():
         named, made = protocol.get(key), node.get(makes.rpartition(".")[2])
@@ -143,14 +134,14 @@ def _check_protocol(plain: dict[str, Any]) -> Iterator[Problem]:
 
 def _check_range(plain: dict[str, Any]) -> Iterator[Problem]:
     """A task that generates clips says in which range; the data must come in the same."""
-    target, dataset = _target(plain.get("task")), plain.get("dataset")
+    target, dataset = target_of(plain.get("task")), plain.get("dataset")
     contract = contract_of(target)
     transform = dataset.get("train_transform") if isinstance(dataset, dict) else None
     if contract is None or not isinstance(transform, dict):
         return
     for key, value in contract.normalization.items():
         if key in transform and list(transform[key]) != [value] * 3:
-            message = f"{_class(target)} draws in [-1,1]; dataset.train_transform.{key}=[{value},{value},{value}]"
+            message = f"{class_name(target)} draws in [-1,1]; dataset.train_transform.{key}=[{value},{value},{value}]"
             yield Problem(f"dataset.train_transform.{key}", transform[key], message)
 
 
@@ -184,7 +175,7 @@ def _check_distillation(task: dict[str, Any]) -> Iterator[Problem]:
 
 def _check_checkpoint(callbacks: dict[str, Any]) -> Iterator[Problem]:
     """`callbacks=early_stopping` replaces the default choice, which writes the weights."""
-    if not any(_target(node).endswith(".Checkpoint") for node in callbacks.values()):
+    if not any(target_of(node).endswith(".Checkpoint") for node in callbacks.values()):
         chosen = ",".join(["checkpoint", *callbacks])
         yield Problem("callbacks", list(callbacks), f"no weights would be saved; callbacks=[{chosen}]")
 
@@ -194,15 +185,15 @@ def _check_checkpoint(callbacks: dict[str, Any]) -> Iterator[Problem]:
 
 def _check_network(plain: dict[str, Any]) -> Iterator[Problem]:
     """Of the networks that come with videxp, a task can only train those that it knows how to speak to."""
-    target, task = _target(plain.get("model")), _target(plain.get("task"))
-    model, contract = _signature(target), contract_of(task)
+    target, task = target_of(plain.get("model")), target_of(plain.get("task"))
+    model, contract = signature_of(target), contract_of(task)
     if model is None or contract is None or not target.startswith("videxp."):
         return
     needed = contract.network_parameter
     kind = model.constants.get("network_parameter")  # of those whose parameters do not tell
     fits = kind == needed if kind else needed in (*model.parameters, *model.constants)
     if needed and not fits:
-        message = f"no network for {_class(task)}, whose models take `{needed}`; videxp list models"
+        message = f"no network for {class_name(task)}, whose models take `{needed}`; videxp list models"
         yield Problem("model", target, message)
 
 
@@ -215,7 +206,7 @@ def _check_frozen(plain: dict[str, Any]) -> Iterator[Problem]:
 
 def _check_scale(plain: dict[str, Any]) -> Iterator[Problem]:
     """A network that enlarges by another factor than the data was made smaller by."""
-    model, contract = _signature(_target(plain.get("model"))), contract_of(_target(plain.get("task")))
+    model, contract = signature_of(target_of(plain.get("model"))), contract_of(target_of(plain.get("task")))
     if model is None or contract is None or contract.network_parameter != "scale":
         return
     default = model.parameters["scale"].default if "scale" in model.parameters else model.constants.get("scale")
@@ -228,11 +219,11 @@ def _check_scale(plain: dict[str, Any]) -> Iterator[Problem]:
 
 def _check_told(plain: dict[str, Any]) -> Iterator[Problem]:
     """A network that is told something of its input, such as a level of noise, and data that do not tell it."""
-    model, dataset = _signature(_target(plain.get("model"))), plain.get("dataset") or {}
+    model, dataset = signature_of(target_of(plain.get("model"))), plain.get("dataset") or {}
     blind = (plain.get("model") or {}).get("blind")  # of a network that can do without
     told = model.constants.get("told") if model is not None and not blind else None
     transform = dataset.get("test_transform") or {}
-    sources = [_signature(_target(node)) for node in (transform, transform.get("degradation"))]
+    sources = [signature_of(target_of(node)) for node in (transform, transform.get("degradation"))]
     tells = [source.constants.get("tells") for source in sources if source is not None]
     if told and told not in tells:
         given = next(filter(None, tells), "nothing")
@@ -243,31 +234,18 @@ def _check_told(plain: dict[str, Any]) -> Iterator[Problem]:
 def _check_targets(plain: dict[str, Any]) -> Iterator[Problem]:
     """A task that needs clean clips to compare with, and a data set that comes with videxp and gives none."""
     dataset = plain.get("dataset") or {}
-    task, target = _target(plain.get("task")), _target(dataset.get("test_transform"))
-    contract, transform = contract_of(task), _signature(target)
+    task, target = target_of(plain.get("task")), target_of(dataset.get("test_transform"))
+    contract, transform = contract_of(task), signature_of(target)
     if contract is None or transform is None or not target.startswith("videxp."):
         return
     if "target" in contract.needs and not transform.constants.get("gives_target"):
-        message = f"gives no clean clips to compare with, which {_class(task)} needs; dataset=video_folder does"
+        message = f"gives no clean clips to compare with, which {class_name(task)} needs; dataset=video_folder does"
         yield Problem("dataset", dataset.get("name"), message)
-
-
-def _check_parts(dataset: dict[str, Any]) -> Iterator[Problem]:
-    """What the parts of a data module (`clips`, `decoding`, ...) say of their own values."""
-    from videxp.config.building import build
-
-    for node in (dataset.get(name) for name in PARTS):
-        if _target(node).startswith("videxp.data."):
-            try:
-                build(node)
-            except BadRequest as error:  # KEY=VALUE: MESSAGE
-                key, _, message = str(error).partition(": ")
-                yield Problem(key, NOTHING, message)
 
 
 def _check_clip(plain: dict[str, Any]) -> Iterator[Problem]:
     """The frames and pixels of a clip against what the model declares by `@accepts`."""
-    model, dataset = _signature(_target(plain.get("model"))), plain.get("dataset")
+    model, dataset = signature_of(target_of(plain.get("model"))), plain.get("dataset")
     if model is None or not model.accepts or not isinstance(dataset, dict):
         return
     for key, unit, name in (("num_frames", "frames", "frames"), ("size", "pixels", "size")):
@@ -278,127 +256,3 @@ def _check_clip(plain: dict[str, Any]) -> Iterator[Problem]:
             fits = max(least, -(-value // step) * step)
             message = f"{model.qualname} takes {' and '.join(wanted)}; dataset.{key}={-(-fits // step) * step}"
             yield Problem(f"dataset.{key}", value, message)
-
-
-def _check_data(plain: dict[str, Any], *, model_is_sound: bool) -> Iterator[Problem]:
-    """Is the data where the config says, and has the model as many outputs as it has classes?"""
-    from videxp.config.building import build
-
-    dataset = plain.get("dataset")
-    layout_node = dataset.get("layout") if isinstance(dataset, dict) else None
-    found = _signature(_target(layout_node))
-    if not isinstance(dataset, dict) or found is None or LAYOUT not in found.lineage:
-        return
-    root = dataset.get("root")
-    if not isinstance(root, str):
-        return
-    try:
-        layout = build(layout_node)
-        missing = layout.missing(expand_home(root))
-    except VidexpError as error:
-        yield Problem("dataset.layout", found.qualname, str(error))
-        return
-    yield from _check_needs(plain, {annotation.name for annotation in layout.annotations})
-    for line in missing:
-        yield Problem("dataset.root", root, line)
-    if not missing and model_is_sound:
-        yield from _check_classes(plain, layout, Path(root))
-
-
-def _check_needs(plain: dict[str, Any], fields: set[str]) -> Iterator[Problem]:
-    """Fields that the task needs of a sample, and that neither all data sets have nor this layout adds."""
-    task = _target(plain.get("task"))
-    contract, known = contract_of(task), {*COMMON_FIELDS, *fields}
-    for name in contract.needs if contract else ():
-        if name not in known:
-            message = f"needs the field {name} of a sample, which this layout has not; {suggestion(name, known)}"
-            yield Problem("task", _class(task), message)
-
-
-def check_samples(cfg: Mapping[str, Any]) -> Iterator[Problem]:
-    """Read the files that list the samples, if there are any, as preparing the data does; no video is opened."""
-    from videxp.config.building import build
-    from videxp.data.preparing.preparation import list_samples
-
-    dataset = cfg["dataset"]
-    found, root = _signature(_target(dataset.get("layout"))), dataset.get("root")
-    if found is None or LAYOUT not in found.lineage or not isinstance(root, str):
-        return
-    layout, place = build(dataset["layout"]), expand_home(root)
-    if not layout.list_files:
-        return
-    try:
-        rows, _ = list_samples(
-            layout, place, name=dataset["name"], allow_copies=_part(dataset, "preparing").get("allow_copies", False)
-        )
-    except BadRequest as error:
-        yield Problem("dataset.layout", NOTHING, str(error))
-        return
-    absent = [path for path in dict.fromkeys(row.path for row in rows) if not (place / path).exists()]
-    if len(absent) > (dataset.get("max_unreadable") or 0):
-        listed = ", ".join(layout.list_files)
-        message = (
-            f"{len(absent)} files that {listed} lists are not there, such as {absent[0]}: mend the paths or the root"
-        )
-        yield Problem("dataset.root", root, message)
-
-
-def _check_classes(plain: dict[str, Any], layout: Any, root: Path) -> Iterator[Problem]:
-    """An explicit number of classes, and what the task takes, against the prepared data set's, if it is prepared."""
-    from videxp.data.preparing.preparation import manifest_path
-
-    model, dataset = plain["model"], plain["dataset"]
-    given, cache, name = model.get("num_classes"), _part(dataset, "preparing").get("cache_dir"), dataset.get("name")
-    if not isinstance(cache, str) or not isinstance(name, str):
-        return
-    path = manifest_path(layout, root=root, cache_dir=Path(cache), name=name)
-    if not os.path.isfile(path):  # which may lie where this user may not look
-        return
-    with path.open(encoding="utf-8", errors="surrogateescape") as manifest:
-        first_line = manifest.readline()  # what is known of the whole; the rows may be a quarter of a million
-    about = json.loads(first_line[first_line.index("{") :])
-    labels = about.get("labels", "label")
-    yield from _check_labels(plain, labels=labels)
-    if labels == "labels" and _part(dataset, "loading").get("shuffle") == "class_balanced":
-        yield Problem(
-            "dataset.loading.shuffle", "class_balanced", f"the videos of {name} have several classes each; null"
-        )
-    classes, contract = len(about["classes"]), contract_of(_target(plain.get("task")))
-    is_of_classes = contract is None or contract.reads_one_label or "labels" in contract.needs
-    if isinstance(given, int) and given != classes and is_of_classes:
-        message = f"{name} has {classes} classes; leave it out (it is filled from the data)"
-        yield Problem("model.num_classes", given, message)
-
-
-def _check_labels(plain: dict[str, Any], *, labels: str) -> Iterator[Problem]:
-    """Several labels of a video, and a task that reads one."""
-    task = _target(plain.get("task"))
-    contract = contract_of(task)
-    if labels == "labels" and contract is not None and contract.reads_one_label:
-        name = (plain.get("dataset") or {}).get("name")
-        message = f"takes one label of a video, those of {name} have several; task=multi_label"
-        yield Problem("task", _class(task), message)
-
-
-def require_labels(cfg: Mapping[str, Any], *, labels: str) -> None:
-    """Raises BadRequest where the task of a checked config would misread the `labels` of its data's manifest: asked
-    again of data that was prepared after the check."""
-    refuse(_check_labels({key: cfg[key] for key in ("task", "dataset")}, labels=labels))
-
-
-def _part(dataset: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """Empty where the config leaves it to its defaults."""
-    return dataset.get(name) or {}
-
-
-def _target(node: Any) -> str:
-    target = node.get("_target_") if isinstance(node, Mapping) else None
-    return target if isinstance(target, str) else ""
-
-
-def _class(target: str) -> str:
-    return target.rpartition(".")[2]
-
-
-def _signature(target: str) -> Signature | None:
-    return signatures.signature(target) if target else None

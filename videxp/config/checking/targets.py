@@ -1,7 +1,7 @@
 """A `_target_` as text: what it takes, or why it may not be built. Nothing is imported where source can be read."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,3 +96,19 @@ def accepts_parameter(target: str, name: str) -> bool:
     """Can `target` be given an argument `name`, by itself or through its **kwargs?"""
     found = signatures.signature(target)
     return found is not None and name in found.parameters
+
+
+def target_of(node: Any) -> str:
+    """The `_target_` of a part of a config; "" where it has none."""
+    target = node.get("_target_") if isinstance(node, Mapping) else None
+    return target if isinstance(target, str) else ""
+
+
+def signature_of(target: str) -> Signature | None:
+    """What a `_target_` takes, by the text of its source; None of "" and of what cannot be read."""
+    return signatures.signature(target) if target else None
+
+
+def class_name(target: str) -> str:
+    """videxp.tasks.Restoration -> Restoration."""
+    return target.rpartition(".")[2]
