@@ -30,7 +30,7 @@ from videxp.models.restoration.bicubic import bicubic
 from videxp.models.summary import gmacs_of_call
 from videxp.tasks.base import Split, VideoTask, parameter_groups
 from videxp.tasks.comparisons import Comparison, save_comparison_clips, save_comparison_strips
-from videxp.tasks.restoration_inputs import blank_batch, degradation_name, inputs_of
+from videxp.tasks.restoration_inputs import blank_batch, degradation_name, inputs_of, played_fps
 from videxp.transforms.restoration import degrade
 
 SCORES = ("psnr", "ssim", "psnr_gain")
@@ -330,22 +330,23 @@ class Restoration(VideoTask):
 
     def save_samples(self, folder: Path, datamodule: Any, split: Literal["val", "test"]) -> list[Path]:
         """Input, baselines, output and target of a few clips side by side: a picture and a video."""
-        videos = datamodule.dataset(split)
-        count = min(self.example_clips, len(videos))
+        total = len(datamodule.dataset(split))
+        count = min(self.example_clips, total)
         if not count:
             return []
-        indices = [i * len(videos) // count for i in range(count)]
+        indices = [i * total // count for i in range(count)]
         comparisons = [self._comparison(datamodule, split, index) for index in indices]
         return [
             save_comparison_strips(comparisons, folder / "restored.png"),
-            save_comparison_clips(comparisons, folder / "restored_clips.mp4", fps=videos.clip_fps(indices[0])),
+            save_comparison_clips(
+                comparisons, folder / "restored_clips.mp4", fps=played_fps(datamodule, split, indices[0])
+            ),
         ]
 
     def save_worst(self, rows: list[dict[str, Any]], datamodule: Any, path: Path) -> bool:
         comparisons = [self._comparison(datamodule, "test", row["index"]) for row in rows[: self.example_clips]]
         if comparisons:
-            fps = datamodule.dataset("test").clip_fps(rows[0]["index"])
-            save_comparison_clips(comparisons, path, fps=fps)
+            save_comparison_clips(comparisons, path, fps=played_fps(datamodule, "test", rows[0]["index"]))
         return bool(comparisons)
 
     def _shown(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:

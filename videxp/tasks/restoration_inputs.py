@@ -4,7 +4,7 @@ Shapes: B clips, T frames, K channels of a condition, h, w pixels.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,13 @@ def blank_batch(network: nn.Module, *, num_frames: int, size: int) -> dict[str, 
     """One clip without content, on the meta device: `video` [1,T,3,h,w], `condition` [1,T,K,h,w]."""
     channels = {"video": 3, "condition": CHANNELS.get(getattr(network, "told", ""), 1)}
     return {name: torch.empty(1, num_frames, n, size, size, device="meta") for name, n in channels.items()}
+
+
+def played_fps(data: VideoDataModule, split: Literal["val", "test"], index: int) -> float:
+    """Frames per second at which input and target of a sample play as fast as the video that they are made from."""
+    transform = data.test_transform if split == "test" else data.eval_transform
+    every = getattr(getattr(transform, "degradation", None), "every", 1)  # frames of the video for one of the target
+    return data.dataset(split).clip_fps(index) / every
 
 
 def degradation_name(data: VideoDataModule) -> str:
