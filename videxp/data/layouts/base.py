@@ -226,17 +226,19 @@ def completed_splits(
     rows: Iterable[Row],
     *,
     val_fraction: float,
-    test_fraction: float,
-    group: Callable[[Row], str],
-    seed: int,
     own: str,
+    test_fraction: float | None = None,
+    group: Callable[[Row], str] | None = None,
+    seed: int = 0,
     notes: Notes = UNHEARD,
 ) -> list[Row]:
     """All rows, with the splits that are empty made: val but no test: test is val; else shares of train, by hash.
 
-    own: what says splits of one's own, for the note: "folders train, val and test".
+    own: what says splits of one's own, for the note: "folders train, val and test". test_fraction: None: as val's.
+    group: what stays together (`source_of`); None: each row is by itself.
     """
-    rows = list(rows)
+    rows, group = list(rows), group or source_of(None)
+    test_fraction = val_fraction if test_fraction is None else test_fraction
     train, val, test = ([row for row in rows if row.split == split] for split in SPLITS)
     if val and not test:
         notes.tell("splits", f"test is val, {len(val):,} samples: there is no test split (your own: {own})")

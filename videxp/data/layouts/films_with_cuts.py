@@ -10,7 +10,7 @@ from videxp.core.errors import BadRequest
 from videxp.core.limits import Interval
 from videxp.data.annotations.annotation import Annotation
 from videxp.data.annotations.transitions import Transitions
-from videxp.data.layouts.base import Layout, absent, completed_splits, source_of
+from videxp.data.layouts.base import Layout, absent, completed_splits
 from videxp.data.layouts.footage import VideoFolder, counterpart
 from videxp.data.layouts.tables import read_each, read_list
 from videxp.data.layouts.transition_files import (
@@ -136,15 +136,7 @@ class ClipShots(CutFilms):
         for part, split in self._parts.items():
             films = read_clipshots(root / "annotations" / f"{part}.json", notes)
             rows += stated_rows(root, f"videos/{part}", films, dict.fromkeys(films, split), notes)
-        return completed_splits(
-            rows,
-            val_fraction=self.val_fraction,
-            test_fraction=self.val_fraction,
-            group=source_of(None),
-            seed=0,
-            notes=notes,
-            own="dataset.layout.val_fraction",
-        )
+        return completed_splits(rows, val_fraction=self.val_fraction, notes=notes, own="dataset.layout.val_fraction")
 
 
 @dataclass(kw_only=True)
@@ -177,8 +169,6 @@ class SHOT(CutFilms):
             stated_rows(root, "", films, splits, notes),
             val_fraction=self.val_fraction,
             test_fraction=self.test_fraction,
-            group=source_of(None),
-            seed=0,
             notes=notes,
             own="dataset.layout.test_list",
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from videxp.core.limits import Gt, Interval
-from videxp.data.layouts.base import absent, completed_splits, source_of
+from videxp.data.layouts.base import absent, completed_splits
 from videxp.data.layouts.footage import footage, listed_clips
 from videxp.data.layouts.frame_folders import ImageSequences
 from videxp.data.manifest import Row, Split
@@ -45,9 +45,6 @@ class FiveK(ImageSequences):
         return completed_splits(
             [*(row for file in self.train_lists for row in of(file, "train")), *of(self.test_list, "test")],
             val_fraction=self.val_fraction,
-            test_fraction=self.val_fraction,
-            group=source_of(None),
-            seed=0,
             notes=notes,
             own="lists in another layout",
         )

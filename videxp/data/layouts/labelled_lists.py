@@ -51,9 +51,7 @@ class LabelledLists(Layout):
         return completed_splits(
             rows,
             val_fraction=self.val_fraction,
-            test_fraction=self.val_fraction,
             group=source_of(self.group_pattern),
-            seed=0,
             notes=notes,
             own=own,
         )

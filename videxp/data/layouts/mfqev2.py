@@ -12,7 +12,7 @@ from typing import Annotated
 
 from videxp.core.limits import Interval
 from videxp.core.processes import in_processes
-from videxp.data.layouts.base import Layout, absent, completed_splits, source_of
+from videxp.data.layouts.base import Layout, absent, completed_splits
 from videxp.data.manifest import Row, Split
 from videxp.data.notes import UNHEARD, Notes
 
@@ -57,13 +57,7 @@ class Mfqev2(Layout):
             for raw, given in self._pairs(root)
         ]
         return completed_splits(
-            rows,
-            val_fraction=self.val_fraction,
-            test_fraction=self.val_fraction,
-            group=source_of(None),
-            seed=0,
-            notes=notes,
-            own="sequences in folders of their own",
+            rows, val_fraction=self.val_fraction, notes=notes, own="sequences in folders of their own"
         )
 
     def make(self, root: Path) -> None:

@@ -97,9 +97,7 @@ class Vimeo90k(ImageSequences):
         return completed_splits(
             [*of(self.train_list, "train"), *of(self.test_list, "test")],
             val_fraction=self.val_fraction,
-            test_fraction=self.val_fraction,
             group=source_of(_SEPTUPLET.pattern + "$"),
-            seed=0,
             notes=notes,
             own="lists in another layout",
         )
@@ -145,9 +143,6 @@ class InpaintingSet(ImageSequences):
         return completed_splits(
             [*train, *test],
             val_fraction=self.val_fraction,
-            test_fraction=self.val_fraction,
-            group=source_of(None),
-            seed=0,
             notes=notes,
             own="lists in another layout",
         )

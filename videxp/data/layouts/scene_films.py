@@ -28,8 +28,7 @@ from videxp.data.annotations.annotation import Annotation
 from videxp.data.annotations.transitions import Transitions
 from videxp.data.layouts.base import Layout
 from videxp.data.layouts.moving_digits import CLASSES, draw_video
-from videxp.data.layouts.sample_clips import NOT_INSTALLED, SHOTS, package_folder, shrunk
-from videxp.data.layouts.walk import refusal_of_others
+from videxp.data.layouts.sample_clips import SHOTS, missing_films, package_folder, shrunk
 from videxp.data.manifest import Row, Split
 from videxp.data.notes import UNHEARD, Notes
 from videxp.video.joining import linear_progress
@@ -120,11 +119,7 @@ class SceneFilms(Layout):
         return f"scenes-{hashlib.blake2b(key.encode(), digest_size=4).hexdigest()}"
 
     def missing(self, root: Path) -> list[str]:
-        if problems := refusal_of_others(root, own=OWN_FOLDER, remedy=REMEDY):
-            return problems
-        if all((root / row.path).exists() for row in self.rows(root)):
-            return []
-        return [] if package_folder() is not None else [NOT_INSTALLED]
+        return missing_films(root, self.rows(root), own=OWN_FOLDER, remedy=REMEDY)
 
     def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
         shots = [Row(path=self._path("train", number), label="", split="train") for number in range(self.train_shots)]
