@@ -9,8 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.films import Put, module
 from videxp.config.checking.metric_names import logged_metrics
 from videxp.core.errors import BadRequest
+from videxp.data import VideoFolder
 from videxp.losses import L1, L2, Charbonnier
 from videxp.metrics import VFID
 from videxp.metrics.features import random_features
@@ -22,7 +24,9 @@ from videxp.models.restoration.tdan import TDAN
 from videxp.tasks import Restoration
 from videxp.tasks.comparisons import Comparison, middle, save_comparison_strips, to_uint8
 from videxp.tasks.schedules import Constant
+from videxp.transforms import FrameAverage, RestorationEval
 from videxp.transforms.restoration import Degraded
+from videxp.video import open_video
 
 
 def restoration(network: nn.Module, **arguments: Any) -> Restoration:
@@ -331,3 +335,14 @@ def test_vfid_is_one_figure_of_all_clips_that_no_mean_over_batches_gives():
     assert "vfid: VFID of whole clips, random_conv3d" in task.evaluation_protocol
     task.evaluation_step({name: value[:1] for name, value in clips[0].items()}, "test")
     assert "vfid" not in task.evaluation_metrics("test")  # a distance between sets needs two clips
+
+
+def test_samples_of_averaged_frames_play_as_fast_as_the_video(put: Put, tmp_path: Path):
+    put("a.mp4")  # 12 frames, 10 per second
+    averaging = RestorationEval(degradation=FrameAverage(frames=3))
+    options = {"size": None, "crop_size": 16, "num_frames": 12, "test_transform": averaging}
+    data = module(tmp_path, VideoFolder(splits="test"), eval_transform=RestorationEval(), **options)
+    data.prepare()
+    _, clips = restoration(Same(), channel="rgb").save_samples(tmp_path, data, "test")
+    with open_video(clips) as video:
+        assert (video.num_frames, video.fps) == (4, pytest.approx(10 / 3))
