@@ -1,5 +1,8 @@
 """What compression leaves of frames: the same number, size and order, by a real encoder, in memory."""
 
+from io import BytesIO
+
+import av
 import numpy as np
 import pytest
 
@@ -30,6 +33,34 @@ def test_fewer_bits_lose_more(codec: str) -> None:
     frames = np.random.default_rng(0).integers(0, 256, (8, 48, 64, 3), dtype=np.uint8)
     much, little = (compress(frames, codec=codec, bit_rate=bits, fps=1).astype(int) for bits in (100_000, 1_000))
     assert 0 < np.abs(much - frames).mean() < np.abs(little - frames).mean()
+
+
+def stock(frames: np.ndarray) -> np.ndarray:
+    """As PyAV and FFmpeg convert colors where nobody says how, around an encoder that loses nothing."""
+    file = BytesIO()
+    with av.open(file, "w", format="matroska") as output:
+        stream = output.add_stream("libx264", rate=25, options={"qp": "0"})
+        stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "yuv420p"
+        for picture in frames:
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        output.mux(stream.encode(None))
+    file.seek(0)
+    with av.open(file) as coded:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in coded.decode(video=0)])
+
+
+def test_what_differs_is_the_encoders_doing_and_not_that_of_the_colors_conversion() -> None:
+    """With an encoder that loses nothing (QP 0), no channel is darker or brighter; the stock way darkens all."""
+    y, x = np.mgrid[:64, :96]
+    waves = [120 + 60 * np.sin((x + 2 * t) / 9) + 30 * np.cos(y / 7) for t in range(4)]
+    frames = np.stack([np.stack([0.9 * wave + 20, wave, 1.1 * wave - 15], axis=-1) for wave in waves])
+    frames = np.random.default_rng(0).uniform(frames, frames + 1).astype(np.uint8)
+    errors = {
+        name: (out.astype(float) - frames).mean(axis=(0, 1, 2))
+        for name, out in {"ours": compress(frames, codec="libx264", qp=0), "stock": stock(frames)}.items()
+    }
+    assert np.abs(errors["ours"]).max() < 0.05
+    assert errors["stock"].max() < -1
 
 
 def test_an_unknown_codec_and_a_rate_that_it_refuses_are_named() -> None:

@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.core.files import replacing
+from videxp.video.color import Color, coded_picture
 from videxp.video.display import rgb_picture
 
 # One thread each, because with several the bytes depend on their number; closed GOPs, so that every reader can seek.
@@ -90,8 +91,9 @@ def compress(
 
     bit_rate: per second; peak_bit_rate: the most in any second. qp: of P-frames; others have what the encoder takes
     with it (x264: 3 less for I, 2 more for B). In memory, with chroma at half the resolution; odd sizes are padded by
-    their last row and column meanwhile. One thread: the same frames give the same. Raises `BadRequest` for an unknown
-    codec or a quality that it does not take, `VidexpError` where it fails.
+    their last row and column meanwhile. One thread: the same frames give the same. Colors are converted without a bias,
+    there and back, so that what differs is the encoder's doing. Raises `BadRequest` for an unknown codec or a quality
+    that it does not take, `VidexpError` where it fails.
     """
     height, width = frames.shape[1:3]
     options = quality_options(codec, qp=qp, crf=crf) if bit_rate is None else {}
@@ -158,6 +160,7 @@ def _in_memory(
         keyframe_interval=48,
         pixel_format="yuv420p",
         bit_rate=bit_rate,
+        accurate=True,
     )
     return file
 
@@ -172,7 +175,7 @@ def _decoded(file: BytesIO) -> list[np.ndarray]:
     reformatter = VideoReformatter()
     with av.open(file) as container:
         container.streams.video[0].thread_count = 1
-        return [rgb_picture(frame, reformatter) for frame in container.decode(video=0)]
+        return [rgb_picture(frame, reformatter, accurate=True) for frame in container.decode(video=0)]
 
 
 def frame_rate(fps: float | Fraction) -> Fraction:
@@ -194,6 +197,7 @@ def _encode(
     keyframe_interval: int,
     pixel_format: str,
     bit_rate: int | None = None,
+    accurate: bool = False,
 ) -> int:
     reformatter = VideoReformatter()
     count = 0
@@ -211,7 +215,9 @@ def _encode(
         for picture_HWC in pictures:
             if picture_HWC.shape[:2] != size:
                 raise ValueError(f"frame {count} has size {picture_HWC.shape[:2]}, the first {size}")
-            frame = encoder_frame(picture_HWC, number=count, rate=rate, pixel_format=pixel_format, by=reformatter)
+            frame = encoder_frame(
+                picture_HWC, number=count, rate=rate, pixel_format=pixel_format, by=reformatter, accurate=accurate
+            )
             container.mux(stream.encode(frame))
             count += 1
         container.mux(stream.encode(None))
@@ -219,11 +225,23 @@ def _encode(
 
 
 def encoder_frame(
-    picture_HWC: np.ndarray, *, number: int, rate: Fraction, pixel_format: str, by: VideoReformatter
+    picture_HWC: np.ndarray,
+    *,
+    number: int,
+    rate: Fraction,
+    pixel_format: str,
+    by: VideoReformatter,
+    accurate: bool = False,
 ) -> VideoFrame:
-    """A picture as an encoder takes it: BT.601, the `number`-th at `rate` per second."""
-    frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture_HWC), format="rgb24")
-    coded = by.reformat(frame, format=pixel_format, dst_colorspace=Colorspace.ITU601, threads=1)
+    """A picture as an encoder takes it: BT.601, the `number`-th at `rate` per second.
+
+    accurate: colors are rounded to the nearest; otherwise down, as FFmpeg does where nobody says how.
+    """
+    if accurate:
+        coded = coded_picture(picture_HWC, Color(), pixel_format=pixel_format, reformatter=by)
+    else:
+        frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture_HWC), format="rgb24")
+        coded = by.reformat(frame, format=pixel_format, dst_colorspace=Colorspace.ITU601, threads=1)
     coded.pts, coded.time_base = number, 1 / rate
     return coded
 

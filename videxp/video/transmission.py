@@ -68,7 +68,9 @@ def send(frames: np.ndarray, *, fps: float | Fraction, crf: int = 23) -> Sent:
 def _packets(context: Any, frames: np.ndarray, rate: Fraction) -> Iterator[Any]:
     reformatter = VideoReformatter()
     for number, picture in enumerate(frames):
-        frame = encoder_frame(picture, number=number, rate=rate, pixel_format="yuv420p", by=reformatter)
+        frame = encoder_frame(
+            picture, number=number, rate=rate, pixel_format="yuv420p", by=reformatter, accurate=True
+        )
         yield from context.encode(frame)
     yield from context.encode(None)
 
@@ -105,7 +107,7 @@ def receive(sent: Sent) -> np.ndarray:
     seen: dict[int, np.ndarray] = {}
     reformatter = VideoReformatter()
     for frame in _decoded(sent):
-        picture = rgb_picture(frame, reformatter)
+        picture = rgb_picture(frame, reformatter, accurate=True)
         if frame.pts is not None and 0 <= frame.pts < count and picture.shape[:2] >= (height, width):
             seen[frame.pts] = picture[:height, :width]
     if not seen:
