@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
@@ -65,10 +66,16 @@ def _packages_in_pyproject(path: Path) -> frozenset[str]:
     # Python 3.10 reads no TOML; VIDEXP_ALLOW says the same
     if sys.version_info < (3, 11) or not path.is_file() or is_in_run_folder(path.parent):
         return frozenset()
+    try:
+        return _allowed(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # no TOML, or no UTF-8
+        raise BadRequest(f"{path}: cannot be read as TOML: {error}") from error
+
+
+@cache
+def _allowed(text: str) -> frozenset[str]:
+    """Asked for each `_target_` of a config."""
     import tomllib
 
-    try:
-        allow = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("videxp", {}).get("allow", [])
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadRequest(f"{path}: cannot be read as TOML: {error}") from error
+    allow = tomllib.loads(text).get("tool", {}).get("videxp", {}).get("allow", [])
     return frozenset(str(name) for name in allow)

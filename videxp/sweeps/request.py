@@ -93,6 +93,7 @@ def read_sweep(recipe: str, overrides: list[str], *, check_values: bool = True) 
         raise BadRequest("nothing to sweep: give a key several values, optimizer.lr=1e-2,1e-3 (or sweep.space)")
     if more:
         base = config.compose(recipe, [*fixed, *_first(axes)])
+        config.refuse(config.check(base) if check_values else [])
     _check_sampler(settings, axes)
     objectives = _objectives(settings, config.flat(base.cfg))
     if settings.pruner and len(objectives) > 1:
@@ -147,12 +148,13 @@ def _findable(recipe: str) -> str:
 
 
 def _check_values(recipe: str, fixed: list[str], axes: list[Axis]) -> None:
-    """Every value by itself, beside the first of the others; of long lists, some from both ends."""
+    """Every value but the first, which is checked already, beside the first of the others; of long lists, some from
+    both ends."""
     room = max(2, MAX_TRIED // len(axes))
     for axis in axes:
         others = _first([other for other in axes if other is not axis])
         values = axis.extremes
-        for value in values if len(values) <= room else [*values[: room // 2], *values[-room // 2 :]]:
+        for value in values[1:] if len(values) <= room else [*values[1 : room // 2], *values[-room // 2 :]]:
             config.refuse(config.check(config.compose(recipe, [*fixed, *others, f"{axis.key}={value}"])))
 
 
