@@ -25,7 +25,8 @@ ACCURACY = Objective("val/accuracy", "maximize")
 
 
 def plan(axes: list[Axis], **changes: object) -> Plan:
-    arguments: dict = {"sampler": "tpe", "trials": 12, "objectives": [ACCURACY]}
+    """Its study is in a journal, which is ten times as quick as SQLite, unless the test says otherwise."""
+    arguments: dict = {"sampler": "tpe", "trials": 12, "objectives": [ACCURACY], "storage": "journal"}
     return Plan(axes=axes, **arguments | changes)
 
 
@@ -54,8 +55,13 @@ def test_a_grid_gives_out_every_point_once_the_last_key_first(tmp_path: Path):
     assert drawn == [{"a": a, "b": b} for a in "12" for b in "xyz"]
 
 
-@pytest.mark.parametrize("sampler", ["random", "tpe", "cmaes", "quasirandom"])
-@pytest.mark.parametrize("storage", ["sqlite", "journal"])
+@pytest.mark.parametrize(
+    ("storage", "sampler"),
+    [
+        *(("journal", sampler) for sampler in ("random", "tpe", "cmaes", "quasirandom")),
+        *(("sqlite", sampler) for sampler in ("tpe", "cmaes")),  # which keeps most in it
+    ],
+)
 @pytest.mark.slow
 def test_a_search_that_was_killed_draws_what_it_would_have(tmp_path: Path, sampler: str, storage: str):
     """The stock way, a sampler with one seed, begins its random numbers again and draws the first values twice."""
@@ -89,7 +95,7 @@ def test_looking_at_a_study_writes_nothing(tmp_path: Path, storage: str):
 
 
 def test_a_transaction_that_a_kill_cut_off_is_undone_in_what_is_seen_and_stays_in_the_file(tmp_path: Path):
-    wanted = plan([LR], sampler="random")
+    wanted = plan([LR], sampler="random", storage="sqlite")
     search = Search(tmp_path, wanted)
     search.finished(search.next(), [0.5])
     killed = (
@@ -225,7 +231,7 @@ def test_a_study_that_was_never_begun_or_that_another_process_holds_is_no_damage
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("videxp.sweeps.storage.LOCK_SECONDS", 0.1)
-    wanted = plan([LR], sampler="random")
+    wanted = plan([LR], sampler="random", storage="sqlite")
     (tmp_path / "study.db").touch()  # a kill between the file and its tables
     assert Search(tmp_path, wanted, writes=False).trials() == []
     search = Search(tmp_path, wanted)
@@ -245,7 +251,7 @@ def test_runs_are_found_in_their_folders_again_with_the_values_that_they_have(tm
         if sampler != "grid"
         else [Axis("optimizer", values=["sgd", "adamw"]), Axis("seed", values=["1", "2"])]
     )
-    wanted = plan(axes, sampler=sampler, trials=None if sampler == "grid" else 4)
+    wanted = plan(axes, sampler=sampler, trials=None if sampler == "grid" else 4, storage="sqlite")
     search = Search(tmp_path, wanted)
     search.prepare()
     drawn = [search.next() for _ in range(4)]
