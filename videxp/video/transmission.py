@@ -68,9 +68,7 @@ def send(frames: np.ndarray, *, fps: float | Fraction, crf: int = 23) -> Sent:
 def _packets(context: Any, frames: np.ndarray, rate: Fraction) -> Iterator[Any]:
     reformatter = VideoReformatter()
     for number, picture in enumerate(frames):
-        frame = encoder_frame(
-            picture, number=number, rate=rate, pixel_format="yuv420p", by=reformatter, accurate=True
-        )
+        frame = encoder_frame(picture, number=number, rate=rate, pixel_format="yuv420p", by=reformatter, accurate=True)
         yield from context.encode(frame)
     yield from context.encode(None)
 
