@@ -1,6 +1,7 @@
 """What each corruption does, against its definition: numpy, scipy and scikit-image where the papers used them."""
 
 import io
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -164,7 +165,7 @@ def test_drops_of_rain_fall_by_their_length_and_are_as_many_as_the_table_says(rn
     clip = grey_clip(40, frames=4, side=224)
     made = weather.rain(clip, rng, area=770, length=30, contrast=1.0)
     wet = made[..., 0].astype(int) > 100
-    for before, after in zip(wet[:-1], wet[1:]):
+    for before, after in pairwise(wet):
         assert np.array_equal(np.roll(before, 30, axis=0)[40:], after[40:])
     flat = weather.rain(picture_clip(), rng, area=400, length=80, contrast=0.5)  # drops longer than the frame is high
     assert flat.std() < 0.6 * picture_clip().std()

@@ -113,8 +113,8 @@ def bytes_hit_by_ffmpeg(clip: np.ndarray, *, amount: int) -> int:
 
 
 def test_damage_is_stated_for_a_second_of_video_and_not_for_a_file_s_size(rng: np.random.Generator) -> None:
-    """FFmpeg's filter counts bytes: at the amounts of a published benchmark a small clip stays whole, and a large one of
-    the same length is hit."""
+    """FFmpeg's filter counts bytes: at the amounts of a published benchmark a small clip stays whole, and one of
+    the same length, but larger, is hit."""
     small, large = film(side=48), film(side=256)
     assert [bytes_hit_by_ffmpeg(small, amount=amount) for amount in (100_000, 10_000)] == [0, 0]
     assert bytes_hit_by_ffmpeg(large, amount=10_000) >= 3

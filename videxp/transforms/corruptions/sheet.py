@@ -97,4 +97,3 @@ def _parameters(one: Corruption, severity: int) -> str:
     if len(values) == 1:
         return " ".join(f"{name} {value:g}" for name, value in values.items()).replace("_", " ")
     return ", ".join(f"{value:g}" for value in values.values())
-
