@@ -9,14 +9,16 @@ from videxp.data.manifest import Facts, Manifest, Row, Strings, sorted_classes
 
 
 def manifest(rows: list[tuple[Row, Facts]], root: str = "/data") -> Manifest:
-    return Manifest.from_rows(rows, name="x", root=root, classes=sorted_classes(row.label for row, _ in rows))
+    return Manifest.from_rows(
+        rows, name="x", root=root, classes=sorted_classes("|".join(row.labels) for row, _ in rows)
+    )
 
 
 ROWS = [
-    (Row("b.mp4", "run", "train"), Facts(size_bytes=2, content_hash="bb", num_frames=30, fps=30000 / 1001)),
-    (Row("a.mp4", "run", "train", 1.5, 2.5), Facts(size_bytes=1, content_hash="aa", num_frames=10, fps=10.0)),
-    (Row("c.mp4", "walk", "test"), Facts(size_bytes=3, content_hash="cc", num_frames=5, fps=25.0)),
-    (Row("d.mp4", "walk", "train"), Facts(error="no video stream")),
+    (Row("b.mp4", "train", ("run",)), Facts(size_bytes=2, content_hash="bb", num_frames=30, fps=30000 / 1001)),
+    (Row("a.mp4", "train", ("run",), 1.5, 2.5), Facts(size_bytes=1, content_hash="aa", num_frames=10, fps=10.0)),
+    (Row("c.mp4", "test", ("walk",)), Facts(size_bytes=3, content_hash="cc", num_frames=5, fps=25.0)),
+    (Row("d.mp4", "train", ("walk",)), Facts(error="no video stream")),
 ]
 
 
@@ -35,7 +37,7 @@ def test_what_was_written_is_read_back(tmp_path: Path) -> None:
     "name", ["tab\there.mp4", "line\nbreak.mp4", "back\\slash\\n.mp4", "ümläut.mp4", "\udcff.mp4", "\x85.mp4"]
 )
 def test_any_file_name_survives(name: str, tmp_path: Path) -> None:
-    manifest([(Row(name, "a", "train"), Facts())]).write(tmp_path / "m.tsv")
+    manifest([(Row(name, "train", ("a",)), Facts())]).write(tmp_path / "m.tsv")
     assert list(Manifest.read(tmp_path / "m.tsv")["path"]) == [name]
 
 
@@ -49,10 +51,10 @@ def test_the_fingerprint_knows_content_not_place_time_or_order() -> None:
     same = [(row, Facts(**vars(facts) | {"mtime_ns": 99, "decoder": "pyav"})) for row, facts in reversed(ROWS)]
     assert manifest(same, root="/elsewhere").fingerprint == manifest(ROWS).fingerprint
     changes = [
-        (Row("B.mp4", "run", "train"), ROWS[0][1]),
-        (Row("b.mp4", "walk", "train"), ROWS[0][1]),
-        (Row("b.mp4", "run", "val"), ROWS[0][1]),
-        (Row("b.mp4", "run", "train", 0.0, nan), ROWS[0][1]),
+        (Row("B.mp4", "train", ("run",)), ROWS[0][1]),
+        (Row("b.mp4", "train", ("walk",)), ROWS[0][1]),
+        (Row("b.mp4", "val", ("run",)), ROWS[0][1]),
+        (Row("b.mp4", "train", ("run",), 0.0, nan), ROWS[0][1]),
         (ROWS[0][0], Facts(**vars(ROWS[0][1]) | {"content_hash": "other"})),
     ]
     prints = {manifest([changed, *ROWS[1:]]).fingerprint for changed in changes}

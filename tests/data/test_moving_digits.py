@@ -113,7 +113,7 @@ def test_one_frame_does_not_tell_the_label_but_two_do() -> None:
     for split in ("train", "test"):
         paths = [row for row in layout.rows(Path()) if row.split == split]
         moments[split] = np.stack([circular_moments(layout.frames(row.path)) for row in paths])  # [n,T,6]
-        labels[split] = np.array([CLASSES.index(row.label) for row in paths])
+        labels[split] = np.array([CLASSES.index("|".join(row.labels)) for row in paths])
 
     from sklearn.linear_model import LogisticRegression
 

@@ -11,7 +11,7 @@ import torch
 from tests.films import Put, module
 from videxp.core.errors import BadRequest
 from videxp.data import FolderPerClass, Loading, Manifest, ManifestFile
-from videxp.data.annotations.labels import joined, parted
+from videxp.data.annotations.labels import label_set
 from videxp.data.layouts.base import check_rows, hold_out
 from videxp.data.manifest import Row
 from videxp.transforms import TrainTransform
@@ -23,7 +23,7 @@ LIST = (
 
 
 def labels(layout: ManifestFile, root: Path) -> dict[str, list[str]]:
-    return {row.path: parted(row.label) for row in layout.rows(root)}
+    return {row.path: list(row.labels) for row in layout.rows(root)}
 
 
 def test_a_row_has_any_number_of_labels_in_any_order(write: Write):
@@ -48,20 +48,20 @@ def test_names_may_hold_the_separator_where_a_data_set_says_so(write: Write, put
 
 def test_a_label_that_is_missing_among_single_ones_is_still_an_error(write: Write):
     root = write("m.csv", "path,label\na.mp4,run\nb.mp4,\n").parent
-    for asked in (None, False):
-        message = "line 3: the column 'label' is empty .*: dataset.layout.several_labels=true"
+    for asked in (None, "one"):
+        message = "line 3: the column 'label' is empty .*: dataset.layout.labels_each=any"
         with pytest.raises(BadRequest, match=message):
-            ManifestFile(file="m.csv", several_labels=asked).rows(root)
+            ManifestFile(file="m.csv", labels_each=asked).rows(root)
     write("m.csv", LIST)
     with pytest.raises(BadRequest, match="line 2: the column 'label' has several labels, run, wave, in a table of one"):
-        ManifestFile(file="m.csv", several_labels=False).rows(root)
+        ManifestFile(file="m.csv", labels_each="one").rows(root)
 
 
 def test_one_label_or_none_is_several_where_the_table_is_said_to_be_so(write: Write, put: Put, tmp_path: Path):
     for name in "abc":
         put(f"{name}.mp4")
     write("m.csv", "path,label,split\na.mp4,run,train\nb.mp4,,train\nc.mp4,run,val\n")
-    data = module(tmp_path, ManifestFile(file="m.csv", several_labels=True), batch_size=2)
+    data = module(tmp_path, ManifestFile(file="m.csv", labels_each="any"), batch_size=2)
     data.prepare()
     assert data.classes == ["run"] and data.manifest.labels == Manifest.read(data.manifest_path).labels == "labels"
     (batch,) = data.train_dataloader()
@@ -85,16 +85,16 @@ def test_a_separator_that_is_another_one_makes_no_classes(separator: str, write:
 
 
 def test_each_label_must_be_learned_from_some_video():
-    rows = [Row("a", joined(["x", "y"]), "train"), Row("b", joined(["y", "z"]), "val"), Row("c", "", "val")]
+    rows = [Row("a", "train", ("x", "y")), Row("b", "val", ("y", "z")), Row("c", "val")]
     with pytest.raises(BadRequest, match=r"class 'z' is in val .b. but in no training sample"):
         check_rows(rows, name="mini")
-    check_rows([*rows, Row("d", "z", "train")], name="mini")
+    check_rows([*rows, Row("d", "train", ("z",))], name="mini")
 
 
 def test_splits_are_made_of_all_videos_however_rare_their_labels_together():
     """Each video has labels that no other has together: as classes of their own none could be held out."""
-    rows = [Row(f"{i}.mp4", joined([f"c{i}", f"c{i + 1}"]), "train") for i in range(20)]
-    alone = [Row(row.path, row.label.replace("\x1f", "+"), "train") for row in rows]
+    rows = [Row(f"{i}.mp4", "train", label_set([f"c{i}", f"c{i + 1}"])) for i in range(20)]
+    alone = [Row(row.path, "train", ("+".join(row.labels),)) for row in rows]
     counts = [
         Counter(row.split for row in hold_out(some, into="val", fraction=0.2, group=lambda row: row.path))
         for some in (alone, rows)

@@ -36,7 +36,7 @@ def refusal(layout: Layout, root: Path) -> str:
 
 def listed(layout: Layout, root: Path) -> list[tuple[str, str, str]]:
     """(path, label, split) of each sample, sorted."""
-    return sorted((row.path, row.label, row.split) for row in list_samples(layout, root, name="mini")[0])
+    return sorted((row.path, "|".join(row.labels), row.split) for row in list_samples(layout, root, name="mini")[0])
 
 
 def remedied(layout: Layout, message: str) -> Layout:
@@ -56,7 +56,7 @@ def test_a_table_reads_as_pythons_csv_reads_it(write: Write):
     root = write("m.csv", hard).parent
     with (root / "m.csv").open(newline="") as file:
         wanted = [[cell.strip() for cell in row] for row in csv.reader(file) if any(cell.strip() for cell in row)][1:]
-    assert [[row.path, row.label, row.split] for row in ManifestFile(file="m.csv").rows(root)] == wanted
+    assert [[row.path, "|".join(row.labels), row.split] for row in ManifestFile(file="m.csv").rows(root)] == wanted
     for end in ("\r\n", "\r", "\n"):
         (root / "m.csv").write_bytes(("\ufeff" + TABLE).replace("\n", end).encode())
         assert listed(ManifestFile(file="m.csv"), root) == sorted(tuple(line.split(",")) for line in LINES)
@@ -66,7 +66,7 @@ def test_a_tab_parted_table_may_have_marks_and_commas_within_fields(write: Write
     rows = [('5" wide.mp4', "run, fast"), ("b.mp4", 'he said "hi" twice'), ("c.mp4", 'as "Excel"')]
     cells = [*rows[:2], ("c.mp4", '"as ""Excel"""')]  # a whole field in marks, as spreadsheets write it
     root = write("m.tsv", "".join(f"{a}\t{b}\n" for a, b in [("path", "label"), *cells])).parent
-    assert [(row.path, row.label) for row in ManifestFile(file="m.tsv").rows(root)] == rows
+    assert [(row.path, "|".join(row.labels)) for row in ManifestFile(file="m.tsv").rows(root)] == rows
 
 
 def test_a_quotation_mark_that_is_never_closed_swallows_no_rows(write: Write):
@@ -319,7 +319,7 @@ def test_labels_that_count_from_one_are_told_and_both_remedies_work(write: Write
     first, second = (lists(first_label=int(n)) for n in re.findall(r"dataset\.layout\.first_label=(\d)", message))
     assert list_samples(first, root, name="mini")[1] == ["1", "2", "3"]
     assert list_samples(second, root, name="mini")[1] == ["0", "1", "2", "3"]
-    named = {row.path: row.label for row in lists(first_label=1, class_file="classes.txt").rows(root)}
+    named = {row.path: "|".join(row.labels) for row in lists(first_label=1, class_file="classes.txt").rows(root)}
     assert [named[f"v/{i}.mp4"] for i in range(3)] == ["walk", "sit", "run"]
     write("train.csv", LIST)
     assert "label 0, but dataset.layout.first_label=1" in refusal(lists(first_label=1), root)
@@ -524,7 +524,7 @@ def test_whatever_a_list_holds_there_are_samples_or_a_refusal_that_names_it(whic
             said = str(error)
         else:
             said = ""
-            assert rows and {row.label for row in rows} - {""} <= set(classes)
+            assert rows and {"|".join(row.labels) for row in rows} - {""} <= set(classes)
         outcomes["refused" if said else "read"] += 1
         assert not said or any(Path(name).name in said for name in files) or "*_test_split1.txt" in said, said
         assert len(said.splitlines()) <= 3 and len(said) < 2000, said

@@ -59,7 +59,7 @@ def test_split_folders_are_found_by_their_usual_names(names: tuple[str, ...], la
         touched(tmp_path, *(f"{name}/{label}/{i}.mp4" for label in ("run", "walk") for i in range(count)))
     rows, notes = looked_through(layout, tmp_path)
     assert splits_of(rows) == {split: 2 * count for split, count in counts.items()}
-    assert {row.label for row in rows} in ({"run", "walk"}, {""})
+    assert {"|".join(row.labels) for row in rows} in ({"run", "walk"}, {""})
     assert notes == ""
 
 
@@ -73,7 +73,7 @@ def test_split_folders_are_found_by_their_usual_names(names: tuple[str, ...], la
 )
 def test_splits_of_image_folders_and_inside_of_classes_too(layout: Layout, clips: list[str], tmp_path: Path) -> None:
     rows, _ = looked_through(layout, touched(tmp_path, *clips))
-    assert {(row.split, row.path.split("/")[1 if row.label in "xy" and row.label else 0]) for row in rows} == {
+    assert {(row.split, row.path.split("/")[1 if row.labels in (("x",), ("y",)) else 0]) for row in rows} == {
         ("train", "Training"),
         ("val", "valid"),
         ("test", "TEST"),
@@ -89,7 +89,7 @@ def test_a_class_called_as_a_split_is_asked_about_and_both_answers_work(tmp_path
         caught.value
     )
     rows, _ = looked_through(FolderPerClass(splits="made"), tmp_path)
-    assert {row.label for row in rows} == {"bus", "train", "car"}
+    assert {"|".join(row.labels) for row in rows} == {"bus", "train", "car"}
     touched(tmp_path, "train/a/1.mp4", "train/a/2.mp4", "train/a/3.mp4")
     rows, notes = looked_through(FolderPerClass(train_folder="train"), tmp_path)
     assert {row.path for row in rows} == {f"train/a/{i}.mp4" for i in (1, 2, 3)}
@@ -109,15 +109,19 @@ def test_folders_called_nearly_as_splits_are_asked_about_and_both_answers_work(
     typed = re.findall(r"dataset\.layout\.(\w+)=(\S+?)[;'\s]", f"{refused.value} ")
     rows, _ = looked_through(layout(**dict(typed[:-1])), root)
     assert {row.path.split("/")[0] for row in rows if row.split == "train"} == {names.split(maxsplit=1)[0]}
-    assert {row.label for row in rows} == ({"a", "b"} if layout is FolderPerClass else {""})
+    assert {"|".join(row.labels) for row in rows} == ({"a", "b"} if layout is FolderPerClass else {""})
     assert typed[-1] == ("splits", "made")
     if layout is FolderPerClass:
-        assert {row.label for row in layout(splits="made").rows(root)} == {*names.split()}
+        assert {"|".join(row.labels) for row in layout(splits="made").rows(root)} == {*names.split()}
 
 
 def test_classes_one_of_which_is_called_nearly_as_a_split_are_classes(tmp_path: Path) -> None:
     root = touched(tmp_path, *(f"{name}/{i}.mp4" for name in ("train_passes", "test_drive", "car") for i in range(5)))
-    assert {row.label for row in looked_through(FolderPerClass(), root)[0]} == {"train_passes", "test_drive", "car"}
+    assert {"|".join(row.labels) for row in looked_through(FolderPerClass(), root)[0]} == {
+        "train_passes",
+        "test_drive",
+        "car",
+    }
 
 
 def test_where_dev_and_eval_are_there_the_one_may_be_for_testing(tmp_path: Path) -> None:
@@ -146,7 +150,7 @@ def test_a_root_one_folder_too_high_is_asked_about(tmp_path: Path) -> None:
     touched(tmp_path, "ds/run/a.mp4", "ds/walk/b.mp4")
     with pytest.raises(BadRequest, match=r"holds but the folder ds, and that run, walk: .*dataset.root=\S+/ds"):
         looked_through(FolderPerClass(), tmp_path)
-    assert {row.label for row in FolderPerClass().rows(tmp_path / "ds")} == {"run", "walk"}
+    assert {"|".join(row.labels) for row in FolderPerClass().rows(tmp_path / "ds")} == {"run", "walk"}
 
 
 def test_loose_videos_are_counted_where_no_class_is_found(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from math import isnan
 
 import numpy as np
 
-from videxp.data.annotations.labels import parted
+from videxp.data.annotations.labels import unpack_labels
 from videxp.data.loading.clips import ClipChoice
 from videxp.data.manifest import Manifest
 from videxp.data.packets_file import frame_times, map_packets
@@ -66,7 +66,7 @@ class Description:
         """Samples of each class."""
         counts = dict.fromkeys(self.manifest.classes, 0)
         for label in self.manifest["label"][self.samples]:
-            for name in parted(label):
+            for name in unpack_labels(label):
                 counts[name] += 1
         return counts
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from videxp.data.annotations.labels import parted
+from videxp.data.annotations.labels import unpack_labels
 from videxp.data.manifest import SPLITS, Manifest, Part
 
 MAX_NAMED = 3
@@ -26,7 +26,7 @@ def lost_classes(manifest: Manifest, causes: Mapping[str, str]) -> Iterator[str]
     lost: dict[tuple[str, str], list[str]] = {}
     there: set[tuple[str, str]] = set()
     for path, split, label in zip(manifest["path"], manifest["split"], manifest["label"]):
-        for name in parted(label):
+        for name in unpack_labels(label):
             if path in causes:
                 lost.setdefault((split, name), []).append(path)
             else:

@@ -18,7 +18,7 @@ import numpy as np
 
 from videxp.core.errors import BadRequest
 from videxp.core.files import replacing
-from videxp.data.annotations.labels import SEVERAL, Labels
+from videxp.data.annotations.labels import SEVERAL, Labels, pack_labels
 from videxp.data.notes import Note
 
 Split = Literal["train", "val", "test"]
@@ -32,14 +32,14 @@ FORMAT = 6
 class Row:
     """One sample as a layout lists it. Paths are relative to the root, with `/`; nan = from the start, to the end.
 
-    label: "" where a data set has none; several are joined (`videxp.data.annotations.labels`). input: the degraded
-    counterpart of `path`, frame by frame; "" where it is made. fields: (name, text) of each of the layout's annotations
-    that the sample has, as the annotation packs it; kept in columns `fields.<name>`.
+    labels: sorted names of its classes; none where a data set has none. input: the degraded counterpart of `path`,
+    frame by frame; "" where it is made. fields: (name, text) of each of the layout's annotations that the sample has,
+    as the annotation packs it; kept in columns `fields.<name>`.
     """
 
     path: str
-    label: str
     split: Split
+    labels: tuple[str, ...] = ()
     start_seconds: float = nan
     end_seconds: float = nan
     input: str = ""
@@ -142,9 +142,8 @@ class Strings(Sequence[str]):
         return Strings(self.data[np.arange(len(shifts)) + shifts], ends)
 
 
-COLUMNS: dict[str, type] = {f.name: f.type for f in (*fields(Row), *fields(Facts))}  # type: ignore[misc]  # mypy: types may be texts
-COLUMNS["split"] = str
-del COLUMNS["fields"]
+OF_ROWS = {"path": str, "label": str, "split": str, "start_seconds": float, "end_seconds": float, "input": str}
+COLUMNS: dict[str, Any] = OF_ROWS | {f.name: f.type for f in fields(Facts)}
 FIELD = "fields."  # before the names of columns that not all data sets have, which are texts
 
 
@@ -187,7 +186,7 @@ class Manifest:
     ) -> "Manifest":
         """fields: names of the layout's annotations, of which rows may state something."""
         ordered = sorted(rows, key=lambda pair: _order(pair[0]))
-        values = [vars(row) | vars(facts) for row, facts in ordered]
+        values = [vars(row) | {"label": pack_labels(row.labels)} | vars(facts) for row, facts in ordered]
         columns = {column: _column([v[column] for v in values], kind) for column, kind in COLUMNS.items()}
         assert all(name in fields for row, _ in ordered for name, _ in row.fields)
         columns |= {FIELD + name: Strings.pack(row.field(name) for row, _ in ordered) for name in fields}
@@ -368,7 +367,8 @@ def _labels(of_samples: Strings, classes: list[str]) -> Labels:
 
 
 def _order(row: Row) -> tuple[int, str, float, str]:
-    return SPLITS.index(row.split), row.path, -1.0 if isnan(row.start_seconds) else row.start_seconds, row.label
+    start = -1.0 if isnan(row.start_seconds) else row.start_seconds
+    return SPLITS.index(row.split), row.path, start, pack_labels(row.labels)
 
 
 def _column(values: Iterable[Any], kind: type) -> Any:

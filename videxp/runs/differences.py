@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from videxp.data.annotations.labels import parted, shown
+from videxp.data.annotations.labels import unpack_labels
 from videxp.runs.provenance import Sample
 from videxp.runs.reading import THROUGHPUT
 
@@ -84,7 +84,7 @@ def _counts(old: list[Sample], new: list[Sample]) -> str:
 
 
 def _class_changes(before: dict[str, Any], after: dict[str, Any], old: list[Sample], new: list[Sample]) -> str:
-    known, now = ({name for one in samples for name in parted(one.label)} for samples in (old, new))
+    known, now = ({name for one in samples for name in unpack_labels(one.label)} for samples in (old, new))
     names = [f"{name} added" for name in sorted(now - known)] + [f"{name} removed" for name in sorted(known - now)]
     if before["classes"] != after["classes"]:
         return f"{_arrow(before['classes'], after['classes'])}: {_named(names)}"
@@ -184,7 +184,7 @@ def _by_path(samples: Iterable[Sample]) -> dict[str, set[Sample]]:
 
 
 def _listed(samples: set[Sample]) -> str:
-    return ", ".join(sorted(f"{sample.split} {shown(sample.label)}" for sample in samples))
+    return ", ".join(sorted(f"{sample.split} {', '.join(unpack_labels(sample.label))}" for sample in samples))
 
 
 def _named(lines: list[str]) -> str:

@@ -60,12 +60,12 @@ def test_what_is_stated_is_kept_as_text_and_a_film_without_transitions_differs_f
     ],
 )
 def test_what_does_not_fit_the_film_is_an_error_of_the_film(stated: list[tuple[int, int]], error: str):
-    row = Row(path="a.mp4", label="", split="test").with_field("transitions", Transitions.pack(stated))
+    row = Row("a.mp4", "test").with_field("transitions", Transitions.pack(stated))
     assert Transitions().prepare(row, Facts(num_frames=40, fps=25.0), {})[1].error == error
 
 
 def test_a_film_that_cannot_be_read_keeps_its_own_error(tmp_path: Path):
-    row = Row(path="a.mp4", label="", split="test").with_field("transitions", "9 9")
+    row = Row("a.mp4", "test").with_field("transitions", "9 9")
     assert Transitions().prepare(row, Facts(error="no video"), {})[1].error == "no video"
 
 
@@ -82,6 +82,6 @@ def test_a_film_with_one_frame_more_than_is_stated_has_all_transitions_one_frame
     num_frames: int, kept: str, error: str
 ):
     stated = Transitions.pack([(9, 10), (20, 25)], num_frames=40)
-    row = Row(path="a.mp4", label="", split="test").with_field("transitions", stated)
+    row = Row("a.mp4", "test").with_field("transitions", stated)
     row, facts = Transitions().prepare(row, Facts(num_frames=num_frames, fps=25.0), {})
     assert (row.field("transitions"), facts.error) == (kept, error)

@@ -1,6 +1,8 @@
-"""The labels of samples: of a data set one each, or any number each, whose names are then held in one string."""
+"""The labels of samples: of a data set one each, or any number each. A column of the manifest holds those of a sample
+in one string.
+"""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 Labels = Literal["label", "labels"]
@@ -9,16 +11,16 @@ NO_LABEL = -1
 SEVERAL = "\x1f"  # between the labels of a sample: ASCII's unit separator, which stands in no name
 
 
-def joined(labels: Iterable[str]) -> str:
-    """The same string for the same labels, in whatever order and however often they are given."""
-    return SEVERAL.join(sorted({*labels} - {""}))
+def label_set(names: Iterable[str]) -> tuple[str, ...]:
+    """A sample's labels, sorted: the same in whatever order and however often they are given; "" is none."""
+    return tuple(sorted({*names} - {""}))
 
 
-def parted(label: str) -> list[str]:
-    """`joined` undone: no label, one, or several."""
-    return label.split(SEVERAL) if label else []
+def pack_labels(labels: Sequence[str]) -> str:
+    """As a column of the manifest holds them."""
+    return SEVERAL.join(labels)
 
 
-def shown(label: str) -> str:
-    """`run, wave`: for messages."""
-    return label.replace(SEVERAL, ", ")
+def unpack_labels(packed: str) -> tuple[str, ...]:
+    """`pack_labels` undone: no label, one, or several."""
+    return tuple(packed.split(SEVERAL)) if packed else ()

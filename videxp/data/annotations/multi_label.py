@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from videxp.data.annotations.annotation import Annotation, Shown
-from videxp.data.annotations.labels import Labels, parted
+from videxp.data.annotations.labels import Labels, unpack_labels
 from videxp.data.manifest import Manifest
 
 
@@ -22,7 +22,7 @@ class MultiLabel(Annotation):
         number = {name: place for place, name in enumerate(manifest.classes)}
         among_nK = np.zeros((len(samples), len(number)), dtype=bool)
         for row, label in enumerate(manifest["label"][samples]):
-            among_nK[row, [number[name] for name in parted(label)]] = True
+            among_nK[row, [number[name] for name in unpack_labels(label)]] = True
         bound.values = {"among": among_nK}
         return bound
 

@@ -16,7 +16,6 @@ from typing import Annotated, Any, Literal
 from videxp.core.errors import BadRequest
 from videxp.core.limits import Interval
 from videxp.data.annotations.annotation import Annotation
-from videxp.data.annotations.labels import parted, shown
 from videxp.data.layouts.alike import plain_form
 from videxp.data.layouts.recordings import tell_torn_recordings
 from videxp.data.layouts.split_folders import split_called, split_folders
@@ -177,7 +176,7 @@ class FolderPerClass(Layout):
             for path in paths:
                 if path != below(place, path.rpartition("/")[2]):
                     notes.pass_over("videos in folders inside of a class, labelled by the class", path, about="classes")
-                yield Row(path=path, label=folder.name, split=split)
+                yield Row(path, split, (folder.name,))
 
     def _split_inside(self, root: Path, rows: list[Row], notes: Notes) -> list[Row]:
         """By the folders inside of each class, where all of them are called as splits; else all are for training.
@@ -188,11 +187,11 @@ class FolderPerClass(Layout):
         inside: dict[Row, str] = {row: inner[0] if (inner := row.path.split("/")[1:-1]) else "" for row in rows}
         if self.splits == "made":
             return rows
-        if len({row.label for row in rows}) == 1 and len(set(inside.values())) > 1 and "" not in inside.values():
+        if len({row.labels for row in rows}) == 1 and len(set(inside.values())) > 1 and "" not in inside.values():
             within = sorted(set(inside.values()))
             raise BadRequest(
-                f"{root} holds but the folder {rows[0].label}, and that {examples(within)}: is it the data set? "
-                f"{shlex.quote(f'dataset.root={root / rows[0].label}')}; one class: dataset.layout.splits=made"
+                f"{root} holds but the folder {rows[0].labels[0]}, and that {examples(within)}: is it the data set? "
+                f"{shlex.quote(f'dataset.root={root / rows[0].labels[0]}')}; one class: dataset.layout.splits=made"
             )
         splits = {row: split_called(name) for row, name in inside.items()}
         called = [row for row in rows if splits[row]]
@@ -306,7 +305,7 @@ def hold_out(
     labels_of: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         if row.split == "train":
-            labels_of[group(row)].update(parted(row.label) or [""])
+            labels_of[group(row)].update(row.labels or [""])
     spanning = any(len(labels) > 1 for labels in labels_of.values())
     strata: dict[str, list[str]] = defaultdict(list)
     for name, labels in labels_of.items():
@@ -346,17 +345,18 @@ def check_rows(rows: Sequence[Row], *, name: str, allow_copies: bool = False) ->
         other = where.setdefault(key, row)
         if "train" in (other.split, row.split) and other.split != row.split:
             raise BadRequest(f"Data set {name} has {row.path} both in {other.split} and in {row.split}: remove one")
-        if other.label != row.label:
-            raise BadRequest(f"Data set {name} labels {row.path} both {shown(other.label)!r} and {shown(row.label)!r}")
+        if other.labels != row.labels:
+            both = " and ".join(repr(", ".join(one.labels)) for one in (other, row))
+            raise BadRequest(f"Data set {name} labels {row.path} both {both}")
     shared = samples["val"] & samples["test"]
     if shared and samples["val"] != samples["test"] and not allow_copies:
         path = min(shared)[0]
         raise BadRequest(
             f"Data set {name} has {len(shared)} samples both in val and in test, such as {path}: remove them"
         )
-    known = {label for row in rows if row.split == "train" for label in parted(row.label)}
+    known = {label for row in rows if row.split == "train" for label in row.labels}
     for row in rows if any(row.split == "train" for row in rows) else ():
-        for label in parted(row.label):
+        for label in row.labels:
             if label not in known:
                 near = next((other for other in known if plain_form(other) == plain_form(label)), None)
                 raise BadRequest(

@@ -190,7 +190,7 @@ class TestFilms(CutFilms):
             if (file := self.stated(root, path)) is None:
                 notes.pass_over(NOT_STATED, path)
             else:
-                rows.append(with_transitions(Row(path=path, label="", split="test"), self.read(file)))
+                rows.append(with_transitions(Row(path, "test"), self.read(file)))
         return rows
 
 
@@ -224,5 +224,5 @@ def stated_rows(root: Path, folder: str, films: Films, splits: Mapping[str, Spli
         notes.pass_over(NOT_STATED, found[name])
     for name in sorted(films.keys() - found.keys()):
         notes.pass_over(NOT_THERE, name)
-    rows = [Row(path=found[name], label="", split=splits[name]) for name in films if name in found]
+    rows = [Row(found[name], splits[name]) for name in films if name in found]
     return [with_transitions(row, films[PurePosixPath(row.path).name]) for row in rows]

@@ -207,7 +207,7 @@ class FrameSequences(ImageSequences, Footage):
 def footage(path: str, split: Split, *, targets: str, inputs: str | None) -> Row:
     """A clip at targets/path with, if any, its counterpart."""
     given = "" if inputs is None else counterpart(inputs, path)
-    return Row(path=PurePosixPath(targets, path).as_posix(), label="", split=split, input=given)
+    return Row(PurePosixPath(targets, path).as_posix(), split, input=given)
 
 
 def listed_clips(file: Path, folder: Path) -> list[str]:

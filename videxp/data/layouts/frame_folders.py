@@ -160,7 +160,7 @@ class FrameFolders(ImageSequences, LabelledLists):
         for path in find_image_folders(root, top.as_posix(), notes):
             label, *inner = PurePosixPath(path).relative_to(top).parts
             if inner:
-                yield Row(path=path, label=label, split=split)
+                yield Row(path, split, (label,))
             else:
                 notes.pass_over("folders of images outside of class folders", path)
 

@@ -45,7 +45,7 @@ class LabelledLists(Layout):
     def _labelled_rows(self, root: Path, listed: Sequence[Listed]) -> list[Row]:
         check_first_lines(listed, root)
         labels = resolve_labels(listed, names=read_class_names(root, self.class_file), first_label=self.first_label)
-        return [Row(path=line.path, label=label, split=line.split) for line, label in zip(listed, labels)]
+        return [Row(line.path, line.split, (label,)) for line, label in zip(listed, labels)]
 
     def _with_all_splits(self, rows: Iterable[Row], *, own: str, notes: Notes) -> list[Row]:
         return completed_splits(

@@ -9,11 +9,11 @@ from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
 from shlex import quote
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from videxp.core.errors import BadRequest
 from videxp.core.limits import Interval
-from videxp.data.annotations.labels import SEVERAL, joined, parted, shown
+from videxp.data.annotations.labels import SEVERAL, label_set
 from videxp.data.layouts.base import Layout, hold_out, source_of, tell_made_splits
 from videxp.data.layouts.class_numbers import check_spellings
 from videxp.data.layouts.split_folders import split_called
@@ -64,7 +64,7 @@ class ManifestFile(Layout):
     group_pattern: those whose paths have the same first group of this regular expression.
     label_separator: stands between the labels of a sample that has several (`run|wave`; in JSONL also a list). None:
     labels are names as they stand.
-    several_labels: may a sample have several labels, or none? None: where one has several, another may have none.
+    labels_each: how many labels a sample has, "one" or "any" number, none included; null: any where one has several.
     start_column, end_column: seconds; columns that are not in the file are ignored.
     relative_to_file: paths are relative to the file's folder rather than to root.
     """
@@ -79,7 +79,7 @@ class ManifestFile(Layout):
         path_column: str = "path",
         label_column: str = "label",
         label_separator: str | None = "|",
-        several_labels: bool | None = None,
+        labels_each: Literal["one", "any"] | None = None,
         split_column: str = "split",
         start_column: str = "start_seconds",
         end_column: str = "end_seconds",
@@ -99,7 +99,7 @@ class ManifestFile(Layout):
         self.path_column = path_column
         self.label_column = label_column
         self.label_separator = label_separator
-        self.several_labels = several_labels
+        self.labels_each = labels_each
         self.split_column = split_column
         self.start_column = start_column
         self.end_column = end_column
@@ -222,14 +222,13 @@ class ManifestFile(Layout):
         check_times(*times, place=line.place)
         return Row(
             path=(path.relative_to(root) if path.is_relative_to(root) else path).as_posix(),
-            label=self._label(line),
             split=split,
+            labels=self._labels(line),
             start_seconds=times[0],
             end_seconds=times[1],
         )
 
-    def _label(self, line: _Line) -> str:
-        """ "" for none."""
+    def _labels(self, line: _Line) -> tuple[str, ...]:
         value = line.cells.get(self.label_column)
         if isinstance(value, list):
             texts = [as_text(item, self.label_column, line.place) for item in value]
@@ -237,21 +236,21 @@ class ManifestFile(Layout):
             is_none = self.label_column in line.cells and value in (None, "")
             texts = [] if is_none else [_cell(line, self.label_column, "label_column")]
         parts = [part for text in texts for part in text.split(self.label_separator or SEVERAL)]
-        return joined(part.strip() for part in parts)
+        return label_set(part.strip() for part in parts)
 
     def _check_labels(self, samples: Sequence[_Sample]) -> None:
-        places: dict[str, str] = {}  # of each label, or labels, where they stand first
+        places: dict[tuple[str, ...], str] = {}  # of each sample's labels, where they stand first
         kinds: dict[tuple[str, str], _Line] = {}  # of each value of JSON: text, number or truth value
         for row, _, line in samples:
-            places.setdefault(row.label, line.place)
+            places.setdefault(row.labels, line.place)
             value = line.cells.get(self.label_column)
             for item in value if isinstance(value, list) else [value]:
                 kinds.setdefault((as_text(item, self.label_column, line.place), type(item).__name__), line)
         self._require_parted(places)
         self._require_number(places)
         names: dict[str, str] = {}
-        for label, place in places.items():
-            for name in parted(label):
+        for labels, place in places.items():
+            for name in labels:
                 names.setdefault(name, place)
         check_spellings(names)
         texts: dict[str, _Line] = {}
@@ -275,9 +274,9 @@ class ManifestFile(Layout):
                     f"dataset.layout.relative_to_file={str(not self.relative_to_file).lower()}"
                 )
 
-    def _require_parted(self, places: Mapping[str, str]) -> None:
+    def _require_parted(self, places: Mapping[tuple[str, ...], str]) -> None:
         """Raises BadRequest for `run;wave` beside `run` and `wave`, or `wave;sit`, where `;` is not the separator."""
-        names = {name: place for label, place in places.items() for name in parted(label)}
+        names = {name: place for labels, place in places.items() for name in labels}
         for other in SEPARATORS if self.label_separator else ():
             parts_of = {name: {part.strip() for part in name.split(other)} for name in names}
             counts = Counter(chain.from_iterable(parts_of.values()))
@@ -290,16 +289,15 @@ class ManifestFile(Layout):
                         "or null if names hold it"
                     )
 
-    def _require_number(self, places: Mapping[str, str]) -> None:
+    def _require_number(self, places: Mapping[tuple[str, ...], str]) -> None:
         """Raises BadRequest for a label that is missing, or one of several, where each sample has one."""
-        other_than_one = [label for label in places if len(parted(label)) != 1]
-        several = any(other_than_one) if self.several_labels is None else self.several_labels
-        if other_than_one and not several:
-            label = other_than_one[0]
-            found = f"has several labels, {shown(label)}," if label else "is empty"
+        other_than_one = [labels for labels in places if len(labels) != 1]
+        if other_than_one and (self.labels_each == "one" or (self.labels_each is None and not any(other_than_one))):
+            labels = other_than_one[0]
+            found = f"has several labels, {', '.join(labels)}," if labels else "is empty"
             raise BadRequest(
-                f"{places[label]}: the column {self.label_column!r} {found} in a table of one label for each video; "
-                "where a video may have several, or none: dataset.layout.several_labels=true"
+                f"{places[labels]}: the column {self.label_column!r} {found} in a table of one label for each video; "
+                "where a video may have several, or none: dataset.layout.labels_each=any"
             )
 
 

@@ -50,7 +50,6 @@ class Mfqev2(Layout):
         rows = [
             Row(
                 path=lossless(raw, root).relative_to(root).as_posix(),
-                label="",
                 split=FOLDERS[raw.relative_to(root).parts[0]],
                 input=lossless(given, root).relative_to(root).as_posix(),
             )

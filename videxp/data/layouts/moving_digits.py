@@ -99,7 +99,7 @@ class MovingDigits(Layout):
     def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
         counts: dict[Split, int] = {"train": self.train_videos, "val": self.val_videos, "test": self.test_videos}
         return [
-            Row(path=f"{self.folder}/{split}/{label}/{number:05d}.mp4", label=label, split=split)
+            Row(f"{self.folder}/{split}/{label}/{number:05d}.mp4", split, (label,))
             for split, count in counts.items()
             for number in range(count)
             for label in (CLASSES[number % len(CLASSES)],)

@@ -77,7 +77,7 @@ class UCF101(Layout):
             label = checked_label(path.split("/")[0], set(numbers), place)
             if number not in ([], [str(numbers[label])]):
                 raise BadRequest(f"{place}: {cut(numbered[1])}: {label} is number {numbers[label]} in classInd.txt")
-            return Row(path=f"{self.videos}/{path}", label=label, split=split)
+            return Row(f"{self.videos}/{path}", split, (label,))
 
         return read_each(read_list(file), row)
 
@@ -126,7 +126,7 @@ class HMDB51(Layout):
         rows = [row for row in found if row is not None]
 
         def film(row: Row) -> str:
-            return Path(row.path).name.split(f"_{row.label}_")[0] + "/" + row.label
+            return Path(row.path).name.split(f"_{row.labels[0]}_")[0] + "/" + row.labels[0]
 
         tell_unlisted(rows, find_videos(root, self.videos, notes), notes)
         return with_validation(rows, validation=self.validation, fraction=self.val_fraction, source=film, notes=notes)
@@ -140,7 +140,7 @@ class HMDB51(Layout):
             raise BadRequest(f"{place}: {cut(line)} is not a file name with 0, 1 or 2")
         check_path(name.strip(), folder=root / self.videos / label, place=place)
         split = use[kind]
-        return split and Row(path=f"{self.videos}/{label}/{name.strip()}", label=label, split=split)
+        return split and Row(f"{self.videos}/{label}/{name.strip()}", split, (label,))
 
 
 @dataclass(kw_only=True)
@@ -192,7 +192,7 @@ class Kinetics(Layout):
                 raise BadRequest(f"{place}: youtube_id={cut(clip)} is not 11 characters")
             stem = f"{clip}_{int(start):06d}_{int(end):06d}"
             path = check_path(there.get(stem, f"{folder}/{stem}.mp4"), folder=root, place=place)
-            return Row(path=path, label=label.strip('" '), split=split)
+            return Row(path, split, (label.strip('" '),))
 
         rows = read_each(read_table(root / file), row)
         tell_unlisted(rows, there.values(), notes)
@@ -262,7 +262,7 @@ class SomethingSomethingV2(Layout):
 
     def _row(self, clip: str, template: str, split: Split, known: set[str], *, place: str) -> Row:
         label = checked_label(without_brackets(template), known, place)
-        return Row(path=f"{self.videos}/{clip}.webm", label=label, split=split)
+        return Row(f"{self.videos}/{clip}.webm", split, (label,))
 
 
 # ---- shared -----------------------------------------------------------------------------------------------------

@@ -45,11 +45,11 @@ def _sources(rows: Sequence[Row], pattern: str) -> dict[str, list[Row]] | None:
     set) is one, or most files stand alone."""
     compiled = re.compile(pattern)
     sources: dict[str, list[Row]] = defaultdict(list)
-    classes: dict[str, set[str]] = defaultdict(set)
+    classes: dict[tuple[str, ...], set[str]] = defaultdict(set)
     for row in rows:
         if (match := compiled.search(row.path)) is None:
             return None
         sources[match[1]].append(row)
-        classes[row.label].add(match[1])
+        classes[row.labels].add(match[1])
     in_company = sum(len(of) for of in sources.values() if len(of) > 1)
     return dict(sources) if in_company * 2 >= len(rows) and any(len(of) > 1 for of in classes.values()) else None

@@ -68,11 +68,7 @@ class SampleClips(Layout):
         return missing_films(root, self.rows(root), own=OWN_FOLDER, remedy=REMEDY)
 
     def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
-        return [
-            Row(path=f"v{VERSION}/{shot.split}/{file}", label="", split=shot.split)
-            for shot in SHOTS
-            for file, _ in pieces(shot)
-        ]
+        return [Row(f"v{VERSION}/{shot.split}/{file}", shot.split) for shot in SHOTS for file, _ in pieces(shot)]
 
     def make(self, root: Path) -> None:
         """Files appear whole, so an interrupted run goes on where it stopped, and a lost file is made again."""

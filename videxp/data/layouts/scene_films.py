@@ -122,10 +122,10 @@ class SceneFilms(Layout):
         return missing_films(root, self.rows(root), own=OWN_FOLDER, remedy=REMEDY)
 
     def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
-        shots = [Row(path=self._path("train", number), label="", split="train") for number in range(self.train_shots)]
+        shots = [Row(self._path("train", number), "train") for number in range(self.train_shots)]
         counts: dict[Split, int] = {"val": self.val_films, "test": self.test_films}
         films = [
-            Row(path=self._path(split, number), label="", split=split).with_field(
+            Row(self._path(split, number), split).with_field(
                 "transitions", Transitions.pack(self.film(split, number).transitions)
             )
             for split, count in counts.items()

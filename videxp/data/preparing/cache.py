@@ -104,7 +104,7 @@ def _write_index(folder: Path, shards: dict[str, Shard]) -> None:
             path = folder / "shards" / name
             for source, copy in zip(shard.sources, read_list(path), strict=True):
                 facts = _facts(copy, shard=name, shard_bytes=path.stat().st_size)
-                rows.append((Row(str(source.path), "", "train"), writer.add(facts, Tables(read_table(path, copy)))))
+                rows.append((Row(str(source.path), "train"), writer.add(facts, Tables(read_table(path, copy)))))
     index = Manifest.from_rows(rows, name="cache", root="", classes=[], packets_file=writer.file)
     index.write(folder / "index.tsv")
     remove_other_packets(writer.file, stem=folder / "index")

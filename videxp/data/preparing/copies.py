@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from math import inf, isnan
 
-from videxp.data.annotations.labels import shown
 from videxp.data.manifest import Facts, Row
 from videxp.data.notes import Notes
 
@@ -99,7 +98,7 @@ def _compare_equal(same: Sequence[Row], copies: Copies) -> None:
     first_of_split: dict[tuple, Row] = {}
     for row in sorted(same, key=lambda row: (row.split, row.path)):
         seconds = _seconds(row)
-        if (other := first.setdefault(seconds, row)).label != row.label:
+        if (other := first.setdefault(seconds, row)).labels != row.labels:
             copies.relabelled.append((row, other))
         elif first_of_split.setdefault((row.split, seconds), row) is not row:
             copies.repeated.append((row, first_of_split[row.split, seconds]))
@@ -138,4 +137,4 @@ def _told(pairs: Sequence[Pair], what: str, *, labels: bool = False) -> str:
 def _name(row: Row, label: bool) -> str:
     start, end = _seconds(row)
     part = "" if (start, end) == (0.0, inf) else f" {start:g}-{end:g} s"
-    return f"{row.path}{part}" + (f" ({shown(row.label)})" if label else "")
+    return f"{row.path}{part}" + (f" ({', '.join(row.labels)})" if label else "")

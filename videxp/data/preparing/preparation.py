@@ -24,7 +24,6 @@ from videxp.core.lines import warn
 from videxp.core.processes import in_processes
 from videxp.data.annotations.annotation import Annotation
 from videxp.data.annotations.companion_clip import CompanionClip, facts_of_input
-from videxp.data.annotations.labels import parted, shown
 from videxp.data.layouts.alike import check_alike
 from videxp.data.layouts.base import Layout, check_rows
 from videxp.data.manifest import COLUMNS, SPLITS, Facts, Manifest, Row, read_about
@@ -136,7 +135,7 @@ def list_samples(
     """
     rows = list(layout.rows(root, notes))
     with lists_named(layout):
-        labels = {label for row in rows for label in parted(row.label)}
+        labels = {label for row in rows for label in row.labels}
         classes = layout.classes(root, labels)
         check_alike({*labels, *classes}, name=name, notes=notes)
         check_rows(rows, name=name, allow_copies=allow_copies)
@@ -148,9 +147,7 @@ def list_samples(
 def check_labels(rows: Sequence[Row], classes: Sequence[str], *, name: str) -> None:
     """Raises BadRequest, naming samples, where a label is none of the classes."""
     known = set(classes)
-    if outside := list(
-        dict.fromkeys(f"{row.path} ({shown(row.label)})" for row in rows if {*parted(row.label)} - known)
-    ):
+    if outside := list(dict.fromkeys(f"{row.path} ({', '.join(row.labels)})" for row in rows if {*row.labels} - known)):
         named = ", ".join(outside[:MAX_NAMED])
         raise BadRequest(
             f"Data set {name}: {len(outside)} samples have a label that is none of {len(classes)} classes: {named}\n"

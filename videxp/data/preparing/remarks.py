@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-from videxp.data.annotations.labels import parted
 from videxp.data.manifest import SPLITS, Facts, Row, sorted_classes
 from videxp.data.notes import Notes, examples
 
@@ -36,7 +35,7 @@ def tell_absent_classes(rows: Sequence[Row], notes: Notes) -> None:
     """Classes that are trained, and of which val or test, where there is such a split, has no sample."""
     of: dict[str, set[str]] = {split: set() for split in SPLITS}
     for row in rows:
-        of[row.split].update(parted(row.label))
+        of[row.split].update(row.labels)
     for split in ("val", "test"):
         if of[split] and (absent := sorted_classes(of["train"] - of[split])):
             notes.tell(
