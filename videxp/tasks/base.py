@@ -288,5 +288,14 @@ class VideoTask(LightningModule):
         return False
 
     def prediction_rows(self, datamodule: Any) -> list[dict[str, Any]]:
-        """One row for each sample that this process tested last, with at least `index`: what predictions.csv holds."""
+        """One row for each sample that this process tested last, with at least `index`: what predictions.csv holds.
+
+        A column called as a metric of the contract holds the sample's own value of it: slices and comparisons of runs
+        go by it.
+        """
         return []
+
+    def class_probabilities(self) -> dict[str, Tensor]:
+        """`index` int64 [n], `probabilities` float [n,K] and `target`, int64 [n] or, of several labels, 1 or 0 [n,K],
+        of the samples that this process tested last; {} of a task without."""
+        return {}

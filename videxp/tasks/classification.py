@@ -160,6 +160,10 @@ class Classification(VideoTask):
         """Of each video, in nats [B]."""
         return F.nll_loss(probabilities_BK.clamp_min(1e-12).log(), target, reduction="none")
 
+    def agreement(self, views_BVK: Tensor, probabilities_BK: Tensor) -> Tensor:
+        """Share of each video's views that give its answer, float [B]."""
+        return (views_BVK.argmax(-1) == probabilities_BK.argmax(-1, keepdim=True)).float().mean(1)
+
     def tested_classes(self, metrics: MetricCollection, values: dict[str, Tensor]) -> list[dict[str, Any]]:
         """A row for each class; takes out of `values` what is no scalar."""
         self.confusion_KK = values.pop("confusion")
@@ -168,10 +172,12 @@ class Classification(VideoTask):
 
     def described(self, target: Tensor, probabilities_K: Tensor) -> dict[str, Any]:
         """What of a video's prediction is told: true and predicted, by name."""
+        predicted = int(probabilities_K.argmax())
         return {
             "label": self.classes[int(target)],
-            "predicted": self.classes[int(probabilities_K.argmax())],
+            "predicted": self.classes[predicted],
             "probability": round(float(probabilities_K.max()), 6),
+            "accuracy": int(predicted == int(target)),
         }
 
     # ---- training -------------------------------------------------------------------------------------------------
@@ -230,11 +236,12 @@ class Classification(VideoTask):
     # ---- evaluation -----------------------------------------------------------------------------------------------
 
     def on_test_epoch_start(self) -> None:
-        self.predictions = {"index": [], "target": [], "probabilities": [], "loss": []}
+        self.predictions = {"index": [], "target": [], "probabilities": [], "loss": [], "agreement": []}
 
     def evaluation_step(self, batch: dict[str, Tensor], split: Split) -> None:
         target = self.target(batch)
-        probabilities_BK = self.probabilities(self._scores(batch, split).float(), videos=len(target))
+        logits_NK = self._scores(batch, split).float()
+        probabilities_BK = self.probabilities(logits_NK, videos=len(target))
         loss_B = self.losses(probabilities_BK, target)
         for name, metric in self._metrics(split).items():
             if name == "loss":
@@ -243,6 +250,9 @@ class Classification(VideoTask):
                 metric.update(probabilities_BK, target)
         if split == "test":
             columns = {"index": batch["index"], "target": target, "probabilities": probabilities_BK, "loss": loss_B}
+            if len(logits_NK) > len(target):
+                views_BVK = self.probabilities(logits_NK, videos=len(logits_NK)).unflatten(0, (len(target), -1))
+                columns["agreement"] = self.agreement(views_BVK, probabilities_BK)
             for name, values in columns.items():
                 self.predictions[name].append(values.cpu())
 
@@ -291,11 +301,12 @@ class Classification(VideoTask):
         return Example(clip_THWC, predicted=row["predicted"], true=row["label"], note=note, several=several)
 
     def prediction_rows(self, datamodule: Any) -> list[dict[str, Any]]:
-        """One row for each video that this process tested: index, path, what was predicted, loss."""
-        if not self.predictions.get("index"):  # all of its files were left out
+        """One row for each video that this process tested: index, path, what was predicted, loss, and the agreement of
+        its views, where it has several."""
+        tested = self._tested()
+        if not tested:  # all of its files were left out
             return []
         videos = datamodule.dataset("test")
-        columns = [torch.cat(self.predictions[name]) for name in ("index", "target", "probabilities", "loss")]
         return [
             {
                 "index": int(index),
@@ -303,6 +314,17 @@ class Classification(VideoTask):
                 **videos.part(int(index)),
                 **self.described(target, probabilities_K),
                 "loss": round(float(loss), 6),
+                **{name: round(float(tested[name][row]), 6) for name in ("agreement",) if name in tested},
             }
-            for index, target, probabilities_K, loss in zip(*columns)
+            for row, (index, target, probabilities_K, loss) in enumerate(
+                zip(*(tested[name] for name in ("index", "target", "probabilities", "loss")))
+            )
         ]
+
+    def class_probabilities(self) -> dict[str, Tensor]:
+        tested = self._tested()
+        return {name: tested[name] for name in ("index", "probabilities", "target") if tested}
+
+    def _tested(self) -> dict[str, Tensor]:
+        """A row for each video that this process tested; {} of none."""
+        return {name: torch.cat(parts) for name, parts in self.predictions.items() if parts}

@@ -22,6 +22,7 @@ from videxp.metrics.transitions import (
     THRESHOLDS,
     TransitionCounts,
     best_threshold,
+    match_transitions,
     predict_transitions,
     transition_figures,
 )
@@ -219,7 +220,9 @@ class Scenes(VideoTask):
 
     def _row(self, probability_T: Tensor, true: list[Transition]) -> dict[str, Any]:
         predicted = predict_transitions(probability_T, threshold=float(self.threshold))
-        return {"transitions": len(true), "predicted": len(predicted)}
+        found = len(match_transitions(true, predicted, tolerance=self.tolerance_frames))
+        f1 = 2 * found / (len(true) + len(predicted)) if true else None
+        return {"transitions": len(true), "predicted": len(predicted), "found": found, "f1": f1}
 
     def evaluation_metrics(self, split: Split) -> dict[str, Tensor]:
         counts, losses = cast(TransitionCounts, self.counts[split]), cast(MeanMetric, self.losses_seen[split])

@@ -41,6 +41,17 @@ class Layout:
         """
         raise NotImplementedError
 
+    group_pattern: str | None = None
+    """Regular expression whose first group, in a path, names what several files were cut from."""
+
+    def recordings(self, root: Path) -> Callable[[Row], str] | None:
+        """Names the recording (a speaker, a film) that a sample is from, of which others are, too: such samples tell
+        less than as many independent ones. None: nothing names it, each file is its own.
+
+        Raises BadRequest where it cannot be told.
+        """
+        return None if self.group_pattern is None else source_of(self.group_pattern)
+
     def classes(self, root: Path, labels: Iterable[str]) -> list[str]:
         """Class names in the order in which the model numbers them."""
         return sorted_classes(labels)

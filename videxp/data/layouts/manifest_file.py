@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import chain
@@ -129,10 +129,10 @@ class ManifestFile(Layout):
         return [file for _, file in self._sources()]
 
     def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
-        lines = [line for split, file in self._sources() for line in self._lines(root / file, split)]
+        lines = self._all_lines(root)
         self._check_columns(lines, notes)
         split_known = self._is_split_known(lines)
-        samples = [sample for of in read_each(lines, lambda line: self._samples(line, root)) for sample in of]
+        samples = self._all_samples(lines, root)
         self._check_labels(samples)
         self._check_folder([row.path for row, _, _ in samples], root)
         rows = [row for row, _, _ in samples]
@@ -145,6 +145,18 @@ class ManifestFile(Layout):
             rows = hold_out(rows, into="val", fraction=self.val_fraction, **rest)
         tell_made_splits(given, rows, **rest, own=f"a column {self.split_column}, or a file each", notes=notes)
         return rows
+
+    def recordings(self, root: Path) -> Callable[[Row], str] | None:
+        if self.group_column is None:
+            return super().recordings(root)
+        groups = {row.path: group for row, group, _ in self._all_samples(self._all_lines(root), root)}
+        return lambda row: groups[row.path]
+
+    def _all_lines(self, root: Path) -> list[_Line]:
+        return [line for split, file in self._sources() for line in self._lines(root / file, split)]
+
+    def _all_samples(self, lines: Sequence[_Line], root: Path) -> list[_Sample]:
+        return [sample for of in read_each(lines, lambda line: self._samples(line, root)) for sample in of]
 
     def _sources(self) -> list[tuple[Split | None, str]]:
         return [(split, file) for split in SPLITS if (file := self.files[split])] or [(None, self.file)]

@@ -61,9 +61,12 @@ class UCF101(Layout):
     def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
         numbers = {name: number for number, name in enumerate(self.classes(root, ()), start=1)}
         rows = self._list(root, "trainlist", "train", numbers) + self._list(root, "testlist", "test", numbers)
-        source = source_of(_UCF101_PATH.pattern)
         tell_unlisted(rows, find_videos(root, self.videos, notes), notes)
+        source = self.recordings(root)
         return with_validation(rows, validation=self.validation, fraction=self.val_fraction, source=source, notes=notes)
+
+    def recordings(self, root: Path) -> Callable[[Row], str]:
+        return source_of(_UCF101_PATH.pattern)
 
     def _list(self, root: Path, name: str, split: Split, numbers: dict[str, int]) -> list[Row]:
         file = root / self.splits / f"{name}{self.fold:02d}.txt"
@@ -124,12 +127,12 @@ class HMDB51(Layout):
         lines = [(file.name.removesuffix(suffix), file, *line) for file in files for line in read_list(file)]
         found = read_each(lines, lambda line: self._row(root, *line))
         rows = [row for row in found if row is not None]
-
-        def film(row: Row) -> str:
-            return Path(row.path).name.split(f"_{row.labels[0]}_")[0] + "/" + row.labels[0]
-
         tell_unlisted(rows, find_videos(root, self.videos, notes), notes)
+        film = self.recordings(root)
         return with_validation(rows, validation=self.validation, fraction=self.val_fraction, source=film, notes=notes)
+
+    def recordings(self, root: Path) -> Callable[[Row], str]:
+        return lambda row: Path(row.path).name.split(f"_{row.labels[0]}_")[0] + "/" + row.labels[0]
 
     def _row(self, root: Path, label: str, file: Path, number: int, line: str) -> Row | None:
         """None for a file that is not used."""
@@ -173,8 +176,11 @@ class Kinetics(Layout):
     def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
         rows = self._list(root, self.train_csv, self.train_videos, "train", notes)
         rows += self._list(root, self.val_csv, self.val_videos, "test", notes)
-        source = source_of(r"([^/]{11})_\d{6,}_\d{6,}\.\w+$")
+        source = self.recordings(root)
         return with_validation(rows, validation=self.validation, fraction=self.val_fraction, source=source, notes=notes)
+
+    def recordings(self, root: Path) -> Callable[[Row], str]:
+        return source_of(r"([^/]{11})_\d{6,}_\d{6,}\.\w+$")
 
     def _list(self, root: Path, file: str, folder: str, split: Split, notes: Notes) -> list[Row]:
         there: dict[str, str] = {}

@@ -1,0 +1,87 @@
+"""predictions.csv of a run: how each sample of an evaluation went, read without torch."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from videxp.core.errors import BadRequest
+from videxp.runs.folder import RunFolder
+from videxp.runs.reading import read_json
+
+Key = tuple[str, str, str, int]
+"""Path of a sample, its start and end in seconds or "", and which of those with the same it is."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One evaluation of a run, and a row for each of its samples."""
+
+    run: Path
+    evaluation: dict[str, Any] = field(repr=False)
+    rows: dict[Key, dict[str, str]] = field(repr=False)
+
+    @property
+    def samples(self) -> str:
+        """Fingerprint of the samples."""
+        return str(self.evaluation.get("data", {}).get("samples", ""))
+
+    @property
+    def split(self) -> str:
+        return str(self.evaluation.get("split", ""))
+
+    @property
+    def trained_on(self) -> int:
+        """How many of the samples the run was trained on."""
+        return int(self.evaluation.get("data", {}).get("trained_on", {}).get("count", 0))
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """Those that hold a number, or nothing, for each sample."""
+        first = next(iter(self.rows.values()))
+        return [name for name in first if name != "index" and all(is_number(row[name]) for row in self.rows.values())]
+
+    def score(self, key: Key, column: str) -> float:
+        """NaN where there is none."""
+        return float(self.rows[key][column] or "nan")
+
+    def unit(self, key: Key) -> str:
+        """The recording that a sample is from, where the data set names it; else its file."""
+        return self.rows[key].get("recording") or key[0]
+
+
+def is_number(text: str) -> bool:
+    try:
+        float(text or "nan")
+    except ValueError:
+        return False
+    return True
+
+
+def read_evaluations(run: RunFolder) -> Iterator[Predictions]:
+    """Those of a run that have predictions: its own test first."""
+    others = sorted(path for path in run.path.glob("evaluation_*.json"))
+    for path in (run.evaluation, *others):
+        predictions = path.with_name(f"predictions{path.stem.removeprefix('evaluation')}.csv")
+        if path.is_file() and predictions.is_file():
+            yield Predictions(run.path, read_json(path), _read_rows(predictions))
+
+
+def _read_rows(path: Path) -> dict[Key, dict[str, str]]:
+    """Raises BadRequest for a file that is none of ours."""
+    found: dict[Key, dict[str, str]] = {}
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file, strict=True):
+                place = (row["path"], row.get("start_seconds") or "", row.get("end_seconds") or "")
+                number = 0
+                while (*place, number) in found:
+                    number += 1
+                found[(*place, number)] = {name: row[name] or "" for name in row}
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise BadRequest(f"{path}: cannot be read ({error}): videxp evaluate {path.parent} writes it anew") from None
+    if not found:
+        raise BadRequest(f"{path}: holds no sample: videxp evaluate {path.parent} writes it anew")
+    return found
