@@ -20,7 +20,7 @@ from videxp.core.errors import BadRequest
 from videxp.core.printable import aligned, number_text
 from videxp.metrics.significance import LEVEL, RESAMPLES, Paired, compare_paired, holm, number_units, welch
 from videxp.runs.evaluation_files import first_of
-from videxp.runs.predictions import Key, Predictions, read_evaluations
+from videxp.runs.predictions import Predictions, read_evaluations
 from videxp.runs.reading import Run
 
 DATA_KEY = re.compile(r"dataset\.(root|layout\..+|max_unreadable)|trainer\.limit_test_batches")
@@ -163,7 +163,9 @@ def _paths(one: Predictions) -> set[str]:
 def _remedy(run: Run, first: Run) -> str:
     keys = sorted({*run.config, *first.config})
     other = [
-        key for key in keys if DATA_KEY.fullmatch(key) and canonical(run.config.get(key)) != canonical(first.config.get(key))
+        key
+        for key in keys
+        if DATA_KEY.fullmatch(key) and canonical(run.config.get(key)) != canonical(first.config.get(key))
     ]
     if any(SPLIT.fullmatch(key) for key in other):
         return "They are tested on other splits of the data, so no sample has both answers: compare RUN... --mean"
@@ -177,7 +179,11 @@ def _remedy(run: Run, first: Run) -> str:
 
 
 def _yaml(value: Any) -> str:
-    return {None: "null", True: "true", False: "false"}.get(value, str(value)) if not isinstance(value, list) else str(value)
+    return (
+        {None: "null", True: "true", False: "false"}.get(value, str(value))
+        if not isinstance(value, list)
+        else str(value)
+    )
 
 
 def scored_column(run: Run, evaluated: Sequence[Predictions], metric: str | None) -> tuple[str, bool]:

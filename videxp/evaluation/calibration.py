@@ -7,20 +7,20 @@ Legend: N videos, K classes, A answers (N, or N*K of several labels), D draws.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
-from videxp.core.errors import VidexpError
 from videxp.core.randomness import Stream, generator
 
 BINS = 15  # as Guo et al. have them
 DRAWS, DRAWN = 1000, 20_000_000  # of made-up answers; numbers that are drawn altogether
 LEAST = 1e-12  # probability, in logarithms: as the task's loss
-TEMPERATURES = (0.05, 20.0)
 
 Floats = NDArray[np.float64]
 
@@ -76,6 +76,13 @@ class Probabilities:
         return Probabilities(powers_NK / powers_NK.sum(1, keepdims=True), self.target)
 
 
+def probabilities_of(answers: Mapping[str, Tensor]) -> Probabilities | None:
+    """Of `VideoTask.class_probabilities`; None of a task without any."""
+    if not answers:
+        return None
+    return Probabilities(answers["probabilities"].double().numpy(), answers["target"].numpy())
+
+
 def mean(values_N: Floats) -> float:
     """The same whatever the order."""
     return math.fsum(values_N) / len(values_N)
@@ -104,6 +111,12 @@ def reliability(probabilities: Probabilities) -> list[dict[str, float]]:
 def bin_of(confidence_A: Floats) -> NDArray[np.int64]:
     """The bin of each, int64 [A]; one that lies on an edge belongs to the lower one."""
     return np.searchsorted(np.arange(1, BINS) / BINS, confidence_A, side="left")
+
+
+def ece(probabilities: Probabilities) -> float:
+    """With 15 bins of equal width."""
+    confidence, right = probabilities.answers
+    return expected_error(confidence, right, bin_of(confidence))
 
 
 def expected_error(confidence_A: Floats, right_A: Floats, bin_A: NDArray[np.int64]) -> float:
@@ -135,11 +148,11 @@ def chance_errors(confidence_A: Floats, *, seed: int = 0) -> Floats:
 def describe_calibration(probabilities: Probabilities, *, classes: list[str]) -> dict[str, Any]:
     """The section of evaluation.json. `ece_if_calibrated`: mean and 95th percentile of `chance_errors`."""
     confidence, right = probabilities.answers
-    bins = reliability(probabilities)
+    error, bins = ece(probabilities), reliability(probabilities)
     chance = chance_errors(confidence)
     return {
         "answers": "each class of each video" if probabilities.several else "the predicted class of each video",
-        "ece": expected_error(confidence, right, bin_of(confidence)),
+        "ece": error,
         "ece_if_calibrated": {"mean": float(chance.mean()), "p95": float(np.quantile(chance, 0.95))},
         "ece_adaptive": adaptive_error(confidence, right),
         "mce": max(abs(row["accuracy"] - row["confidence"]) for row in bins),
@@ -150,61 +163,23 @@ def describe_calibration(probabilities: Probabilities, *, classes: list[str]) ->
         "bins": BINS,
         "reliability": bins,
         "classes": _by_class(probabilities, classes) if probabilities.several else [],
+        "scalars": {"calibration/ece": error, "calibration/brier": probabilities.brier},
+        "better": {"calibration/ece": "min", "calibration/brier": "min"},
     }
 
 
 def _by_class(probabilities: Probabilities, classes: list[str]) -> list[dict[str, Any]]:
     """Of several labels, each class by itself."""
-    alone = [
-        Probabilities(probabilities.given_NK[:, [k]], probabilities.target[:, [k]]) for k in range(len(classes))
-    ]
+    alone = [Probabilities(probabilities.given_NK[:, [k]], probabilities.target[:, [k]]) for k in range(len(classes))]
     return [
         {
             "class": name,
             "videos": int(one.target.sum()),
-            "ece": expected_error(*one.answers, bin_of(one.answers[0])),
+            "ece": ece(one),
             "brier": one.brier,
         }
         for name, one in zip(classes, alone, strict=True)
     ]
-
-
-# ---- temperature ----------------------------------------------------------------------------------------------------
-
-
-def fit_temperature(val: Probabilities) -> float:
-    """The temperature of the least NLL on validation samples (Guo et al. 2017, section 4.2), from 0.05 to 20.
-
-    Raises VidexpError where it lies at either end: where all answers are right, the least temperature is the best.
-    """
-    from scipy.optimize import minimize_scalar
-
-    low, high = np.log(TEMPERATURES)
-    found = minimize_scalar(lambda t: val.at(float(np.exp(t))).nll, bounds=(low, high), method="bounded")
-    if not low + 0.01 < found.x < high - 0.01:
-        raise VidexpError(
-            f"--temperature: none from {TEMPERATURES[0]:g} to {TEMPERATURES[1]:g} suits the {len(val.given_NK)} "
-            "validation videos: all of them are answered right, or none better than by chance"
-        )
-    return float(np.exp(found.x))
-
-
-def describe_temperature(val: Probabilities, test: Probabilities) -> dict[str, Any]:
-    """Fitted on `val` alone; ECE and NLL of both without it and with it."""
-    temperature = fit_temperature(val)
-    return {
-        "temperature": temperature,
-        "fitted_on": {"split": "val", "videos": len(val.given_NK)},
-        "val": _before_and_after(val, temperature),
-        "test": {**_before_and_after(test, temperature), "reliability": reliability(test.at(temperature))},
-    }
-
-
-def _before_and_after(probabilities: Probabilities, temperature: float) -> dict[str, Any]:
-    return {
-        name: {"ece": expected_error(*one.answers, bin_of(one.answers[0])), "nll": one.nll}
-        for name, one in (("before", probabilities), ("after", probabilities.at(temperature)))
-    }
 
 
 # ---- the picture ----------------------------------------------------------------------------------------------------

@@ -12,19 +12,13 @@ from videxp.core.printable import in_one_line
 from videxp.data import VideoDataModule
 from videxp.data.annotations.labels import parted
 from videxp.data.manifest import Row
-from videxp.evaluation.calibration import Probabilities, describe_calibration, describe_temperature
+from videxp.evaluation.calibration import describe_calibration, probabilities_of
 from videxp.evaluation.slices import Values, describe_slices, slice_lines
+from videxp.evaluation.temperature import Temperature
 
 PAIRS, PAIRS_SHOWN = 50, 3  # that are kept, and printed
 LEAST_SURE = 8  # videos
 Rows = Sequence[Mapping[str, Any]]
-
-
-def probabilities_of(answers: Mapping[str, Tensor]) -> Probabilities | None:
-    """Of `VideoTask.class_probabilities`; None of a task without any."""
-    if not answers:
-        return None
-    return Probabilities(answers["probabilities"].double().numpy(), answers["target"].numpy())
 
 
 def describe_errors(
@@ -34,19 +28,18 @@ def describe_errors(
     datamodule: VideoDataModule,
     statistics: Rows,
     answers: Mapping[str, Tensor],
-    val_answers: Mapping[str, Tensor] | None = None,
+    temperature: Temperature | None,
 ) -> dict[str, Any]:
     """The sections of evaluation.json: `calibration`, `slices`, `confusions` and `views`.
 
     rows: predictions of all samples, with a `recording` where the data set names it. statistics: rows of
-    `ClipStatistics`. answers: of `VideoTask.class_probabilities`. val_answers: those of the validation samples, for a
-    temperature; None: no temperature.
+    `ClipStatistics`. answers: of `VideoTask.class_probabilities`.
     """
     calibration: dict[str, Any] = {"does_not_apply": "no probability for each class"}
     if (tested := probabilities_of(answers)) is not None:
         calibration = describe_calibration(tested, classes=datamodule.classes)
-        if val_answers is not None and (val := probabilities_of(val_answers)) is not None:
-            calibration["temperature"] = describe_temperature(val, tested)
+        if temperature is not None:
+            calibration["temperature"] = temperature.describe(tested)
     unit = "recording" if rows and "recording" in rows[0] else "path"
     return {
         "calibration": calibration,
@@ -75,12 +68,12 @@ def attributes_of(rows: Rows, data: VideoDataModule, statistics: Rows) -> dict[s
     }
 
 
-def recordings(data: VideoDataModule, indices: Sequence[int]) -> list[str] | None:
-    """What each test sample was cut from, as the layout names it; None where it names nothing."""
+def name_recordings(data: VideoDataModule) -> list[str] | None:
+    """What each test sample was cut from, as the layout names it; None where it names nothing. Raises BadRequest as
+    `Layout.recordings`."""
     if (recording := data.layout.recordings(data.root)) is None:
         return None
-    samples = data.manifest.samples(data.part_of("test"))[list(indices)]
-    rows = (data.manifest.row(int(sample)) for sample in samples)
+    rows = (data.manifest.row(int(sample)) for sample in data.manifest.samples(data.part_of("test")))
     return [recording(Row(path=row["path"], label=row["label"], split=row["split"])) for row in rows]
 
 
@@ -147,5 +140,8 @@ def _view_lines(section: Mapping[str, Any]) -> list[str]:
 
 def _confusion_lines(pairs: Sequence[Mapping[str, Any]]) -> list[str]:
     often = [pair for pair in pairs if pair["videos"] > 1][:PAIRS_SHOWN]
-    told = (f"{in_one_line(pair['true'])} -> {in_one_line(pair['predicted'])} {pair['videos']} of {pair['of']}" for pair in often)
+    told = (
+        f"{in_one_line(pair['true'])} -> {in_one_line(pair['predicted'])} {pair['videos']} of {pair['of']}"
+        for pair in often
+    )
     return [f"most confused: {', '.join(told)}"] if often else []

@@ -7,6 +7,7 @@ from typing import Any
 
 from videxp.core.files import replacing, write_csv
 from videxp.evaluation.accuracy import WORST
+from videxp.evaluation.calibration import save_reliability
 from videxp.evaluation.subject import Subject, Tested
 from videxp.runs.evaluation_files import free_paths, result_path
 from videxp.runs.folder import write_json
@@ -64,13 +65,19 @@ def change_text(key: str, was: Any, now: Any) -> str:
 
 
 def find_places(subject: Subject, *, changes: Changes) -> list[Path]:
-    """Paths of evaluation.json, predictions.csv and the worst videos, under names that say what they are of."""
+    """Paths of evaluation.json, predictions.csv, the worst videos and the reliability diagram, under names that say
+    what they are of."""
     run, data, protocol = subject.run, subject.data, subject.protocol
     # The name of other data stands for how it is read, too.
     named = {} if data else {key: now for key, (_, now) in changes.items() if not (protocol and key in VIEWS)}
     places = [
         result_path(path, subject.split, data=data, protocol=protocol, changes=named)
-        for path in (run.evaluation, run.predictions, run.samples / "worst_videos.mp4")
+        for path in (
+            run.evaluation,
+            run.predictions,
+            run.samples / "worst_videos.mp4",
+            run.samples / "reliability.png",
+        )
     ]
     return places if places[0] == run.evaluation else free_paths(places, conditions(subject, changes))
 
@@ -92,14 +99,17 @@ def is_section(value: Any) -> bool:
 
 
 def write_samples(subject: Subject, tested: Tested, result: Mapping[str, Any], places: list[Path]) -> list[Path]:
-    """Write predictions.csv, and a video of the worst; returns the paths of what there is to write."""
-    predictions, worst = places
+    """Write predictions.csv, a video of the worst and the reliability diagram; returns the paths of what there is to
+    write."""
+    predictions, worst, diagram = places
     files = []
     if tested.rows:
         write_predictions(predictions, tested.rows)
         files.append(predictions)
     if result["worst"] and subject.task.save_worst(result["worst"], subject.datamodule, worst):
         files.append(worst)
+    if "does_not_apply" not in result["calibration"]:
+        files.append(save_reliability(result["calibration"], diagram))
     return files
 
 

@@ -179,16 +179,16 @@ def slice_lines(section: Mapping[str, Any]) -> list[str]:
     worse, unit = section["worse"], section["unit"]
     if not worse:
         return [f"slices: none of {section['looked_at']} is significantly worse in {section['score']}"]
-    heading = (f"worse slices ({len(worse)} of {section['looked_at']})", f"{unit}s", section["score"], "the rest")
+    heading = (f"worse slices ({len(worse)} of {section['looked_at']})", f"{unit}s", section["score"], "rest")
     cells = [
         (
             f"{row['by']} {row['value']}",
             str(row["units"]),
             f"{row['score']:.4g}",
             f"{row['rest']:.4g}",
-            f"{row['difference']:+.3g} [{row['low']:+.3g}, {row['high']:+.3g}]",
+            f"{row['low']:+.3g} to {row['high']:+.3g}",
             f"{row['p']:.2g}",
         )
         for row in worse[:SHOWN]
     ]
-    return aligned([(*heading, "difference [95 %]", "p (Holm)"), *cells], right={1, 2, 3, 4, 5})
+    return aligned([(*heading, "difference, 95 %", "p"), *cells], right={1, 2, 3, 4, 5})

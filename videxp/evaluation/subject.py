@@ -133,13 +133,19 @@ def open_subject(
 
 def gather_rows(rows: list[dict[str, Any]], *, world_size: int) -> list[dict[str, Any]]:
     """The rows of all ranks, in the order of the samples."""
-    if world_size > 1:
-        from torch.distributed import all_gather_object
-
-        parts: list[list[dict[str, Any]]] = [[] for _ in range(world_size)]
-        all_gather_object(parts, rows)
-        rows = [row for part in parts for row in part]
+    rows = [row for part in gather(rows, world_size=world_size) for row in part]
     return sorted(rows, key=lambda row: row["index"])
+
+
+def gather(value: Any, *, world_size: int) -> list[Any]:
+    """The value of each rank."""
+    if world_size == 1:
+        return [value]
+    from torch.distributed import all_gather_object
+
+    values: list[Any] = [None] * world_size
+    all_gather_object(values, value)
+    return values
 
 
 def require_each_once(rows: list[dict[str, Any]], *, num_samples: int) -> None:

@@ -10,6 +10,7 @@ run reads it; all others lie beside it, under names that say what they are of.
 
 import argparse
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,14 +54,19 @@ def main(arguments: list[str]) -> int:
 
     quiet_libraries()
     console = Console(highlight=False, markup=False, quiet=options.json)
-    subject = open_subject(run, cfg, split=options.split, assemble=partial(assemble, run, console), console=console)
+    open_part = partial(open_subject, run, cfg, assemble=partial(assemble, run, console), console=console)
+    subject = open_part(split=options.split)
     overrides = config.redacted_overrides(options.overrides)
     described = partial(describe, subject, changes=changes, not_as_trained=not_as_trained, overrides=overrides)
     places = find_places(subject, changes=changes)
     result: dict[str, Any] = {}
     pictures: list[Path] = []
     for name in options.on:
-        found, files = measure_accuracy(subject, places) if name == ACCURACY else measure_axis(subject, name, options)
+        if name == ACCURACY:
+            open_val = partial(open_part, split="val") if options.temperature else None
+            found, files = test_accuracy(subject, places, open_val)
+        else:
+            found, files = measure_axis(subject, name, options)
         if subject.trainer.is_global_zero:
             result = write_result(places[0], {**described(), **found})
             report(subject, name, result, [places[0], *files])
@@ -84,10 +90,17 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--on", type=parse_axes, default=[ACCURACY], metavar="AXES", help=f"{','.join(AXES)} or all; default: accuracy"
     )
+    parser.add_argument(
+        "--temperature",
+        action="store_true",
+        help="fit the temperature of a classifier's probabilities on its validation videos; one more pass, over these",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_axis_arguments(parser)
     options = parser.parse_intermixed_args(arguments)
     refuse_options_without_axis(arguments, options.on)
+    if options.temperature and ACCURACY not in options.on:
+        raise BadRequest("--temperature has no effect without --on accuracy: add that, or leave --temperature out")
     return options
 
 
@@ -111,13 +124,19 @@ def assemble(
     return built.trainer, built.task
 
 
-def measure_accuracy(subject: "Subject", places: list[Path]) -> tuple[dict[str, Any], list[Path]]:
-    """(the accuracy of the subject, the files beside evaluation.json that were written); on every rank."""
-    from videxp.evaluation.accuracy import describe_accuracy
-    from videxp.evaluation.results import write_samples
+def test_accuracy(
+    subject: "Subject", places: list[Path], open_val: Callable[[], "Subject"] | None
+) -> tuple[dict[str, Any], list[Path]]:
+    """(the accuracy of the subject, the files beside evaluation.json that were written); on every rank.
 
-    tested = subject.test()
-    found = describe_accuracy(subject, tested)
+    open_val: gives the validation samples, on which a temperature is fitted; None: no temperature.
+    """
+    from videxp.evaluation.accuracy import measure_accuracy
+    from videxp.evaluation.results import write_samples
+    from videxp.evaluation.temperature import fit_on_validation
+
+    temperature = None if open_val is None else fit_on_validation(subject, open_val)
+    tested, found = measure_accuracy(subject, temperature=temperature)
     files = write_samples(subject, tested, found, places[1:]) if subject.trainer.is_global_zero else []
     return found, files
 
@@ -154,6 +173,7 @@ def report(subject: "Subject", name: str, result: dict[str, Any], files: list[Pa
 
 def report_accuracy(subject: "Subject", result: dict[str, Any]) -> None:
     """Print the metrics, the classes and videos that went least well, and what they were computed on."""
+    from videxp.evaluation.errors import error_lines
     from videxp.evaluation.tables import classes_table, worst_table
     from videxp.runs.evaluation_files import in_short
     from videxp.runs.figures import figure_lines, split_figures
@@ -172,7 +192,10 @@ def report_accuracy(subject: "Subject", result: dict[str, Any]) -> None:
     for table in (classes_table(result["classes"]), worst_table(result["worst"], by=by)):
         for line in ["", *table] if table else ():
             console.print(line, soft_wrap=True, style="dim" if line == table[0] else None)
-    if result["classes"] or result["worst"]:
+    errors = error_lines(result)
+    for line in ["", *errors] if errors else ():
+        console.print(line, soft_wrap=True, style="dim" if line.startswith("worse slices") else None)
+    if result["classes"] or result["worst"] or errors:
         console.print()
     for path, cause in result["quarantined"].items():
         console.print(f"left out: {path}: {cause}", soft_wrap=True)
