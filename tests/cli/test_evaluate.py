@@ -83,6 +83,8 @@ def test_one_number_for_one_and_two_processes_and_any_batch_size(recipe: str, co
         if "accuracy" in name:
             assert one["metrics"][name] == two["metrics"][name]
     assert one["weights"] == two["weights"]
+    for name in ("calibration", "slices", "confusions", "views"):
+        assert two[name] == near(one[name]), name
     again = predictions(run)
     assert [row["path"] for row in again] == [row["path"] for row in rows]
     assert len({row["path"] for row in again}) == count
@@ -108,6 +110,15 @@ def test_any_split_can_be_evaluated_and_val_is_what_training_logged(finished, wo
     logged = last_values(read_metrics(run / "metrics.csv"))
     assert on_test["metrics"]["test/accuracy"] == logged["test/accuracy"]
     assert on_test["data"]["fingerprint"] == val["data"]["fingerprint"]
+
+
+def near(value: Any) -> Any:
+    """The same but for the last digits of its numbers."""
+    if isinstance(value, dict):
+        return {name: near(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [near(part) for part in value]
+    return pytest.approx(value, rel=1e-3, abs=1e-4) if isinstance(value, float) else value
 
 
 def torch_best(run: Path) -> int:

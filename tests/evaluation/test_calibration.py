@@ -10,7 +10,6 @@ from sklearn.metrics import brier_score_loss, log_loss
 from torch.nn import functional as F
 from torchmetrics.functional.classification import binary_calibration_error, multiclass_calibration_error
 
-from videxp.core.errors import VidexpError
 from videxp.evaluation.calibration import (
     Probabilities,
     adaptive_error,
@@ -121,9 +120,11 @@ def test_the_temperature_undoes_what_made_the_network_too_sure():
     assert sigmoids.at(2.0).given_NK == pytest.approx(halved.numpy())
 
 
-def test_no_temperature_is_the_best_where_all_answers_are_right():
-    with pytest.raises(VidexpError, match="all of them are answered right"):
-        fit_temperature(Probabilities(np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([0, 1])))
+def test_a_temperature_at_the_end_of_what_is_tried_says_why():
+    right = fit_temperature(Probabilities(np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([0, 1])))
+    wrong = fit_temperature(Probabilities(np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([1, 0])))
+    assert (right.limit, wrong.limit) == ("all are answered right", "answered as by chance")
+    assert right.value == pytest.approx(0.05, rel=0.01) and wrong.value == pytest.approx(20, rel=0.01)
 
 
 def test_nothing_depends_on_the_order_of_the_videos():

@@ -16,7 +16,8 @@ from videxp.evaluation.calibration import describe_calibration, probabilities_of
 from videxp.evaluation.slices import Values, describe_slices, slice_lines
 from videxp.evaluation.temperature import Temperature
 
-PAIRS, PAIRS_SHOWN = 50, 3  # that are kept, and printed
+PAIRS = 50  # that are kept
+COLUMNS = 80
 LEAST_SURE = 8  # videos
 Rows = Sequence[Mapping[str, Any]]
 
@@ -124,10 +125,9 @@ def _calibration_lines(section: Mapping[str, Any]) -> list[str]:
     ]
     if found := section.get("temperature"):
         before, after = (found["test"][when]["ece"] for when in ("before", "after"))
-        lines.append(
-            f"temperature {found['temperature']:.3g}, fitted on {found['fitted_on']['videos']} val videos: "
-            f"ECE {before:.3f} -> {after:.3f}"
-        )
+        limit = f" ({found['limit']})" if found["limit"] else ""
+        fitted = f"fitted on {found['fitted_on']['videos']} val videos{limit}"
+        lines.append(f"temperature {found['temperature']:.3g}, {fitted}: ECE {before:.3f} -> {after:.3f}")
     return lines
 
 
@@ -139,9 +139,13 @@ def _view_lines(section: Mapping[str, Any]) -> list[str]:
 
 
 def _confusion_lines(pairs: Sequence[Mapping[str, Any]]) -> list[str]:
-    often = [pair for pair in pairs if pair["videos"] > 1][:PAIRS_SHOWN]
-    told = (
-        f"{in_one_line(pair['true'])} -> {in_one_line(pair['predicted'])} {pair['videos']} of {pair['of']}"
-        for pair in often
-    )
-    return [f"most confused: {', '.join(told)}"] if often else []
+    """As many of those that happened more than once as a line of 80 columns has room for, one at least."""
+    line = ""
+    for pair in pairs:
+        names = f"{in_one_line(pair['true'])} -> {in_one_line(pair['predicted'])}"
+        longer = f"{line}, " if line else "most confused: "
+        longer += f"{names} {pair['videos']} of {pair['of']}"
+        if pair["videos"] < 2 or (line and len(longer) > COLUMNS):
+            break
+        line = longer
+    return [line] if line else []

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from videxp.core.errors import BadRequest, VidexpError
+from videxp.core.errors import BadRequest
 from videxp.data.manifest import read_about
 from videxp.evaluation.calibration import Probabilities, ece, probabilities_of, reliability
 from videxp.evaluation.subject import Subject
@@ -22,11 +22,14 @@ class Temperature:
 
     value: float
     val: Probabilities
+    limit: str = ""
+    """Why it lies at an end of what is tried, so that there is no best one; "" where it does not."""
 
     def describe(self, test: Probabilities) -> dict[str, Any]:
         """ECE and NLL without it and with it, of the videos that it was fitted on and of those that it was not."""
         return {
             "temperature": self.value,
+            "limit": self.limit,
             "fitted_on": {"split": "val", "videos": len(self.val.given_NK)},
             "val": self._before_and_after(self.val),
             "test": {**self._before_and_after(test), "reliability": reliability(test.at(self.value))},
@@ -38,20 +41,16 @@ class Temperature:
 
 
 def fit_temperature(val: Probabilities) -> Temperature:
-    """That of the least NLL (Guo et al. 2017, section 4.2), from 0.05 to 20.
-
-    Raises VidexpError where it lies at either end: where all answers are right, the least temperature is the best.
-    """
+    """That of the least NLL (Guo et al. 2017, section 4.2), from 0.05 to 20: at either end where all answers are right,
+    and where they are no better than by chance."""
     from scipy.optimize import minimize_scalar
 
     low, high = np.log([LEAST, MOST])
     found = minimize_scalar(lambda log: val.at(float(np.exp(log))).nll, bounds=(low, high), method="bounded")
-    if not low + 0.01 < found.x < high - 0.01:
-        raise VidexpError(
-            f"{OPTION}: none from {LEAST:g} to {MOST:g} suits the {len(val.given_NK)} validation videos: all of them "
-            f"are answered right, or none better than by chance; leave {OPTION} out"
-        )
-    return Temperature(float(np.exp(found.x)), val)
+    limit = (
+        "all are answered right" if found.x < low + 0.01 else "answered as by chance" if found.x > high - 0.01 else ""
+    )
+    return Temperature(float(np.exp(found.x)), val, limit)
 
 
 def fit_on_validation(subject: Subject, open_val: Callable[[], Subject]) -> Temperature:
