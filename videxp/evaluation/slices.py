@@ -28,7 +28,7 @@ Values = Sequence[float] | Sequence[tuple[str, ...]]
 
 
 @dataclass(frozen=True)
-class Slice:
+class SampleSlice:
     """Samples that have something in common."""
 
     by: str
@@ -50,13 +50,13 @@ def score_of(rows: Sequence[Mapping[str, Any]], contract: Contract) -> tuple[str
 # ---- cutting --------------------------------------------------------------------------------------------------------
 
 
-def cut_slices(attributes: Mapping[str, Values], *, unit_N: NDArray[np.int64]) -> list[Slice]:
+def cut_slices(attributes: Mapping[str, Values], *, unit_N: NDArray[np.int64]) -> list[SampleSlice]:
     """Slices with at least 5 units inside and outside; of those with the same samples the first one."""
-    found: dict[bytes, Slice] = {}
+    found: dict[bytes, SampleSlice] = {}
     for by, values in attributes.items():
         for value, inside_N in _parts(values).items():
             if min(len(np.unique(unit_N[side])) for side in (inside_N, ~inside_N)) >= LEAST_UNITS:
-                found.setdefault(inside_N.tobytes(), Slice(by, value, inside_N))
+                found.setdefault(inside_N.tobytes(), SampleSlice(by, value, inside_N))
     return list(found.values())
 
 
@@ -97,7 +97,7 @@ def _text(value: float) -> str:
 
 
 def find_worse(
-    slices: Sequence[Slice], scores_N: NDArray[np.float64], *, unit_N: NDArray[np.int64], more_is_better: bool
+    slices: Sequence[SampleSlice], scores_N: NDArray[np.float64], *, unit_N: NDArray[np.int64], more_is_better: bool
 ) -> list[dict[str, Any]]:
     """Slices whose score is worse than that of the rest with an adjusted p-value below 0.05, the surest first.
 
@@ -126,7 +126,7 @@ def _means(side_U2: NDArray[np.float64], sign: float) -> NDArray[np.float64]:
 
 
 def _described(
-    one: Slice, sides: tuple[NDArray[np.float64], NDArray[np.float64]], scores: NDArray[np.float64]
+    one: SampleSlice, sides: tuple[NDArray[np.float64], NDArray[np.float64]], scores: NDArray[np.float64]
 ) -> dict[str, Any]:
     sums = resample_sums(np.column_stack(sides))
     with np.errstate(invalid="ignore"):  # no sample on one side
