@@ -62,12 +62,12 @@ def walks(put: Callable[..., Path], tmp_path: Path) -> VideoDataModule:
 def test_a_recording_is_what_the_layout_groups_files_by(walks: VideoDataModule, tmp_path: Path):
     assert name_recordings(walks) == ["bob", "bob", "cid"]
     assert FolderPerClass().recordings(tmp_path) is None
-    group = UCF101().recordings(tmp_path)(Row("YoYo/v_YoYo_g08_c01.avi", "YoYo", "test"))
+    group = UCF101().recordings(tmp_path)(Row("YoYo/v_YoYo_g08_c01.avi", "test", ("YoYo",)))
     assert group == "YoYo_g08"
     table = tmp_path / "root/list.csv"
     table.write_text("path,label,who\ntest/run/bob_0.mp4,run,Bob\ntest/walk/cid_0.mp4,walk,Cid\n")
     by_column = ManifestFile(file="list.csv", group_column="who").recordings(tmp_path / "root")
-    assert by_column is not None and by_column(Row("test/walk/cid_0.mp4", "walk", "test")) == "Cid"
+    assert by_column is not None and by_column(Row("test/walk/cid_0.mp4", "test", ("walk",))) == "Cid"
 
 
 def test_samples_go_by_what_their_files_are(walks: VideoDataModule):

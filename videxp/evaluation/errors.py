@@ -10,7 +10,7 @@ from torch import Tensor
 from videxp.core.contract import Contract
 from videxp.core.printable import in_one_line
 from videxp.data import VideoDataModule
-from videxp.data.annotations.labels import parted
+from videxp.data.annotations.labels import unpack_labels
 from videxp.data.manifest import Row
 from videxp.evaluation.calibration import describe_calibration, probabilities_of
 from videxp.evaluation.slices import Values, describe_slices, slice_lines
@@ -59,7 +59,7 @@ def attributes_of(rows: Rows, data: VideoDataModule, statistics: Rows) -> dict[s
     length = manifest["num_frames"][samples] / manifest["fps"][samples]
     start, end = (manifest[name][samples] for name in ("start_seconds", "end_seconds"))
     return {
-        "class": [tuple(parted(label)) for label in manifest["label"][samples]],
+        "class": [unpack_labels(label) for label in manifest["label"][samples]],
         "folder": [tuple(path.split("/")[:-1]) for path in manifest["path"][samples]],
         "seconds": np.where(np.isnan(end), length, end) - np.nan_to_num(start),
         "short side": np.minimum(manifest["width"][samples], manifest["height"][samples]).astype(np.float64),
@@ -75,7 +75,7 @@ def name_recordings(data: VideoDataModule) -> list[str] | None:
     if (recording := data.layout.recordings(data.root)) is None:
         return None
     rows = (data.manifest.row(int(sample)) for sample in data.manifest.samples(data.part_of("test")))
-    return [recording(Row(path=row["path"], label=row["label"], split=row["split"])) for row in rows]
+    return [recording(Row(row["path"], row["split"], unpack_labels(row["label"]))) for row in rows]
 
 
 def confusions(rows: Rows) -> list[dict[str, Any]]:
