@@ -15,7 +15,7 @@ from tests.training.killing import KILLED, Kill
 from videxp import cli, config
 from videxp.core.own_packages import find_own_packages
 from videxp.runs.folder import RunFolder
-from videxp.training.assembling import load_task
+from videxp.tasks.building import load_task
 from videxp.training.loggers.metrics_file import last_values, read_metrics
 from videxp.video import write_video
 

@@ -65,6 +65,9 @@ class Contract:
     `predict(task, datamodule, options) -> exit status`. A name, because what deploys tasks lies above them.
     """
 
+    makes_clips: bool = False
+    """Whether it makes clips of nothing: there is no file whose frames it would answer."""
+
     predict_example: str = "VIDEO.mp4"
     """What follows RUN in a first `videxp predict`."""
 

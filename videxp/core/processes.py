@@ -9,8 +9,10 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
 from multiprocessing import active_children, get_context
+from pathlib import Path
 from typing import TypeVar
 
+import videxp
 from videxp.core.errors import VidexpError
 from videxp.core.parent import die_with_parent
 from videxp.core.progress import progress
@@ -22,6 +24,13 @@ R = TypeVar("R")
 # It is safe for what runs in our workers: readers and encoders opened in the worker, no CUDA, no pool of threads of
 # the parent. Python 3.14 changes the default, so the choice is written down.
 START_METHOD = "fork" if sys.platform.startswith("linux") else "spawn"
+
+
+def program(statements: str) -> str:
+    """`python -c PROGRAM ARGUMENTS` runs statements that import videxp. Not `-m videxp...`, which would put the current
+    folder first on the path: there, a json.py would hide Python's."""
+    home = str(Path(videxp.__file__).parents[1])
+    return f"import sys\nsys.path[0] or sys.path.pop(0)\nsys.path.append({home!r})\n{statements}"
 
 
 def available_cores() -> int:

@@ -145,6 +145,10 @@ class VideoTask(LightningModule):
         """What the network makes of a batch: one forward pass."""
         return self(*self.network_inputs(batch))
 
+    def answer_whole(self, batch: Mapping[str, Tensor]) -> Any:
+        """What the network makes of whole samples of the test, where these are more than one pass can take."""
+        return self.answer(batch)
+
     # ---- optimization -------------------------------------------------------------------------------------------
 
     def parameter_groups(self) -> list[dict[str, Any]]:

@@ -76,6 +76,7 @@ class Generation(Adversarial):
         ),
         headline=("frechet_distance", "fvd", "diversity"),
         predictor="videxp.deploy.generate",
+        makes_clips=True,
         predict_example="--num 16 -o CLIPS",
         exported="average.",
         normalization={"mean": 0.5, "std": 0.5},  # [0,1] becomes [-1,1]

@@ -155,6 +155,10 @@ class Scenes(VideoTask):
         """One window of a film."""
         return {"video": batch["video"][:1, : cast(SceneNetwork, self.network).window_frames]}
 
+    def answer_whole(self, batch: Mapping[str, Tensor]) -> list[TransitionLogits]:
+        """Of each film, window by window."""
+        return [self.film_logits(film) for film in batch["video"]]
+
     def work_of_one_clip(self, *, num_frames: int, size: int) -> float:
         height, width = cast(SceneNetwork, self.network).frame_size or (size, size)
         return gmacs_of_call(self.deployed, torch.empty(1, num_frames, 3, height, width, device="meta"))

@@ -1,7 +1,6 @@
 """From a checked config to objects: the data module, the task and the trainer. Imports torch and Lightning."""
 
 import os
-from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -20,11 +19,9 @@ from videxp.core.console import Console
 from videxp.core.errors import BadRequest
 from videxp.data import VideoDataModule
 from videxp.metrics import ClassifierFeatures, through_batch
-from videxp.models.weights import weights_unread
 from videxp.runs.folder import RunFolder, open_run
-from videxp.runs.weights import read_checkpoint
-from videxp.tasks import Classification, VideoTask
-from videxp.tasks.weights import set_weights
+from videxp.tasks import Classification, VideoTask, building
+from videxp.tasks.building import load_task
 from videxp.training.callbacks.checkpoint import AtomicCheckpointIO, Checkpoint
 from videxp.training.callbacks.left_out import LeftOut
 from videxp.training.callbacks.nonfinite import NonFinite
@@ -49,29 +46,8 @@ class Experiment:
 
 
 def build_task(cfg: DictConfig, *, classes: list[str], fresh: bool = True) -> VideoTask:
-    """Network, optimizer and schedule go into the task; what the data decides is filled in.
-
-    fresh: False where a checkpoint's weights follow: `model.weights` is then not read, and its file may be gone.
-    """
-    decided = {"num_classes": len(classes), "num_frames": cfg.dataset.num_frames, "size": cfg.dataset.size}
-    with nullcontext() if fresh else weights_unread():
-        network = build(cfg.model, **decided)
-    return build(
-        cfg.task,
-        network=network,
-        optimizer=build(cfg.optimizer),
-        scheduler=build(cfg.scheduler),
-        classes=classes,
-        load_teacher=load_teacher,
-    )
-
-
-def load_task(cfg: DictConfig, checkpoint: Path) -> VideoTask:
-    """A trained task from a run's files alone: its data need not be there. In evaluation mode, on the CPU."""
-    content = read_checkpoint(checkpoint)
-    task = build_task(cfg, classes=content.get("classes", []), fresh=False)  # none: a task without labels
-    set_weights(task, content["state_dict"], path=checkpoint)
-    return task.eval()
+    """As `videxp.tasks.building` does, with a teacher where the recipe names one."""
+    return building.build_task(cfg, classes=classes, fresh=fresh, load_teacher=load_teacher)
 
 
 def load_classifier(run: str, *, key: str) -> tuple[Classification, DictConfig]:

@@ -32,7 +32,7 @@ def _export_cube(options: argparse.Namespace) -> int:
     """The lookup table that the run's network gives a video."""
     from videxp.deploy.cube import export_cube
     from videxp.runs.folder import open_run
-    from videxp.training.assembling import load_task
+    from videxp.tasks.building import load_task
     from videxp.training.changed_inputs import say_changed_inputs
 
     run = open_run(options.run)

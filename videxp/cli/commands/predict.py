@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
 
     say_changed_inputs(run, cfg)
 
-    from videxp.training.assembling import load_task
+    from videxp.tasks.building import load_task
     from videxp.training.log_file import quiet_libraries
 
     quiet_libraries()

@@ -16,22 +16,16 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import Any
 
-import videxp
 from videxp.core.errors import VidexpError, system_words
 from videxp.core.parent import die_with_parent
+from videxp.core.processes import program
 from videxp.training.processes.signals import Interrupted, Signals
 
-# `python -c PROGRAM ARGUMENTS` is the command line. Not `-m videxp.cli`, which would put the current folder first on
-# the path: there, a json.py would hide Python's.
-PROGRAM = f"""import sys
-sys.path[0] or sys.path.pop(0)
-sys.path.append({str(Path(videxp.__file__).parents[1])!r})
-from videxp.cli import main
-sys.exit(main())"""
+PROGRAM = program("from videxp.cli import main\nsys.exit(main())")
+"""The command line, for `python -c`."""
 REPORT_FD, PARENT = "VIDEXP_REPORT_FD", "VIDEXP_PARENT"
 POLL_SECONDS = 0.1
 SILENT_SECONDS = (

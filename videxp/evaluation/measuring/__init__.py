@@ -1,0 +1,1 @@
+"""What the axis of speed times: a trained network by itself, from file to answer, and in a process of its own."""
