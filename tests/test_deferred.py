@@ -8,7 +8,7 @@ import pytest
 HEAVY = "[name for name in ('scipy', 'transformers', 'torchvision', 'matplotlib') if name in sys.modules]"
 STOCK = f"""import pytorch_lightning
 print(*{HEAVY})"""
-OURS = f"""from videxp.training.deferred import defer_torchmetrics
+OURS = f"""from videxp.core.deferred import defer_torchmetrics
 defer_torchmetrics()
 import pytorch_lightning, torchmetrics.classification
 from torchmetrics import MeanMetric, Metric, MetricCollection

@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 
 from tests.shrink import tiny
-from videxp.training.deferred import defer_torchmetrics
+from videxp.core.deferred import defer_torchmetrics
 
 LIBRARIES = ["wandb.sdk.launch", "wandb.apis.public", "matplotlib.backends.backend_agg", "rich.progress"]
 LIBRARIES += ["optuna.storages", "alembic.command", "sqlalchemy.dialects.sqlite"]

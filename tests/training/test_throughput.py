@@ -34,6 +34,8 @@ class Clock:
     def perf_counter(self) -> float:
         return self.host
 
+    thread_time = process_time = perf_counter
+
     def work(self, seconds: float) -> None:
         self.host += seconds
 
@@ -55,7 +57,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("videxp.training.callbacks.throughput.time", clock)
+    for module in ("videxp.training.callbacks.throughput", "videxp.core.timing"):
+        monkeypatch.setattr(f"{module}.time", clock)
     monkeypatch.setattr(torch.cuda, "Event", clock.event)
     return clock
 

@@ -8,11 +8,11 @@ from pkgutil import iter_modules
 
 from videxp import __version__
 from videxp.cli import commands
+from videxp.core.deferred import defer_torchmetrics
 from videxp.core.errors import BadRequest, VidexpError, system_words
 from videxp.core.files import expand_home
 from videxp.core.own_packages import find_own_packages
 from videxp.core.printable import clean_streams
-from videxp.training.deferred import defer_torchmetrics
 
 
 def main(argv: list[str] | None = None) -> int:

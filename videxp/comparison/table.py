@@ -92,7 +92,8 @@ def table_columns(runs: list[Run], *, metrics: list[str] | None = None) -> list[
             same = all(canonical(run.last(name)) == canonical(run.best(name)) for run in runs)
             columns.append(Column(f"{name}{BEST}", "best", better, shown=name in chosen and not same))
     on_axes = dict.fromkeys(name for run in runs for name in run.on_axes)
-    columns += [Column(name, "axis", next(filter(None, (run.better(name) for run in runs)), None)) for name in on_axes]
+    ways = {name: next(filter(None, (run.better(name) for run in runs)), None) for name in on_axes}
+    columns += [Column(name, "axis", way, shown=way is not None) for name, way in ways.items()]
     costs = [Column("seconds", "cost", "min"), Column("clips_per_second", "cost", "max")]
     costs += [Column("latency_ms", "cost", "min", shown=False)] if any(run.latency_ms for run in runs) else []
     return [*columns, *costs, Column("trouble", "trouble", shown=any(run.trouble for run in runs))]

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from videxp import config
+from videxp.core.deferred import uncollected
 from videxp.core.errors import BadRequest, VidexpError, system_words
 from videxp.core.lines import warn
-from videxp.training.deferred import uncollected
 from videxp.training.log_file import quiet_libraries
 from videxp.training.processes.rank import is_rank_zero, rank
 from videxp.training.request import RunRequest

@@ -79,7 +79,7 @@ def search_batches(
     while True:
         batch = 2 * tried[-1].batch
         if 2 * 2 * tried[-1].timing.mean > seconds:  # two calls
-            return Search(tried, f"{batch} clips would take more than --seconds {seconds:g} allows")
+            return Search(tried, f"{batch} clips would take longer than the time given")
         if room is not None and batch * clip_bytes > room / 2:
             return Search(tried, f"{batch} clips would take more than half of the free memory")
         best = max(one.clips_per_second for one in tried)

@@ -3,10 +3,13 @@
 import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from videxp.core.energy import JOULES_PER_KWH
-from videxp.evaluation.measuring.batches import Measured
+
+if TYPE_CHECKING:
+    from videxp.evaluation.axis import Options
+    from videxp.evaluation.measuring.batches import Measured
 
 CLIPS = 1000
 
@@ -26,7 +29,7 @@ class Prices:
         return cls(**{field.name: getattr(options, field.name) for field in fields(cls)})
 
 
-def add_price_arguments(parser: argparse._ArgumentGroup) -> None:
+def add_price_arguments(parser: "Options") -> None:
     for option, about in (
         ("--grams-per-kwh", "CO2 of your electricity, for the grams that measured energy comes to"),
         ("--price-per-kwh", "what your electricity costs, for the price of measured energy"),
@@ -42,7 +45,7 @@ def not_negative(text: str) -> float:
     return value
 
 
-def costs_of_clips(best: Measured, *, prices: Prices) -> dict[str, Any]:
+def costs_of_clips(best: "Measured", *, prices: Prices) -> dict[str, Any]:
     """Of 1000 clips at the batch size of the best throughput; what is asked for and unknown says why."""
     seconds, joules = CLIPS / best.clips_per_second, best.joules_per_clip
     costs: dict[str, Any] = {"seconds": round(seconds, 4)}
@@ -57,11 +60,14 @@ def costs_of_clips(best: Measured, *, prices: Prices) -> dict[str, Any]:
 
 
 def cost_lines(costs: Mapping[str, Any]) -> list[str]:
-    """`1000 clips: 12.4 s, 0.0021 kWh, grams_co2 0.8`."""
-    texts = [f"{costs['seconds']:.4g} s"]
-    texts += [f"{costs['kwh']:.4g} kWh"] if "kwh" in costs else []
+    """`1000 clips in batches: 12.4 s, 0.0021 kWh, 0.8 g CO2`, and a line for each that is not known."""
+    known = [f"{costs['seconds']:.4g} s"]
+    known += [f"{costs['kwh']:.4g} kWh"] if "kwh" in costs else []
+    unknown = []
     for name, words in (("grams_co2", "g CO2"), ("price_of_energy", "for energy"), ("price_of_time", "for time")):
-        if name in costs:
-            value = costs[name]
-            texts.append(f"{words} {value}" if isinstance(value, str) else f"{value:.4g} {words}")
-    return [f"{CLIPS} clips in batches: {', '.join(texts)}"]
+        value = costs.get(name)
+        if isinstance(value, str):
+            unknown.append(f"{words}: {value}")
+        elif value is not None:
+            known.append(f"{value:.4g} {words}")
+    return [f"{CLIPS} clips in batches: {', '.join(known)}", *unknown]

@@ -20,7 +20,10 @@ from videxp.core.own_packages import find_own_packages
 from videxp.core.processes import program
 from videxp.core.timing import time_call
 
-PROGRAM = program(f"from {__name__} import main\nmain(sys.argv[1])")
+PROGRAM = program(
+    "from videxp.core.deferred import defer_torchmetrics\ndefer_torchmetrics()\n"  # as the command line does
+    f"from {__name__} import main\nmain(sys.argv[1])"
+)
 CALLS = 3  # of which the first is timed; the peak is over all
 
 

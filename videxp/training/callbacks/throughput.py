@@ -10,6 +10,7 @@ Under DDP each rank waits for the slowest, so the share and the memory that are 
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from typing import Any, Protocol
 
@@ -18,8 +19,10 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.strategies import FSDPStrategy
 from torch import Tensor
 
+from videxp.core.memory import peak_resident_bytes
 from videxp.core.private_lightning import around_each_fetch
 from videxp.core.processes import available_cores
+from videxp.core.timing import time_call
 from videxp.data.loading.quarantine import is_empty
 from videxp.runs.reading import THROUGHPUT
 from videxp.tasks import VideoTask
@@ -173,18 +176,18 @@ class Throughput(Callback):
 
 
 def latency_ms(task: VideoTask, batch: dict[str, Tensor]) -> float:
-    """Milliseconds that the first clip of a batch takes alone, the median of some calls; one call if that is slow."""
+    """Milliseconds that the first clip of a batch takes alone, the median of some calls; one call if that is slow.
+
+    A glance in passing: `videxp evaluate --on speed` measures it well.
+    """
     one = task.one_clip(batch)
     device = batch["index"].device if "video" not in batch else batch["video"].device
     seconds: list[float] = []
     gpus = [device] if device.type == "cuda" else []
+    finish = partial(torch.cuda.synchronize, device) if gpus else None
     with torch.no_grad(), torch.random.fork_rng(devices=gpus):
         while len(seconds) < LATENCY_CALLS and sum(seconds) < LATENCY_SECONDS:
-            begun = time.perf_counter()
-            task.answer(one)
-            if gpus:
-                torch.cuda.synchronize(device)
-            seconds.append(time.perf_counter() - begun)
+            seconds.append(time_call(partial(task.answer, one), finish=finish).wall)
     return round(1000 * median(seconds[1:] or seconds), 3)  # the first call is the warm-up
 
 
@@ -193,16 +196,8 @@ def peak_memory_gib(device: torch.device) -> float:
 
     0 if unknown.
     """
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / GIB
-    try:
-        import resource  # not on Windows
-        import sys
-
-        unit = 1 if sys.platform == "darwin" else 1024
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / GIB
-    except ImportError:
-        return 0.0
+    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_resident_bytes()
+    return peak / GIB
 
 
 # ---- in words --------------------------------------------------------------------------------------------------------
