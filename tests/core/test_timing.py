@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from videxp.core import timing
-from videxp.core.timing import Call, Timing, ratios, time_in_turn
+from videxp.core.timing import CallTimes, Timing, ratios, time_in_turn
 
 
 @dataclass
@@ -48,7 +48,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def timed(*seconds: float) -> Timing:
-    return Timing(calls=[Call(one, one, one) for one in seconds], warmup=[], is_steady=True)
+    return Timing(calls=[CallTimes(one, one, one) for one in seconds], warmup=[], is_steady=True)
 
 
 def test_it_is_timed_until_two_windows_agree_and_the_calls_before_count_for_nothing(clock: Clock) -> None:
@@ -126,13 +126,13 @@ def test_wall_over_cpu_time_tells_how_much_others_took(clock: Clock, share: floa
 
 def test_of_four_threads_a_part_that_one_computes_alone_makes_no_busy_machine() -> None:
     """Wall time over all CPU time per thread would be 2.5: three threads sleep for the most part."""
-    alone = Timing(calls=[Call(wall=1.0, thread=1.0, process=1.6)], warmup=[], is_steady=True)
+    alone = Timing(calls=[CallTimes(wall=1.0, thread=1.0, process=1.6)], warmup=[], is_steady=True)
     assert 1.0 / (1.6 / 4) == 2.5
     assert alone.wall_over_cpu(threads=4) == 1.0
 
 
 def test_a_thread_that_waits_for_decoders_is_no_busy_machine_and_one_that_waits_for_its_turn_is() -> None:
-    decoding = Timing(calls=[Call(wall=1.0, thread=0.2, process=1.9)], warmup=[], is_steady=True)
+    decoding = Timing(calls=[CallTimes(wall=1.0, thread=0.2, process=1.9)], warmup=[], is_steady=True)
     assert decoding.wall_over_cpu(threads=1) < 1
-    crowded = Timing(calls=[Call(wall=1.0, thread=0.3, process=0.7)], warmup=[], is_steady=True)
+    crowded = Timing(calls=[CallTimes(wall=1.0, thread=0.3, process=0.7)], warmup=[], is_steady=True)
     assert crowded.wall_over_cpu(threads=1) == pytest.approx(1 / 0.7)

@@ -18,7 +18,7 @@ from videxp import config
 from videxp.core.contract import Contract
 from videxp.core.energy import Energy
 from videxp.core.errors import VidexpError
-from videxp.core.timing import Call, Timing
+from videxp.core.timing import CallTimes, Timing
 from videxp.evaluation import speed
 from videxp.evaluation.measuring import fresh
 from videxp.evaluation.measuring.batches import Measured, free_bytes, search_batches
@@ -33,7 +33,7 @@ QUICK = ("--on", "speed", "--accept-busy", "--seconds", "0.2")
 
 def measured(batch: int, seconds: float, *, joules: float | None = None, calls: int = 8) -> Measured:
     """Of calls that take so long."""
-    timing = Timing(calls=[Call(seconds, seconds, seconds)] * calls, warmup=[], is_steady=True)
+    timing = Timing(calls=[CallTimes(seconds, seconds, seconds)] * calls, warmup=[], is_steady=True)
     energy = Energy({} if joules is None else {"package-0 (RAPL)": joules}, ["GPU: none"] if joules is None else [])
     return Measured(batch, timing, energy)
 

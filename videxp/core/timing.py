@@ -25,7 +25,7 @@ STEADY = (
 
 
 @dataclass(frozen=True)
-class Call:
+class CallTimes:
     """One call's times, in seconds."""
 
     wall: float
@@ -39,9 +39,9 @@ class Call:
 class Timing:
     """Times of one callable."""
 
-    calls: Sequence[Call]
+    calls: Sequence[CallTimes]
     """Those that count: of the last two windows. Where no two windows agreed, the later half of all calls."""
-    warmup: Sequence[Call]
+    warmup: Sequence[CallTimes]
     """Those before them."""
     is_steady: bool
     """Whether two windows agreed before the time was up."""
@@ -73,7 +73,7 @@ class Timing:
 class _Rounds:
     """Rounds in windows: each is a list of rounds, each round the calls by name."""
 
-    windows: list[list[Mapping[str, Call]]] = field(default_factory=lambda: [[]])
+    windows: list[list[Mapping[str, CallTimes]]] = field(default_factory=lambda: [[]])
 
     def medians(self, window: int) -> dict[str, float]:
         rounds = self.windows[window]
@@ -87,13 +87,13 @@ class _Rounds:
         return all(abs(last[name] - before[name]) <= AGREE_WITHIN * max(last[name], before[name]) for name in last)
 
 
-def time_call(call: Callable[[], Any], *, finish: Callable[[], None] | None = None) -> Call:
+def time_call(call: Callable[[], Any], *, finish: Callable[[], None] | None = None) -> CallTimes:
     """finish: waits for what the call has queued on a device."""
     wall, thread, process = time.perf_counter(), time.thread_time(), time.process_time()
     call()
     if finish is not None:
         finish()
-    return Call(time.perf_counter() - wall, time.thread_time() - thread, time.process_time() - process)
+    return CallTimes(time.perf_counter() - wall, time.thread_time() - thread, time.process_time() - process)
 
 
 def time_in_turn(

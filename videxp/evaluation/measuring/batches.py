@@ -39,7 +39,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Search:
+class BatchSearch:
     """Powers of two, tried in order."""
 
     tried: list[Measured]
@@ -69,7 +69,7 @@ def measure_batch(
 
 def search_batches(
     measure: Callable[[int], Measured], first: Measured, *, seconds: float, clip_bytes: int, room: int | None
-) -> Search:
+) -> BatchSearch:
     """Double the batch until the clips in a second grow no more, or time or memory would not do.
 
     measure: of a batch size. seconds: that one size may take. clip_bytes: that one clip more needs; room: bytes that
@@ -79,18 +79,18 @@ def search_batches(
     while True:
         batch = 2 * tried[-1].batch
         if 2 * 2 * tried[-1].timing.mean > seconds:  # two calls
-            return Search(tried, f"{batch} clips would take longer than the time given")
+            return BatchSearch(tried, f"{batch} clips would take longer than the time given")
         if room is not None and batch * clip_bytes > room / 2:
-            return Search(tried, f"{batch} clips would take more than half of the free memory")
+            return BatchSearch(tried, f"{batch} clips would take more than half of the free memory")
         best = max(one.clips_per_second for one in tried)
         try:
             tried.append(measure(batch))
         except (RuntimeError, MemoryError) as error:
             if not (isinstance(error, MemoryError) or NO_MEMORY.search(str(error))):
                 raise
-            return Search(tried, f"{batch} clips do not fit in memory")
+            return BatchSearch(tried, f"{batch} clips do not fit in memory")
         if tried[-1].clips_per_second < GROWS_BY * best:
-            return Search(tried, "a larger batch gives no more")
+            return BatchSearch(tried, "a larger batch gives no more")
 
 
 def free_bytes(device: torch.device, meminfo: Path = MEMINFO) -> int | None:

@@ -28,7 +28,7 @@ CALLS = 3  # of which the first is timed; the peak is over all
 
 
 @dataclass(frozen=True)
-class Request:
+class FreshRequest:
     """For the other process."""
 
     checkpoint: str
@@ -57,7 +57,7 @@ def measure_fresh(
     with tempfile.TemporaryDirectory(prefix="videxp-speed-") as folder:
         clip = Path(folder, "clip.pt")
         torch.save({name: value.cpu().clone() for name, value in one.items()}, clip)
-        request = Request(str(checkpoint), str(clip), str(device), precision, torch.get_num_threads())
+        request = FreshRequest(str(checkpoint), str(clip), str(device), precision, torch.get_num_threads())
         done = subprocess.run(
             [sys.executable, "-c", PROGRAM, json.dumps(asdict(request))],
             input=config.with_secrets(cfg),
@@ -72,13 +72,13 @@ def measure_fresh(
 
 
 def main(text: str) -> None:
-    """In the other process: print what was found as JSON. text: a `Request`; the config comes by standard input."""
+    """In the other process: print what was found as JSON. text: a `FreshRequest`; the config comes by standard input."""
     from pytorch_lightning import Trainer
 
     from videxp.evaluation.measuring.runner import Runner
     from videxp.tasks.building import load_task
 
-    request = Request(**json.loads(text))
+    request = FreshRequest(**json.loads(text))
     torch.set_num_threads(request.threads)
     device = torch.device(request.device)
     with find_own_packages():
@@ -97,7 +97,7 @@ def main(text: str) -> None:
     before = peak_bytes(device)
     seconds = [time_call(lambda: runner.answer(one), finish=runner.finish).wall for _ in range(CALLS)]
     found = Fresh(first_call_ms=round(1e3 * seconds[0], 3), peak_bytes=peak_bytes(device), before_bytes=before)
-    print(json.dumps(asdict(found)))
+    sys.stdout.write(json.dumps(asdict(found)) + "\n")
 
 
 def peak_bytes(device: torch.device) -> int:

@@ -12,7 +12,7 @@ from torch import Tensor
 from videxp.core.energy import find_counters
 from videxp.core.processes import available_cores
 from videxp.core.timing import IDLE_UNTIL, STEADY, Timing, time_in_turn
-from videxp.evaluation.measuring.batches import Measured, Search, free_bytes, measure_batch, search_batches
+from videxp.evaluation.measuring.batches import BatchSearch, Measured, free_bytes, measure_batch, search_batches
 from videxp.evaluation.measuring.costs import Prices, costs_of_clips
 from videxp.evaluation.measuring.fresh import Fresh, measure_fresh
 from videxp.evaluation.measuring.runner import FilesInTurn, Runner
@@ -159,7 +159,7 @@ def network_times(measured: Measured, clip: Mapping[str, Any]) -> dict[str, Any]
     }
 
 
-def search_facts(search: Search) -> dict[str, Any]:
+def search_facts(search: BatchSearch) -> dict[str, Any]:
     return {
         "tried": {str(one.batch): round(one.clips_per_second, 4) for one in search.tried},
         "stopped": search.stopped,
