@@ -72,7 +72,7 @@ def measure_fresh(
 
 
 def main(text: str) -> None:
-    """In the other process: print what was found as JSON. text: a `FreshRequest`; the config comes by standard input."""
+    """In the other process: say what was found, as JSON. text: a `FreshRequest`; the config comes by standard input."""
     from pytorch_lightning import Trainer
 
     from videxp.evaluation.measuring.runner import Runner
