@@ -7,6 +7,7 @@ that was busy gives no times: wall time over CPU time tells, and `--accept-busy`
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Literal
 
 from videxp.core.contract import Contract
@@ -53,28 +54,32 @@ def measure(subject: "Subject", options: argparse.Namespace) -> dict[str, Any]:
 
 def lines(section: Mapping[str, Any], contract: Contract) -> list[str]:
     """The table for the terminal."""
-    clip, on = section["clip"], section["conditions"]
+    clip, on, memory = section["clip"], section["conditions"], section["memory"]
     size = f"{clip['frames']} x {clip['height']} x {clip['width']}, {clip['seconds']:.3g} s of video"
     weight = f"{section['parameters'] / 1e6:,.3g} M parameters, {mib(section['bytes'])}, {section['gmacs']:,.3g} GMACs"
-    memory = section["memory"]
     load = " ".join(f"{value:g}" for value in on["load_average"])
-    shown = [
+    head = [
         f"{on['device']}; load {load}",
         f"{on['threads']} thread{'s' * (on['threads'] != 1)}, {on['precision']}, {on['layout']}",
         f"a clip is {size}; {weight}",
         f"peak memory {mib(memory['peak_bytes'])}, {mib(memory['before_bytes'])} before the first clip",
     ]
     if "not_recorded" in section:
-        return [*shown, f"no times: {section['not_recorded']}"]
-    shown += ["", *times_table(section), ""]
+        return wrapped([*head, f"no times: {section['not_recorded']}"])
     throughput, energy = section["throughput"], section["energy"]
-    shown.append(f"first call {section['first_call_ms']:.4g} ms; {throughput['stopped']}")
-    shown += cost_lines(section["per_1000_clips"])
+    tail = [f"first call {section['first_call_ms']:.4g} ms; {throughput['stopped']}"]
+    tail += cost_lines(section["per_1000_clips"])
     if "joules_per_clip" in energy:
         joules = f"{energy['joules_per_clip']:.4g} J per clip, {energy['joules_per_clip_in_batches']:.4g} in batches"
-        shown.append(f"energy: {joules} ({', '.join(energy['of'])})")
-    shown += [f"energy not measured: {energy['not_measured']}"] if "not_measured" in energy else []
-    return [*shown, *([f"marked: {section['busy']}"] if "busy" in section else [])]
+        tail.append(f"energy: {joules} ({', '.join(energy['of'])})")
+    tail += [f"energy not measured: {energy['not_measured']}"] if "not_measured" in energy else []
+    tail += [f"marked: {section['busy']}"] if "busy" in section else []
+    return [*wrapped(head), "", *times_table(section), "", *wrapped(tail)]
+
+
+def wrapped(texts: list[str]) -> list[str]:
+    """As lines of a terminal; what goes on is indented."""
+    return [line for text in texts for line in wrap(text, 80, subsequent_indent="  ", break_on_hyphens=False)]
 
 
 def times_table(section: Mapping[str, Any]) -> list[str]:

@@ -193,5 +193,5 @@ def busy_text(wall_over_cpu: float, *, load: float) -> str:
     """Why times are not those of the network; "" where they are."""
     if wall_over_cpu <= IDLE_UNTIL:
         return ""
-    with_load = f"load average {load:g} on {available_cores()} cores"
+    with_load = f"load {load:g} on {available_cores()} cores"
     return f"the machine was busy (wall time {wall_over_cpu:.2f} x CPU time, {with_load})"
