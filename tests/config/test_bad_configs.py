@@ -48,6 +48,14 @@ OTHERS = [
         ["dataset.train_transform.rand_augment={num_opps: 2}"],
         "dataset.train_transform.rand_augment: wrong type; takes a mapping from one of num_ops, magnitude",
     ),
+    (
+        ["dataset.train_transform.corruptions=yi2012"],
+        "dataset.train_transform.corruptions=yi2012: no such table; did you mean yi2021?",
+    ),
+    (
+        ["dataset.train_transform.corruptions={protocol: yi2021, names: [fogg]}"],
+        "dataset.train_transform.corruptions.names=fogg: yi2021 has none of this name; did you mean fog?",
+    ),
     (["task.teacher=runs/gone"], "task.teacher=runs/gone: no run folder: there is no config.yaml in it; give one of a"),
     (["dataset.protocl=4x3"], "dataset.protocl=4x3: unknown key of videxp.data.module.VideoDataModule; did you mean"),
     (["+task.temperature=2"], "task.temperature=2: is of distillation, and there is no task.teacher=RUN"),

@@ -17,6 +17,7 @@ def check_following(
 
     transforms: by the argument of the data module that each is.
     """
+    _check_corruptions(annotations, transforms)
     if not (names := ", ".join(annotation.name for annotation in annotations if annotation.follows_cuts)):
         return
     for argument, transform in transforms.items():
@@ -29,6 +30,17 @@ def check_following(
             raise BadRequest(
                 f"dataset.{argument} moves what pictures show where {names} cannot follow: "
                 f"set {' '.join(f'dataset.{argument}.{off}' for off in transform.distorts)}"
+            )
+
+
+def _check_corruptions(annotations: Sequence[Annotation], transforms: Mapping[str, nn.Module]) -> None:
+    names = ", ".join(annotation.name for annotation in annotations if annotation.moves)
+    for argument, transform in transforms.items() if names else ():
+        corruptions = getattr(transform, "corruptions", None)
+        if corruptions is not None and (moving := [one.name for one in corruptions.corruptions if one.moves]):
+            raise BadRequest(
+                f"dataset.{argument}.corruptions: {', '.join(moving)} move what clips show, and {names} cannot follow: "
+                f"set dataset.{argument}.corruptions=null, or leave them out of its names"
             )
 
 

@@ -5,7 +5,7 @@ Legend: B samples, K clips of a sample, N = B*K clips, T frames, H, W pixels, C 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ from videxp.data.loading.clips import ClipChoice, Clips
 from videxp.data.loading.dataset import ClipDataset, Samples, collate
 from videxp.data.loading.decoding import Decoding
 from videxp.data.loading.quarantine import is_empty
-from videxp.data.loading.views import Cutter
+from videxp.data.loading.views import Corrupter, Cutter, corrupt_inputs
 from videxp.data.manifest import Manifest, Split
 from videxp.data.prepared import PreparedDataModule
 from videxp.data.sizes import crop_height_width
@@ -130,6 +130,7 @@ class SampledDataModule(PreparedDataModule):
                 crop_size=self.crop_size,
                 scale=self.scale,
                 annotations=self.annotations,
+                corrupter=self._corrupter(split, of="clips"),
                 repeats=self.clips.train_repeats if split == "train" else 1,
             )
         return self._datasets[split]
@@ -150,6 +151,12 @@ class SampledDataModule(PreparedDataModule):
         transform = self._transform(split)
         return transform if self.decoding.size is None and isinstance(transform, Cutter) else None
 
+    def _corrupter(self, split: Split, *, of: Literal["clips", "inputs"]) -> Corrupter | None:
+        """What corrupts clips in the worker, or inputs that the transform has made of clips that stay clean."""
+        transform = self._transform(split)
+        where = "clips" if isinstance(transform, Cutter) else "inputs"
+        return getattr(transform, "corruptions", None) if where == of else None
+
     def _transform(self, split: Split) -> nn.Module:
         return {"train": self.train_transform, "val": self.eval_transform, "test": self.test_transform}[split]
 
@@ -167,7 +174,21 @@ class SampledDataModule(PreparedDataModule):
         """A batch on the device as a network gets it: `video` float [N',T,C,h,w] in place of `clip`."""
         transform, cutter = self._transform(split), self.cutter(split)
         moved = moved_fields(batch, self.annotations, transform)
-        return {**(transform(batch) if cutter is None else cutter.finish(batch)), **moved}
+        given = {**(transform(batch) if cutter is None else cutter.finish(batch)), **moved}
+        corrupter = self._corrupter(split, of="inputs")
+        return given if corrupter is None else {**given, "video": self._corrupted(given, corrupter, split)}
+
+    def _corrupted(self, batch: dict[str, Tensor], corrupter: Corrupter, split: Split) -> Tensor:
+        """The batch's `video`, each sample's by itself."""
+        keys = list(zip(batch["epoch"].tolist(), batch["index"].tolist()))
+        of_samples = batch["video"].unflatten(0, (len(keys), -1))
+        fps = self.dataset(split).clip_fps
+        return torch.cat(
+            [
+                corrupt_inputs(video, corrupter, epoch=epoch, index=index, fps=fps(index))
+                for (epoch, index), video in zip(keys, of_samples)
+            ]
+        )
 
     # ---- outside any loop: for a look, or for a try -------------------------------------------------------------
 

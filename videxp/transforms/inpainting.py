@@ -10,6 +10,7 @@ from torch import Tensor
 
 from videxp.core.errors import BadRequest
 from videxp.core.limits import Ge, Interval
+from videxp.transforms.corruptions.training import CorruptionOptions
 from videxp.transforms.restoration import RestorationEval, RestorationTrain, as_float
 from videxp.transforms.train import check_clip, without
 
@@ -58,9 +59,18 @@ class InpaintingTrain(InpaintingEval, RestorationTrain):
         rotate: bool = False,
         reverse_time: Annotated[float, Interval(ge=0, le=1)] = 0.0,
         mirror: bool = False,
+        corruptions: CorruptionOptions = None,
         seed: Annotated[int, Ge(0)],
     ) -> None:
-        RestorationTrain.__init__(self, flip=flip, rotate=rotate, reverse_time=reverse_time, mirror=mirror, seed=seed)
+        RestorationTrain.__init__(
+            self,
+            flip=flip,
+            rotate=rotate,
+            reverse_time=reverse_time,
+            mirror=mirror,
+            corruptions=corruptions,
+            seed=seed,
+        )
         self.fill = fill
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from videxp.core.errors import BadRequest
 from videxp.core.limits import Ge, Interval
 from videxp.core.randomness import Stream, generator
+from videxp.transforms.corruptions.training import CorruptionOptions, training_corruptions
 from videxp.transforms.train import check_clip, without
 from videxp.video.placing import Move
 
@@ -99,6 +100,7 @@ class RestorationTrain(RestorationEval):
     flip: chance of a left-right mirror. rotate: turn by 0, 90, 180 or 270 degrees, equally likely (frames that are not
         square: 0 or 180); with flip=0.5 each of a square's eight positions is equally likely, as in the papers.
     reverse_time: chance that the clip runs backwards.
+    corruptions: of the input alone, after the degradation: see `TrainTransform`. Those that move things are left out.
     """
 
     def __init__(
@@ -109,9 +111,11 @@ class RestorationTrain(RestorationEval):
         rotate: bool = True,
         reverse_time: Annotated[float, Interval(ge=0, le=1)] = 0.0,
         mirror: bool = False,
+        corruptions: CorruptionOptions = None,
         seed: Annotated[int, Ge(0)],
     ) -> None:
         super().__init__(degradation=degradation, mirror=mirror, seed=seed)
+        self.corruptions = training_corruptions(corruptions, seed=seed, in_place=True)
         self.flip = flip
         self.rotate = rotate
         self.reverse_time = reverse_time

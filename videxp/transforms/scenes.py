@@ -13,6 +13,7 @@ from videxp.core.limits import Ge, Interval
 from videxp.core.randomness import Stream, generator
 from videxp.transforms.color import color_matrices, jitter_normalize
 from videxp.transforms.color_transfer import transfer_colors
+from videxp.transforms.corruptions.training import CorruptionOptions, training_corruptions
 from videxp.transforms.train import check_clip, without
 from videxp.video.joining import NO_WIPE, WIPES
 
@@ -60,6 +61,7 @@ class SceneTrain(SceneEval):
     color: the chance of a further change of saturation, by a factor from 0.5 to 1.2. equalize, posterize (to 4, 5 or 6
         bits): chances of torchvision's operations. color_transfer: the chance that the next shot gets the first one's
         colors, mean and deviation in CIELAB.
+    corruptions: of the joined clip: see `TrainTransform`. Those that move things are left out.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class SceneTrain(SceneEval):
         equalize: Share = 0.05,
         posterize: Share = 0.05,
         color_transfer: Share = 0.1,
+        corruptions: CorruptionOptions = None,
         seed: Annotated[int, Ge(0)] = 0,
     ) -> None:
         super().__init__()
@@ -85,6 +88,7 @@ class SceneTrain(SceneEval):
         self.equalize = equalize
         self.posterize = posterize
         self.color_transfer = color_transfer
+        self.corruptions = training_corruptions(corruptions, seed=seed, in_place=True)
         self.seed = seed
 
     def changed(self, first: Tensor, following: Tensor, *, epoch: int, index: int) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ from videxp.core.errors import BadRequest
 from videxp.core.limits import Ge, Gt, Interval
 from videxp.core.randomness import Stream, generator
 from videxp.transforms.color import color_matrices, jitter_normalize, normalize
+from videxp.transforms.corruptions.training import CorruptionOptions, training_corruptions
 from videxp.transforms.geometry import (
     BOX_DRAWS,
     crop,
@@ -54,6 +55,9 @@ class TrainTransform(nn.Module):
         recipes): {"num_ops": 2, "magnitude": 9}; None is off. They come after the flip and before the jitter.
     random_erasing: chance that a box is erased, the same in all frames: it becomes `mean`. Its area and ratio are
         torchvision's (RandomErasing; Zhong et al. 2020). None is off.
+    corruptions: of some of the clips, as they are cut, before the flip: a table's name, or {"protocol": "yi2021",
+        "names": ["fog", "rain"], "severities": [1, 2, 3], "probability": 0.5}: see `training_corruptions`. Workers
+        apply them. None is off.
     mixup_alpha, cutmix_alpha: 0 is off; with both on, each item takes one of the two with equal chance.
     mean, std: RGB in [0,1]; the defaults are torchvision's for Kinetics.
     """
@@ -73,6 +77,7 @@ class TrainTransform(nn.Module):
         hue: Annotated[float, Interval(ge=0, le=0.5)] = 0.0,
         rand_augment: dict[Literal["num_ops", "magnitude"], int] | None = None,
         random_erasing: Annotated[float, Interval(ge=0, le=1)] | None = None,
+        corruptions: CorruptionOptions = None,
         mixup_alpha: Annotated[float, Ge(0)] = 0.0,
         cutmix_alpha: Annotated[float, Ge(0)] = 0.0,
         mean: tuple[float, float, float] = (0.43216, 0.394666, 0.37645),
@@ -93,6 +98,7 @@ class TrainTransform(nn.Module):
         self.jitter = (brightness, contrast, saturation, hue)
         self.num_ops, self.magnitude = _rand_augment(rand_augment)
         self.random_erasing = random_erasing or 0.0
+        self.corruptions = training_corruptions(corruptions, seed=seed)
         self.mixup_alpha, self.cutmix_alpha = mixup_alpha, cutmix_alpha
         self.mean, self.std = tuple(mean), tuple(std)
         self.seed = seed

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from videxp.config.checking.cuts import check_cuts
-from videxp.config.checking.fitting_data import check_data, check_parts
+from videxp.config.checking.fitting_data import check_corruptions, check_data, check_parts
 from videxp.config.checking.machine import count_cores, count_gpus
 from videxp.config.checking.metric_names import logged_metrics
 from videxp.config.checking.targets import class_name, signature_of, target_of
@@ -41,7 +41,11 @@ def check_fit(plain: dict[str, Any], *, broken: set[str]) -> list[Problem]:
     if sound("dataset", "task._target_"):
         problems += _check_range(plain)
     if sound("dataset"):
-        problems += [*check_parts(plain["dataset"]), *check_cuts(plain["dataset"])]
+        problems += [
+            *check_parts(plain["dataset"]),
+            *check_cuts(plain["dataset"]),
+            *check_corruptions(plain["dataset"]),
+        ]
         problems += check_data(plain, model_is_sound=sound("model"))
     return problems
 

@@ -13,6 +13,8 @@ from videxp.core.errors import BadRequest, VidexpError
 from videxp.core.files import expand_home
 
 LAYOUT = "videxp.data.layouts.base.Layout"
+WHOLE_CLIPS = "videxp.transforms.train.TrainTransform"
+"""Trained on with labels of whole clips: nothing is said of single pixels or frames."""
 PARTS = ("clips", "decoding", "loading", "preparing")
 """Of a data module, beside its layout and transforms."""
 
@@ -28,6 +30,21 @@ def check_parts(dataset: dict[str, Any]) -> Iterator[Problem]:
             except BadRequest as error:  # KEY=VALUE: MESSAGE
                 key, _, message = str(error).partition(": ")
                 yield Problem(key, NOTHING, message)
+
+
+def check_corruptions(dataset: dict[str, Any]) -> Iterator[Problem]:
+    """Are there corruptions of these names to train against?"""
+    transform = dataset.get("train_transform")
+    if not isinstance(transform, dict) or (given := transform.get("corruptions")) is None:
+        return
+    from videxp.transforms.corruptions.training import training_corruptions
+
+    found = signature_of(target_of(transform))
+    try:
+        training_corruptions(given, seed=0, in_place=found is not None and WHOLE_CLIPS not in found.lineage)
+    except BadRequest as error:  # KEY=VALUE: MESSAGE
+        key, _, message = str(error).partition(": ")
+        yield Problem(key, NOTHING, message)
 
 
 def check_data(plain: dict[str, Any], *, model_is_sound: bool) -> Iterator[Problem]:

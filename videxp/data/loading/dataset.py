@@ -26,7 +26,16 @@ from videxp.data.loading.decoding import Decoding
 from videxp.data.loading.quarantine import Failure
 from videxp.data.loading.ring import Request
 from videxp.data.loading.unchanged import require_unchanged
-from videxp.data.loading.views import Cutter, View, fitted, fitted_placement, read_views, scaled_size
+from videxp.data.loading.views import (
+    Corrupter,
+    Cutter,
+    View,
+    corrupt_clips,
+    fitted,
+    fitted_placement,
+    read_views,
+    scaled_size,
+)
 from videxp.data.manifest import Manifest, Part
 from videxp.data.packets_file import frame_times, map_packets
 from videxp.video import (
@@ -85,7 +94,8 @@ class ClipDataset(Dataset[dict[str, Any]]):
     width) is cut out at a random place where the choice is random; elsewhere frames lose what `scale` does not divide
     at the right and at the bottom.
 
-    `annotations`: what samples have beside their clip. `repeats`: how often an epoch has a sample, with other clips.
+    `corrupter`: what corrupts clips once they are cut. `annotations`: what samples have beside their clip. `repeats`:
+    how often an epoch has a sample, with other clips.
     """
 
     def __init__(
@@ -100,6 +110,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
         crop_size: tuple[int, int] | None = None,
         scale: int = 1,
         annotations: Sequence[Annotation] = (),
+        corrupter: Corrupter | None = None,
         repeats: int = 1,
     ) -> None:
         samples = manifest.samples(split)
@@ -118,6 +129,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
         self.cutter = cutter
         self.crop_size = crop_size
         self.scale = scale
+        self.corrupter = corrupter
         self.repeats = repeats
 
     def __len__(self) -> int:
@@ -186,7 +198,12 @@ class ClipDataset(Dataset[dict[str, Any]]):
         shown = Shown(row, key, frames_KT, box, clip, reader.size, placements, read_others)
         fields = {annotation.name: annotation.read(shown) for annotation in self.annotations}
         given = {name: value for name, value in fields.items() if value is not None}
-        return {"clip": clip, **given, "index": index, "epoch": epoch}
+        return {"clip": self._corrupted(clip, key), **given, "index": index, "epoch": epoch}
+
+    def _corrupted(self, clip: Tensor, key: tuple[int, int]) -> Tensor:
+        if self.corrupter is None:
+            return clip
+        return corrupt_clips(clip, self.corrupter, epoch=key[0], index=key[1], fps=self.clip_fps(key[1]))
 
     def _read_frames(self, key: tuple[int, int], row: int, frames_KT: np.ndarray) -> Tensor:
         """uint8 [K*V,T,H,W,C]: frames of any sample, cut as those of `key` are. Raises as reading it does."""

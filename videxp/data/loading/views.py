@@ -51,6 +51,30 @@ class Mover(Protocol):
         """What moves what pictures show in other ways, as settings that turn it off: `rand_augment=null`."""
 
 
+class Corrupter(Protocol):
+    """What corrupts clips, drawn from (epoch, index) of their sample and its own seed."""
+
+    def corrupt(self, clip: np.ndarray, *, epoch: int, index: int, number: int, fps: float) -> np.ndarray:
+        """The `number`-th clip of a sample, uint8 [T,H,W,C], which plays at `fps`."""
+
+
+def corrupt_clips(clips: Tensor, corrupter: Corrupter, *, epoch: int, index: int, fps: float) -> Tensor:
+    """All clips of a sample: uint8 [N,T,H,W,C]."""
+    made = [
+        corrupter.corrupt(clip, epoch=epoch, index=index, number=number, fps=fps)
+        for number, clip in enumerate(clips.numpy())
+    ]
+    return torch.from_numpy(np.stack(made))
+
+
+def corrupt_inputs(video: Tensor, corrupter: Corrupter, *, epoch: int, index: int, fps: float) -> Tensor:
+    """The same of a network's inputs, float [N,T,C,H,W] in [0,1] on any device: rounded to 8 bits before, as files have
+    them; what lies outside [0,1] is cut off."""
+    clips = (video.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 1, 3, 4, 2).contiguous().cpu()
+    made = corrupt_clips(clips, corrupter, epoch=epoch, index=index, fps=fps)
+    return made.permute(0, 1, 4, 2, 3).contiguous().to(video.device).to(video.dtype).div_(255)
+
+
 def read_views(
     reader: VideoReader, frames_KT: np.ndarray, views: Sequence[Sequence[View]], *, size: tuple[int, int] | None = None
 ) -> Tensor:

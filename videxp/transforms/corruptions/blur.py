@@ -7,27 +7,31 @@ Legend: clips are uint8 [T,H,W,C]; K = height = width of a kernel, odd.
 """
 
 import math
+from typing import Literal
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from videxp.transforms.corruptions.corruption import as_float, as_uint8
 
 
 def gaussian_blur(clip: np.ndarray, rng: np.random.Generator, *, sigma: float) -> np.ndarray:
     """A Gaussian cut off after 4 sigma, the border repeated."""
-    kernel = gaussian_kernel(sigma, reach=int(4 * sigma + 0.5))
-    planes = _planes(clip)
-    for weight in (kernel[:, None], kernel[None, :]):
-        planes = _filtered(planes, weight, mode="replicate")
-    return _clip(planes, len(clip))
+    weights = gaussian_kernel(sigma, reach=int(4 * sigma + 0.5))
+    return as_uint8(filtered(as_float(clip), np.outer(weights, weights), border="edge"))
 
 
 def defocus_blur(clip: np.ndarray, rng: np.random.Generator, *, radius: int, alias_blur: float) -> np.ndarray:
     """A disk of `radius` pixels, whose edge a Gaussian of sigma `alias_blur` softens; mirrored at the border."""
-    return _clip(_filtered(_planes(clip), disk(radius, alias_blur=alias_blur), mode="reflect"), len(clip))
+    return as_uint8(filtered(as_float(clip), disk(radius, alias_blur=alias_blur), border="reflect"))
+
+
+def filtered(values: np.ndarray, kernel: np.ndarray, *, border: Literal["edge", "reflect"]) -> np.ndarray:
+    """float [T,H,W,C] with a symmetric kernel [K,K], by FFT: kernels are large."""
+    reach = len(kernel) // 2
+    padded = np.pad(values, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode=border)
+    size = padded.shape[1:3]
+    spectrum = np.fft.rfft2(padded, axes=(1, 2)) * np.fft.rfft2(kernel, s=size)[None, :, :, None]
+    return np.fft.irfft2(spectrum, s=size, axes=(1, 2))[:, 2 * reach :, 2 * reach :]
 
 
 def disk(radius: int, *, alias_blur: float) -> np.ndarray:
@@ -70,23 +74,30 @@ def smear(values: np.ndarray, *, radius: int, sigma: float, angle: float) -> np.
 
 def zoom_blur(clip: np.ndarray, rng: np.random.Generator, *, top: float, step: float) -> np.ndarray:
     """The mean of the clip and of its middle enlarged by 1, 1 + step, ... up to `top`, bilinearly."""
-    factors = np.arange(1, top, step)
-    planes = _planes(clip)
-    total = planes.clone()
+    values, factors = as_float(clip), np.arange(1, top, step)
+    total = values.copy()
     for factor in factors:
-        total += _zoomed(planes, float(factor))
-    return _clip(total / (len(factors) + 1), len(clip))
+        total += enlarged(values, float(factor))
+    return as_uint8(total / (len(factors) + 1))
 
 
-def _zoomed(planes: Tensor, factor: float) -> Tensor:
-    """The middle of [N,1,H,W], enlarged to the same size."""
-    size = planes.shape[-2:]
-    cut = [math.ceil(side / factor) for side in size]
-    top, left = ((side - part) // 2 for side, part in zip(size, cut))
-    middle = planes[..., top : top + cut[0], left : left + cut[1]]
-    larger = F.interpolate(middle, [round(part * factor) for part in cut], mode="bilinear", align_corners=True)
-    top, left = ((has - side) // 2 for has, side in zip(larger.shape[-2:], size))
-    return larger[..., top : top + size[0], left : left + size[1]]
+def enlarged(values: np.ndarray, factor: float) -> np.ndarray:
+    """The middle of float [T,H,W,C], larger by `factor`, of the same size: bilinear, corner upon corner."""
+    return _stretched(_stretched(values, factor, axis=1), factor, axis=2)
+
+
+def _stretched(values: np.ndarray, factor: float, *, axis: int) -> np.ndarray:
+    side = values.shape[axis]
+    cut = math.ceil(side / factor)
+    length = max(side, round(cut * factor))
+    shown = np.arange(side) + (length - side) // 2
+    place = (side - cut) // 2 + shown * (cut - 1) / max(length - 1, 1)
+    below = np.minimum(place.astype(int), side - 1)
+    shape = [1] * values.ndim
+    shape[axis] = side
+    weight = (place - below).astype(np.float32).reshape(shape)
+    lower, upper = values.take(below, axis), values.take(np.minimum(below + 1, side - 1), axis)
+    return lower + weight * (upper - lower)
 
 
 def frame_blur(clip: np.ndarray, rng: np.random.Generator, *, half_window: int) -> np.ndarray:
@@ -97,41 +108,3 @@ def frame_blur(clip: np.ndarray, rng: np.random.Generator, *, half_window: int) 
     first, end = np.maximum(times - half_window, 0), np.minimum(times + half_window, len(clip))
     counts = (end - first)[:, None, None, None]
     return np.rint((sums[end] - sums[first]) / counts).astype(np.uint8)
-
-
-def _filtered(planes: Tensor, kernel: np.ndarray, *, mode: str) -> Tensor:
-    """[N,1,H,W] with a symmetric kernel [K,L], of the same size."""
-    height, width = kernel.shape
-    padded = _padded(planes, (width // 2, width // 2, height // 2, height // 2), mode=mode)
-    weight = torch.from_numpy(kernel.astype(np.float32))
-    if min(kernel.shape) == 1:
-        return F.conv2d(padded, weight[None, None])
-    size = padded.shape[-2:]  # by FFT: 17 x 17 weights and more
-    spectrum = torch.fft.rfft2(padded) * torch.fft.rfft2(weight, s=size)
-    return torch.fft.irfft2(spectrum, s=size)[..., height - 1 :, width - 1 :]
-
-
-def _padded(planes: Tensor, sides: tuple[int, int, int, int], *, mode: str) -> Tensor:
-    """Mirrored as often as it takes: a frame may be smaller than a kernel's half."""
-    if mode == "replicate":
-        return F.pad(planes, sides, mode=mode)
-    left, right, top, bottom = sides
-    rows, columns = _mirrored(planes.shape[-2], top, bottom), _mirrored(planes.shape[-1], left, right)
-    return planes[..., rows, :][..., columns]
-
-
-def _mirrored(length: int, before: int, after: int) -> Tensor:
-    """Where each place of a mirrored side comes from, the outermost pixel not repeated: int64 [before+length+after]."""
-    period = max(2 * (length - 1), 1)
-    place = torch.arange(-before, length + after) % period
-    return torch.minimum(place, period - place) if length > 1 else torch.zeros_like(place)
-
-
-def _planes(clip: np.ndarray) -> Tensor:
-    """uint8 [T,H,W,C] -> float [T*C,1,H,W] in [0,1]."""
-    return torch.from_numpy(as_float(clip)).permute(0, 3, 1, 2).flatten(0, 1)[:, None].contiguous()
-
-
-def _clip(planes: Tensor, frames: int) -> np.ndarray:
-    """The reverse, rounded."""
-    return as_uint8(planes[:, 0].unflatten(0, (frames, -1)).permute(0, 2, 3, 1).numpy())

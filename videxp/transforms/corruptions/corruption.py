@@ -12,7 +12,6 @@ from zlib import crc32
 import numpy as np
 
 from videxp.core.randomness import Stream, generator
-from videxp.transforms.frame_damage import one_thread
 
 Group = Literal["noise", "blur", "weather", "color", "compression", "transmission", "camera", "time"]
 SEVERITIES = (1, 2, 3, 4, 5)
@@ -53,8 +52,7 @@ class Corruption:
         if clip.dtype != np.uint8 or clip.ndim != 4 or clip.shape[-1] != 3 or 0 in clip.shape:
             raise ValueError(f"clip must be uint8 [T,H,W,3], got {clip.dtype} {list(clip.shape)}")
         timing = {"fps": fps} if self.needs_fps else {}
-        with one_thread():
-            return self.function(clip, rng, **self.parameters(severity), **timing)
+        return self.function(clip, rng, **self.parameters(severity), **timing)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,8 @@ Legend: clips are uint8 [T,H,W,C].
 """
 
 import numpy as np
-import torch
-from torch.nn import functional as F
 
-from videxp.transforms.corruptions.blur import smear
+from videxp.transforms.corruptions.blur import enlarged, smear
 from videxp.transforms.corruptions.color import scale_contrast
 from videxp.transforms.corruptions.corruption import as_float, as_uint8
 
@@ -107,23 +105,12 @@ def snow(
     """
     values = as_float(clip)
     height, width = clip.shape[1:3]
-    field = torch.from_numpy(rng.normal(mean, sigma, (height, width)).astype(np.float32))
-    flakes = _enlarged(field, zoom)
+    field = rng.normal(mean, sigma, (1, height, width, 1)).astype(np.float32)
+    flakes = enlarged(field, zoom)
     flakes = np.clip(np.where(flakes < threshold, 0, flakes), 0, 1)
     angle = float(np.deg2rad(rng.uniform(-135, -45)))
-    flakes = smear(flakes[None, :, :, None], radius=radius, sigma=blur, angle=angle)[0]
-    whiter = np.maximum(values, (values @ _GREY)[..., None] * 1.5 + 0.5)
+    flakes = smear(flakes, radius=radius, sigma=blur, angle=angle)[0]
+    whiter = np.maximum(values, (values * _GREY).sum(axis=-1, keepdims=True) * 1.5 + 0.5)
     both = flakes + np.rot90(flakes, k=2)
     falling = np.stack([np.roll(both, radius * time, axis=0) for time in range(len(clip))])
     return as_uint8(kept * values + (1 - kept) * whiter + falling)
-
-
-def _enlarged(field: torch.Tensor, factor: float) -> np.ndarray:
-    """The middle of [H,W], `factor` times larger, of the same size."""
-    height, width = field.shape
-    cut = [int(np.ceil(side / factor)) for side in (height, width)]
-    top, left = (height - cut[0]) // 2, (width - cut[1]) // 2
-    middle = field[None, None, top : top + cut[0], left : left + cut[1]]
-    size = [max(side, round(part * factor)) for side, part in zip((height, width), cut)]
-    larger = F.interpolate(middle, size, mode="bilinear", align_corners=True)
-    return larger[0, 0, :height, :width].numpy()
