@@ -35,7 +35,14 @@ MEDIA = {
 POINTS_PER_CURVE = 1000
 RATE = re.compile(r"(.*[._])?(lr|learning_rate)")
 """Keys whose values are compared by their ratio."""
-SCRIPTS = ("scales.js", "parameters.js", "means.js", "classes.js", "page.js")  # the last one starts the page
+SCRIPTS = (
+    "scales.js",
+    "parameters.js",
+    "tradeoffs.js",
+    "means.js",
+    "classes.js",
+    "page.js",
+)  # the last one starts the page
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,7 @@ def build_page(
                 "cells": [_cell(column, row, best=number in best[column.key]) for column in in_table],
                 "curves": _curves(run),
                 "samples": samples[number],
+                "speed": _speed(run),
                 **_classes(run),
             }
             for number, (name, run, row) in enumerate(zip(names, runs, rows))
@@ -143,6 +151,15 @@ def _cell(column: Column, row: Row, *, best: bool) -> dict[str, Any]:
 
 def _shown(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str) if not isinstance(value, str) else value
+
+
+def _speed(run: Run) -> dict[str, Any] | None:
+    """What the run's speed was measured on, and whether the machine was busy; None where it was not measured."""
+    section = run.evaluation.get("speed")
+    if not isinstance(section, dict) or not isinstance(on := section.get("conditions"), dict):
+        return None
+    threads = f"{on.get('threads')} thread{'' if on.get('threads') == 1 else 's'}"
+    return {"on": f"{on.get('device')}, {threads}, {on.get('precision')}", "busy": "busy" in section}
 
 
 # ---- the curves --------------------------------------------------------------------------------------------------

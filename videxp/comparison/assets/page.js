@@ -137,6 +137,7 @@ function highlight(index) {
   for (const row of $("table").querySelectorAll("tbody tr")) row.classList.toggle("near", Number(row.dataset.run) === index);
   for (const chart of charts.values()) chart.plot?.setSeries(index === null ? null : index + 1, { focus: index !== null }, false);
   highlightParameters(index);
+  highlightTradeoffs(index);
 }
 
 function choices(holder, items, label, onchange) {
@@ -434,6 +435,7 @@ function redraw({ curves = true } = {}) {
   drawTable();
   drawMeans();
   drawParameters();
+  drawTradeoffs();
   if (curves) drawCurves();
   drawClasses();
   drawSamples();
@@ -507,6 +509,7 @@ function start() {
   $("size").value = Math.max(140, Math.min(20 * Math.floor((room - 4) / 20), 640)); // in its steps
   $("gallery").style.setProperty("--size", `${$("size").value}px`);
   startParameters();
+  startTradeoffs();
   setTheme("auto");
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTheme($("theme").dataset.choice));
   $("theme").addEventListener("click", () => setTheme({ auto: "dark", dark: "light", light: "auto" }[$("theme").dataset.choice]));

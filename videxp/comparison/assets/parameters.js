@@ -112,18 +112,8 @@ function drawSmall(column, indices, colors) {
   const svg = element("svg", { width, height: SMALL.height, role: "img", "aria-label": name });
   const cells = indices.map((index) => valueOf(index, column));
   const [across, up] = [scaleOf(cells, SMALL.left + 8, width - SMALL.right, { ratios: column.log }), scaleOf(indices.map((index) => valueOf(index, against.metric)), SMALL.height - SMALL.bottom - 6, SMALL.top)];
-  const bottom = SMALL.height - SMALL.bottom;
-  for (const tick of spaced(up.ticks, () => 8)) {
-    svg.append(element("line", { class: "grid", x1: SMALL.left, x2: width, y1: tick.at, y2: tick.at }));
-    svg.append(element("text", { class: "tick end", x: SMALL.left - 5, y: tick.at + 4 }, tick.text));
-  }
   const names = across.ticks.length > new Set(cells.filter(across.inSlot).map(nameOf)).size ? 90 : Math.abs(across.slot) - 6;
-  const ticks = across.ticks.map((tick) => ({ ...tick, text: clipped(tick.text, Math.max(names, 24)) }));
-  for (const tick of spaced(ticks, (text) => widthOf(text) / 2 + 3)) {
-    const half = widthOf(tick.text) / 2;
-    svg.append(element("text", { class: "tick middle", x: Math.min(Math.max(tick.at, half), width - half), y: SMALL.height - 8 }, tick.text));
-  }
-  svg.append(element("line", { class: "base", x1: SMALL.left, x2: width, y1: bottom, y2: bottom }));
+  svg.append(...chartAxes(across, up, width, { room: Math.max(names, 24) }));
   const dots = new Map();
   indices.forEach((index, i) => {
     const place = [across.at(cells[i], { run: MANY ? index : null }), up.at(valueOf(index, against.metric))];
@@ -135,6 +125,22 @@ function drawSmall(column, indices, colors) {
   holder.append(svg);
   svg.addEventListener("mousemove", (event) => point(nearestDot(dots, event.offsetX, event.offsetY), event));
   return dots;
+}
+
+/** The grid, its numbers, and the base of a small chart; a text has `room` px at the base. */
+function chartAxes(across, up, width, { room = 90 } = {}) {
+  const parts = [];
+  for (const tick of spaced(up.ticks, () => 8)) {
+    parts.push(element("line", { class: "grid", x1: SMALL.left, x2: width, y1: tick.at, y2: tick.at }));
+    parts.push(element("text", { class: "tick end", x: SMALL.left - 5, y: tick.at + 4 }, tick.text));
+  }
+  const ticks = across.ticks.map((tick) => ({ ...tick, text: clipped(tick.text, room) }));
+  for (const tick of spaced(ticks, (text) => widthOf(text) / 2 + 3)) {
+    const half = widthOf(tick.text) / 2;
+    parts.push(element("text", { class: "tick middle", x: Math.min(Math.max(tick.at, half), width - half), y: SMALL.height - 8 }, tick.text));
+  }
+  const bottom = SMALL.height - SMALL.bottom;
+  return [...parts, element("line", { class: "base", x1: SMALL.left, x2: width, y1: bottom, y2: bottom })];
 }
 
 /** In a strip, a line at the median of each name that three runs or more have. */
@@ -189,7 +195,12 @@ function point(index, event) {
   const row = (column) => element("tr", {}, element("td", {}, column === against.metric ? columnName(column) : words(column)), element("td", { class: "number" }, plain(valueOf(index, column), column)));
   const columns = [...against.columns.filter((column) => column.on), against.metric];
   tip.replaceChildren(element("div", {}, swatch(index), " ", element("b", {}, shortName(runs[index])), " ", element("span", { class: `state ${runs[index].state}` }, runs[index].state)), element("table", {}, ...columns.map(row)));
-  const box = $("parameters").getBoundingClientRect();
+  placeTip(tip, $("parameters"), event);
+}
+
+/** Beside the cursor, within a section. */
+function placeTip(tip, section, event) {
+  const box = section.getBoundingClientRect();
   const [x, y] = [event.clientX - box.left, event.clientY - box.top];
   const left = x + 16 + tip.offsetWidth < box.width ? x + 16 : Math.max(0, x - tip.offsetWidth - 14);
   tip.style.left = `${left}px`;
