@@ -1,7 +1,6 @@
 """Corruptions against the published tables: parameters to the printed digit, and what they do to real frames."""
 
 import json
-from math import inf
 from typing import Any
 
 import numpy as np
@@ -77,11 +76,11 @@ PUBLISHED: dict[str, dict[str, list[Any]]] = {
         "pixelate": [0.6, 0.5, 0.4, 0.3, 0.25],
     },
     "videxp": {
-        "packet_loss": [1, 2, 4, 8, 16],
+        "packet_loss": [0.5, 1, 2, 4, 8],
         "bit_errors": [0.5, 1, 2, 4, 8],
         "flash": [(1, 0.2), (1, 0.35), (1, 0.5), (1, 0.7), (1, 0.9)],
         "frame_drop": [0.05, 0.1, 0.2, 0.4, 0.6],
-        "reversal": [2, 4, 8, 16, inf],
+        "reversal": [2, 4, 8, 16, None],
     },
 }
 # Each step up is worse by PSNR, whatever is drawn. Of others chance says how much a severity hurts a single clip; the
@@ -107,6 +106,7 @@ def test_parameters_are_those_of_the_papers_to_the_printed_digit() -> None:
             one = protocol.corruptions[corruption]
             found = [tuple(one.parameters(severity).values()) for severity in protocol.severities]
             assert found == [value if isinstance(value, tuple) else (value,) for value in values], (name, corruption)
+            assert json.loads(json.dumps(one.severities, allow_nan=False)) == [list(values) for values in found]
     assert set(PROTOCOLS) == set(PUBLISHED)
     assert PROTOCOLS["yi2021"].corruptions["fog"].parameters(3) == {"density": 2.5, "decay": 1.7}
 

@@ -32,8 +32,9 @@ def save_contact_sheet(
 ) -> None:
     """A PNG: a row for each corruption (None: all of the protocol), a column for each severity, the clean clip first.
 
-    Each picture is the clip's middle frame, with the parameters beneath. Corruptions of time show their order instead,
-    in a diagram: to the right the time, upwards the frame that is shown then.
+    Each picture is the clip's middle frame, or the one that is changed most where that is changed twice as much: a
+    flash; the parameters are beneath. Corruptions of time show their order instead, in a diagram: to the right the
+    time, upwards the frame that is shown then.
     """
     rows = [protocol.corruptions[name] for name in names or protocol.corruptions]
     columns = [0, *(severities or protocol.severities)]
@@ -64,9 +65,12 @@ def _cell(
     """Severity 0 is the clean clip."""
     if one.group == "time":
         return _diagram(order_of(one, len(clip), severity=severity, fps=fps, seed=seed), size=size)
+    shown, place = clip, len(clip) // 2
     if severity:
-        clip = one.corrupt(clip, severity=severity, rng=rng_of(seed, 0, one.name, severity), fps=fps)
-    return Image.fromarray(clip[len(clip) // 2]).resize(size, Image.Resampling.BICUBIC)
+        shown = one.corrupt(clip, severity=severity, rng=rng_of(seed, 0, one.name, severity), fps=fps)
+        changes = np.abs(shown.astype(np.int16) - clip).mean(axis=(1, 2, 3))
+        place = int(changes.argmax()) if changes.max() > 2 * changes[place] else place
+    return Image.fromarray(shown[place]).resize(size, Image.Resampling.BICUBIC)
 
 
 def order_of(one: Corruption, num_frames: int, *, severity: int, fps: float, seed: int = 0) -> np.ndarray:
@@ -93,7 +97,7 @@ def _diagram(order: np.ndarray, *, size: tuple[int, int]) -> Image.Image:
 
 def _parameters(one: Corruption, severity: int) -> str:
     """`sigma 0.18`; of several the values alone, as their row has them."""
-    values = one.parameters(severity)
+    values = {name: "all" if value is None else f"{value:g}" for name, value in one.parameters(severity).items()}
     if len(values) == 1:
-        return " ".join(f"{name} {value:g}" for name, value in values.items()).replace("_", " ")
-    return ", ".join(f"{value:g}" for value in values.values())
+        return " ".join(f"{name} {value}" for name, value in values.items()).replace("_", " ")
+    return ", ".join(values.values())

@@ -4,7 +4,6 @@ Five values a row, for severity 1 to 5. Lengths are in pixels of frames of 224, 
 """
 
 from collections.abc import Mapping
-from math import inf
 
 from videxp.transforms.corruptions import blur, camera, codec, color, noise, packets, temporal, weather
 from videxp.transforms.corruptions.corruption import Protocol, protocol, row
@@ -118,7 +117,7 @@ IMAGENET_C = protocol(
 
 VIDEXP = protocol(
     "videxp",
-    row("packet_loss", "transmission", packets.packet_loss, per_second=(1, 2, 4, 8, 16)),
+    row("packet_loss", "transmission", packets.packet_loss, per_second=(0.5, 1, 2, 4, 8)),
     row("bit_errors", "transmission", packets.bit_errors, per_second=(0.5, 1, 2, 4, 8)),
     row(
         "flash",
@@ -128,8 +127,8 @@ VIDEXP = protocol(
         strength=(0.2, 0.35, 0.5, 0.7, 0.9),
     ),
     row("frame_drop", "time", temporal.frame_drop, share=(0.05, 0.1, 0.2, 0.4, 0.6)),
-    row("reversal", "time", temporal.reversal, segment=(2, 4, 8, 16, inf)),
-    source="videxp: what the papers lack, stated for each second of video or each frame",
+    row("reversal", "time", temporal.reversal, segment=(2, 4, 8, 16, None)),
+    source="what the papers lack, stated for each second of video or each frame",
 )
 
 PROTOCOLS: Mapping[str, Protocol] = {one.name: one for one in (YI2021, YI2021_SSV2, SCHIAPPA2023, IMAGENET_C, VIDEXP)}

@@ -6,8 +6,6 @@ repeated, so that a network of any length can be tested. Yi et al. 2021 (frame r
 Legend: clips are uint8 [T,H,W,C].
 """
 
-import math
-
 import numpy as np
 
 
@@ -58,10 +56,10 @@ def frame_rate(clip: np.ndarray, rng: np.random.Generator, *, fps: float, rate: 
     return clip[np.floor(taken * fps + 1e-9).astype(int)]
 
 
-def reversal(clip: np.ndarray, rng: np.random.Generator, *, segment: float) -> np.ndarray:
-    """Each segment of so many frames backwards; `inf`: all of the clip."""
-    size = len(clip) if math.isinf(segment) else int(segment)
-    return clip[np.concatenate([part[::-1] for part in _segments(np.arange(len(clip)), size)])]
+def reversal(clip: np.ndarray, rng: np.random.Generator, *, segment: int | None) -> np.ndarray:
+    """Each segment of so many frames backwards; None: all of the clip."""
+    times = np.arange(len(clip))
+    return clip[np.concatenate([part[::-1] for part in _segments(times, segment or len(clip))])]
 
 
 def _segments(times: np.ndarray, size: int) -> list[np.ndarray]:

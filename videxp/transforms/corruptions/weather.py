@@ -99,18 +99,17 @@ def snow(
     blur: float,
     kept: float,
 ) -> np.ndarray:
-    """Flakes from the enlarged peaks of noise N(mean, sigma), smeared downwards; and the picture whiter.
-
-    The flakes of a clip fall by `radius` pixels from frame to frame; those of the field turned round do too.
-    """
+    """Flakes from the enlarged peaks of noise N(mean, sigma), smeared downwards, and again turned round; and the
+    picture whiter. The flakes of a clip fall by `radius` pixels from frame to frame."""
     values = as_float(clip)
-    height, width = clip.shape[1:3]
-    field = rng.normal(mean, sigma, (1, height, width, 1)).astype(np.float32)
+    frames, height, width, _ = clip.shape
+    starts = radius * np.arange(frames)[::-1]  # of what is seen of a field as high as the flakes fall
+    field = rng.normal(mean, sigma, (1, height + starts[0], width, 1)).astype(np.float32)
     flakes = enlarged(field, zoom)
     flakes = np.clip(np.where(flakes < threshold, 0, flakes), 0, 1)
     angle = float(np.deg2rad(rng.uniform(-135, -45)))
     flakes = smear(flakes, radius=radius, sigma=blur, angle=angle)[0]
-    whiter = np.maximum(values, (values * _GREY).sum(axis=-1, keepdims=True) * 1.5 + 0.5)
     both = flakes + np.rot90(flakes, k=2)
-    falling = np.stack([np.roll(both, radius * time, axis=0) for time in range(len(clip))])
+    falling = np.stack([both[start : start + height] for start in starts])
+    whiter = np.maximum(values, (values * _GREY).sum(axis=-1, keepdims=True) * 1.5 + 0.5)
     return as_uint8(kept * values + (1 - kept) * whiter + falling)
