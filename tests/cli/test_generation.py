@@ -54,6 +54,16 @@ def test_an_evaluation_says_what_it_was_measured_on_and_what_it_means(gan: Path,
     assert list((place / "cache/features").glob("*.safetensors"))
 
 
+def test_its_robustness_is_how_smoothly_clips_change_and_the_rest_does_not_apply(gan: Path, place: Path):
+    done = videxp("evaluate", str(gan), "--on", "robustness", cwd=place)
+    assert done.returncode == 0, done.stderr
+    section = json.loads((gan / "evaluation.json").read_text())["robustness"]
+    assert [row["distance"] for row in section["latent"]] == [0.01, 0.1, 1.0]
+    assert 0 < section["latent"][0]["mean"] <= section["latent"][0]["worst"]
+    assert section["scalars"] == {"robustness/latent_change": section["latent"][0]["mean"]}
+    assert "corruptions and attacks do not apply: clips are made from noise" in " ".join(done.stdout.split())
+
+
 def test_a_classifier_that_videxp_trained_judges_by_its_name(gan: Path, place: Path):
     train(cwd=place, run="classifier")
     by_run = "{_target_: videxp.training.assembling.RunFeatures, _partial_: true, run: classifier"

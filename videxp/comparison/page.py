@@ -36,13 +36,9 @@ POINTS_PER_CURVE = 1000
 RATE = re.compile(r"(.*[._])?(lr|learning_rate)")
 """Keys whose values are compared by their ratio."""
 SCRIPTS = (
-    "scales.js",
-    "parameters.js",
-    "tradeoffs.js",
-    "means.js",
-    "classes.js",
-    "page.js",
-)  # the last one starts the page
+    *("scales.js", "parameters.js", "tradeoffs.js", "means.js", "classes.js", "robustness.js"),
+    "page.js",  # the last one starts the page
+)
 
 
 @dataclass(frozen=True)
@@ -87,6 +83,7 @@ def build_page(
                 "samples": samples[number],
                 "speed": _speed(run),
                 **_classes(run),
+                "robustness": _robustness(run),
             }
             for number, (name, run, row) in enumerate(zip(names, runs, rows))
         ],
@@ -242,6 +239,31 @@ def _of_views(evaluation: Path) -> str:
 
 def _score(value: Any) -> float | None:
     return None if value is None else _finite(float(value))
+
+
+# ---- robustness --------------------------------------------------------------------------------------------------
+
+
+def _robustness(run: Run) -> dict[str, Any] | None:
+    """The metric over severities (0: clean) of the run's evaluation.json, `{"protocol": "yi2021", "metric": "accuracy",
+    "curves": {"mean of all": [[0, 0.9], [1, 0.7]], ...}}`; None where there is none that can be read."""
+    try:
+        section = run.evaluation["robustness"]
+        clean, figures = float(section["clean"]["value"]), section["figures"]
+        curves = {
+            str(name): [[0, clean], *([int(severity), float(one["value"])] for severity, one in of.items())]
+            for name, of in figures.items()
+        }
+        mean = [[points[0][0], sum(value for _, value in points) / len(points)] for points in zip(*curves.values())]
+        if not mean or not all(math.isfinite(value) for _, value in mean):
+            return None
+        return {
+            "protocol": str(section["protocol"]),
+            "metric": str(section["metric"]),
+            "curves": {"mean of all": mean, **curves},
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        return None
 
 
 # ---- the samples -------------------------------------------------------------------------------------------------

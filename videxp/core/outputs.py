@@ -27,6 +27,7 @@ RUN_FILES = frozenset(
         "log.txt",
         "evaluation.json",
         "predictions.csv",
+        "robustness.jsonl",
     }
 )
 SWEEP_FILES = frozenset({"sweep.yaml", "study.db"})

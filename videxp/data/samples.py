@@ -4,7 +4,7 @@
 Legend: B samples, K clips of a sample, N = B*K clips, T frames, H, W pixels, C = 3 channels (RGB).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -26,6 +26,9 @@ from videxp.data.manifest import Manifest, Split
 from videxp.data.prepared import PreparedDataModule
 from videxp.data.sizes import crop_height_width
 from videxp.transforms import EvalTransform, TrainTransform
+
+BatchChange = Callable[[dict[str, Any]], dict[str, Any]]
+"""A batch as a network gets it -> the same with another `video`."""
 
 
 class SampledDataModule(PreparedDataModule):
@@ -70,6 +73,9 @@ class SampledDataModule(PreparedDataModule):
         self.annotations: Sequence[Annotation] = ()
         """What a sample has beside its clip, known once the data set is prepared."""
         self._datasets: dict[Split, ClipDataset] = {}
+        self._test_corrupter: Corrupter | None = None
+        self.attack: BatchChange | None = None
+        """What is done to each batch of the test, after the transform."""
 
     @property
     def description(self) -> str:
@@ -151,8 +157,24 @@ class SampledDataModule(PreparedDataModule):
         transform = self._transform(split)
         return transform if self.decoding.size is None and isinstance(transform, Cutter) else None
 
+    def corrupt_test(self, corrupter: Corrupter | None) -> None:
+        """Let the test meet corrupted clips, those of loaders that are made from now on; None: clips as they are.
+
+        It is the clip that was read, in the worker; where the transform makes the target of it, which stays clean, the
+        network's input.
+        """
+        self._test_corrupter = corrupter
+        self.dataset("test").corrupter = self._corrupter("test", of="clips")
+
+    @property
+    def tests_inputs(self) -> bool:
+        """Whether `corrupt_test` is of inputs that stand beside a target, not of the clips that are read."""
+        return getattr(self.test_transform, "gives_target", False)
+
     def _corrupter(self, split: Split, *, of: Literal["clips", "inputs"]) -> Corrupter | None:
         """What corrupts clips in the worker, or inputs that the transform has made of clips that stay clean."""
+        if split == "test" and self._test_corrupter is not None:
+            return self._test_corrupter if self.tests_inputs == (of == "inputs") else None
         transform = self._transform(split)
         where = "clips" if isinstance(transform, Cutter) else "inputs"
         return getattr(transform, "corruptions", None) if where == of else None
@@ -175,8 +197,9 @@ class SampledDataModule(PreparedDataModule):
         transform, cutter = self._transform(split), self.cutter(split)
         moved = moved_fields(batch, self.annotations, transform)
         given = {**(transform(batch) if cutter is None else cutter.finish(batch)), **moved}
-        corrupter = self._corrupter(split, of="inputs")
-        return given if corrupter is None else {**given, "video": self._corrupted(given, corrupter, split)}
+        if (corrupter := self._corrupter(split, of="inputs")) is not None:
+            given["video"] = self._corrupted(given, corrupter, split)
+        return given if split != "test" or self.attack is None else self.attack(given)
 
     def _corrupted(self, batch: dict[str, Tensor], corrupter: Corrupter, split: Split) -> Tensor:
         """The batch's `video`, each sample's by itself."""

@@ -1,7 +1,7 @@
 """The run folder: where its files are, and the run's state.
 
 config.yaml overrides.yaml provenance.json data.jsonl.gz status.json metrics.csv log.txt evaluation.json predictions.csv
-checkpoints/{best,last}.ckpt samples/ wandb/ manifest.tsv.gz
+robustness.jsonl checkpoints/{best,last}.ckpt samples/ wandb/ manifest.tsv.gz
 """
 
 import json
@@ -77,6 +77,11 @@ class RunFolder:
     @property
     def predictions(self) -> Path:
         return self.path / "predictions.csv"
+
+    @property
+    def robustness(self) -> Path:
+        """Figures under corruptions and attacks, a line for each as it came."""
+        return self.path / "robustness.jsonl"
 
     @property
     def samples(self) -> Path:

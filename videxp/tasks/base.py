@@ -149,6 +149,12 @@ class VideoTask(LightningModule):
         """What the network makes of whole samples of the test, where these are more than one pass can take."""
         return self.answer(batch)
 
+    def sample_losses(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Of each sample of a batch the loss that an evaluation measures: float [B], differentiable in `video`.
+
+        A task that has it can be attacked (`videxp evaluate --on robustness`)."""
+        raise NotImplementedError
+
     # ---- optimization -------------------------------------------------------------------------------------------
 
     def parameter_groups(self) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 Shapes: B videos, V views of a video (clips x crops, adjacent in the batch), K classes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import isnan
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, cast
@@ -255,6 +255,11 @@ class Classification(VideoTask):
                 columns["agreement"] = self.agreement(views_BVK, probabilities_BK)
             for name, values in columns.items():
                 self.predictions[name].append(values.cpu())
+
+    def sample_losses(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Of each video, in nats [B]: of the probabilities averaged over its views."""
+        target = self.target(dict(batch))
+        return self.losses(self.probabilities(self.answer(batch).float(), videos=len(target)), target)
 
     def evaluation_metrics(self, split: Split) -> dict[str, Tensor]:
         values = self._metrics(split).compute()

@@ -33,7 +33,8 @@ ONE_THREAD = {
 }
 # x265 refuses frames smaller than a coding tree unit; where they are no wider than one, it gives others each time.
 X265_UNITS = [64, 32, 16]
-X265_LEAST = 32  # height and width that can be encoded the same each time
+# Frames 33 to 48 pixels wide end the process: it writes beyond its memory. Smaller ones are padded to this.
+X265_LEAST = 64
 # Encoders that can keep to a quality: FFmpeg's options for it, and the values that it takes.
 QP = {"libx264": (("qp",), range(52)), "libx265": (("qp",), range(52)), "mpeg4": (("qmin", "qmax"), range(1, 32))}
 CRF = {"libx264": (("crf",), range(52)), "libx265": (("crf",), range(52))}

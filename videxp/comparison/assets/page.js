@@ -438,6 +438,7 @@ function redraw({ curves = true } = {}) {
   drawTradeoffs();
   if (curves) drawCurves();
   drawClasses();
+  drawRobustness();
   drawSamples();
 }
 
