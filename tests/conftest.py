@@ -1,5 +1,6 @@
 """What several tests use: videxp in its own process, in a folder of its own, with no key and no cache of the user's."""
 
+import gc
 import importlib
 import os
 import subprocess
@@ -16,6 +17,11 @@ import pytest
 from tests import forked
 from tests.forked import PICTURES, clean_environment
 from tests.shrink import tiny
+from videxp.training.deferred import defer_torchmetrics
+
+# Collecting the tests is importing libraries: as commands do it, which takes each process half the time.
+defer_torchmetrics()
+gc.disable()
 
 Run = subprocess.CompletedProcess[str]
 
@@ -46,6 +52,12 @@ def train(
     done = videxp("train", recipe, *words, cwd=cwd, **environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return cwd / run
+
+
+def pytest_collection_finish() -> None:
+    """What the libraries and the tests are made of is there to stay: it is looked through for garbage no more."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
