@@ -9,7 +9,7 @@ SYSTEM := chromium munge slurm-client slurmctld slurmd slurmdbd mariadb-server
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install system-deps run test test-fast test-kill lint types format bench zoo clean
+.PHONY: help install system-deps run test suite test-fast test-kill lint types format bench zoo clean
 
 help:  ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -36,7 +36,10 @@ system-deps:  ## what some tests use (Chromium, Slurm, MariaDB), by apt: as root
 run: install  ## train the main job: classification/moving_digits
 	$(BIN)/videxp train classification/moving_digits
 
-test: lint types  ## everything that CI runs: format, lint, types, all tests, JOBS=3 at a time
+test: lint  ## everything that CI runs: format, lint, types, all tests, JOBS=3 at a time
+	@$(MAKE) --no-print-directory --jobs=2 types suite
+
+suite: install
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not kill'
 
 test-fast: install  ## the tests that take less than two seconds each; they wait for nothing

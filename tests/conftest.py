@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 # Two tests run at a time on two cores, on tiny networks: more threads would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -17,7 +18,7 @@ import pytest
 from tests import forked
 from tests.forked import PICTURES, clean_environment
 from tests.shrink import tiny
-from videxp.training.deferred import defer_torchmetrics
+from videxp.core.deferred import defer_torchmetrics
 
 # Collecting the tests is importing libraries: as commands do it, which takes each process half the time.
 defer_torchmetrics()
@@ -52,6 +53,17 @@ def train(
     done = videxp("train", recipe, *words, cwd=cwd, **environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return cwd / run
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Of xdist's controller, for each worker."""
+    node.workerinput["fork_server"] = forked.begin_server()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if address := getattr(config, "workerinput", {}).get("fork_server"):
+        forked.join_server(address)
 
 
 def pytest_collection_finish() -> None:

@@ -10,6 +10,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from functools import partial
+from multiprocessing import forkserver
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any, ClassVar, NoReturn
@@ -26,6 +27,24 @@ def clean_environment(folder: Path) -> dict[str, str]:
     """No W&B key, no netrc, a cache of its own, no variables of a launcher."""
     keep = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB", "VIDEXP", "SLURM", "MASTER", "PL_"))}
     return {**keep, "HOME": str(folder), "NETRC": str(folder / "netrc"), "VIDEXP_CACHE": str(folder / "cache")}
+
+
+def begin_server() -> str | None:
+    """Start what all workers of xdist are to fork from, in their controller -> where it listens.
+
+    None from Python 3.14 on, whose servers answer nobody but who has started them.
+    """
+    if sys.version_info >= (3, 14):
+        return None
+    forkserver.ensure_running()
+    return forkserver._forkserver._forkserver_address
+
+
+def join_server(address: str) -> None:
+    """Fork from the controller's server, in a worker: the libraries are imported once, and not in each."""
+    server = forkserver._forkserver
+    server._forkserver_address, server._forkserver_alive_fd = address, os.open(os.devnull, os.O_RDONLY)
+    server.ensure_running = lambda: None
 
 
 def videxp(*arguments: str, cwd: Path, environment: dict[str, str], timeout: float) -> subprocess.CompletedProcess[str]:
