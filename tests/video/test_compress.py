@@ -1,5 +1,9 @@
 """What compression leaves of frames: the same number, size and order, by a real encoder, in memory."""
 
+import os
+import signal
+import subprocess
+import sys
 from io import BytesIO
 
 import av
@@ -8,6 +12,7 @@ import pytest
 
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.video import compress
+from videxp.video.encoder import X265_TREE_LEAST
 
 
 def moving_square(height: int, width: int, *, num_frames: int = 5) -> np.ndarray:
@@ -61,6 +66,30 @@ def test_what_differs_is_the_encoders_doing_and_not_that_of_the_colors_conversio
     }
     assert np.abs(errors["ours"]).max() < 0.05
     assert errors["stock"].max() < -1
+
+
+NARROW = """
+import sys
+import numpy as np
+from videxp.video import encoder
+encoder.X265_TREE_LEAST = int(sys.argv[1])
+frames = np.random.default_rng(0).integers(0, 256, (16, 40, 40, 3), dtype=np.uint8)
+for crf in (27, 39, 51):
+    encoder.compress(frames, codec="libx265", crf=crf)
+"""
+
+
+@pytest.mark.slow
+def test_x265_stays_within_its_memory_where_frames_are_narrow() -> None:
+    """Under glibc's checks of memory; without them the stock way ends the process then, later, or not at all."""
+    checks = {**os.environ, "LD_PRELOAD": "libc_malloc_debug.so.0", "MALLOC_CHECK_": "3"}
+    stock, ours = (
+        subprocess.run([sys.executable, "-c", NARROW, least], env=checks, capture_output=True, check=False).returncode
+        for least in ("0", str(X265_TREE_LEAST))
+    )
+    if stock == 0:
+        pytest.skip("memory is not checked here")
+    assert (stock, ours) == (-signal.SIGABRT, 0)
 
 
 def test_an_unknown_codec_and_a_rate_that_it_refuses_are_named() -> None:

@@ -33,8 +33,8 @@ ONE_THREAD = {
 }
 # x265 refuses frames smaller than a coding tree unit; where they are no wider than one, it gives others each time.
 X265_UNITS = [64, 32, 16]
-# Frames 33 to 48 pixels wide end the process: it writes beyond its memory. Smaller ones are padded to this.
-X265_LEAST = 64
+X265_LEAST = 32  # height and width that can be encoded the same each time
+X265_TREE_LEAST = 64  # width: in narrower frames x265's CU-tree writes beyond its memory (seen up to 48)
 # Encoders that can keep to a quality: FFmpeg's options for it, and the values that it takes.
 QP = {"libx264": (("qp",), range(52)), "libx265": (("qp",), range(52)), "mpeg4": (("qmin", "qmax"), range(1, 32))}
 CRF = {"libx264": (("crf",), range(52)), "libx265": (("crf",), range(52))}
@@ -266,11 +266,12 @@ def encoder_options(codec: str, *, crf: int) -> dict[str, str]:
 
 
 def _for_size(options: dict[str, str], size: tuple[int, int]) -> dict[str, str]:
-    """For frames of (height, width): x265's coding tree units smaller than they are."""
+    """For frames of (height, width): x265's coding tree units smaller than they are, and no CU-tree in narrow ones."""
     fits = [unit for unit in X265_UNITS if size[0] >= unit and size[1] > unit]
     if "x265-params" not in options or fits == X265_UNITS:
         return options
-    return {**options, "x265-params": f"{options['x265-params']}:ctu={max(fits, default=X265_UNITS[-1])}"}
+    limits = f"ctu={max(fits, default=X265_UNITS[-1])}" + (":cutree=0" if size[1] < X265_TREE_LEAST else "")
+    return {**options, "x265-params": f"{options['x265-params']}:{limits}"}
 
 
 def default_pixel_format(height: int, width: int) -> str:
