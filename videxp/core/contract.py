@@ -9,6 +9,12 @@ from functools import cache
 
 from videxp.core.signatures import UNREADABLE, Call, Source, find_spec, locate, signature
 
+EXPLANATIONS = ("map", "frames", "order", "walks")
+"""What an explanation may consist of."""
+
+MAP_METHODS = ("gradcam", "integrated_gradients", "attention_rollout", "gradient")
+"""How a map may be made."""
+
 COMMON_FIELDS = ("label", "labels", "target")
 """What a contract may need of data sets that add no field of their own."""
 
@@ -62,7 +68,8 @@ class Contract:
     """Module that `videxp predict` puts a trained task to work with; "": there is nothing to predict.
 
     It has `add_arguments(parser)`, which adds what comes after RUN on the command line, and
-    `predict(task, datamodule, options) -> exit status`. A name, because what deploys tasks lies above them.
+    `predict(task, datamodule, options) -> exit status`. A name, because what deploys tasks lies above them. Where a
+    file is not read as the test's samples are, `read_explained(task, datamodule, path)` reads it for `videxp explain`.
     """
 
     makes_clips: bool = False
@@ -70,6 +77,17 @@ class Contract:
 
     predict_example: str = "VIDEO.mp4"
     """What follows RUN in a first `videxp predict`."""
+
+    explains: tuple[str, ...] = ()
+    """What an explanation of an answer consists of, of EXPLANATIONS; (): there is none.
+
+    "map": where and when in the clip the answer comes from; "frames": what it loses without each frame; "order":
+    without their order. These are of `VideoTask.questions`. "walks": what changes along the codes of a generator, which
+    has no input; of `Generation.walks`.
+    """
+
+    map_method: str = "gradcam"
+    """How its maps are made unless another method is asked for: one of MAP_METHODS."""
 
     exported: str = "network."
     """Prefix of the state-dict keys that `videxp export` writes."""
@@ -89,6 +107,11 @@ class Contract:
                 raise ValueError(f"{kind.name}: write a tuple, ({value!r},)")
         if self.activation not in ("", "softmax", "sigmoid"):
             raise ValueError(f"activation: {self.activation!r} is neither 'softmax' nor 'sigmoid'")
+        if self.map_method not in MAP_METHODS:
+            raise ValueError(f"map_method: {self.map_method!r} is none of {', '.join(MAP_METHODS)}")
+        for name in self.explains:
+            if name not in EXPLANATIONS:
+                raise ValueError(f"explains: {name!r} is none of {', '.join(EXPLANATIONS)}")
         for name, way in self.metrics.items():
             if way not in ("max", "min"):
                 raise ValueError(f"metrics: {name} is better when {way!r}; write 'max' or 'min'")

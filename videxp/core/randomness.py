@@ -31,6 +31,7 @@ class Stream(IntEnum):
     JOIN = 13  # which shot follows another in training on scenes, and how
     CORRUPT = 14  # corruptions of finished clips: what a network is tested with, or trained against
     ATTACK = 15  # where an attack on a network begins, and the noise that it is compared with
+    EXPLAIN = 16  # shuffled frames, random maps and re-drawn weights that explanations are compared with
     BOOTSTRAP = 17  # samples drawn anew: intervals of figures
 
 

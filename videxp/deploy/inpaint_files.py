@@ -97,6 +97,14 @@ def predict(task: Any, datamodule: Any, options: argparse.Namespace) -> int:
     return make_each(options, make)
 
 
+def read_explained(task: Any, datamodule: Any, path: Path) -> Any:
+    """Raises BadRequest: `videxp explain` is given no mask."""
+    raise BadRequest(
+        f"{path}: what is hidden in it is not known: explain this run on its data set's masks, "
+        "videxp evaluate RUN --on explanation"
+    )
+
+
 def _numbers(count: int) -> Any:
     """`3,4,5` -> (3, 4, 5), `count` whole numbers from 0."""
 

@@ -20,6 +20,7 @@ from videxp.video.timed_files import TIMED_SUFFIXES, require_timed
 if TYPE_CHECKING:  # `--help` does not wait for it
     import torch
 
+    from videxp.data.loading.file_clips import NetworkClips
     from videxp.deploy.restore import Condition, Restorer
 
 NUMBERS = {
@@ -111,6 +112,21 @@ def predict(task: Any, datamodule: Any, options: argparse.Namespace) -> int:
         )
 
     return make_each(options, restore)
+
+
+def read_explained(task: Any, datamodule: Any, path: Path) -> "NetworkClips":
+    """The video's middle frames as they are, and what the network is told of them; for `videxp explain`."""
+    from videxp.data.loading.clips import ClipChoice
+    from videxp.data.loading.file_clips import read_file_clips, with_times
+    from videxp.deploy.restore import Restorer
+    from videxp.tasks.patches import MOST_FRAMES
+
+    told = condition_of(Restorer(task))
+    read = read_file_clips(path, choice=ClipChoice(MOST_FRAMES, clips=1, short="clamp"))
+    batch = {"video": read.clip.permute(0, 1, 4, 2, 3).float().div(255).to(task.device)}
+    if told is not None:
+        batch["condition"] = told(range(MOST_FRAMES), read.clip[0])[None].to(task.device)
+    return with_times(batch, read)
 
 
 def make_each(options: argparse.Namespace, make: Callable[[Path, Path], int]) -> int:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # torch: `--help` does not wait for it
     from torch import Tensor
 
     from videxp.data.loading.decoding import Decoding
+    from videxp.data.loading.file_clips import NetworkClips
     from videxp.data.module import VideoDataModule
     from videxp.deploy.scenes.film import CutFilm
     from videxp.tasks.scenes import Scenes
@@ -97,6 +98,23 @@ def find_shots(task: "Scenes", path: Path, *, decoding: "Decoding", threshold: f
     threshold = float(task.threshold) if threshold is None else threshold
     found = predict_transitions(probability_T, threshold=threshold)
     return read_film(path, found, probabilities=probability_T.numpy(), threshold=threshold)
+
+
+def read_explained(task: "Scenes", datamodule: "VideoDataModule", path: Path) -> "NetworkClips":
+    """The surroundings of the film's likeliest transition, found in constant memory; for `videxp explain`."""
+    import torch
+
+    from videxp.core.windows import read_ahead
+    from videxp.data.loading.file_clips import read_file_clips, with_times
+
+    require_all_frames(datamodule)
+    with torch.inference_mode():
+        frames = read_ahead(small_frames(path, datamodule.decoding), count=FRAMES_AHEAD)
+        probability_T = task.film_logits(frames).one_hot
+    center, reach = int(probability_T.argmax()), task.window_frames
+    numbers = range(max(0, center - reach), min(len(probability_T), center + reach))
+    read = read_file_clips(path, choice=datamodule.choice_of("test"), decoding=datamodule.decoding, frames=numbers)
+    return with_times({"video": read.clip.permute(0, 1, 4, 2, 3).to(task.device)}, read)
 
 
 def small_frames(path: Path, decoding: "Decoding") -> Iterator["Tensor"]:

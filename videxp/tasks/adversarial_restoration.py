@@ -55,6 +55,8 @@ class AdversarialRestoration(Adversarial, Restoration):
         headline=("psnr", "ssim"),
         predictor="videxp.deploy.restore_files",
         predict_example="VIDEO.mp4 -o RESTORED.mp4",
+        explains=("map", "frames"),
+        map_method="integrated_gradients",
         exported="average.",
         instead_of_trainer={
             "gradient_clip_val": "gradient_clip_norm",

@@ -22,6 +22,7 @@ from videxp.data.module import VideoDataModule
 from videxp.data.prepared import datamodule_of
 from videxp.models.summary import gmacs_of_call
 from videxp.tasks.blame import naming_samples
+from videxp.tasks.questions import Question
 from videxp.tasks.schedules import Schedule
 
 Split = Literal["train", "val", "test"]
@@ -154,6 +155,15 @@ class VideoTask(LightningModule):
 
         A task that has it can be attacked (`videxp evaluate --on robustness`)."""
         raise NotImplementedError
+
+    def questions(self, batch: Mapping[str, Tensor], *, asked: Mapping[str, str]) -> list[Question]:
+        """What an explanation of the answer to a batch of one sample is of, where the contract's `explains` has maps,
+        frames or order: one question about a class, one about each box of a detector.
+
+        asked: what the user wants explained, by option: {"class": "run"}, {"patch": "20,12"}; {}: the task chooses.
+        Raises BadRequest for what it does not know.
+        """
+        return []
 
     # ---- optimization -------------------------------------------------------------------------------------------
 

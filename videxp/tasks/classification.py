@@ -4,6 +4,7 @@ Shapes: B videos, V views of a video (clips x crops, adjacent in the batch), K c
 """
 
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from math import isnan
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, cast
@@ -30,6 +31,7 @@ from videxp.tasks.pictures import (
     save_prediction_clips,
     save_prediction_strips,
 )
+from videxp.tasks.questions import Question, require_known
 
 
 def video_probabilities(logits_NK: Tensor, *, videos: int) -> Tensor:
@@ -71,6 +73,7 @@ class Classification(VideoTask):
         train_metrics=("loss", "accuracy", "distillation"),
         headline=("accuracy", "loss"),
         predictor="videxp.deploy.label_files",
+        explains=("map", "frames", "order"),
         activation="softmax",
     )
 
@@ -155,6 +158,11 @@ class Classification(VideoTask):
     def probabilities(self, logits_NK: Tensor, *, videos: int) -> Tensor:
         """[N,K] -> [B,K]."""
         return video_probabilities(logits_NK, videos=videos)
+
+    def log_odds(self, logits_NK: Tensor, number: int) -> Tensor:
+        """Of a class against all others [N]: its sigmoid is the class's probability."""
+        others_NK = torch.cat([logits_NK[:, :number], logits_NK[:, number + 1 :]], dim=1)
+        return logits_NK[:, number] - others_NK.logsumexp(-1)
 
     def losses(self, probabilities_BK: Tensor, target: Tensor) -> Tensor:
         """Of each video, in nats [B]."""
@@ -271,6 +279,43 @@ class Classification(VideoTask):
     def evaluation_protocol(self) -> str:
         """`10x3 (30-view): 10 clips x 3 crops of each video, probabilities averaged`."""
         return f"{views_of(datamodule_of(self.trainer))}, probabilities averaged"
+
+    # ---- explanation ----------------------------------------------------------------------------------------------
+
+    def questions(self, batch: Mapping[str, Tensor], *, asked: Mapping[str, str]) -> list[Question]:
+        """Why this class, the likeliest unless one is asked for: of that view of the video which speaks for it most."""
+        require_known(asked, ("class",), task="a classifier")
+        with torch.no_grad():
+            logits_VK = self.answer(batch).float()
+            probabilities_K = self.probabilities(logits_VK, videos=1)[0]
+        number = self._class_number(asked["class"]) if "class" in asked else int(probabilities_K.argmax())
+        view = int(self.log_odds(logits_VK, number).argmax())
+
+        def score(video: Tensor) -> Tensor:
+            return self.log_odds(self.answer({"video": video}).float(), number)
+
+        facts = {
+            "class": self.classes[number],
+            "probability": round(float(probabilities_K[number]), 6),
+            "predicted": self.classes[int(probabilities_K.argmax())],
+        }
+        return [
+            Question(
+                about=self.classes[number],
+                video=batch["video"][view : view + 1],
+                score=score,
+                measure=lambda video: score(video).sigmoid(),
+                facts=facts,
+                view=view,
+            )
+        ]
+
+    def _class_number(self, name: str) -> int:
+        if name not in self.classes:
+            near = get_close_matches(name, self.classes, n=1)
+            known = f"did you mean {near[0]}?" if near else ", ".join(self.classes[:12])
+            raise BadRequest(f"--class {name}: no such class; {known}")
+        return self.classes.index(name)
 
     def save_samples(self, folder: Path, datamodule: Any, split: Literal["val", "test"]) -> list[Path]:
         """Of a test: the confusion matrix, and example clips with predicted and true label, as a picture and moving."""

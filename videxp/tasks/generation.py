@@ -78,6 +78,7 @@ class Generation(Adversarial):
         predictor="videxp.deploy.generate",
         makes_clips=True,
         predict_example="--num 16 -o CLIPS",
+        explains=("walks",),
         exported="average.",
         normalization={"mean": 0.5, "std": 0.5},  # [0,1] becomes [-1,1]
         instead_of_trainer={
@@ -367,17 +368,26 @@ class Generation(Adversarial):
 
         None for a generator that cannot tell them apart.
         """
+        maker = self._gan.generator
+        keys = {key for key in self._ends(0)[0] if (key in maker.content_keys) == (what == "content")}
+        return torch.cat([self._walk(row, keys, steps=steps) for row in range(rows)]) if keys else None
+
+    @torch.no_grad()
+    def walks(self, *, steps: int) -> dict[str, Tensor]:
+        """For each entry of the generator's codes, by its name, clips along which it alone changes: [steps,T,C,H,W] in
+        [0,1]."""
+        return {key: self._walk(0, {key}, steps=steps) for key in self._ends(0)[0]}
+
+    def _walk(self, row: int, keys: set[str], *, steps: int) -> Tensor:
         maker = self.average
         assert isinstance(maker, VideoGenerator)
-        clips = []
-        for row in range(rows):
-            ends = [maker.latent([clip_rng(self.seed, 2 * row + end)], device=self.device) for end in (0, 1)]
-            keys = {key for key in ends[0] if (key in maker.content_keys) == (what == "content")}
-            if not keys:
-                return None
-            latent = interpolated(*ends, keys=keys, steps=steps)
-            clips.append(to_unit(maker(latent, label=self._labels([row] * steps, None))))
-        return torch.cat(clips)
+        latent = interpolated(*self._ends(row), keys=keys, steps=steps)
+        return to_unit(maker(latent, label=self._labels([row] * steps, None)))
+
+    def _ends(self, row: int) -> list[dict[str, Tensor]]:
+        maker = self.average
+        assert isinstance(maker, VideoGenerator)
+        return [maker.latent([clip_rng(self.seed, 2 * row + end)], device=self.device) for end in (0, 1)]
 
 
 def to_unit(video: Tensor) -> Tensor:

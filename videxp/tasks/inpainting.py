@@ -47,6 +47,8 @@ class Inpainting(Restoration):
         undefined="their frames are smaller than 65 x 65 (ssim_65)",
         predictor="videxp.deploy.inpaint_files",
         predict_example="VIDEO.mp4 --mask MASK.mp4 -o WHOLE.mp4",
+        explains=("map", "frames"),
+        map_method="integrated_gradients",
     )
 
     def score_names(self, split: str) -> tuple[str, ...]:
@@ -55,6 +57,10 @@ class Inpainting(Restoration):
 
     def answer(self, batch: Mapping[str, Tensor]) -> Tensor:
         return composited(batch["video"], super().answer(batch), batch["condition"])
+
+    def interest(self, given: Mapping[str, Tensor], frame: int) -> Tensor:
+        """Where most is hidden."""
+        return given["condition"][:, frame].float()
 
     def untrained(self, batch: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
         for name, clip in super().untrained(batch):
@@ -106,6 +112,8 @@ class AdversarialInpainting(AdversarialRestoration, Inpainting):
         undefined="their frames are smaller than 65 x 65 (ssim_65)",
         predictor="videxp.deploy.inpaint_files",
         predict_example="VIDEO.mp4 --mask MASK.mp4 -o WHOLE.mp4",
+        explains=("map", "frames"),
+        map_method="integrated_gradients",
         exported="average.",
         instead_of_trainer={
             "gradient_clip_val": "gradient_clip_norm",

@@ -32,6 +32,7 @@ class MultiLabelClassification(Classification):
         headline=("mAP", "loss"),
         undefined="none of them has any of the classes among its labels",
         predictor="videxp.deploy.label_files",
+        explains=("map", "frames", "order"),
         activation="sigmoid",
     )
 
@@ -63,6 +64,10 @@ class MultiLabelClassification(Classification):
     def probabilities(self, logits_NK: Tensor, *, videos: int) -> Tensor:
         """Sigmoid per view, averaged over the views of each video: [N,K] -> [B,K]."""
         return logits_NK.sigmoid().unflatten(0, (videos, -1)).mean(1)
+
+    def log_odds(self, logits_NK: Tensor, number: int) -> Tensor:
+        """Of a class against its absence [N]."""
+        return logits_NK[:, number]
 
     def losses(self, probabilities_BK: Tensor, target: Tensor) -> Tensor:
         """Of each video the mean over classes, in nats [B]."""

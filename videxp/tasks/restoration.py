@@ -30,6 +30,8 @@ from videxp.models.restoration.bicubic import bicubic
 from videxp.models.summary import gmacs_of_call
 from videxp.tasks.base import Split, VideoTask, parameter_groups
 from videxp.tasks.comparisons import Comparison, save_comparison_clips, save_comparison_strips
+from videxp.tasks.patches import chosen_patch, cut_around, detail, patch_question
+from videxp.tasks.questions import Question, require_known
 from videxp.tasks.restoration_inputs import blank_batch, degradation_name, inputs_of, played_fps
 from videxp.transforms.restoration import degrade
 
@@ -66,6 +68,8 @@ class Restoration(VideoTask):
         headline=("psnr", "ssim"),
         predictor="videxp.deploy.restore_files",
         predict_example="VIDEO.mp4 -o RESTORED.mp4",
+        explains=("map", "frames"),
+        map_method="integrated_gradients",
     )
 
     def __init__(
@@ -310,6 +314,21 @@ class Restoration(VideoTask):
     def enlarged(self, video: Tensor) -> Tensor:
         """The input at the target's size, by bicubic interpolation: float [B,T,C,h,w] -> [B,T,C,H,W]."""
         return video if self.scale == 1 else bicubic(video, self.scale)
+
+    # ---- explanation --------------------------------------------------------------------------------------------
+
+    def questions(self, batch: Mapping[str, Tensor], *, asked: Mapping[str, str]) -> list[Question]:
+        """Which frames and pixels a patch of the clip's middle frame was made from: the one with the most detail unless
+        one is asked for. See `patches.py`."""
+        require_known(asked, ("patch",), task="a restored video")
+        given = {name: batch[name][:1] for name in ("video", "condition") if name in batch}
+        frame = given["video"].shape[1] // 2
+        chosen = chosen_patch(self.interest(given, frame), frame, asked.get("patch"))
+        return [patch_question(self.answer, cut_around(given, chosen), scale=self.scale)]
+
+    def interest(self, given: Mapping[str, Tensor], frame: int) -> Tensor:
+        """Of each pixel of a frame of the input, [1,1,h,w]: where an explanation looks."""
+        return detail(given["video"][:, frame], keep=True)
 
     def evaluation_metrics(self, split: Split) -> dict[str, Tensor]:
         metrics = cast(MetricCollection, self.metrics[split])

@@ -29,6 +29,7 @@ from videxp.metrics.transitions import (
 from videxp.models.scenes.interface import SceneNetwork, TransitionLogits
 from videxp.models.summary import gmacs_of_call
 from videxp.tasks.base import Split, VideoTask
+from videxp.tasks.questions import Question, require_known
 from videxp.tasks.shot_marks import mark_transitions
 from videxp.tasks.shot_sheet import save_shot_sheet, sheet_shots
 from videxp.video.clock import read_clock
@@ -76,6 +77,8 @@ class Scenes(VideoTask):
         undefined="none of them has a transition",
         predictor="videxp.deploy.scene_files",
         predict_example="FILM.mp4 -o SCENES.json",
+        explains=("map", "frames"),
+        map_method="integrated_gradients",
     )
 
     threshold: Tensor
@@ -135,6 +138,11 @@ class Scenes(VideoTask):
     def thresholds(self) -> tuple[float, ...]:
         """Those at which films are counted: a fixed one beside the others, which draw the curve."""
         return tuple(sorted({*THRESHOLDS, round(float(self.threshold), 6)}))
+
+    @property
+    def window_frames(self) -> int:
+        """Frames that the network sees at once."""
+        return cast(SceneNetwork, self.network).window_frames
 
     def _counts(self) -> TransitionCounts:
         return TransitionCounts(thresholds=self.thresholds, tolerance=self.tolerance_frames)
@@ -221,6 +229,32 @@ class Scenes(VideoTask):
             windows_at_once=WINDOWS_AT_ONCE,
         )
         return TransitionLogits(*torch.stack(list(of_frames)).unbind(-1))
+
+    def questions(self, batch: Mapping[str, Tensor], *, asked: Mapping[str, str]) -> list[Question]:
+        """Why a transition here: at the frame that is likeliest to be one, within the window around it."""
+        require_known(asked, (), task="a film's transition")
+        (film,) = batch["video"]
+        with torch.no_grad():
+            probability_T = self.film_logits(film).one_hot.sigmoid()
+        frame = int(probability_T.argmax())
+        length = min(self.window_frames, len(film))
+        first = min(max(0, frame - length // 2), len(film) - length)
+        (video,) = self.network_inputs({"video": film[None, first : first + length]})
+
+        def score(clips: Tensor) -> Tensor:
+            return cast(TransitionLogits, self.answer({"video": clips})).one_hot[:, frame - first].float()
+
+        return [
+            Question(
+                about="transition",
+                video=video,
+                score=score,
+                measure=lambda clips: score(clips).sigmoid(),
+                facts={"probability": round(float(probability_T[frame]), 6)},
+                frame=frame - first,
+                first_frame=first,
+            )
+        ]
 
     def _row(self, probability_T: Tensor, true: list[Transition]) -> dict[str, Any]:
         predicted = predict_transitions(probability_T, threshold=float(self.threshold))

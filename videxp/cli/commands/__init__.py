@@ -4,6 +4,6 @@ Modules import torch and Lightning inside functions, so that `videxp --help` ans
 """
 
 ORDER = [
-    *("train", "sweep", "resume", "reproduce", "evaluate", "predict", "export", "compare", "record"),
+    *("train", "sweep", "resume", "reproduce", "evaluate", "explain", "predict", "export", "compare", "record"),
     *("prepare", "check", "bench", "list", "completion"),
 ]

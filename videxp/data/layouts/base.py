@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from videxp.core.errors import BadRequest
 from videxp.core.limits import Interval
@@ -22,6 +22,9 @@ from videxp.data.layouts.split_folders import split_called, split_folders
 from videxp.data.layouts.walk import below, chooser, find_videos, list_folder
 from videxp.data.manifest import SPLITS, Facts, Row, Split, sorted_classes
 from videxp.data.notes import UNHEARD, Notes, examples
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Layout:
@@ -71,6 +74,13 @@ class Layout:
     def would_tell(self, facts: Facts) -> bool:
         """Would this layout find these facts, too, in a file that is the same?"""
         return facts.container != "folder"
+
+    def cause(self, path: str) -> "np.ndarray | None":
+        """Where in a video that is what its label says, uint8 [T,H,W], 255 there and 0 elsewhere; None: not known.
+
+        path: of a row. What explanations of answers are held against.
+        """
+        return None
 
     @property
     def annotations(self) -> Sequence[Annotation]:

@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -130,12 +131,35 @@ class MovingDigits(Layout):
 
     def frames(self, path: str) -> np.ndarray:
         """The frames that `path` (one of the rows) holds before it is encoded, uint8 [T,S,S,3]."""
+        split, label, rng = self._drawing(path)
+        frames, size = self.frames_per_video, self.video_size
+        return draw_video(rng, label=label, split=split, num_frames=frames, size=size, ground=self.ground)
+
+    def cause(self, path: str) -> np.ndarray:
+        """Where the digit is: the label is its motion."""
+        split, label, rng = self._drawing(path)
+        drawn = draw_digit(rng, label=label, split=split, num_frames=self.frames_per_video, size=self.video_size)
+        return np.where(drawn.opacity_TSS > 0.5, 255, 0).astype(np.uint8)
+
+    def _drawing(self, path: str) -> tuple[Split, str, np.random.Generator]:
+        """(split, label, all that is random) of a row's video."""
         _, folder, label, file = path.split("/")
         split = cast(Split, folder)
         sample = int(Path(file).stem)
         rng = generator(self.seed, stream=Stream.GENERATE, epoch=SPLIT_NUMBERS[split], index=sample)
-        frames, size = self.frames_per_video, self.video_size
-        return draw_video(rng, label=label, split=split, num_frames=frames, size=size, ground=self.ground)
+        return split, label, rng
+
+
+@dataclass(frozen=True)
+class DrawnDigit:
+    """A digit on its way, before it is put over its ground."""
+
+    opacity_TSS: np.ndarray
+    """[T,S,S] in [0,1]: 0 where the ground is seen"""
+    ink: np.ndarray
+    """[3] in [0,255]"""
+    ground_SS3: np.ndarray
+    """float32 [S,S,3] in [0,255]"""
 
 
 def draw_video(
@@ -147,16 +171,23 @@ def draw_video(
     size: int,
     ground: Literal["texture", "black"] = "texture",
 ) -> np.ndarray:
-    """uint8 [T,S,S,3]. All that is drawn before the motion does not know the label."""
+    """uint8 [T,S,S,3]."""
+    drawn = draw_digit(rng, label=label, split=split, num_frames=num_frames, size=size)
+    behind = drawn.ground_SS3 * (ground == "texture")
+    opacity = drawn.opacity_TSS[..., None]
+    video = behind * (1 - opacity) + drawn.ink.astype(np.float32) * opacity
+    return np.rint(video).astype(np.uint8)
+
+
+def draw_digit(rng: np.random.Generator, *, label: str, split: Split, num_frames: int, size: int) -> DrawnDigit:
+    """All that is drawn before the motion does not know the label."""
     digits = digits_of(split)
     digit = digits[rng.integers(len(digits))]  # [P,P] in [0,1]
     ink = rng.uniform(170, 250) * rng.uniform(0.85, 1.0, size=3)
-    behind = background(rng, size=size) * (ground == "texture")
+    behind = background(rng, size=size)
     start = rng.uniform(0, size, size=2)
     positions = start + trajectory(rng, label=label, num_frames=num_frames)  # [T,2] y, x
-    opacity = np.stack([place(digit, at=position, size=size) for position in positions])[..., None]  # [T,S,S,1]
-    video = behind * (1 - opacity) + ink.astype(np.float32) * opacity
-    return np.rint(video).astype(np.uint8)
+    return DrawnDigit(np.stack([place(digit, at=position, size=size) for position in positions]), ink, behind)
 
 
 def trajectory(rng: np.random.Generator, *, label: str, num_frames: int) -> np.ndarray:

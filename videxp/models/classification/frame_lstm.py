@@ -12,11 +12,14 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from videxp.core.limits import Ge, Interval, accepts
+from videxp.core.token_layout import FeatureMap
 from videxp.models.weights import load_weights
 
 
 class LRCN(nn.Module):
     """[B,T,C,H,W], H = W = `size` -> [B,num_classes]."""
+
+    feature_map = FeatureMap("features", "(b t) d h w")
 
     def __init__(
         self, *, num_classes: int, size: int, dropout: float, widths: Sequence[int], hidden: int, state: int

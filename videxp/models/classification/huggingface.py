@@ -15,15 +15,20 @@ from torch import Tensor, nn
 
 from videxp.core.errors import NotInstalled
 from videxp.core.limits import Ge, Interval, accepts
+from videxp.core.token_layout import AttentionStage, FeatureMap
 from videxp.models.weights import load_weights
 
 
 class Logits(nn.Module):
-    """A `transformers` video classifier that returns its logits alone."""
+    """A `transformers` video classifier that returns its logits alone. feature_map, attention: how its tokens lie."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(
+        self, network: nn.Module, *, feature_map: FeatureMap, attention: tuple[AttentionStage, ...] = ()
+    ) -> None:
         super().__init__()
         self.network = network
+        self.feature_map = feature_map
+        self.attention = attention
 
     def forward(self, video: Tensor) -> Tensor:
         """[B,T,C,H,W] -> [B,num_classes]."""
@@ -33,8 +38,8 @@ class Logits(nn.Module):
 class VJEPALogits(Logits):
     """V-JEPA 2's classifier without the predictor, which only its pre-training needs."""
 
-    def __init__(self, network: Any) -> None:
-        super().__init__(network)
+    def __init__(self, network: Any, *, feature_map: FeatureMap) -> None:
+        super().__init__(network, feature_map=feature_map)
         network.vjepa2.predictor = None
 
     def forward(self, video: Tensor) -> Tensor:
@@ -74,7 +79,12 @@ def videomae_b(
         intermediate_size=4 * width,
         hidden_dropout_prob=dropout,
     )
-    net = Logits(library.VideoMAEForVideoClassification(config))
+    tokens, stride = "b (t h w)", (2, 16, 16)  # no class token; all are averaged
+    net = Logits(
+        library.VideoMAEForVideoClassification(config),
+        feature_map=FeatureMap(f"network.videomae.encoder.layer.{depth - 1}.layernorm_before", f"{tokens} d", stride),
+        attention=(AttentionStage("network.videomae.encoder", (tokens,), readout="mean", stride=stride),),
+    )
     load_weights(net.network, weights, head="classifier")
     return net
 
@@ -105,7 +115,18 @@ def timesformer_b(
         intermediate_size=4 * width,
         hidden_dropout_prob=dropout,
     )
-    net = Logits(library.TimesformerForVideoClassification(config))
+    of_frames, jointly, stride = "(b t) (1 h w)", "b (1 h w t)", (1, 16, 16)  # jointly, time runs fastest
+    is_joint = attention == "joint_space_time"
+    axes = {"divided_space_time": ("(b h w) t", of_frames), "joint_space_time": (jointly,), "space_only": ()}[attention]
+    net = Logits(
+        library.TimesformerForVideoClassification(config),
+        feature_map=FeatureMap(
+            f"network.timesformer.encoder.layer.{depth - 1}.layernorm_before",
+            f"{jointly if is_joint else of_frames} d",
+            stride,
+        ),
+        attention=tuple(AttentionStage("network.timesformer.encoder", axes, "class", stride) for _ in axes[:1]),
+    )
     load_weights(net.network, weights, head="classifier")
     return net
 
@@ -133,6 +154,9 @@ def vjepa2_l(
         num_hidden_layers=depth,
         num_pooler_layers=pooler_depth,
     )
-    net = VJEPALogits(library.VJEPA2ForVideoClassification(config))
+    net = VJEPALogits(
+        library.VJEPA2ForVideoClassification(config),
+        feature_map=FeatureMap("network.vjepa2.encoder.layernorm", "b (t h w) d", (2, 16, 16)),
+    )
     load_weights(net.network, weights, head="classifier", renames=[(r"^vjepa2\.predictor\..*", "")])
     return net

@@ -12,6 +12,7 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from videxp.core.limits import Ge, Interval, accepts
+from videxp.core.token_layout import FeatureMap
 from videxp.models.layers.residual3d import bottleneck_stage, initialize, stem
 from videxp.models.layers.stages import require_four_stages
 from videxp.models.weights import load_weights
@@ -21,6 +22,8 @@ _TIME_KERNELS = ((3,), (3, 1), (3, 1), (1, 3))  # repeated over the blocks of a 
 
 class InflatedResNet(nn.Module):
     """[B,T,C,H,W] -> [B,num_classes]; frames are halved once, after the first stage."""
+
+    feature_map = FeatureMap("blocks.5")
 
     def __init__(self, *, num_classes: int, dropout: float, width: int, depths: Sequence[int]) -> None:
         super().__init__()

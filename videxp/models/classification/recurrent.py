@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from videxp.core.limits import Ge, Interval, accepts
+from videxp.core.token_layout import FeatureMap
 from videxp.models.weights import load_weights
 
 
@@ -44,6 +45,8 @@ class ConvLSTMLayer(nn.Module):
 
 class ConvLSTM(nn.Module):
     """Layers of ConvLSTM; the last layer's last state, averaged over space, is classified."""
+
+    feature_map = FeatureMap("layers", "b t d h w")
 
     def __init__(
         self, *, num_classes: int, in_channels: int, patch: int, states: Sequence[int], kernel: int, dropout: float

@@ -11,6 +11,8 @@ from torch.nn import functional as F
 from torchvision.models.video.s3d import SepInceptionBlock3D, TemporalSeparableConv
 from torchvision.ops.misc import Conv3dNormActivation
 
+from videxp.core.token_layout import FeatureMap
+
 PUBLISHED_WIDTH = 64
 # Of each block: outputs of its 1x1x1 branch; of the two 3x3x3 branches first inside, then out; of the pooled branch.
 # A stage's last blocks stay where it is made less deep, so that stages are as wide as published.
@@ -31,6 +33,8 @@ PUBLISHED_DEPTHS = tuple(len(stage) for stage in _STAGES)
 class S3D(tv.S3D):
     """[B,T,C,H,W] -> [B,num_classes]. The last pooling of 2x7x7 shrinks to the feature map where that is smaller (below
     224)."""
+
+    feature_map = FeatureMap("features")
 
     def __init__(self, *, num_classes: int, dropout: float, width: int, depths: Sequence[int]) -> None:
         nn.Module.__init__(self)

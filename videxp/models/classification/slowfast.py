@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from videxp.core.limits import Ge, Interval, accepts
+from videxp.core.token_layout import FeatureMap
 from videxp.models.classification.slowfast_names import SLOW_NAMES, SLOWFAST_NAMES
 from videxp.models.layers.residual3d import bottleneck_stage, initialize, stem
 from videxp.models.layers.stages import require_four_stages
@@ -33,6 +34,8 @@ class SlowFast(nn.Module):
     variant: "paper", as the authors' code has it. "mmaction2": what is fused has no norm and no ReLU, the slow pathway
     sees frames 0, alpha, 2 alpha, ..., and the classifier has the fast features before the slow ones.
     """
+
+    feature_map = FeatureMap("blocks.4", item=0)  # the slow pathway's
 
     def __init__(
         self,
@@ -90,6 +93,8 @@ class SlowFast(nn.Module):
 
 class Slow(nn.Module):
     """The slow pathway alone: [B,T,C,H,W] -> [B,num_classes]; time is never reduced before the last average."""
+
+    feature_map = FeatureMap("blocks.4")
 
     def __init__(self, *, num_classes: int, dropout: float, width: int, depths: Sequence[int]) -> None:
         super().__init__()

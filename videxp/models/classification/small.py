@@ -9,6 +9,7 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from videxp.core.limits import Ge, Interval, accepts
+from videxp.core.token_layout import FeatureMap
 
 
 def _conv3d(d_in: int, d_out: int, *, stride: tuple[int, int, int]) -> nn.Sequential:
@@ -28,6 +29,8 @@ class SmallCNN3D(nn.Module):
     Space is halved three times and time twice, the first convolution keeping every frame: fast motion is still motion
     there. Given a permuted view of channels-last memory, every layer runs channels-last without a copy.
     """
+
+    feature_map = FeatureMap("features")
 
     def __init__(
         self,
@@ -62,6 +65,8 @@ class FrameCNN(nn.Module):
 
     The control for a motion data set: what it scores above chance, single frames give away.
     """
+
+    feature_map = FeatureMap("features", "(b t) d h w")
 
     def __init__(
         self,

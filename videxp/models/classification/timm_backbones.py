@@ -6,12 +6,13 @@
 Keys beneath `network.` are timm's, so its ImageNet checkpoints load by name, from .safetensors or .bin.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from torch import Tensor, nn
 
 from videxp.core.errors import BadRequest, NotInstalled
 from videxp.core.limits import Ge, Interval, accepts
+from videxp.core.token_layout import FeatureMap
 from videxp.models.classification.tsn import shift_in_time
 from videxp.models.weights import load_weights
 
@@ -20,6 +21,11 @@ _MOBILENET_V2 = "mobilenetv2_100"
 
 class AveragedFrames(nn.Module):
     """`network` on each frame, logits averaged over frames."""
+
+    @property
+    def feature_map(self) -> FeatureMap:
+        """timm's own last one."""
+        return FeatureMap(f"network.{cast(Any, self.network).feature_info[-1]['module']}", "(b t) d h w")
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()

@@ -14,6 +14,7 @@ The three ResNets and S3D are put together from torchvision's blocks, because it
 
 from collections.abc import Sequence
 from functools import partial
+from math import prod
 from typing import Annotated, Any, Literal
 
 import torchvision.models.video as tv
@@ -23,6 +24,7 @@ from torchvision.models.video.mvit import MSBlockConfig
 from torchvision.models.video.resnet import BasicBlock, Conv2Plus1D, Conv3DNoTemporal, Conv3DSimple
 
 from videxp.core.limits import Ge, Interval, accepts
+from videxp.core.token_layout import FeatureMap
 from videxp.models.classification.s3d import S3D
 from videxp.models.layers.inflation import swin_in_time
 from videxp.models.layers.stages import require_four_stages
@@ -36,6 +38,8 @@ def published(name: str) -> dict[str, str]:
 
 class VideoResNet(nn.Module):
     """An 18-layer ResNet over space and time; `convs` names the kind of convolution of each of the four stages."""
+
+    feature_map = FeatureMap("layer4")
 
     def __init__(
         self, *, stem: nn.Sequential, convs: Sequence[Any], num_classes: int, width: int, depths: Sequence[int]
@@ -145,8 +149,18 @@ def s3d(
     return net
 
 
+_MVIT_PATCH = (2, 4, 4)
+
+
 class MViT(tv.MViT):
     """torchvision's MViT for [B,T,C,H,W]."""
+
+    @property
+    def feature_map(self) -> FeatureMap:
+        """What the last block attends over: after it the class token alone is read."""
+        strides = [block.pool_skip.pool.stride for block in self.blocks[:-1] if block.pool_skip is not None]
+        t, h, w = (prod(along) for along in zip(_MVIT_PATCH, *strides))
+        return FeatureMap(f"blocks.{len(self.blocks) - 1}.norm1", "b (1 t h w) d", stride=(t, h, w))
 
     def forward(self, video: Tensor) -> Tensor:
         """[B,T,C,H,W] -> [B,num_classes]."""
@@ -237,6 +251,8 @@ def mvit_v2_s(
 
 class SwinTransformer3d(tv.SwinTransformer3d):
     """torchvision's Video Swin Transformer for [B,T,C,H,W]; frames and size are padded up to patches and windows."""
+
+    feature_map = FeatureMap("norm", "b t h w d")
 
     def forward(self, video: Tensor) -> Tensor:
         """[B,T,C,H,W] -> [B,num_classes]."""

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torchvision.models.resnet import Bottleneck
 
 from videxp.core.limits import Ge, Interval, accepts
+from videxp.core.token_layout import FeatureMap
 from videxp.models.layers.stages import require_four_stages
 from videxp.models.weights import Renames, load_weights
 
@@ -33,9 +34,12 @@ RESNET_NAMES: Renames = (
 class TSN(torchvision.models.ResNet):
     """Each frame on its own, logits averaged over frames."""
 
+    feature_map = FeatureMap("last_features", "(b t) d h w")
+
     def __init__(self, *, num_classes: int, dropout: float, width_per_group: int, depths: Sequence[int]) -> None:
         require_four_stages(depths, name="depths")
         super().__init__(Bottleneck, list(depths), num_classes=num_classes, width_per_group=width_per_group)
+        self.last_features = nn.Identity()  # TSM calls parts of its last block only
         self.dropout = nn.Dropout(dropout)
         nn.init.normal_(self.fc.weight, std=0.01)
         nn.init.zeros_(self.fc.bias)
@@ -47,6 +51,7 @@ class TSN(torchvision.models.ResNet):
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
             for block in stage:
                 features = self.run_block(block, features, num_frames=num_frames)
+        features = self.last_features(features)
         frame_logits = self.fc(self.dropout(features.mean(dim=(2, 3))))
         return frame_logits.unflatten(0, (batch_size, num_frames)).mean(dim=1)
 

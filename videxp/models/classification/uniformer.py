@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
 from videxp.core.limits import Ge, Interval, accepts
+from videxp.core.token_layout import AttentionStage, FeatureMap
 from videxp.models.layers.attention import Mlp, SelfAttention, initialize_linear
 from videxp.models.layers.inflation import inflated
 from videxp.models.layers.stages import require_four_stages
@@ -26,6 +27,9 @@ _MLP_RATIO = 4
 
 class UniFormer(nn.Module):
     """[B,T,C,H,W] -> [B,num_classes]; time is halved once, space by 32 in four steps."""
+
+    feature_map = FeatureMap("blocks4")
+    attention = (AttentionStage("blocks4", ("b (t h w)",), readout="mean", stride=(2, 32, 32)),)
 
     def __init__(
         self,

@@ -5,11 +5,14 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from videxp.core.limits import Ge, Interval, accepts
+from videxp.core.token_layout import FeatureMap
 from videxp.models.weights import load_weights
 
 
 class C3D(nn.Module):
     """Eight 3x3x3 convolutions, five max poolings, two hidden layers whose size the clip's shape decides."""
+
+    feature_map = FeatureMap("conv5b")
 
     def __init__(
         self, *, num_classes: int, num_frames: int, size: int, dropout: float, width: int, hidden: int

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from videxp.core.limits import Ge, Interval, accepts
+from videxp.core.token_layout import AttentionStage, FeatureMap
 from videxp.models.layers.attention import Mlp, SelfAttention, initialize_linear
 from videxp.models.weights import load_weights
 
@@ -17,6 +18,16 @@ _TUBELET = (2, 16, 16)
 
 class ViViT(nn.Module):
     """[B,T,C,H,W] -> [B,num_classes], for the clip shape that it was made for."""
+
+    attention = (
+        AttentionStage("space", ("(b t) (1 h w)",), readout="class", stride=_TUBELET),
+        AttentionStage("time", ("b (1 t)",), readout="class", stride=_TUBELET),
+    )
+
+    @property
+    def feature_map(self) -> FeatureMap:
+        """What the last block over space attends over: after it the class tokens alone are read."""
+        return FeatureMap(f"space.blocks.{len(self.space.blocks) - 1}.norm1", "(b t) (1 h w) d", stride=_TUBELET)
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from videxp.core.limits import Ge, Gt, Interval, accepts
+from videxp.core.token_layout import FeatureMap
 from videxp.models.classification.slowfast_names import X3D_NAMES, x3d_as_pytorchvideos
 from videxp.models.layers.residual3d import ResBlock, ResStage, initialize, same_padding_conv
 from videxp.models.weights import load_weights
@@ -24,6 +25,8 @@ _CLASSIFIER = "blocks.5.proj"
 @accepts()
 class X3D(nn.Module):
     """[B,T,C,H,W] -> [B,num_classes]; space is halved five times, time never. `depth_factor` 2.2: XS, S, M; 5: L."""
+
+    feature_map = FeatureMap("blocks.4")
 
     def __init__(
         self,
