@@ -271,13 +271,10 @@ def _map_lines(section: Mapping[str, Any]) -> list[str]:
         return ["explanation: no sample could be read"]
     judged, protocol = section["faithfulness"], section["protocol"]
     names = {"map": protocol["method"], "plain_gradient": "plain gradient", "random": "random maps"}
-    table = [("maps", "insertion", "deletion", "gain")]
-    table += [
-        (words, *(f"{judged[name][key]:.3f}" for key in ("insertion", "deletion", "gain")))  # type: ignore[misc]
-        for name, words in names.items()
-    ]
+    keys = ("insertion", "deletion", "gain")
+    rows = [(words, *(f"{judged[name][key]:.3f}" for key in keys)) for name, words in names.items()]
     count = len(section["explained"])
-    told = aligned(table, right={1, 2, 3})
+    told = aligned([("maps", *keys), *rows], right={1, 2, 3})
     if note := protocol.get("note"):
         told.append(f"{note}: maps are made by {protocol['method']}")
     told.append(f"better than random maps: {judged['better_than_random']:.0%} of {count}")

@@ -150,7 +150,7 @@ def reader_of(task: Any, datamodule: Any) -> "Callable[[Path], NetworkClips]":
     """What reads a file as the network gets it: as the test's samples are, unless the task's predictor says how."""
     from videxp.deploy.clips import timed_clips_of_file
 
-    predictor = import_module(task.contract.predictor) if task.contract.predictor else None
+    predictor: Any = import_module(task.contract.predictor) if task.contract.predictor else None
     if hasattr(predictor, "read_explained"):
         return partial(predictor.read_explained, task, datamodule)
     return partial(timed_clips_of_file, datamodule, device=task.device)

@@ -36,7 +36,7 @@ def cause_of_row(datamodule: VideoDataModule, row: str, frames_T: Sequence[int],
     if known_THW is None or cutter is None:
         return None
     clip = torch.from_numpy(known_THW)[torch.as_tensor(list(frames_T))][..., None].expand(-1, -1, -1, 3)
-    (views,) = cutter.views(tuple(clip.shape[1:3]), epoch=0, index=0, clips=1)
+    (views,) = cutter.views((clip.shape[1], clip.shape[2]), epoch=0, index=0, clips=1)
     return views[question.view % len(views)](clip.contiguous())[..., 0] > 127
 
 
