@@ -8,7 +8,7 @@ import pytest
 
 from tests.transforms.corruption_psnr import FILE, measure, real_clip
 from videxp.data.layouts.sample_clips import package_folder
-from videxp.transforms.corruptions.corruption import rng_of
+from videxp.transforms.corruptions.corruption import PIECE_VALUES, rng_of
 from videxp.transforms.corruptions.tables import PROTOCOLS
 
 FOG = [(1.5, 2), (2, 2), (2.5, 1.7), (2.5, 1.5), (3, 1.4)]
@@ -145,6 +145,17 @@ def test_any_clip_keeps_its_shape_and_nothing_is_drawn_from_elsewhere(name: str)
             assert made[0].shape == clip.shape and made[0].dtype == np.uint8, one.name
             assert np.array_equal(made[0], made[2]), one.name
             assert not np.shares_memory(made[0], clip) and np.array_equal(clip, before), one.name
+
+
+def test_memory_does_not_grow_with_a_clip_and_pieces_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = np.random.default_rng(3).integers(0, 256, (7, 14, 18, 3), dtype=np.uint8)
+    ones = [one for protocol in PROTOCOLS.values() for one in protocol.corruptions.values() if not one.needs_fps]
+    made = []
+    for values in (PIECE_VALUES, 3 * clip[0].size):
+        monkeypatch.setattr("videxp.transforms.corruptions.corruption.PIECE_VALUES", values)
+        made.append([one.corrupt(clip, severity=2, rng=rng_of(1, 7, one.name, 2), fps=25.0) for one in ones])
+    for one, at_once, in_pieces in zip(ones, *made, strict=True):
+        assert np.array_equal(at_once, in_pieces), one.name
 
 
 def test_generators_differ_in_everything_and_not_from_process_to_process() -> None:

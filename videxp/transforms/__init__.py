@@ -5,7 +5,8 @@ functions of `geometry.py`, `color.py` and `mixing.py`; `memory.py` may be skipp
 
 For restoration it is `restoration.py`, whose degradations are those of `downscale.py`, `noise.py`, `motion_blur.py` and
 `grading.py`, which takes color or light away; `real_world.py`, `mixed.py` and `reencode.py` make theirs on the CPU.
-For scenes it is `scenes.py`; for inpainting `inpainting.py`, and `masks.py` draws what is hidden.
+For scenes it is `scenes.py`; for inpainting `inpainting.py`, and `masks.py` draws what is hidden. What networks are
+tested under, and trained against, is in `corruptions/`.
 """
 
 from videxp.core.lazy import lazy_exports

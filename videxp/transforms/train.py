@@ -57,7 +57,7 @@ class TrainTransform(nn.Module):
         torchvision's (RandomErasing; Zhong et al. 2020). None is off.
     corruptions: of some of the clips, as they are cut, before the flip: a table's name, or {"protocol": "yi2021",
         "names": ["fog", "rain"], "severities": [1, 2, 3], "probability": 0.5}: see `training_corruptions`. Workers
-        apply them. None is off.
+        apply them; with decoding.frame_size to whole frames, which are cut afterwards. None is off.
     mixup_alpha, cutmix_alpha: 0 is off; with both on, each item takes one of the two with equal chance.
     mean, std: RGB in [0,1]; the defaults are torchvision's for Kinetics.
     """

@@ -11,15 +11,17 @@ from typing import Literal
 
 import numpy as np
 
-from videxp.transforms.corruptions.corruption import as_float, as_uint8
+from videxp.transforms.corruptions.corruption import as_float, as_uint8, in_pieces
 
 
+@in_pieces
 def gaussian_blur(clip: np.ndarray, rng: np.random.Generator, *, sigma: float) -> np.ndarray:
     """A Gaussian cut off after 4 sigma, the border repeated."""
     weights = gaussian_kernel(sigma, reach=int(4 * sigma + 0.5))
     return as_uint8(filtered(as_float(clip), np.outer(weights, weights), border="edge"))
 
 
+@in_pieces
 def defocus_blur(clip: np.ndarray, rng: np.random.Generator, *, radius: int, alias_blur: float) -> np.ndarray:
     """A disk of `radius` pixels, whose edge a Gaussian of sigma `alias_blur` softens; mirrored at the border."""
     return as_uint8(filtered(as_float(clip), disk(radius, alias_blur=alias_blur), border="reflect"))
@@ -55,8 +57,12 @@ def gaussian_kernel(sigma: float, *, reach: int) -> np.ndarray:
 def motion_blur(clip: np.ndarray, rng: np.random.Generator, *, radius: int, sigma: float) -> np.ndarray:
     """The camera moves along a line, at an angle from -45 to 45 degrees, one for the clip: the mean of 2 radius + 1
     copies, each a pixel further and weighted by one side of a Gaussian of sigma; the border repeated."""
-    angle = np.deg2rad(rng.uniform(-45, 45))
-    return as_uint8(smear(as_float(clip), radius=radius, sigma=sigma, angle=float(angle)))
+    return _smeared(clip, radius=radius, sigma=sigma, angle=float(np.deg2rad(rng.uniform(-45, 45))))
+
+
+@in_pieces
+def _smeared(clip: np.ndarray, *, radius: int, sigma: float, angle: float) -> np.ndarray:
+    return as_uint8(smear(as_float(clip), radius=radius, sigma=sigma, angle=angle))
 
 
 def smear(values: np.ndarray, *, radius: int, sigma: float, angle: float) -> np.ndarray:
@@ -72,6 +78,7 @@ def smear(values: np.ndarray, *, radius: int, sigma: float, angle: float) -> np.
     return blurred
 
 
+@in_pieces
 def zoom_blur(clip: np.ndarray, rng: np.random.Generator, *, top: float, step: float) -> np.ndarray:
     """The mean of the clip and of its middle enlarged by 1, 1 + step, ... up to `top`, bilinearly."""
     values, factors = as_float(clip), np.arange(1, top, step)
@@ -103,8 +110,13 @@ def _stretched(values: np.ndarray, factor: float, *, axis: int) -> np.ndarray:
 def frame_blur(clip: np.ndarray, rng: np.random.Generator, *, half_window: int) -> np.ndarray:
     """Each frame t the mean of those from t - half_window to t + half_window - 1, at the ends of those that there are:
     a shutter that is open for many frames (Yi et al. 2021, "motion blur")."""
-    sums = np.concatenate([np.zeros_like(clip[:1], dtype=np.int64), np.cumsum(clip, axis=0, dtype=np.int64)])
-    times = np.arange(len(clip))
-    first, end = np.maximum(times - half_window, 0), np.minimum(times + half_window, len(clip))
-    counts = (end - first)[:, None, None, None]
-    return np.rint((sums[end] - sums[first]) / counts).astype(np.uint8)
+    blurred = np.empty_like(clip)
+    total = clip[:half_window].sum(axis=0, dtype=np.int32)  # of the frames before the one that comes next
+    for time in range(len(clip)):
+        first, end = time - half_window, min(time + half_window, len(clip))
+        blurred[time] = np.rint(total / (end - max(first, 0)))
+        if end < len(clip):
+            total += clip[end]
+        if first >= 0:
+            total -= clip[first]
+    return blurred

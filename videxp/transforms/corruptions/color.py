@@ -5,9 +5,10 @@ Legend: clips are uint8 [T,H,W,C]; values x in [0,1]. V is the greatest of a pix
 
 import numpy as np
 
-from videxp.transforms.corruptions.corruption import as_float, as_uint8
+from videxp.transforms.corruptions.corruption import as_float, as_uint8, in_pieces
 
 
+@in_pieces
 def contrast(clip: np.ndarray, rng: np.random.Generator, *, factor: float) -> np.ndarray:
     """(x - m) factor + m, m the mean of each frame and channel."""
     return as_uint8(scale_contrast(as_float(clip), factor))
@@ -19,6 +20,7 @@ def scale_contrast(values: np.ndarray, factor: float) -> np.ndarray:
     return (values - mean) * np.float32(factor) + mean
 
 
+@in_pieces
 def brightness(clip: np.ndarray, rng: np.random.Generator, *, added: float) -> np.ndarray:
     """V + added, up to 1; hue and saturation stay: all three values are multiplied alike, and black becomes grey."""
     values = as_float(clip)
@@ -27,6 +29,7 @@ def brightness(clip: np.ndarray, rng: np.random.Generator, *, added: float) -> n
     return as_uint8(np.where(value > 0, values * (brighter / np.maximum(value, 1e-6)), brighter))
 
 
+@in_pieces
 def saturate(clip: np.ndarray, rng: np.random.Generator, *, scale: float, shift: float) -> np.ndarray:
     """S scale + shift, from 0 to 1; V and hue stay. What is grey has hue 0: a shift makes it red."""
     values = as_float(clip)
@@ -47,5 +50,8 @@ def flash(clip: np.ndarray, rng: np.random.Generator, *, fps: float, per_second:
     light = np.zeros(len(clip) + 1, dtype=np.float32)
     for frame in rng.integers(len(clip), size=count):
         light[frame : frame + 2] = np.maximum(light[frame : frame + 2], (strength, strength / 2))
-    values = as_float(clip)
-    return as_uint8(values + (1 - values) * light[:-1, None, None, None])
+    lit = clip.copy()
+    for frame in np.flatnonzero(light[:-1]):
+        values = as_float(clip[frame])
+        lit[frame] = as_uint8(values + (1 - values) * light[frame])
+    return lit

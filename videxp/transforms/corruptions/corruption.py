@@ -5,6 +5,7 @@ Legend: T frames, H, W pixels, C = 3 channels (RGB); clips are uint8 [T,H,W,C].
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import wraps
 from inspect import signature
 from typing import Any, Literal
 from zlib import crc32
@@ -15,6 +16,7 @@ from videxp.core.randomness import Stream, generator
 
 Group = Literal["noise", "blur", "weather", "color", "compression", "transmission", "camera", "time"]
 SEVERITIES = (1, 2, 3, 4, 5)
+PIECE_VALUES = 1 << 22  # of a piece of a clip: 16 MB as float32
 MOVING: frozenset[Group] = frozenset({"camera", "time"})
 
 
@@ -83,8 +85,23 @@ def rng_of(seed: int, sample_index: int, corruption_name: str, severity: int) ->
     return generator(seed, stream=Stream.CORRUPT, index=sample_index, more=more)
 
 
+def in_pieces(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    """Calls `function(clip, ...)` with a few frames at a time, so that its memory does not grow with the clip's length.
+
+    Of functions that treat each frame by itself and draw numbers for its pixels alone: the result is the same.
+    """
+
+    @wraps(function)
+    def piecewise(clip: np.ndarray, *arguments: Any, **parameters: Any) -> np.ndarray:
+        count = max(1, PIECE_VALUES // clip[0].size)
+        pieces = [clip[start : start + count] for start in range(0, len(clip), count)]
+        return np.concatenate([function(piece, *arguments, **parameters) for piece in pieces])
+
+    return piecewise
+
+
 def as_uint8(clip: np.ndarray) -> np.ndarray:
-    """Float in [0,1], cut off beyond: uint8 of the same shape, rounded."""
+    """Float in [0,1], cut off beyond: uint8 of the same shape, rounded, where the papers' scripts round down."""
     return np.rint(np.clip(clip, 0, 1) * 255).astype(np.uint8)
 
 

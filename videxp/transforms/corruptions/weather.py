@@ -9,7 +9,7 @@ import numpy as np
 
 from videxp.transforms.corruptions.blur import enlarged, smear
 from videxp.transforms.corruptions.color import scale_contrast
-from videxp.transforms.corruptions.corruption import as_float, as_uint8
+from videxp.transforms.corruptions.corruption import as_float, as_uint8, in_pieces
 
 _DROP = 220 / 255  # how white a drop is
 _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -18,12 +18,17 @@ _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 def fog(clip: np.ndarray, rng: np.random.Generator, *, density: float, decay: float) -> np.ndarray:
     """(x + density f) m / (m + density), f a plasma fractal in [0,1], the same in all frames, and m the frame's
     greatest value."""
-    values = as_float(clip)
-    greatest = values.max(axis=(1, 2, 3), keepdims=True)
     height, width = clip.shape[1:3]
     size = 1 << (max(height, width) - 1).bit_length()
-    layer = plasma(size, decay=decay, rng=rng)[:height, :width, None].astype(np.float32)
-    return as_uint8((values + np.float32(density) * layer) * greatest / (greatest + np.float32(density)))
+    layer = density * plasma(size, decay=decay, rng=rng)[:height, :width, None]
+    return _behind(clip, layer.astype(np.float32), density=np.float32(density))
+
+
+@in_pieces
+def _behind(clip: np.ndarray, layer: np.ndarray, *, density: np.float32) -> np.ndarray:
+    values = as_float(clip)
+    greatest = values.max(axis=(1, 2, 3), keepdims=True)
+    return as_uint8((values + layer) * greatest / (greatest + density))
 
 
 def plasma(size: int, *, decay: float, rng: np.random.Generator) -> np.ndarray:
@@ -56,15 +61,19 @@ def plasma(size: int, *, decay: float, rng: np.random.Generator) -> np.ndarray:
 def rain(clip: np.ndarray, rng: np.random.Generator, *, area: int, length: int, contrast: float) -> np.ndarray:
     """A drop for each `area` pixels, `length` long; then the contrast is multiplied.
 
-    The drops of a clip fall by their own length from frame to frame: what an open shutter sees of one is its way.
+    The drops of a clip fall by their own length from frame to frame: what an open shutter sees of one is its way. (In
+    the paper's script each frame has drops of its own.)
     """
-    values = as_float(clip)
-    streaks = rain_streaks(clip.shape[1:3], area=area, length=length, rng=rng)
-    mask = np.stack([np.roll(streaks, length * time, axis=0) for time in range(len(clip))])[..., None] * _DROP
-    mean = values.mean(axis=(1, 2, 3), keepdims=True)
-    wet = values + mask * (1 - values) * (1 - mean)
+    streaks = rain_streaks(clip.shape[1:3], area=area, length=length, rng=rng) * np.float32(_DROP)
+    return np.stack([_wet(frame, np.roll(streaks, length * time, axis=0), contrast) for time, frame in enumerate(clip)])
+
+
+def _wet(frame: np.ndarray, mask: np.ndarray, contrast: float) -> np.ndarray:
+    """uint8 [H,W,C] behind drops, float [H,W]."""
+    values, mask = as_float(frame[None]), mask[None, :, :, None]
+    wet = values + mask * (1 - values) * (1 - values.mean())
     wet = mask * _mean_of_neighbors(wet) + (1 - mask) * values
-    return as_uint8(scale_contrast(wet.astype(np.float32), contrast))
+    return as_uint8(scale_contrast(wet, contrast))[0]
 
 
 def rain_streaks(size: tuple[int, ...], *, area: int, length: int, rng: np.random.Generator) -> np.ndarray:
@@ -101,7 +110,6 @@ def snow(
 ) -> np.ndarray:
     """Flakes from the enlarged peaks of noise N(mean, sigma), smeared downwards, and again turned round; and the
     picture whiter. The flakes of a clip fall by `radius` pixels from frame to frame."""
-    values = as_float(clip)
     frames, height, width, _ = clip.shape
     starts = radius * np.arange(frames)[::-1]  # of what is seen of a field as high as the flakes fall
     field = rng.normal(mean, sigma, (1, height + starts[0], width, 1)).astype(np.float32)
@@ -110,6 +118,13 @@ def snow(
     angle = float(np.deg2rad(rng.uniform(-135, -45)))
     flakes = smear(flakes, radius=radius, sigma=blur, angle=angle)[0]
     both = flakes + np.rot90(flakes, k=2)
-    falling = np.stack([both[start : start + height] for start in starts])
+    return np.stack(
+        [_snowed(frame, both[start : start + height], kept=kept) for frame, start in zip(clip, starts.tolist())]
+    )
+
+
+def _snowed(frame: np.ndarray, flakes: np.ndarray, *, kept: float) -> np.ndarray:
+    """uint8 [H,W,C] with flakes, float [H,W,1]."""
+    values = as_float(frame)
     whiter = np.maximum(values, (values * _GREY).sum(axis=-1, keepdims=True) * 1.5 + 0.5)
-    return as_uint8(kept * values + (1 - kept) * whiter + falling)
+    return as_uint8(kept * values + (1 - kept) * whiter + flakes)
