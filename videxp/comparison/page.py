@@ -36,7 +36,7 @@ POINTS_PER_CURVE = 1000
 RATE = re.compile(r"(.*[._])?(lr|learning_rate)")
 """Keys whose values are compared by their ratio."""
 SCRIPTS = (
-    *("scales.js", "parameters.js", "tradeoffs.js", "means.js", "classes.js", "robustness.js"),
+    *("scales.js", "parameters.js", "tradeoffs.js", "means.js", "significance.js", "classes.js", "robustness.js"),
     "page.js",  # the last one starts the page
 )
 
@@ -51,12 +51,19 @@ class Page:
 
 
 def build_page(
-    runs: list[Run], rows: list[Row], columns: list[Column], *, max_sample_bytes: int, keep_order: bool = False
+    runs: list[Run],
+    rows: list[Row],
+    columns: list[Column],
+    *,
+    max_sample_bytes: int,
+    keep_order: bool = False,
+    significance: dict[str, Any] | None = None,
 ) -> Page:
     """The whole page as text. No path in it leads out of the folder that holds all runs.
 
     max_sample_bytes: of the samples' files together; those beyond are left out and named.
     keep_order: the runs come as they are given; else what decided ranks them.
+    significance: facts of a `Significance`, for a table.
     """
     parent, names = short_names([run.path for run in runs])
     samples, left_out = _samples(runs, names, max_bytes=max_sample_bytes)
@@ -72,6 +79,7 @@ def build_page(
         "decides": None if decides is None else in_table.index(decides),
         "keepOrder": keep_order,
         "notAveraged": different_inputs(rows, groups, columns),
+        "significance": significance,
         "runs": [
             {
                 "name": name,

@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ from videxp.runs.reading import Run
 
 DATA_KEY = re.compile(r"dataset\.(root|layout\..+|max_unreadable)|trainer\.limit_test_batches")
 """Config keys that choose the tested samples."""
+
+COLUMNS = 80  # of a terminal
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,9 @@ class Side:
     @property
     def of_runs(self) -> list[float]:
         return [float(value) for value in self.scores.mean(1)]
+
+    def facts(self) -> dict[str, Any]:
+        return {"runs": self.names, "mean": self.mean, "of_runs": self.of_runs}
 
 
 @dataclass(frozen=True)
@@ -76,8 +82,34 @@ class Significance:
             return "no difference shown"
         return "better" if (one.difference > 0) == self.more_is_better else "worse"
 
+    def facts(self) -> dict[str, Any]:
+        """For --json and the page; `p` is adjusted (Holm), `p_of_one` is not."""
+        first, *others = self.sides
+        return {
+            "metric": self.metric,
+            "better": "max" if self.more_is_better else "min",
+            "split": self.split,
+            "samples": self.samples,
+            "unit": self.unit,
+            "left_out": self.left_out,
+            "resamples": RESAMPLES,
+            "first": first.facts(),
+            "others": [
+                {
+                    **side.facts(),
+                    **vars(one),
+                    "p": self.p_values[number],
+                    "p_of_one": one.p,
+                    "p_over_seeds": None if math.isnan(seeds) else seeds,
+                    "verdict": self.verdict(number),
+                }
+                for number, (side, one, seeds) in enumerate(zip(others, self.found, self.over_seeds))
+            ],
+            "notes": notes(self),
+        }
 
-def test_significance(
+
+def compare_runs(
     runs: list[Run], names: list[str], rows: list[Row], columns: list[Column], *, metric: str | None
 ) -> Significance:
     """Raises BadRequest for a single run, runs without predictions, other samples, and a metric that no sample has."""
@@ -161,21 +193,21 @@ def _paths(one: Predictions) -> set[str]:
 
 
 def _remedy(run: Run, first: Run) -> str:
-    keys = sorted({*run.config, *first.config})
-    other = [
-        key
-        for key in keys
-        if DATA_KEY.fullmatch(key) and canonical(run.config.get(key)) != canonical(first.config.get(key))
-    ]
+    command = f"videxp evaluate {shlex.quote(str(run.path))}"
+    known = [key for key in sorted({*first.config, *run.config}) if DATA_KEY.fullmatch(key)]
+    other = [key for key in known if canonical(run.config.get(key)) != canonical(first.config.get(key))]
     if any(SPLIT.fullmatch(key) for key in other):
         return "They are tested on other splits of the data, so no sample has both answers: compare RUN... --mean"
-    if not other:
-        both = "; ".join(f"videxp evaluate {shlex.quote(str(one.path))}" for one in (first, run))
-        return f"Evaluate both again, on the data as it is now: {both}"
     if any(key.endswith("_target_") for key in other):
-        return f"Evaluate it on the data of {first.path}: videxp evaluate {shlex.quote(str(run.path))} dataset=..."
-    words = [shlex.quote(f"{key}={_yaml(first.config.get(key))}") for key in other]
-    return f"Evaluate it on the same: videxp evaluate {shlex.quote(str(run.path))} {' '.join(words)}"
+        other = ["dataset.root"]
+        command += f" dataset={shlex.quote(str(first.config.get('dataset.name')))}"
+    other = [key for key in other if key in first.config]
+    if not other:
+        return (
+            f"Evaluate both again, on the data as it is now: videxp evaluate {shlex.quote(str(first.path))}; {command}"
+        )
+    words = (shlex.quote(f"{key}={_yaml(first.config.get(key))}") for key in other)
+    return f"Evaluate it on the same: {command} {' '.join(words)}"
 
 
 def _yaml(value: Any) -> str:
@@ -223,7 +255,7 @@ def significance_lines(result: Significance) -> list[str]:
         for number, (side, one, p) in enumerate(zip(others, result.found, result.p_values))
     ]
     table = aligned([heading, (first.name, number_text(first.mean), "", "", ""), *cells], right={1, 2, 3})
-    return [*table, *notes(result)]
+    return [*table, *(line for note in notes(result) for line in wrap(note, COLUMNS))]
 
 
 def notes(result: Significance) -> list[str]:
@@ -244,8 +276,8 @@ def _about_seeds(result: Significance) -> list[str]:
     first, *others = result.sides
     if all(len(side.names) == 1 for side in result.sides):
         return [
-            "It is about these weights on other such videos. How far training with another seed moves the figure is",
-            "not tested: train each with several seeds, and give all runs.",
+            "That is about these weights on other such videos. How far another seed in training moves them is not "
+            "tested: train each with several seeds, and give all runs."
         ]
     lines = ["Scores are means over the seeds of a side; p and interval are over videos, with these weights."]
     for side, p in zip(others, result.over_seeds):
@@ -259,39 +291,3 @@ def _about_seeds(result: Significance) -> list[str]:
 
 def _spread(values: list[float]) -> str:
     return f"{number_text(mean(values))} ± {number_text(stdev(values))} ({len(values)})"
-
-
-def as_dict(result: Significance) -> dict[str, Any]:
-    """For --json and the page; `p` is adjusted (Holm), `p_of_one` is not."""
-    first, *others = result.sides
-    return {
-        "metric": result.metric,
-        "better": "max" if result.more_is_better else "min",
-        "split": result.split,
-        "samples": result.samples,
-        "unit": result.unit,
-        "left_out": result.left_out,
-        "resamples": RESAMPLES,
-        "first": {"runs": first.names, "mean": first.mean, "of_runs": first.of_runs},
-        "others": [
-            {
-                "runs": side.names,
-                "mean": side.mean,
-                "of_runs": side.of_runs,
-                "difference": one.difference,
-                "low": one.low,
-                "high": one.high,
-                "p": result.p_values[number],
-                "p_of_one": one.p,
-                "test": one.test,
-                "units": one.units,
-                "samples": one.samples,
-                "wins": one.wins,
-                "losses": one.losses,
-                "p_over_seeds": None if math.isnan(seeds) else seeds,
-                "verdict": result.verdict(number),
-            }
-            for number, (side, one, seeds) in enumerate(zip(others, result.found, result.over_seeds))
-        ],
-        "notes": notes(result),
-    }

@@ -14,6 +14,7 @@ from videxp.core.outputs import require_output_file
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from videxp.comparison.significance import Significance
     from videxp.comparison.table import Column, Row
     from videxp.runs.reading import Run
 
@@ -30,6 +31,7 @@ EPILOG = """examples:
   videxp compare runs --sort test/accuracy:desc --filter state=finished
   videxp compare 'runs/*/moving_digits*' --filter 'optimizer.lr>=1e-3' --metrics 'val/*,train/loss'
   videxp compare runs/sweep-over-splits --mean
+  videxp compare runs/first runs/second --significance
   videxp compare runs --html compare.html"""
 
 
@@ -46,19 +48,22 @@ def main(arguments: list[str]) -> int:
     wanted = [name for text in options.metrics or [] for name in text.split(",") if name]
     columns = comparison.table_columns(runs, metrics=wanted)
     in_files = comparison.file_columns(columns) if wanted else columns
+    significance = _tested(runs, rows, columns, options) if options.significance else None
     if options.html:
-        _write_page(runs, rows, columns, options)
+        _write_page(runs, rows, columns, options, significance)
     if options.csv and options.csv != "-":
         with replacing(Path(options.csv)) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             write_csv(file, rows, [column.key for column in in_files])
     if options.json:
-        print(json.dumps([_as_dict(row, in_files) for row in rows], default=str))
+        _print_json([_as_dict(row, in_files) for row in rows], significance)
     elif options.csv == "-":
         write_csv(sys.stdout, rows, [column.key for column in in_files])
     else:
         _print_table(runs, rows, [column for column in columns if column.shown])
         if options.mean:
             _print_mean(runs, rows, columns)
+        if significance is not None:
+            _print_significance(significance)
     return 0
 
 
@@ -80,6 +85,12 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--mean", action="store_true", help="mean and deviation of the metrics over the finished runs, under the table"
     )
+    parser.add_argument(
+        "--significance",
+        action="store_true",
+        help="test each run against the first, sample by sample: by their predictions.csv, of videxp evaluate",
+    )
+    parser.add_argument("--metric", metavar="M", help="what --significance tests instead of the task's main metric")
     parser.add_argument("--json", action="store_true", help="print JSON: all metrics, unless --metrics")
     parser.add_argument("--csv", metavar="FILE", help="write CSV: all metrics, unless --metrics; - for the terminal")
     parser.add_argument("--html", metavar="FILE", help="write one page with table, curves and samples; opens anywhere")
@@ -94,6 +105,10 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.mean and (options.json or options.csv == "-"):
         raise BadRequest("compare --mean: goes with the table; leave out --json and --csv -")
+    if options.significance and options.csv == "-":
+        raise BadRequest("compare --significance: goes with the table, --json and --html; leave out --csv -")
+    if options.metric and not options.significance:
+        raise BadRequest(f"compare --metric {options.metric}: goes with --significance; columns are --metrics")
     return options
 
 
@@ -123,6 +138,16 @@ def _selected(runs: list["Run"], options: argparse.Namespace) -> tuple[list["Run
     return [runs[i] for i in kept], [rows[i] for i in kept]
 
 
+def _tested(
+    runs: list["Run"], rows: list["Row"], columns: list["Column"], options: argparse.Namespace
+) -> "Significance":
+    """Each run against the first of the command line."""
+    from videxp.comparison.significance import compare_runs
+    from videxp.comparison.table import short_names
+
+    return compare_runs(runs, short_names([run.path for run in runs])[1], rows, columns, metric=options.metric)
+
+
 # ---- files -------------------------------------------------------------------------------------------------------
 
 
@@ -132,17 +157,30 @@ def _as_dict(row: "Row", columns: list["Column"]) -> dict[str, Any]:
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
 
 
-def _write_page(runs: list["Run"], rows: list["Row"], columns: list["Column"], options: argparse.Namespace) -> None:
+def _write_page(
+    runs: list["Run"],
+    rows: list["Row"],
+    columns: list["Column"],
+    options: argparse.Namespace,
+    significance: "Significance | None",
+) -> None:
     from videxp.comparison.page import build_page
 
     limit = int(options.max_sample_megabytes * 1e6)
-    page = build_page(runs, rows, columns, max_sample_bytes=limit, keep_order=bool(options.sort))
+    tested = None if significance is None else significance.facts()
+    page = build_page(runs, rows, columns, max_sample_bytes=limit, keep_order=bool(options.sort), significance=tested)
     write_text(Path(options.html), page.html)
     left_out = f"; {len(page.left_out)} samples left out, see its end" if page.left_out else ""
     print(
         f"{options.html}  ({len(page.html) / 1e6:.1f} MB, {len(runs)} runs, {page.samples} samples{left_out})",
         file=sys.stderr,
     )
+
+
+def _print_json(rows: list[dict[str, Any]], significance: "Significance | None") -> None:
+    """The rows; with --significance an object that has them as `runs`."""
+    told = rows if significance is None else {"runs": rows, "significance": significance.facts()}
+    print(json.dumps(told, default=str))
 
 
 # ---- terminal ----------------------------------------------------------------------------------------------------
@@ -186,6 +224,12 @@ def _print_mean(runs: list["Run"], rows: list["Row"], columns: list["Column"]) -
         print(f"not averaged with one another, as their inputs differ: {', '.join(inputs)}")
     if left := len(rows) - sum(map(len, groups)):
         print(f"{left} left out: not finished")
+
+
+def _print_significance(significance: "Significance") -> None:
+    from videxp.comparison.significance import significance_lines
+
+    print("", *significance_lines(significance), sep="\n")
 
 
 def _grid(names: list[str], rows: list["Row"], columns: list["Column"]) -> list[list[str]]:

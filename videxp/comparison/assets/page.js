@@ -509,6 +509,7 @@ function start() {
   const room = $("gallery").clientWidth / Math.min(6, runs.length) - 12;
   $("size").value = Math.max(140, Math.min(20 * Math.floor((room - 4) / 20), 640)); // in its steps
   $("gallery").style.setProperty("--size", `${$("size").value}px`);
+  drawSignificance();
   startParameters();
   startTradeoffs();
   setTheme("auto");
