@@ -73,7 +73,7 @@ def test_two_runs_by_mcnemars_test(two: tuple[Path, Path]):
     assert lines[0].split()[:3] == ["against", "first", "accuracy"]
     assert lines[1].split() == ["first", "0.5000"] and lines[2].split()[:3] == ["second", "0.5833", "+0.0833"]
     told = " ".join(lines)
-    assert "McNemar's exact test over 60 videos of test, 10,000 bootstrap resamples" in told
+    assert "p: McNemar's exact test over 60 videos of test; interval: 10,000 bootstrap resamples" in told
     assert "another seed in training" in told and max(map(len, lines)) <= 80
     backwards = compared(*reversed(two))
     assert backwards.found[0].p == one.p and backwards.found[0].low == -one.high
@@ -99,7 +99,7 @@ def test_a_difference_that_chance_seldom_makes_is_better_or_worse(tmp_path: Path
     )
     facts = json.loads(json.dumps(found.facts()))
     assert facts["others"][0]["p_of_one"] == found.found[0].p and facts["others"][1]["runs"] == ["high"]
-    assert "2 comparisons, p by Holm" in facts["notes"][0]
+    assert "adjusted for 2 comparisons (Holm)" in facts["notes"][0]
 
 
 def test_seeds_of_one_experiment_are_one_side_and_are_tested_apart(tmp_path: Path):

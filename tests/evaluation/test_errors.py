@@ -102,7 +102,7 @@ def test_pairs_that_are_confused_and_the_lines_that_are_printed():
     calibration = {"ece": 0.2, "ece_if_calibrated": {"p95": 0.1}, "bins": 15, "brier": 0.3}
     sections = {"calibration": calibration, "confusions": found, "views": {}, "slices": {"does_not_apply": ""}}
     assert error_lines(sections) == [
-        "calibration: ECE 0.200 (15 bins; calibrated: up to 0.100), Brier 0.300",
+        "calibration: ECE 0.200 (15 bins; chance alone: up to 0.100), Brier 0.300",
         "most confused: a -> b 3 of 4, b -> c 2 of 3",
     ]
     nothing = {"calibration": {"does_not_apply": ""}, "confusions": found[2:], "views": {}, "slices": {"looked_at": 0}}

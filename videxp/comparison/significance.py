@@ -262,9 +262,9 @@ def notes(result: Significance) -> list[str]:
     """What was tested, and what was not."""
     one = result.found[0]
     units = f"{one.units} {result.unit}s" + (f" ({one.samples} samples)" if one.samples != one.units else "")
-    several = f"; {len(result.found)} comparisons, p by Holm" if len(result.found) > 1 else ""
+    several = f", adjusted for {len(result.found)} comparisons (Holm)" if len(result.found) > 1 else ""
     tests = " and ".join(sorted({found.test for found in result.found}))
-    lines = [f"{tests} over {units} of {result.split}, {RESAMPLES:,} bootstrap resamples of them{several}."]
+    lines = [f"p: {tests} over {units} of {result.split}{several}; interval: {RESAMPLES:,} bootstrap resamples."]
     if result.left_out:
         lines.append(f"{result.left_out} samples left out: some run has no {result.metric} of them.")
     for name, count in result.trained_on.items():

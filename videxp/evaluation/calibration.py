@@ -163,8 +163,8 @@ def describe_calibration(probabilities: Probabilities, *, classes: list[str]) ->
         "bins": BINS,
         "reliability": bins,
         "classes": _by_class(probabilities, classes) if probabilities.several else [],
-        "scalars": {"calibration/ece": error, "calibration/brier": probabilities.brier},
-        "better": {"calibration/ece": "min", "calibration/brier": "min"},
+        "scalars": {"calibration/ece": error},
+        "better": {"calibration/ece": "min"},
     }
 
 
@@ -213,7 +213,7 @@ def save_reliability(section: dict[str, Any], path: Path) -> Path:
         name = f"at temperature {section['temperature']['temperature']:.3g}"
         above.plot(*zip(*points), color="#17a37a", marker="o", markersize=3, linewidth=1, label=name)
     below.bar(middles, [row["count"] for row in bins], width=0.9 / BINS, color="#8d7a6b")
-    title = f"ECE {section['ece']:.3f}, calibrated: {section['ece_if_calibrated']['mean']:.3f} by chance"
+    title = f"ECE {section['ece']:.3f} (a calibrated one: {section['ece_if_calibrated']['mean']:.3f} by chance)"
     above.set(xlim=(0, 1), ylim=(0, 1), ylabel="share that is right", title=title)
     above.legend(loc="upper left", fontsize=8)
     below.set(xlabel="confidence", ylabel="answers")

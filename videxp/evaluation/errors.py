@@ -120,7 +120,7 @@ def _calibration_lines(section: Mapping[str, Any]) -> list[str]:
         return []
     chance = section["ece_if_calibrated"]
     lines = [
-        f"calibration: ECE {section['ece']:.3f} ({section['bins']} bins; calibrated: up to {chance['p95']:.3f}), "
+        f"calibration: ECE {section['ece']:.3f} ({section['bins']} bins; chance alone: up to {chance['p95']:.3f}), "
         f"Brier {section['brier']:.3f}"
     ]
     if found := section.get("temperature"):
