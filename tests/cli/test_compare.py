@@ -13,8 +13,10 @@ import pytest
 from PIL import Image
 
 from tests.browser import Tab, browser
+from tests.comparison.test_significance_of_runs import evaluated
 from tests.conftest import Run, train, videxp
 from tests.forked import PICTURES
+from tests.runs.made import CONFIG, changed
 from videxp.runs.folder import RunFolder
 from videxp.video.encoder import write_video
 
@@ -158,6 +160,28 @@ def test_the_page_shows_the_classes_that_went_least_well_first(page: Path, tab: 
     tab.run("document.querySelector('#table tr[data-run=\"1\"] input').click()")  # hides the first run
     assert "first" not in tab.run("document.querySelector('#class-table thead').innerText")
     assert tab.run("document.querySelectorAll('#class-table tr')[2].innerText").split() == ["up", "8", "0.2500"]
+    assert tab.problems == []
+
+
+def test_the_page_shows_what_was_tested_sample_by_sample(tab: Tab, tmp_path: Path):
+    right = np.arange(40) % 2 == 0
+    evaluated(tmp_path / "runs/first", right)
+    for name, answers in (("more", right | (np.arange(40) % 5 < 3)), ("same", right)):
+        config = changed(CONFIG, optimizer__lr=0.1, name=name)
+        evaluated(tmp_path / "runs" / name, answers, config=config)
+    done = videxp("compare", "runs", "--significance", "--html", "page.html", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    tab.open(tmp_path / "page.html", width=400)
+    tab.frames()
+    rows = tab.run("[...document.querySelectorAll('#significance-table tr')].map(r => r.innerText)")
+    assert [" ".join(row.split()) for row in rows[1:]] == [
+        "first 0.5000",
+        "more 0.8000 +0.3000 +0.1750 to +0.4500 9.8e-4 better",
+        "same 0.5000 0.0000 0.0000 to 0.0000 1.000 no difference shown",
+    ]
+    assert tab.run("document.querySelectorAll('#significance-table svg circle').length") == 2
+    assert "2 comparisons" in tab.run("document.querySelector('#significance-notes').innerText")
+    assert tab.run("document.documentElement.scrollWidth <= 400")
     assert tab.problems == []
 
 
