@@ -80,7 +80,7 @@ def test_a_config_with_any_fault_is_read_or_refused_and_never_anything_else(hone
     pieces = ["&a ", "*a ", "${", "}", "[", "]", "{", ": ", "- ", "!!int ", "'", '"', "\t", "\n", "%", "~", "\x07", "é"]
     path = tmp_path / "config.yaml"
     read = refused = 0
-    for _ in range(40):
+    for _ in range(60):
         text = honest
         for _ in range(draw.randint(1, 3)):
             at = draw.randrange(len(text))
