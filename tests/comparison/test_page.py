@@ -70,6 +70,23 @@ def test_classes_are_those_of_another_protocol_where_the_runs_own_was_not_evalua
     assert (found["classScore"], found["classes"][0]["name"]) == ("accuracy", "own")
 
 
+def test_robustness_is_that_of_an_evaluation_that_can_be_read(tmp_path: Path):
+    def figures(*values: float) -> dict:
+        return {str(severity): {"value": value} for severity, value in zip((1, 3), values)}
+
+    section = {"protocol": "yi2021", "metric": "accuracy", "samples": "1a2b3c4d5e", "clean": {"value": 0.9}}
+    section["figures"] = {"fog": figures(0.7, 0.5), "rain": figures(0.5, 0.1)}
+    sections = {"a": section, "b": {**section, "figures": {}}, "c": {"does_not_apply": "why"}, "d": [3]}
+    for name, one in sections.items():
+        (make_run(tmp_path / name) / "evaluation.json").write_text(json.dumps({"robustness": one}))
+    found = [run["robustness"] for run in page_of(*(tmp_path / name for name in sections))[1]["runs"]]
+    assert found[1:] == [None] * 3
+    curves = found[0].pop("curves")
+    assert found[0] == {"protocol": "yi2021", "metric": "accuracy", "samples": "1a2b3c4d"}
+    assert curves["rain"] == [[0, 0.9], [1, 0.5], [3, 0.1]]
+    assert curves["mean of all"] == [[0, 0.9], [1, 0.6], [3, 0.3]]
+
+
 def test_the_page_names_no_folder_above_the_runs(tmp_path: Path):
     samples = make_run(tmp_path / "rates/0000") / "samples"
     samples.mkdir()

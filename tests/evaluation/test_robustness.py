@@ -153,9 +153,6 @@ def test_a_classification_is_measured_and_told_on_eighty_columns(finished, workp
     # Against itself every corruption's error is the same: mCE is 1.
     again = videxp("evaluate", str(run), *told, *chosen, "--baseline", str(run), "--json", cwd=workplace)
     assert json.loads(again.stdout)["robustness"]["mce"] == pytest.approx(1)
-    refused = videxp("evaluate", str(run), *told[:4], *chosen, "--baseline", str(run), cwd=workplace)
-    assert refused.returncode == 2
-    assert f"videxp evaluate {run} --on robustness --protocol schiappa2023" in refused.stderr
 
 
 def test_requests_that_ask_in_vain_are_refused_by_name(finished, restored: Path, here: Path):
@@ -170,6 +167,8 @@ def test_requests_that_ask_in_vain_are_refused_by_name(finished, restored: Path,
             robustness.measure(subject, options(*words))
     with pytest.raises(BadRequest, match="--severities 1;3: write numbers"):
         options("--severities", "1;3")
+    with pytest.raises(BadRequest, match=f"videxp evaluate {restored} --on robustness --protocol schiappa2023  "):
+        robustness.measure(subject, options("--baseline", str(restored)))
     with pytest.raises(BadRequest, match="mCE is of errors 1 - x, and psnr has none"):
         robustness.measure(subject_of(restored), options("--baseline", str(restored)))
 
@@ -190,7 +189,8 @@ def test_a_restoration_is_compared_with_its_input_under_the_same_corruption(rest
     assert row["gain"] == pytest.approx(metrics["test/psnr_gain"], abs=1e-4)
     lost = [name for name, of in section["by_corruption"].items() if of["gain"] < 0]
     text = "\n".join(robustness.lines(section, subject.task.contract))
-    assert all(f"WORSE than its own input under {name}, severity 2" in text for name in lost)
+    assert ("WORSE than its own input" in text) == bool(lost)
+    assert all(f"{name} (2)" in text for name in lost)
     assert max(map(len, text.splitlines())) <= 80
 
 
@@ -302,7 +302,7 @@ def test_pgd_lowers_accuracy_at_least_as_much_as_noise_of_its_size(finished, her
     for epsilon in (1, 2, 8):
         assert value["pgd", epsilon] <= value["noise", epsilon]
     assert value["pgd", 8] < section["clean"]["value"]
-    assert robustness.scalars(section)["robustness/pgd_8"] == value["pgd", 8]
+    assert robustness.scalars(section)["robustness/pgd_2"] == value["pgd", 2]
     text = "\n".join(robustness.lines(section, subject_of(finished[0]).task.contract))
     assert "not AutoAttack" in text and max(map(len, text.splitlines())) <= 80
 

@@ -254,7 +254,7 @@ def _score(value: Any) -> float | None:
 
 def _robustness(run: Run) -> dict[str, Any] | None:
     """The metric over severities (0: clean) of the run's evaluation.json, `{"protocol": "yi2021", "metric": "accuracy",
-    "curves": {"mean of all": [[0, 0.9], [1, 0.7]], ...}}`; None where there is none that can be read."""
+    "samples": "1a2b3c4d", "curves": {"mean of all": [[0, 0.9], [1, 0.7]], ...}}`; None where there is none that can be read."""
     try:
         section = run.evaluation["robustness"]
         clean, figures = float(section["clean"]["value"]), section["figures"]
@@ -268,6 +268,7 @@ def _robustness(run: Run) -> dict[str, Any] | None:
         return {
             "protocol": str(section["protocol"]),
             "metric": str(section["metric"]),
+            "samples": str(section["samples"])[:8],
             "curves": {"mean of all": mean, **curves},
         }
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):

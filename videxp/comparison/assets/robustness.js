@@ -1,5 +1,5 @@
 /* How the runs' headline falls with severity, from their last `videxp evaluate --on robustness`: the mean over all
-   corruptions first, then each corruption. Runs are drawn over one another where table and metric are the same.
+   corruptions first, then each corruption. Runs are drawn over one another where table, metric and samples are the same.
    It stands before page.js, whose `runs`, `element`, ... its functions use once the page has started. */
 
 const FALL = { width: 270, height: 170, top: 8, bottom: 22, left: 46, right: 10 };
@@ -7,10 +7,11 @@ const FALL = { width: 270, height: 170, top: 8, bottom: 22, left: 46, right: 10 
 function drawRobustness() {
   const visible = seen().filter((index) => runs[index].robustness);
   const titles = new Map(); // of a chart -> its runs' curves
+  const several = new Set(visible.map((index) => runs[index].robustness.samples)).size > 1;
   for (const index of visible) {
-    const { metric, protocol, curves } = runs[index].robustness;
+    const { metric, protocol, samples, curves } = runs[index].robustness;
     for (const [name, points] of Object.entries(curves)) {
-      const title = `${name}: ${metric}, ${protocol}`;
+      const title = `${name}: ${metric}, ${protocol}${several ? `, samples ${samples}` : ""}`;
       titles.set(title, [...(titles.get(title) ?? []), { index, points }]);
     }
   }

@@ -22,13 +22,15 @@ class Ledger:
         self.path = path
         self.weights = weights
         self.known: dict[str, Figures] = {}
+        self.asked = 0
         self.found = 0
-        """How many figures were there already, of those that were asked for."""
+        """How many of the figures that were asked for were there already."""
         if path.is_file():
             self._read()
 
     def measured(self, measure: Callable[[], Figures], **of: Any) -> Figures:
         """The figures that depend on `of` and on the weights: known, or measured now and written."""
+        self.asked += 1
         key = canonical({"weights": self.weights, **of})
         if key in self.known:
             self.found += 1
@@ -42,7 +44,7 @@ class Ledger:
         return self.known[key]
 
     def _read(self) -> None:
-        text = self.path.read_text(encoding="utf-8")
+        text = self.path.read_text(encoding="utf-8", errors="replace")
         for line in text.splitlines():
             try:
                 entry = json.loads(line)

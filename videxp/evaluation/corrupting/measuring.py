@@ -60,7 +60,8 @@ def measure_robustness(subject: Subject, options: argparse.Namespace) -> dict[st
         if not is_error:
             raise BadRequest(f"--baseline {options.baseline}: mCE is of errors 1 - x, and {metric} has none")
         baseline = read_baseline(options.baseline, request, metric=metric, samples=of["samples"])
-    meter = Meter(subject, Ledger(subject.run.robustness, weights=subject.weights), metric)
+    total = 2 + len(request.corruptions) * len(request.severities) + len(EPSILONS) * (1 + len(request.attacks))
+    meter = Meter(subject, Ledger(subject.run.robustness, weights=subject.weights), metric, total)
     section = {
         **of,
         "protocol": request.protocol.name,
@@ -68,6 +69,7 @@ def measure_robustness(subject: Subject, options: argparse.Namespace) -> dict[st
         "severities": list(request.severities),
         "is_whole": request.is_whole,
         "left_out": request.left_out,
+        "moved": request.moved,
         "groups": {one.name: one.group for one in request.corruptions},
         "metric": metric,
         "direction": contract.better(metric) or "max",
@@ -98,6 +100,8 @@ class Meter:
     subject: Subject
     ledger: Ledger
     metric: str
+    total: int
+    """How many figures there will be, at most."""
 
     def corrupted(self, corruption: Any, severity: int) -> Figures:
         """corruption: None: clips as they are."""
@@ -154,7 +158,8 @@ class Meter:
             measure, samples=self.subject.samples.fingerprint, seed=SEED, read=read_how(self.subject), **of
         )
         if self.ledger.found == before and "value" in figures:
-            self.subject.console.print(f"{told}: {self.metric} {number_text(figures['value'])}", soft_wrap=True)
+            figure = f"{told}: {self.metric} {number_text(figures['value'])}"
+            self.subject.console.print(f"{figure} (figure {self.ledger.asked} of {self.total})", soft_wrap=True)
         return figures
 
     def _test(self, corrupting: OneSeverity | None, *, attack: BatchChange | None = None) -> Tested:

@@ -26,6 +26,8 @@ class RobustnessRequest:
     left_out: dict[str, str]
     """Corruption of the table -> why it is not measured."""
     attacks: tuple[str, ...]
+    moved: tuple[str, ...]
+    """Corruptions that were asked for by name, though the task's truth doesn't follow them."""
 
     @property
     def is_whole(self) -> bool:
@@ -58,7 +60,8 @@ def read_request(options: argparse.Namespace, contract: Contract) -> RobustnessR
         elif options.corruptions is not None and name not in options.corruptions:
             left_out[name] = "not asked for"
     chosen = tuple(one for name, one in protocol.corruptions.items() if name not in left_out)
-    return RobustnessRequest(protocol, chosen, severities, left_out, attacks)
+    moved = tuple(one.name for one in chosen if one.moves and _is_of_frames(contract))
+    return RobustnessRequest(protocol, chosen, severities, left_out, attacks, moved)
 
 
 def _is_of_frames(contract: Contract) -> bool:
@@ -76,19 +79,20 @@ def _hint(name: str, known: list[str]) -> str:
 
 
 def read_baseline(run: str, request: RobustnessRequest, *, metric: str, samples: str) -> dict[str, dict[str, float]]:
-    """Corruption -> severity -> the metric of another run, from its evaluation.json.
+    """Corruption -> severity -> the metric of another run, from the evaluation of it on the same samples.
 
-    Raises BadRequest where that has not all of them, of the same samples.
+    Raises BadRequest where there is none under all that is asked for.
     """
-    section = read_json(open_run(run).evaluation).get("robustness", {})
-    figures = section.get("figures", {})
     wanted = [(one.name, str(severity)) for one in request.corruptions for severity in request.severities]
-    lacking = [name for name, severity in wanted if severity not in figures.get(name, {})]
-    command = f"videxp evaluate {run} --on robustness --protocol {request.protocol.name}"
-    if section.get("protocol") != request.protocol.name or lacking:
-        under = lacking[0] if lacking else request.protocol.name
-        raise BadRequest(f"--baseline {run}: it was not evaluated under {under}: {command}")
-    if section["metric"] != metric or section["samples"] != samples:
-        what = f"by {section['metric']}, not {metric}" if section["metric"] != metric else "on other samples"
-        raise BadRequest(f"--baseline {run}: it was evaluated {what}: its errors cannot be compared with this run's")
-    return {name: {severity: figures[name][severity]["value"] for severity in figures[name]} for name in figures}
+    files = sorted(open_run(run).path.glob("evaluation*.json"))
+    for section in (read_json(path).get("robustness", {}) for path in files):
+        known = {key: section.get(key) for key in ("protocol", "metric", "samples")}
+        figures = section.get("figures", {})
+        if known == {"protocol": request.protocol.name, "metric": metric, "samples": samples} and all(
+            severity in figures.get(name, {}) for name, severity in wanted
+        ):
+            return {name: {severity: one["value"] for severity, one in of.items()} for name, of in figures.items()}
+    raise BadRequest(
+        f"--baseline {run}: it was not evaluated on these samples under all that is asked for; before this one, type\n"
+        f"videxp evaluate {run} --on robustness --protocol {request.protocol.name}  (and the overrides of this one)"
+    )
