@@ -39,6 +39,7 @@ def options(*arguments: str) -> argparse.Namespace:
     return parser.parse_args(["--protocol", "schiappa2023", *arguments])
 
 
+@pytest.mark.slow
 def test_a_clip_is_corrupted_alike_in_any_batch_and_by_any_number_of_workers(finished, here: Path):
     clips: dict[tuple[int, int], list[torch.Tensor]] = {}
     for workers, batch_size in ((0, 8), (2, 5)):
@@ -87,6 +88,7 @@ def stopping(subject: Subject, *, after: int, monkeypatch: pytest.MonkeyPatch) -
     return done
 
 
+@pytest.mark.slow
 def test_an_evaluation_that_was_stopped_goes_on_and_gives_the_same(
     finished, here: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -120,6 +122,7 @@ def test_an_evaluation_that_was_stopped_goes_on_and_gives_the_same(
     assert ledger.read_text() == ""
 
 
+@pytest.mark.slow
 def test_figures_depend_on_how_clips_are_read(finished, here: Path):
     run = finished[0]
     asked = options("--corruptions", "gaussian_noise", "--severities", "1", "--attacks", "none")
@@ -173,6 +176,7 @@ def test_requests_that_ask_in_vain_are_refused_by_name(finished, restored: Path,
         robustness.measure(subject_of(restored), options("--baseline", str(restored)))
 
 
+@pytest.mark.slow
 def test_a_restoration_is_compared_with_its_input_under_the_same_corruption(restored: Path, here: Path):
     subject = subject_of(restored)
     section = robustness.measure(subject, options("--severities", "2"))

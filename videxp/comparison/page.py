@@ -254,7 +254,8 @@ def _score(value: Any) -> float | None:
 
 def _robustness(run: Run) -> dict[str, Any] | None:
     """The metric over severities (0: clean) of the run's evaluation.json, `{"protocol": "yi2021", "metric": "accuracy",
-    "samples": "1a2b3c4d", "curves": {"mean of all": [[0, 0.9], [1, 0.7]], ...}}`; None where there is none that can be read."""
+    "samples": "1a2b3c4d", "curves": {"mean of all": [[0, 0.9], [1, 0.7]], ...}}`; None: there is none that can be read.
+    """
     try:
         section = run.evaluation["robustness"]
         clean, figures = float(section["clean"]["value"]), section["figures"]
