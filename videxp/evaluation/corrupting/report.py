@@ -69,8 +69,8 @@ def _summary_lines(section: Mapping[str, Any]) -> list[str]:
         for key, what in (("gain", "the input"), ("gain_over_best", "the best baseline of each")):
             found.append(f"gain over {what}: clean {gains[key]:+.2f}, corrupted {section[key]:+.2f} on average")
     if worse := section.get("worse_than_input"):
-        told = ", ".join(f"{name} ({' '.join(severities)})" for name, severities in worse.items())
-        found += textwrap.wrap(f"WORSE than its own input under (at severity): {told}", WIDTH, subsequent_indent="  ")
+        losses = ", ".join(f"{name} ({' '.join(severities)})" for name, severities in worse.items())
+        found += textwrap.wrap(f"WORSE than its own input under (at severity): {losses}", WIDTH, subsequent_indent="  ")
     if section["moved"]:
         names = ", ".join(section["moved"])
         found += textwrap.wrap(f"The truth stays where it was, though {names} moved what is shown.", WIDTH)
