@@ -16,10 +16,12 @@ from tests.shrink import tiny
 from tests.training.small_tasks import Mean, trainer
 from videxp.cli import main
 from videxp.data.speed import LoadingSpeed, Reading, Spread, share_within
-from videxp.training.benchmark import Result, Training, summed_up, verdict
+from videxp.training.benchmark import Effort, Result, Training, summed_up, verdict
 from videxp.training.callbacks.step_metrics import StepMetrics
 from videxp.training.callbacks.throughput import Throughput
 from videxp.training.phases import PHASES, StepPhases
+
+EFFORT = Effort(watts=None, energy=["CPU: no counter"], mfu=None, no_mfu="no peak is known of a CPU")
 
 
 def bench(*overrides: str, cwd: Path, recipe: str = "classification/moving_digits", flags: tuple[str, ...] = ()) -> Run:
@@ -46,6 +48,8 @@ def test_phases_add_up_to_the_step_and_nothing_is_left_behind(
     assert sum(spread["low"] for spread in training["phases"].values()) <= training["step"]["high"]
     assert 0.1 < found["reading"]["decoding"] < 1
     assert found["data_clips_per_second"] > 0
+    assert found["effort"]["no_mfu"] == "no peak is known of a CPU"
+    assert found["effort"]["energy"]  # the counters, or why there are none
     assert "clips/s" in found["verdict"]
 
 
@@ -182,7 +186,7 @@ def result(*, wait: float, data: float, step: float = 100.0, workers: int = 1) -
         dict.fromkeys(PHASES, some), {**dict.fromkeys(PHASES, 0.0), "wait": wait / step}, some, step - wait
     )
     loading = LoadingSpeed(Spread(data, data, data), 0.1)
-    return Result("r", "n", "CPU", "", False, workers, 20, Reading(10, some, 0.5, some), loading, training)
+    return Result("r", "n", "CPU", "", False, workers, 20, Reading(10, some, 0.5, some), loading, training, EFFORT)
 
 
 def test_the_verdict_follows_from_the_share_of_waiting() -> None:

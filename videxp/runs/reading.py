@@ -160,7 +160,7 @@ def better(config: dict[str, Any], metric: str) -> str | None:
         signature = signatures.signature(str(judge))
         found = signature.constants.get("better") if signature is not None else None
     if metric.startswith(THROUGHPUT):
-        return "max" if name.endswith("_per_second") else "min"
+        return "max" if name.endswith(("_per_second", "mfu")) else "min"
     return found if found in ("max", "min") else "min" if name == "loss" else None
 
 

@@ -5,7 +5,9 @@ recipe's workers, while nobody trains; some training steps. Files that were read
 """
 
 import math
+import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -17,6 +19,7 @@ from pytorch_lightning.callbacks import EarlyStopping
 
 from videxp.config import build
 from videxp.core.console import Console
+from videxp.core.energy import find_counters, measure_energy
 from videxp.core.errors import BadRequest
 from videxp.core.processes import available_cores
 from videxp.data import VideoDataModule
@@ -27,6 +30,7 @@ from videxp.training.callbacks.left_out import LeftOut
 from videxp.training.callbacks.samples import SaveSamples
 from videxp.training.callbacks.throughput import CHEAPER_CLIPS, WORTH_SAYING
 from videxp.training.phases import PHASES, Phase, StepPhases
+from videxp.training.utilization import share_of_clip
 
 WARMUP = 3
 NOT_OF_A_STEP = (LightningCheckpoint, EarlyStopping, LeftOut, SaveSamples)
@@ -45,6 +49,20 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Effort:
+    """What the training took of the machine."""
+
+    watts: float | None
+    """In the mean; None where no counter measured energy."""
+    energy: list[str]
+    """The counters, or why there is none."""
+    mfu: float | None
+    """Model FLOPs utilization of the median step; None where it is unknown."""
+    no_mfu: str
+    """Why it is unknown."""
+
+
+@dataclass(frozen=True)
 class Result:
     """All that was measured, and of what."""
 
@@ -58,6 +76,7 @@ class Result:
     reading: Reading
     loading: LoadingSpeed
     training: Training
+    effort: Effort
 
     @property
     def batch_clips(self) -> int:
@@ -122,7 +141,7 @@ def benchmark(cfg: DictConfig, recipe: str, *, folder: Path, steps: int) -> Resu
     datamodule.trainer = experiment.trainer  # for what the loader depends on: workers, pinned memory
     reading = measure_reading(datamodule, batches=steps)
     loading = measure_loading(datamodule, batches=steps)
-    training = measure_training(experiment, phases)
+    training, effort = measure_training(experiment, phases, clips=reading.clips)
     return Result(
         recipe=recipe,
         network=type(experiment.task.network).__name__,
@@ -134,6 +153,7 @@ def benchmark(cfg: DictConfig, recipe: str, *, folder: Path, steps: int) -> Resu
         reading=reading,
         loading=loading,
         training=training,
+        effort=effort,
     )
 
 
@@ -169,10 +189,17 @@ def device_name(experiment: Experiment) -> str:
 # ---- the training ----------------------------------------------------------------------------------------------------
 
 
-def measure_training(experiment: Experiment, phases: StepPhases) -> Training:
+def measure_training(experiment: Experiment, phases: StepPhases, *, clips: int) -> tuple[Training, Effort]:
     """Lightning's loop with all that happens in each step: metrics.csv, averages of weights, checks."""
-    experiment.trainer.fit(experiment.task, datamodule=experiment.datamodule)
-    return summed_up(phases.seconds)
+    device = experiment.trainer.strategy.root_device
+    counters = find_counters([device.index or 0] if device.type == "cuda" else [])
+    fit = partial(experiment.trainer.fit, experiment.task, datamodule=experiment.datamodule)
+    begun = time.perf_counter()
+    _, energy = measure_energy(fit, counters)
+    watts = None if energy.total is None else energy.total / (time.perf_counter() - begun)
+    training = summed_up(phases.seconds)
+    mfu, no_mfu = utilization(experiment, clips_per_second=1e3 * clips / training.step.median)
+    return training, Effort(watts, [*energy.joules] or energy.why_not, mfu, no_mfu)
 
 
 def summed_up(seconds: list[dict[Phase, float]]) -> Training:
@@ -181,3 +208,16 @@ def summed_up(seconds: list[dict[Phase, float]]) -> Training:
     shares = {phase: 1e3 * sum(step[phase] for step in seconds) / sum(steps) for phase in PHASES}
     without = median(whole - 1e3 * step["wait"] for whole, step in zip(steps, seconds))
     return Training(phases, shares, Spread.of(steps), without)
+
+
+def utilization(experiment: Experiment, *, clips_per_second: float) -> tuple[float | None, str]:
+    """(MFU of one device, why it is unknown)."""
+    data, trainer = experiment.datamodule, experiment.trainer
+    share, unknown = share_of_clip(
+        experiment.task,
+        trainer.strategy.root_device,
+        str(trainer.precision),
+        num_frames=data.num_frames,
+        size=data.size,
+    )
+    return None if share is None else clips_per_second * share, unknown

@@ -91,6 +91,11 @@ def table(result: "Result") -> list[str]:
         "",
         f"{'the loader alone':<28}{text(result.loading.clips_per_second) + ' clips/s':>25}",
         f"{'CPU time of this process for it':<53}{number(result.loading.receive_ms):>12}",
+        "",
+        f"MFU {100 * result.effort.mfu:.1f} %" if result.effort.mfu is not None else f"no MFU: {result.effort.no_mfu}",
+        f"{number(result.effort.watts)} W ({', '.join(result.effort.energy)})"
+        if result.effort.watts is not None
+        else f"energy not measured: {'; '.join(result.effort.energy)}",
     ]
     return lines
 

@@ -24,8 +24,11 @@ from videxp.core.private_lightning import around_each_fetch
 from videxp.core.processes import available_cores
 from videxp.core.timing import time_call
 from videxp.data.loading.quarantine import is_empty
+from videxp.data.module import VideoDataModule
+from videxp.data.prepared import datamodule_of
 from videxp.runs.reading import THROUGHPUT
 from videxp.tasks import VideoTask
+from videxp.training.utilization import share_of_clip
 
 WORTH_SAYING = 0.1  # share of the time; below it, more clips would hardly make training faster
 ENOUGH_BATCHES = 10
@@ -108,6 +111,7 @@ class Throughput(Callback):
         self.total = Total()
         self.frames_per_clip = 0
         self.has_begun = False
+        self.share_of_clip: float | None = None
         self._begin(clips=0)
 
     def _begin(self, *, clips: int) -> None:
@@ -116,7 +120,11 @@ class Throughput(Callback):
         self.wait.read()
 
     def on_train_start(self, trainer: Trainer, pl_module: VideoTask) -> None:
-        self.wait = DeviceWait() if trainer.strategy.root_device.type == "cuda" else HostWait()
+        device, data = trainer.strategy.root_device, datamodule_of(trainer)
+        self.wait = DeviceWait() if device.type == "cuda" else HostWait()
+        if device.type == "cuda" and isinstance(data, VideoDataModule):
+            shape = {"num_frames": data.num_frames, "size": data.size}
+            self.share_of_clip, _ = share_of_clip(pl_module, device, str(trainer.precision), **shape)
         self.total, self.has_begun = Total(), False
         self._begin(clips=pl_module.clips_seen)
         around_each_fetch(trainer, before=self.wait.begin, after=self._fetched)
@@ -165,6 +173,8 @@ class Throughput(Callback):
             "data_wait_share": round(share, 4),
             "device_memory_gib": round(memory, 3),
         }
+        if self.share_of_clip is not None:  # of a GPU whose peak is known
+            values["mfu"] = round(clips / seconds / trainer.world_size * self.share_of_clip, 4)
         return {f"{THROUGHPUT}{name}": value for name, value in values.items()}
 
     def _add(self, *, clips: float, frames: float, seconds: float, share: float) -> None:
