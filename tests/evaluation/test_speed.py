@@ -18,11 +18,12 @@ from videxp import config
 from videxp.core.contract import Contract
 from videxp.core.energy import Energy
 from videxp.core.errors import VidexpError
+from videxp.core.prices import Prices
 from videxp.core.timing import CallTimes, Timing
 from videxp.evaluation import speed
 from videxp.evaluation.measuring import fresh
 from videxp.evaluation.measuring.batches import Measured, free_bytes, search_batches
-from videxp.evaluation.measuring.costs import Prices, cost_lines, costs_of_clips
+from videxp.evaluation.measuring.costs import cost_lines, costs_of_clips
 from videxp.evaluation.measuring.fresh import Fresh
 from videxp.evaluation.measuring.runner import Runner
 from videxp.evaluation.measuring.times import busy_text, clip_facts, measure_speed, measure_times, network_facts

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from videxp.core.contract import Contract
 from videxp.core.errors import BadRequest
+from videxp.core.options import Options
 from videxp.core.signatures import find_spec
 
 if TYPE_CHECKING:
@@ -22,13 +23,6 @@ AXES = tuple(
     for name in (ACCURACY, "speed", "robustness", "explanation")
     if find_spec(f"videxp.evaluation.{name}") is not None
 )
-
-
-class Options(Protocol):
-    """A parser, or a group of one: to what an axis adds its options."""
-
-    def add_argument(self, *names: str, **facts: Any) -> Any:
-        """As argparse's."""
 
 
 class AxisModule(Protocol):

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from videxp.core.contract import Contract
 from videxp.core.files import replacing
+from videxp.core.options import Options, positive
+from videxp.core.prices import add_price_arguments
 from videxp.core.printable import aligned
-from videxp.evaluation.measuring.costs import add_price_arguments, cost_lines
+from videxp.evaluation.measuring.costs import cost_lines
 
 if TYPE_CHECKING:
-    from videxp.evaluation.axis import Options
     from videxp.evaluation.subject import Subject
 
 SECONDS = 5.0
@@ -24,7 +25,7 @@ MIB = 2**20
 BETTER: Mapping[str, Literal["max", "min"]] = {"speed/latency_ms": "min", "speed/clips_per_second": "max"}
 
 
-def add_arguments(parser: "Options") -> None:
+def add_arguments(parser: Options) -> None:
     parser.add_argument(
         "--seconds",
         type=positive,
@@ -34,13 +35,6 @@ def add_arguments(parser: "Options") -> None:
     )
     parser.add_argument("--accept-busy", action="store_true", help="record times of a busy computer, marked so")
     add_price_arguments(parser)
-
-
-def positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text}: a number of seconds above 0")
-    return value
 
 
 def measure(subject: "Subject", options: argparse.Namespace) -> dict[str, Any]:

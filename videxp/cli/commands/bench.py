@@ -3,14 +3,14 @@
 Prepares the data as `videxp train` would; all else that it writes lies in a temporary folder.
 """
 
-import argparse
 import json
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from videxp import config
 from videxp.core.errors import BadRequest
+from videxp.core.options import OneLineParser
 
 if TYPE_CHECKING:
     from videxp.data.speed import Spread
@@ -27,15 +27,8 @@ PHASE_NAMES = {
 }
 
 
-class Parser(argparse.ArgumentParser):
-    """One line says what is wrong."""
-
-    def error(self, message: str) -> NoReturn:
-        raise BadRequest(f"bench: {message}; videxp bench --help")
-
-
 def main(arguments: list[str]) -> int:
-    parser = Parser(prog="videxp bench", description=__doc__)
+    parser = OneLineParser(prog="videxp bench", description=__doc__)
     parser.add_argument("recipe", metavar="RECIPE", help="a name from `videxp list recipes`, or a YAML file")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="e.g. hardware.num_workers=4")
     parser.add_argument("--steps", type=int, default=20, metavar="N", help="training steps to time; default: 20")

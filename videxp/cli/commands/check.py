@@ -1,54 +1,80 @@
 """videxp check: everything that can be checked before training. Nothing is written; torch is not even imported.
 
-With --batch the data is prepared, everything is built, and one batch goes through the network.
+With --batch the data is prepared, everything is built, and one batch goes through the network. With --cost it is told
+whether a step fits in memory, and what the training will take: the time of a step is that of `videxp bench` here, or of
+what it printed on another machine (--hardware), or given.
 """
 
+import argparse
 import json
 import shlex
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from videxp import config
 from videxp.core.errors import BadRequest
+from videxp.core.options import OneLineParser, positive
+from videxp.core.prices import Prices, add_price_arguments
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 SUMMARY = "RECIPE [overrides]        find every problem of a config before anything is built"
-USAGE = """usage: videxp check RECIPE [key=value ...] [--batch] [--json]
-
-  --batch   also prepare the data, build everything and send one batch through the network
-  --json    print JSON"""
-FLAGS = {"--batch", "--json"}
+ONLY_COST = ("hardware", "step_ms", "memory_gib", "watts", "price_per_hour", "price_per_kwh", "grams_per_kwh")
 
 
 def main(arguments: list[str]) -> int:
-    if not arguments or {"-h", "--help"} & set(arguments):
-        print(USAGE)
-        return 0 if arguments else 2
-    flags = {argument for argument in arguments if argument.startswith("--")}
-    if unknown := sorted(flags - FLAGS):
-        raise BadRequest(f"{unknown[0]}: unknown option of check; it takes {' and '.join(sorted(FLAGS))}")
-    recipe, *overrides = [argument for argument in arguments if argument not in flags]
+    options = parse_arguments(arguments)
+    recipe, overrides = options.recipe, options.overrides
     try:
         composed = config.compose(recipe, overrides)
         config.refuse(config.check(composed))
-        found = summary(composed) | (try_one_batch(composed.cfg) if "--batch" in flags else {})
+        found = summary(composed) | (try_one_batch(composed.cfg) if options.batch else {})
+        found |= estimate_cost(composed, options) if options.cost else {}
     except BadRequest as error:
-        if "--json" not in flags:
+        if not options.json:
             raise
         print(json.dumps({"recipe": recipe, "problems": str(error).splitlines()}))
         return error.exit_status
-    if "--json" in flags:
+    if options.json:
         print(json.dumps({"recipe": composed.recipe, "problems": []} | found))
         return 0
     print(f"{composed.recipe}: no problem found")
     for name, text in found.items():
-        print(f"  {name:<10} {text}")
-    if "--batch" not in flags:
+        for number, line in enumerate([text] if isinstance(text, str) else text):
+            print(f"  {'' if number else name:<10} {line}")
+    if not (options.batch or options.cost):
         request = shlex.join([recipe, *overrides])
         print(f"  next       videxp check {request} --batch")
         print(f"             videxp train {request}")
     return 0
+
+
+def parse_arguments(arguments: list[str]) -> argparse.Namespace:
+    parser = OneLineParser(prog="videxp check", description=__doc__)
+    parser.add_argument("recipe", metavar="RECIPE", help="a name from `videxp list recipes`, or a YAML file")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="e.g. model=r3d_18")
+    parser.add_argument("--batch", action="store_true", help="also prepare the data, and try the network on a batch")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    cost = parser.add_argument_group("what the training will take")
+    cost.add_argument("--cost", action="store_true", help="memory of a step, hours, kWh and money")
+    files = "what videxp bench RECIPE --json printed on another machine; may be repeated"
+    cost.add_argument("--hardware", action="append", metavar="FILE", help=files)
+    for option, about in (
+        ("--step-ms", "time of a training step, instead of measuring it"),
+        ("--memory-gib", "memory of the device, where it is not here"),
+        ("--watts", "power of the machine in training, where no counter measures it"),
+    ):
+        cost.add_argument(option, type=positive, metavar="X", help=about)
+    add_price_arguments(cost)
+    options = parser.parse_intermixed_args(arguments)
+    given = [f"--{name.replace('_', '-')}" for name in ONLY_COST if getattr(options, name) is not None]
+    if given and not options.cost:
+        raise BadRequest(f"check: {given[0]} has no effect without --cost: add that, or leave {given[0]} out")
+    if options.hardware and options.step_ms is not None:
+        raise BadRequest("check: --hardware and --step-ms both tell the time of a step: leave one out")
+    return options
 
 
 def summary(composed: "config.Composed") -> dict[str, str]:
@@ -102,3 +128,33 @@ def try_one_batch(cfg: "DictConfig") -> dict[str, Any]:
 def _describe(tensor: Any) -> str:
     """`float32 [32,16,3,48,48]`."""
     return f"{str(tensor.dtype).removeprefix('torch.')} [{','.join(str(n) for n in tensor.shape)}]"
+
+
+def estimate_cost(composed: "config.Composed", options: argparse.Namespace) -> dict[str, Any]:
+    """Whether a step fits, and what the training takes on each machine: lines by what they are of."""
+    from videxp.training.cost import Machine, cost_lines, device_memory, find_work, measure_here, read_bench
+    from videxp.training.log_file import quiet_libraries
+    from videxp.training.memory import memory_lines
+
+    quiet_libraries()
+    cfg, recipe = composed.cfg, composed.recipe
+    datamodule = config.build(cfg.dataset)
+    datamodule.prepare()
+    config.require_labels(cfg, labels=datamodule.manifest.labels)
+    with tempfile.TemporaryDirectory(prefix="videxp-cost-") as folder:
+        work = find_work(cfg, datamodule, Path(folder))
+    size, device = device_memory(cfg, given_gib=options.memory_gib)
+    if options.step_ms is not None:
+        machines = [Machine("as given", options.step_ms)]
+    elif options.hardware:
+        machines = [read_bench(path, recipe=recipe, clips=work.clips) for path in options.hardware]
+    else:
+        machines = [measure_here(cfg, recipe)]
+    prices = Prices.of(options)
+    each = f" on each of {work.devices} devices" if work.devices > 1 else ""
+    steps = "no end" if work.batches is None else f"{work.batches:,} steps"
+    return {
+        "memory": memory_lines(work.memory, device_bytes=size, device=device),
+        "training": [f"{steps} of {work.clips} clips{each}; validation, test and start come on top"],
+        "cost": [line for machine in machines for line in cost_lines(work, machine, prices, watts=options.watts)],
+    }

@@ -1,48 +1,15 @@
 """What answering costs, from measured times and energy and from prices that the user gives: nothing is assumed."""
 
-import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from videxp.core.energy import JOULES_PER_KWH
+from videxp.core.prices import Prices
 
 if TYPE_CHECKING:
-    from videxp.evaluation.axis import Options
     from videxp.evaluation.measuring.batches import Measured
 
 CLIPS = 1000
-
-
-@dataclass(frozen=True)
-class Prices:
-    """None where the user gave none. Money has no currency: it is that of the price."""
-
-    grams_per_kwh: float | None
-    """CO2 equivalent of the grid."""
-    price_per_kwh: float | None
-    price_per_hour: float | None
-    """Of the machine."""
-
-    @classmethod
-    def of(cls, options: argparse.Namespace) -> "Prices":
-        return cls(**{field.name: getattr(options, field.name) for field in fields(cls)})
-
-
-def add_price_arguments(parser: "Options") -> None:
-    for option, about in (
-        ("--grams-per-kwh", "CO2 of your electricity, for the grams that measured energy comes to"),
-        ("--price-per-kwh", "what your electricity costs, for the price of measured energy"),
-        ("--price-per-hour", "what the machine costs, for the price of measured time"),
-    ):
-        parser.add_argument(option, type=not_negative, metavar="X", help=about)
-
-
-def not_negative(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text}: a number of 0 or more")
-    return value
 
 
 def costs_of_clips(best: "Measured", *, prices: Prices) -> dict[str, Any]:

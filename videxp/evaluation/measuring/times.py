@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from videxp.core.energy import find_counters
+from videxp.core.prices import Prices
 from videxp.core.processes import available_cores
 from videxp.core.timing import IDLE_UNTIL, STEADY, Timing, time_in_turn
 from videxp.evaluation.measuring.batches import BatchSearch, Measured, free_bytes, measure_batch, search_batches
-from videxp.evaluation.measuring.costs import Prices, costs_of_clips
+from videxp.evaluation.measuring.costs import costs_of_clips
 from videxp.evaluation.measuring.fresh import Fresh, measure_fresh
 from videxp.evaluation.measuring.runner import FilesInTurn, Runner
 from videxp.evaluation.subject import Subject
