@@ -166,9 +166,13 @@ def same_samples(runs: list[Run]) -> list[Predictions]:
 def _evaluations(run: Run) -> list[Predictions]:
     if found := [*read_evaluations(run.folder)]:
         return found
+    command = f"videxp evaluate {shlex.quote(str(run.path))}"
     if run.folder.evaluation.is_file():
-        raise BadRequest(f"{run.path}: its evaluation has no figures of each sample, so there are no pairs to test")
-    raise BadRequest(f"{run.path}: not evaluated yet: videxp evaluate {shlex.quote(str(run.path))}")
+        raise BadRequest(
+            f"{run.path}: its evaluation has no figures of each sample that can be read, so there are no pairs to "
+            f"test: where its task has such figures, {command} writes predictions.csv"
+        )
+    raise BadRequest(f"{run.path}: not evaluated yet: {command}")
 
 
 def _evaluation_like(reference: Predictions, run: Run, *, first: Run) -> Predictions:

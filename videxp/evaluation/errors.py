@@ -74,8 +74,9 @@ def name_recordings(data: VideoDataModule) -> list[str] | None:
     `Layout.recordings`."""
     if (recording := data.layout.recordings(data.root)) is None:
         return None
-    rows = (data.manifest.row(int(sample)) for sample in data.manifest.samples(data.part_of("test")))
-    return [recording(Row(row["path"], row["split"], unpack_labels(row["label"]))) for row in rows]
+    samples = data.manifest.samples(data.part_of("test"))
+    columns = zip(*(data.manifest[name][samples] for name in ("path", "split", "label")))
+    return [recording(Row(path, split, unpack_labels(label))) for path, split, label in columns]
 
 
 def confusions(rows: Rows) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from videxp.core.contract import Contract
 from videxp.core.printable import aligned
-from videxp.metrics.significance import LEVEL, holm, interval, number_units, p_lower, resample_sums, sums_of_units
+from videxp.metrics.significance import LEVEL, holm, interval, number_units, p_lower, resample_sums
 
 LEAST_UNITS = 5  # in a slice, and outside of it
 FEW_VALUES = 4  # of a number: each is a slice; of more values, each quarter
@@ -55,7 +55,7 @@ def cut_slices(attributes: Mapping[str, Values], *, unit_N: NDArray[np.int64]) -
     found: dict[bytes, SampleSlice] = {}
     for by, values in attributes.items():
         for value, inside_N in _parts(values).items():
-            if min(len(np.unique(unit_N[side])) for side in (inside_N, ~inside_N)) >= LEAST_UNITS:
+            if min(np.count_nonzero(np.bincount(unit_N[side])) for side in (inside_N, ~inside_N)) >= LEAST_UNITS:
                 found.setdefault(inside_N.tobytes(), SampleSlice(by, value, inside_N))
     return list(found.values())
 
@@ -105,7 +105,8 @@ def find_worse(
     over units, not adjusted, and `p`, adjusted (Holm).
     """
     sign = 1.0 if more_is_better else -1.0
-    sides = [_sides(one.inside_N, scores_N, unit_N) for one in slices]
+    order = np.lexsort((scores_N, unit_N))  # a sum's last digit depends on the order of what is added
+    sides = [_sides(one.inside_N[order], scores_N[order], unit_N[order]) for one in slices]
     p_values = holm([p_lower(*(_means(side, sign) for side in pair)) for pair in sides])
     worse = sorted((p, number) for number, p in enumerate(p_values) if p < LEVEL)
     return [{**_described(slices[number], sides[number], scores_N), "p": p} for p, number in worse]
@@ -115,8 +116,11 @@ def _sides(
     inside_N: NDArray[np.bool_], scores_N: NDArray[np.float64], unit_N: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Each unit's sum of scores and number of samples inside, and the same outside: float64 [U,2] both."""
-    sums = sums_of_units(unit_N, scores_N * inside_N, inside_N, scores_N * ~inside_N, ~inside_N)
-    return sums[:, :2], sums[:, 2:]
+    inside, outside = (
+        np.column_stack([np.bincount(unit_N, weights=column) for column in (scores_N * side_N, side_N)])
+        for side_N in (inside_N, ~inside_N)
+    )
+    return inside, outside
 
 
 def _means(side_U2: NDArray[np.float64], sign: float) -> NDArray[np.float64]:

@@ -65,8 +65,9 @@ def read_evaluations(run: RunFolder) -> Iterator[Predictions]:
     others = sorted(path for path in run.path.glob("evaluation_*.json"))
     for path in (run.evaluation, *others):
         predictions = path.with_name(f"predictions{path.stem.removeprefix('evaluation')}.csv")
-        if path.is_file() and predictions.is_file():
-            yield Predictions(run.path, read_json(path), _read_rows(predictions))
+        evaluation = read_json(path)
+        if isinstance(evaluation.get("data"), dict) and predictions.is_file():
+            yield Predictions(run.path, evaluation, _read_rows(predictions))
 
 
 def _read_rows(path: Path) -> dict[Key, dict[str, str]]:
