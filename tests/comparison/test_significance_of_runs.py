@@ -203,20 +203,23 @@ def test_the_command_prints_a_table_or_json(two: tuple[Path, Path], capsys: pyte
 
 @pytest.mark.slow
 def test_a_run_that_was_tested_on_fewer_videos_can_be_evaluated_on_the_same_as_it_is_told(
-    restored: Path, workplace: Path
+    restored: Path, workplace: Path, capsys: pytest.CaptureFixture[str]
 ):
-    evaluations = shutil.ignore_patterns("evaluation*", "predictions*", "samples")
-    second = shutil.copytree(restored, workplace / "runs/fewer", ignore=evaluations)
+    assert videxp("evaluate", str(restored), cwd=workplace).returncode == 0
+    second = shutil.copytree(restored, workplace / "runs/fewer", ignore=shutil.ignore_patterns("samples"))
     config = yaml.safe_load((second / "config.yaml").read_text())
     config["dataset"]["layout"]["test_videos"] = 6
     (second / "config.yaml").write_text(yaml.safe_dump(config))
-    for run in (restored, second):
-        assert videxp("evaluate", str(run), cwd=workplace).returncode == 0
-    refused = videxp("compare", str(restored), str(second), "--significance", cwd=workplace)
-    assert refused.returncode == 2 and "not evaluated on the 11 test samples" in refused.stderr, refused.stderr
-    (remedy,) = re.findall(r"(videxp evaluate .*)", refused.stderr)
+    evaluation = json.loads((second / "evaluation.json").read_text())
+    (second / "evaluation.json").write_text(json.dumps(changed(evaluation, data__samples="others")))
+    lines = (second / "predictions.csv").read_text().splitlines(keepends=True)
+    (second / "predictions.csv").write_text("".join(lines[:7]))
+    arguments = [str(restored), str(second), "--significance"]
+    with pytest.raises(BadRequest, match=r"not evaluated on the 11 test samples of .* lacks 5") as refused:
+        compare.main(arguments)
+    (remedy,) = re.findall(r"(videxp evaluate .*)", str(refused.value))
     done = videxp(*shlex.split(remedy)[1:], cwd=workplace)
     assert done.returncode == 0, done.stderr
-    done = videxp("compare", str(restored), str(second), "--significance", cwd=workplace)
-    assert done.returncode == 0, done.stderr
-    assert "test over 11 videos of test" in done.stdout and "no difference shown" in done.stdout
+    compare.main(arguments)
+    told = capsys.readouterr().out
+    assert "test over 11 videos of test" in told and "no difference shown" in told
