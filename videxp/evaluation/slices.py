@@ -116,11 +116,9 @@ def _sides(
     inside_N: NDArray[np.bool_], scores_N: NDArray[np.float64], unit_N: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Each unit's sum of scores and number of samples inside, and the same outside: float64 [U,2] both."""
-    inside, outside = (
-        np.column_stack([np.bincount(unit_N, weights=column) for column in (scores_N * side_N, side_N)])
-        for side_N in (inside_N, ~inside_N)
-    )
-    return inside, outside
+    columns = [scores_N * inside_N, inside_N, scores_N * ~inside_N, ~inside_N]
+    sums = np.array([np.bincount(unit_N, weights=column) for column in columns], dtype=np.float64).T
+    return sums[:, :2], sums[:, 2:]
 
 
 def _means(side_U2: NDArray[np.float64], sign: float) -> NDArray[np.float64]:
