@@ -48,7 +48,10 @@ def runs(finished: tuple[Path, Run], workplace: Path) -> Path:
     for name, videos, scores in (("first", 4, (0.5, 1.0, None)), ("second", 8, (0.25, 0.5, 0.0))):
         given = [("up", videos), ("down", 4), ("<b>left", 4)]
         classes = [{"class": c, "videos": n, "accuracy": s} for (c, n), s in zip(given, scores)]
-        (folder / name / "evaluation.json").write_text(json.dumps({"classes": classes}))
+        robustness = {"protocol": "yi2021", "metric": "accuracy", "samples": "1a2b", "clean": {"value": 0.9}}
+        robustness["figures"] = {"fog": {"1": {"value": 0.1 * videos}, "3": {"value": 0.3}}}
+        content = {"classes": classes, "robustness": robustness}
+        (folder / name / "evaluation.json").write_text(json.dumps(content))
     first, *others = [Image.fromarray(frame) for frame in frames]
     first.save(folder / "second/samples/moving.gif", save_all=True, append_images=others, duration=100, loop=0)
     shutil.copytree(folder / "second", folder / "third", ignore=shutil.ignore_patterns("samples", "evaluation.json"))
@@ -182,6 +185,25 @@ def test_the_page_shows_what_was_tested_sample_by_sample(tab: Tab, tmp_path: Pat
     assert tab.run("document.querySelectorAll('#significance-table svg circle').length") == 2
     assert "2 comparisons" in tab.run("document.querySelector('#significance-notes').innerText")
     assert tab.run("document.documentElement.scrollWidth <= 400")
+    assert tab.problems == []
+
+
+def test_the_page_draws_robustness_of_several_runs_over_one_another(page: Path, tab: Tab):
+    tab.open(page)
+    tab.frames()
+    charts = "[...document.querySelectorAll('#robustness-charts .small-chart')]"
+    titles = ["mean of all: accuracy, yi2021", "fog: accuracy, yi2021"]
+    assert tab.run(f"{charts}.map(chart => chart.dataset.chart)") == titles
+    label = tab.run(f"{charts}[1].querySelector('svg').getAttribute('aria-label')")
+    assert "first: clean 0.9000, severity 1 0.4000, severity 3 0.3000" in label
+    # Clean at the top, both runs in one place; at severity 1 the second run, 0.8, is above the first, 0.4.
+    heights = f"{charts}[1].querySelectorAll('g')"
+    first, second = (
+        tab.run(f"[...{heights}[{i}].querySelectorAll('circle')].map(c => +c.getAttribute('cy'))") for i in (0, 1)
+    )
+    assert first[0] == second[0] < second[1] < first[1] < first[2] == second[2]
+    tab.run("document.querySelector('#table tr[data-run=\"1\"] input').click()")  # hides the first run
+    assert tab.run(f"{charts}[1].querySelectorAll('path').length") == 1
     assert tab.problems == []
 
 

@@ -29,9 +29,11 @@ def report_lines(section: Mapping[str, Any]) -> list[str]:
 def _table(section: Mapping[str, Any]) -> list[str]:
     severities = [str(severity) for severity in section["severities"]]
     show = _Numbers("baselines" in section["clean"])
-    last = next((key for key in ("ce", "relative") if any(key in row for row in section["by_corruption"].values())), "")
-    keys = ["mean", *([last] if last else []), *(["gain", "gain_over_best"] if show.decibels else [])]
-    heads = {"ce": "CE", "gain_over_best": "over best"}
+    there = {key for row in section["by_corruption"].values() for key in row}
+    keys = ["mean", *(key for key in ("ce", "relative", "absolute", "gain", "gain_over_best") if key in there)]
+    if "ce" in keys:  # all would be wider than a terminal
+        keys.remove("absolute")
+    heads = {"ce": "CE", "relative": "rel.", "absolute": "abs.", "gain_over_best": "over best"}
     rows = [
         (name, *(show(of[severity]["value"]) for severity in severities), *(show(by[key], key) for key in keys))
         for (name, of), by in zip(section["figures"].items(), section["by_corruption"].values())
@@ -49,7 +51,7 @@ class _Numbers:
     def __call__(self, value: float | None, key: str = "value") -> str:
         if value is None:
             return "-"
-        if key in ("relative", "ce"):
+        if key in ("relative", "absolute", "ce"):
             return f"{value:.3f}"
         if key.startswith("gain"):
             return f"{value:+.2f}"
@@ -62,6 +64,8 @@ def _summary_lines(section: Mapping[str, Any]) -> list[str]:
     told = [f"clean {show(section['clean']['value'])}"]
     told += [f"{word} {show(section[key])}" for key, word in means.items() if key in section]
     found = ["   ".join(told)]
+    if "rpc" in section:
+        found.append("rel.: 1 - (clean - mean) / clean, abs.: 1 - (clean - mean)")
     if "baseline" in section:
         found += textwrap.wrap(f"CE: the error over that of {section['baseline']}", WIDTH)
     if "gain" in section:
