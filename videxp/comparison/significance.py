@@ -20,7 +20,7 @@ from videxp.comparison.table import Column, Row, canonical
 from videxp.core.errors import BadRequest
 from videxp.core.printable import aligned, number_text
 from videxp.metrics.significance import LEVEL, RESAMPLES, Paired, compare_paired, holm, number_units, welch
-from videxp.runs.evaluation_files import first_of
+from videxp.runs.evaluation_files import in_short
 from videxp.runs.predictions import Predictions, read_evaluations
 from videxp.runs.reading import Run
 
@@ -186,8 +186,8 @@ def _evaluation_like(reference: Predictions, run: Run, *, first: Run) -> Predict
 def _difference(one: Predictions, reference: Predictions) -> str:
     """What tells the samples of two evaluations apart."""
     lacking, more = (sorted(_paths(a) - _paths(b)) for a, b in ((reference, one), (one, reference)))
-    parts = [f"lacks {len(lacking)} ({first_of(lacking)})"] * bool(lacking)
-    parts += [f"has {len(more)} others ({first_of(more)})"] * bool(more)
+    parts = [f"lacks {len(lacking)} ({in_short(lacking)})"] * bool(lacking)
+    parts += [f"has {len(more)} others ({in_short(more)})"] * bool(more)
     what = " and ".join(parts) or "the files of the same names have another content, label or part"
     return f"not evaluated on the {len(reference.rows)} {reference.split} samples of {reference.run}: {what}"
 
@@ -200,9 +200,10 @@ def _remedy(run: Run, first: Run) -> str:
     command = f"videxp evaluate {shlex.quote(str(run.path))}"
     known = [key for key in sorted({*first.config, *run.config}) if DATA_KEY.fullmatch(key)]
     other = [key for key in known if canonical(run.config.get(key)) != canonical(first.config.get(key))]
-    if any(SPLIT.fullmatch(key) for key in other):
+    is_another = any(key.endswith("_target_") for key in other)  # data set
+    if not is_another and any(SPLIT.fullmatch(key) for key in other):
         return "They are tested on other splits of the data, so no sample has both answers: compare RUN... --mean"
-    if any(key.endswith("_target_") for key in other):
+    if is_another:
         other = ["dataset.root"]
         command += f" dataset={shlex.quote(str(first.config.get('dataset.name')))}"
     other = [key for key in other if key in first.config]
