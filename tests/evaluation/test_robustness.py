@@ -172,6 +172,7 @@ def test_requests_that_ask_in_vain_are_refused_by_name(run: Path, restorer: Path
     for words, said in (
         (("--protocol", "yi"), "--protocol yi: no such table; write "),
         (("--corruptions", "gausian_noise"), "no such corruption: did you mean gaussian_noise?"),
+        (("--corruptions", ","), "--corruptions: none is left of schiappa2023; write some of gaussian_noise, "),
         (("--severities", "6"), "--severities 6: schiappa2023 has severities 1 to 5"),
         (("--attacks", "apgd"), "--attacks apgd: no such attack; write fgsm, pgd or none"),
     ):
@@ -318,6 +319,19 @@ def test_pgd_lowers_accuracy_at_least_as_much_as_noise_of_its_size(run: Path, he
     assert robustness.scalars(section)["robustness/pgd_2"] == value["pgd", 2]
     text = "\n".join(robustness.lines(section, subject_of(run).task.contract))
     assert "not AutoAttack" in text and max(map(len, text.splitlines())) <= 80
+
+
+def test_the_views_of_a_video_are_attacked_together_through_their_mean_probability():
+    task = classifier(Linear(3, 2 * 3 * 4 * 4))
+    video = torch.rand(4, 2, 3, 4, 4, generator=torch.Generator().manual_seed(1))  # two videos of two views
+    batch = {"video": video, "label": torch.tensor([2, 0]), "index": torch.tensor([5, 6])}
+    attacked = Attack("fgsm", 1 / 255, task=task, mean=(0, 0, 0), std=(1, 1, 1), seed=0)(batch)["video"]
+    pixels = video.clone().requires_grad_()
+    probabilities = task.network(pixels).softmax(-1).unflatten(0, (2, 2)).mean(1)
+    (-probabilities[[0, 1], [2, 0]].log().sum()).backward()
+    assert torch.allclose(attacked, (video + pixels.grad.sign() / 255).clamp(0, 1))
+    noise = [Attack("noise", 1 / 255, task, (0, 0, 0), (1, 1, 1), seed)(batch)["video"] for seed in (0, 0, 1)]
+    assert torch.equal(noise[0], noise[1]) and not torch.equal(noise[0], noise[2])
 
 
 # ---- generation ----------------------------------------------------------------------------------------------------

@@ -60,6 +60,8 @@ def read_request(options: argparse.Namespace, contract: Contract) -> RobustnessR
         elif options.corruptions is not None and name not in options.corruptions:
             left_out[name] = "not asked for"
     chosen = tuple(one for name, one in protocol.corruptions.items() if name not in left_out)
+    if not chosen:
+        raise BadRequest(f"--corruptions: none is left of {protocol.name}; write some of {_any_of(of_table)}")
     moved = tuple(one.name for one in chosen if one.moves and _is_of_frames(contract))
     return RobustnessRequest(protocol, chosen, severities, left_out, attacks, moved)
 
