@@ -64,9 +64,9 @@ def test_an_hour_of_36_ms_steps_is_100_000_of_them() -> None:
 def test_what_was_neither_measured_nor_given_is_not_known() -> None:
     lines = cost_lines(WORK, Machine("GPU", 36.0), Prices(price_per_kwh=0.3, price_per_hour=1))
     assert lines[1:] == [
-        "energy not known: no counter measured it; --watts W gives the machine's power",
+        "energy not known: --watts W gives the machine's power",
         "1 for the time",
-        "for the energy: not known without the energy",
+        "for the energy: not known, since the energy is not",
     ]
     endless = Work(clips=8, devices=1, batches=None, memory=WORK.memory)
     assert "no end" in cost_lines(endless, Machine("GPU", 36.0), Prices())[0]

@@ -119,7 +119,7 @@ def test_what_asks_for_a_value_leaves_the_activations_unknown_and_says_why() -> 
     assert found.peak is None
     lines = memory_lines(found, device_bytes=2**30, device="a GPU")
     assert lines[0].startswith("at least ")
-    assert lines[1].startswith("activations not known: DataDependentOutputException")
+    assert lines[2].startswith("activations not known: DataDependentOutputException")
 
 
 @pytest.mark.parametrize(
@@ -129,11 +129,11 @@ def test_what_asks_for_a_value_leaves_the_activations_unknown_and_says_why() -> 
 def test_it_is_said_whether_it_fits(room: int, verdict: str) -> None:
     memory = StepMemory(weights=2**30, gradients=2**30, optimizer=2**30, peak=2**32, clips=8)
     lines = memory_lines(memory, device_bytes=room, device="a GPU")
-    assert lines[0] == (
-        "4.00 GiB at the peak of a step of 8 clips: weights 1.00 GiB, gradients 1.00 GiB, optimizer 1.00 GiB, "
-        "activations and rest 1.00 GiB"
-    )
-    assert lines[1].startswith(verdict)
+    assert lines[:2] == [
+        "4.00 GiB at the peak of a step of 8 clips:",
+        "weights 1.00 GiB, gradients 1.00 GiB, optimizer 1.00 GiB, rest 1.00 GiB",
+    ]
+    assert lines[2].startswith(verdict)
 
 
 def test_a_tensor_without_storage_takes_no_memory() -> None:

@@ -21,11 +21,11 @@ from videxp.core.secrets import scrubbed
 State = Literal["running", "finished", "failed", "interrupted"]
 """What status.json says."""
 # What status.json keeps besides: path -> cause of files left out; batches whose step was left out; split -> what its
-# newest figures were computed on.
-NOTES = ("quarantined", "skipped_steps", "evaluated")
+# newest figures were computed on; what the training took by the computer's own counters.
+NOTES = ("quarantined", "skipped_steps", "evaluated", "energy")
 KINDS: dict[str, Any] = {
     **{"state": str, "started": str, "attempt_started": str, "seconds": int | float},
-    **{"quarantined": dict, "skipped_steps": list, "evaluated": dict},
+    **{"quarantined": dict, "skipped_steps": list, "evaluated": dict, "energy": dict},
 }
 """What status.json holds."""
 

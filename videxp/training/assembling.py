@@ -23,6 +23,7 @@ from videxp.runs.folder import RunFolder, open_run
 from videxp.tasks import Classification, VideoTask, building
 from videxp.tasks.building import load_task
 from videxp.training.callbacks.checkpoint import AtomicCheckpointIO, Checkpoint
+from videxp.training.callbacks.energy import RecordEnergy
 from videxp.training.callbacks.left_out import LeftOut
 from videxp.training.callbacks.nonfinite import NonFinite
 from videxp.training.callbacks.progress import ProgressBar
@@ -186,7 +187,8 @@ def build_callbacks(cfg: DictConfig, run: RunFolder, console: Console) -> list[C
     throughput = Throughput()
     logged = [throughput, StepMetrics(throughput)]
     first = [SameConfig(config_with_variables(cfg)), RandomState(cfg.seed)]
-    return [*first, *watch, *logged, LeftOut(run), SaveSamples(run.samples), *rest, ProgressBar(console)]
+    last = [LeftOut(run), RecordEnergy(run), SaveSamples(run.samples), *rest, ProgressBar(console)]
+    return [*first, *watch, *logged, *last]
 
 
 def build_experiment(

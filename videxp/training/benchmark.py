@@ -26,6 +26,7 @@ from videxp.data import VideoDataModule
 from videxp.data.speed import LoadingSpeed, Reading, Spread, measure_loading, measure_reading
 from videxp.runs.folder import RunFolder
 from videxp.training.assembling import Experiment, build_callbacks, build_experiment, build_loggers, build_trainer
+from videxp.training.callbacks.energy import RecordEnergy
 from videxp.training.callbacks.left_out import LeftOut
 from videxp.training.callbacks.samples import SaveSamples
 from videxp.training.callbacks.throughput import CHEAPER_CLIPS, WORTH_SAYING
@@ -33,7 +34,7 @@ from videxp.training.phases import PHASES, Phase, StepPhases
 from videxp.training.utilization import share_of_clip
 
 WARMUP = 3
-NOT_OF_A_STEP = (LightningCheckpoint, EarlyStopping, LeftOut, SaveSamples)
+NOT_OF_A_STEP = (LightningCheckpoint, EarlyStopping, LeftOut, RecordEnergy, SaveSamples)
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ def cost_lines(work: Work, machine: Machine, prices: Prices, *, watts: float | N
     watts = machine.watts if machine.watts is not None else watts
     kwh = None if watts is None else hours * watts / 1000
     if kwh is None:
-        lines.append("energy not known: no counter measured it; --watts W gives the machine's power")
+        lines.append("energy not known: --watts W gives the machine's power")
     else:
         how = "measured" if machine.watts is not None else "given"
         lines.append(f"{kwh:.4g} kWh at {watts:.4g} W ({how})")
@@ -126,5 +126,5 @@ def cost_lines(work: Work, machine: Machine, prices: Prices, *, watts: float | N
         (prices.grams_per_kwh, kwh, "g CO2"),
     ):
         if price is not None:
-            lines.append(f"{what}: not known without the energy" if per is None else f"{price * per:.4g} {what}")
+            lines.append(f"{what}: not known, since the energy is not" if per is None else f"{price * per:.4g} {what}")
     return lines

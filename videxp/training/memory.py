@@ -103,14 +103,14 @@ def memory_lines(memory: StepMemory, *, device_bytes: int | None, device: str) -
     """What a step takes, and whether it fits. device_bytes: of the device; None if unknown."""
     parts = {"weights": memory.weights, "gradients": memory.gradients, "optimizer": memory.optimizer}
     if memory.peak is not None:
-        parts["activations and rest"] = memory.peak - memory.least
+        parts["rest"] = memory.peak - memory.least  # activations, the batch, what is computed on the way
     of = ", ".join(f"{name} {gib(size)}" for name, size in parts.items())
     if memory.peak is None:
-        least = f"at least {gib(memory.least)} for {memory.clips} clips: {of}"
-        return [least, f"activations not known: {memory.unknown}"]
-    lines = [f"{gib(memory.peak)} at the peak of a step of {memory.clips} clips: {of}"]
+        least = f"at least {gib(memory.least)} for a step of {memory.clips} clips:"
+        return [least, of, f"activations not known: {memory.unknown}"]
+    lines = [f"{gib(memory.peak)} at the peak of a step of {memory.clips} clips:", of]
     if device_bytes is None:
-        return [*lines, f"{device} has unknown memory: whether it fits is not known; --memory-gib tells"]
+        return [*lines, f"whether it fits in {device} is not known; --memory-gib tells"]
     share = memory.peak / device_bytes
     verdict = "fits" if share < 0.8 else "may not fit" if share <= 1 else "does not fit"
     lines.append(f"{verdict}: {100 * share:.0f} % of the {gib(device_bytes)} of {device}")

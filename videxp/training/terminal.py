@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from videxp import config
+from videxp.core.energy import JOULES_PER_KWH
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -97,7 +98,7 @@ def report_result(
         console.print(f"[dim]{experiment.task.evaluation_protocol}[/]", soft_wrap=True)
     console.print()
     left_out = left_out_lines(experiment.trainer, experiment.datamodule)
-    for name, text in [*pace(experiment), *left_out, *next_steps(run, experiment)]:
+    for name, text in [*pace(experiment), *energy(run), *left_out, *next_steps(run, experiment)]:
         console.print(f"[dim]{name:<5}[/]{escape(text)}", soft_wrap=True)
 
 
@@ -113,6 +114,15 @@ def pace(experiment: "Experiment") -> list[tuple[str, str]]:
         for callback in callbacks_of(trainer, Throughput)
     ]
     return [("pace", text) for text in texts if text]
+
+
+def energy(run: "RunFolder") -> list[tuple[str, str]]:
+    """What the training took, where a counter measured it."""
+    found = run.status().get("energy", {})
+    if "joules" not in found:
+        return []
+    of = f"{found['attempts']} attempts, " if found["attempts"] > 1 else ""
+    return [("took", f"{sum(found['joules'].values()) / JOULES_PER_KWH:.4g} kWh ({of}{', '.join(found['joules'])})")]
 
 
 def next_steps(run: "RunFolder", experiment: "Experiment") -> list[tuple[str, str]]:
