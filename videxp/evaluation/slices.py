@@ -22,6 +22,7 @@ from videxp.metrics.significance import LEVEL, holm, interval, number_units, p_l
 LEAST_UNITS = 5  # in a slice, and outside of it
 FEW_VALUES = 4  # of a number: each is a slice; of more values, each quarter
 SHOWN = 6
+RESAMPLED = 2_000  # times, for each interval: there may be a hundred, over 20,000 videos
 
 Values = Sequence[float] | Sequence[tuple[str, ...]]
 """Of each sample a number, NaN where unknown, or the texts that it goes by: its class, or classes; its folders."""
@@ -130,7 +131,7 @@ def _means(side_U2: NDArray[np.float64], sign: float) -> NDArray[np.float64]:
 def _described(
     one: SampleSlice, sides: tuple[NDArray[np.float64], NDArray[np.float64]], scores: NDArray[np.float64]
 ) -> dict[str, Any]:
-    sums = resample_sums(np.column_stack(sides))
+    sums = resample_sums(np.column_stack(sides), resamples=RESAMPLED)
     with np.errstate(invalid="ignore"):  # no sample on one side
         low, high = interval(sums[:, 0] / sums[:, 1] - sums[:, 2] / sums[:, 3])
     score, rest = (math.fsum(scores[side]) / int(side.sum()) for side in (one.inside_N, ~one.inside_N))
