@@ -11,7 +11,6 @@ from weakref import WeakKeyDictionary, finalize
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader
@@ -54,6 +53,8 @@ class StoragelessTensors:
     hardly any time. What asks for a value raises an error."""
 
     def __init__(self) -> None:
+        from torch._subclasses.fake_tensor import FakeTensorMode  # slow, and seldom needed
+
         self.mode = FakeTensorMode(allow_non_fake_inputs=True)
         self.log = logging.getLogger("torch._subclasses.fake_tensor")  # says each error that it raises
 
