@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import train, videxp
+from tests.evaluation.all_axes import evaluate_on_all
 from tests.forked import PICTURES
 from videxp.video import open_video
 
@@ -139,3 +140,8 @@ def test_what_cannot_be_made_is_said_and_nothing_is_written(arguments: list[str]
     done = videxp("predict", str(gan), *arguments, cwd=place)
     assert done.returncode == 2 and words in done.stderr and len(done.stderr.splitlines()) <= 3
     assert not (place / arguments[-1]).exists()
+
+
+def test_a_generator_says_on_every_axis_what_applies(gan: Path, place: Path):
+    result = evaluate_on_all("gan", cwd=place)
+    assert result["speed"]["scalars"]["speed/clips_per_second"] > 0

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import videxp
+from tests.evaluation.all_axes import evaluate_on_all
 from tests.forked import PICTURES
 from videxp.data.layouts.sample_clips import package_folder
 from videxp.video import write_video
@@ -95,3 +96,8 @@ def test_the_cuts_of_a_real_film_are_found(place: Path):
     assert done.returncode == 0, done.stderr
     found = [(one["last_before"], one["first_after"]) for one in json.loads(done.stdout)["transitions"]]
     assert found == [(29, 30), (75, 76), (136, 137), (186, 187), (241, 242)]
+
+
+def test_films_have_figures_on_every_axis(place: Path):
+    result = evaluate_on_all("run", cwd=place, corruptions="contrast,jpeg")
+    assert result["speed"]["scalars"]["speed/latency_ms"] > 0

@@ -31,11 +31,13 @@ def test_an_evaluation_is_logged_beside_its_run_and_anew_when_it_is_repeated(fin
 
 
 @pytest.mark.slow
-def test_an_offline_evaluation_says_how_to_upload_it_and_one_without_wandb_says_nothing(finished, workplace: Path):
+def test_an_offline_evaluation_says_how_to_upload_it_and_one_without_wandb_leaves_nothing(finished, workplace: Path):
     run, _ = finished
     done = videxp("evaluate", str(run), cwd=workplace)
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("W&B")]
     assert Path(workplace, line.split()[-1]).is_dir()
     assert line.split()[-1].endswith("-evaluation")
-    done = videxp("evaluate", str(run), "logger=csv", cwd=workplace)
-    assert "W&B" not in done.stdout
+    folders = {path.name for path in (run / "wandb").iterdir()}
+    done = videxp("evaluate", str(run), cwd=workplace, WANDB_MODE="disabled")
+    assert done.returncode == 0 and "W&B" not in done.stdout
+    assert {path.name for path in (run / "wandb").iterdir()} == folders

@@ -220,7 +220,7 @@ def order_figures(subject: "Subject", *, count: int) -> dict[str, Any]:
         for start in range(0, len(indices), AT_ONCE):
             part = indices[start : start + AT_ONCE]
             for group, batch in _batches(subject, part):
-                with torch.no_grad():
+                with torch.inference_mode():  # as in a test, which the metrics may have been in before
                     task.evaluation_step({**batch, "video": change(batch["video"], group)}, "test")
         metrics = task.evaluation_metrics("test")
         figures[name] = {key: round(float(metrics[key]), 6) for key in task.contract.headline if key in metrics}

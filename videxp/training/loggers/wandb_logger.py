@@ -133,7 +133,8 @@ class WandbRun(Logger):
         """job_type: what W&B tells apart runs of one group by; None: a training."""
         import wandb
 
-        self._put_older_aside()
+        if self.mode != "disabled":
+            self._put_older_aside()
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # reports that wait for a server that is not there
         if self.mode == "online" and (reason := unanswered(server_url())) is not None:
             self._go_offline(reason)
