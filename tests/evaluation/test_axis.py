@@ -34,7 +34,7 @@ def test_axes_come_in_one_order_and_all_means_all():
 def test_every_axis_has_what_the_command_asks_of_it_and_reads_its_options_without_torch(tmp_path: Path):
     for name in AXES[1:]:
         module = axis(name)
-        for function in ("add_arguments", "measure", "lines", "scalars", "save_pictures"):
+        for function in ("add_arguments", "require_options", "measure", "lines", "scalars", "save_pictures"):
             assert callable(getattr(module, function)), (name, function)
         assert set(module.BETTER.values()) <= {"max", "min"}
     modules = ", ".join(f"videxp.evaluation.{name}" for name in ("axis", *AXES[1:]))

@@ -34,6 +34,9 @@ class AxisModule(Protocol):
     def add_arguments(self, parser: Options) -> None:
         """Add what `videxp evaluate` takes for this axis."""
 
+    def require_options(self, options: argparse.Namespace, contract: Contract) -> None:
+        """Raises BadRequest for what is asked in vain: of all axes, before anything is measured."""
+
     def measure(self, subject: "Subject", options: argparse.Namespace) -> dict[str, Any]:
         """The section of evaluation.json; `{"does_not_apply": why}` where the task has no such thing."""
 

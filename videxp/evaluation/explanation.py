@@ -50,6 +50,14 @@ def add_arguments(parser: "Options") -> None:
     )
 
 
+def require_options(options: argparse.Namespace, contract: Contract) -> None:
+    """Raises BadRequest where the extra is not installed."""
+    from videxp.evaluation.explaining.maps import captum_attributions
+
+    if contract.explains and contract.explains != ("walks",):
+        captum_attributions()
+
+
 def measure(subject: "Subject", options: argparse.Namespace) -> dict[str, Any]:
     """Raises BadRequest for a method that the network does not say enough of itself for, VidexpError."""
     contract = subject.task.contract
@@ -57,6 +65,9 @@ def measure(subject: "Subject", options: argparse.Namespace) -> dict[str, Any]:
     if not contract.explains:
         name = type(subject.task).__name__
         return {**base, "does_not_apply": f"{name} says in its contract of no explanation (`explains`)"}
+    if next(subject.task.deployed.parameters(), None) is None:
+        network = type(subject.task.deployed).__name__
+        return {**base, "does_not_apply": f"{network} has no weights: it has learned nothing that a map could show"}
     if "walks" in contract.explains:
         return _walks(subject, base)
     section = Explained(base)

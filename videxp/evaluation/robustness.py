@@ -54,6 +54,13 @@ def _numbers(text: str) -> list[int]:
     return sorted({int(name) for name in names})
 
 
+def require_options(options: argparse.Namespace, contract: Contract) -> None:
+    """Raises BadRequest for names and severities that there are not."""
+    from videxp.evaluation.corrupting.request import read_request
+
+    read_request(options, contract)
+
+
 def measure(subject: "Subject", options: argparse.Namespace) -> dict[str, Any]:
     from videxp.evaluation.corrupting.measuring import measure_robustness
 

@@ -37,6 +37,10 @@ def add_arguments(parser: Options) -> None:
     add_price_arguments(parser)
 
 
+def require_options(options: argparse.Namespace, contract: Contract) -> None:
+    """Whatever its options say can be measured."""
+
+
 def measure(subject: "Subject", options: argparse.Namespace) -> dict[str, Any]:
     from videxp.evaluation.measuring.times import measure_speed
 

@@ -59,6 +59,9 @@ def main(arguments: list[str]) -> int:
     overrides = config.redacted_overrides(options.overrides)
     described = partial(describe, subject, changes=changes, not_as_trained=not_as_trained, overrides=overrides)
     places = find_places(subject, changes=changes)
+    for name in options.on:
+        if name != ACCURACY:
+            axis(name).require_options(options, subject.task.contract)
     result: dict[str, Any] = {}
     pictures: list[Path] = []
     for name in options.on:

@@ -76,7 +76,7 @@ def gradcam(question: Question, network: nn.Module) -> SpaceTimeMap:
 
     The map is of the last feature map's size, made as large as the clip.
     """
-    attr = _captum()
+    attr = captum_attributions()
     where = getattr(network, "feature_map", None)
     if not isinstance(where, FeatureMap):
         remedy = "--method integrated_gradients needs none"
@@ -91,7 +91,7 @@ def gradcam(question: Question, network: nn.Module) -> SpaceTimeMap:
 def integrated_gradients(question: Question, network: nn.Module) -> SpaceTimeMap:
     """Sundararajan et al. 2017, "Axiomatic Attribution for Deep Networks", equation 1, from the blurred, still clip;
     the sum over channels. Of a patch: Local Attribution Maps (Gu & Dong 2021), by a straight path."""
-    attr = _captum()
+    attr = captum_attributions()
     video = question.video.detach().clone().requires_grad_()
     values, delta = attr.IntegratedGradients(question.score).attribute(
         video,
@@ -153,7 +153,7 @@ def _enlarged(coarse_THW: Tensor, video: Tensor) -> Tensor:
     return F.interpolate(coarse_THW.detach().float().cpu()[None, None], size=size, mode="trilinear")[0, 0]
 
 
-def _captum() -> ModuleType:
+def captum_attributions() -> ModuleType:
     try:
         from captum import attr
     except ImportError as error:
