@@ -145,3 +145,22 @@ def test_what_cannot_be_made_is_said_and_nothing_is_written(arguments: list[str]
 def test_a_generator_says_on_every_axis_what_applies(gan: Path, place: Path):
     result = evaluate_on_all("gan", cwd=place)
     assert result["speed"]["scalars"]["speed/clips_per_second"] > 0
+
+
+def test_each_code_is_changed_alone_and_what_it_does_is_told(gan: Path, place: Path):
+    done = videxp("explain", str(gan), "-o", "codes", cwd=place)
+    assert done.returncode == 0, done.stderr
+    codes = {path.name.partition(".")[0]: json.loads(path.read_text()) for path in (place / "codes").glob("*.json")}
+    assert len(codes) >= 2 and all(len(one["weights"]) == 64 for one in codes.values())
+    assert any(one["change"] > 0 for one in codes.values())
+    for name, facts in codes.items():
+        assert f"{name}: " in done.stdout
+        assert ("changes NOTHING" in done.stdout.split(f"{name}: ")[1].splitlines()[0]) == (facts["change"] == 0)
+        with open_video(place / f"codes/{name}.explained.mp4") as reader:
+            assert reader.num_frames == 4
+    refused = videxp("explain", str(gan), "codes/index.html", "-o", "other", cwd=place)
+    assert refused.returncode == 2 and "a generator has no input and no answer: leave it out" in refused.stderr
+    section = videxp("evaluate", str(gan), "--on", "explanation", cwd=place)
+    assert section.returncode == 0, section.stderr
+    walks = json.loads((gan / "evaluation.json").read_text())["explanation"]["walks"]
+    assert {name: facts["change"] for name, facts in walks.items()} == {n: f["change"] for n, f in codes.items()}

@@ -68,3 +68,17 @@ def test_a_page_shows_psnr_and_ssim_and_plays_the_restored_clips_of_two_runs(
         sizes = tab.run(f"{playing}.map(v => [v.videoWidth, v.videoHeight])")
         assert sizes[0] == sizes[1] and min(sizes[0]) > 100
         assert tab.problems == []
+
+
+def test_where_a_patch_of_a_restored_video_comes_from_is_told(restored: Path, workplace: Path):
+    (video,) = sorted(path for path in (workplace / "data").rglob("*.mp4") if "/test/" in path.as_posix())[:1]
+    done = videxp("explain", str(restored), str(video), "-o", "patch", "--patch", "12,20", cwd=workplace)
+    assert done.returncode == 0, done.stderr
+    facts = json.loads((workplace / f"patch/{video.stem}.explained.json").read_text())
+    assert (facts["x"], facts["y"], facts["side"]) == (8, 16, 8) and facts["measure"] == "R2"
+    assert facts["frame"]["number"] in facts["clip"]["frames"]
+    assert sum(facts["map"]["share_of_frames"]) == pytest.approx(1, abs=1e-4)
+    importance = dict(zip(facts["clip"]["frames"], facts["frames"]["mean"]))
+    assert max(importance, key=lambda frame: importance[frame]) == facts["frame"]["number"]  # its own frame, above all
+    refused = videxp("explain", str(restored), str(video), "-o", "other", "--patch", "500,2", cwd=workplace)
+    assert refused.returncode == 2 and "give a pixel X,Y" in refused.stderr

@@ -101,3 +101,15 @@ def test_the_cuts_of_a_real_film_are_found(place: Path):
 def test_films_have_figures_on_every_axis(place: Path):
     result = evaluate_on_all("run", cwd=place)
     assert result["speed"]["scalars"]["speed/latency_ms"] > 0
+
+
+def test_a_network_without_a_gradient_has_no_map_and_that_is_said(place: Path):
+    refused = videxp("explain", "run", "films/b.mp4", "-o", "why", cwd=place)
+    assert refused.returncode == 2 and not (place / "why").exists()
+    said = "ContentDifference: its answer has no gradient with respect to the clip, so it has no map"
+    assert refused.stderr.strip().endswith(said)
+    done = videxp("evaluate", "run", "--on", "explanation", cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert f"explanation: does not apply: {said}" in done.stdout
+    section = json.loads((place / "run/evaluation.json").read_text())["explanation"]
+    assert section["does_not_apply"] == said

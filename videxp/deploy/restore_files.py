@@ -7,6 +7,7 @@ written as yuv444p, those of more than 8 bits with 8. An output is there when it
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,14 +119,21 @@ def read_explained(task: Any, datamodule: Any, path: Path) -> "NetworkClips":
     """The video's middle frames as they are, and what the network is told of them; for `videxp explain`."""
     from videxp.data.loading.clips import ClipChoice
     from videxp.data.loading.file_clips import read_file_clips, with_times
+    from videxp.deploy.noise_level import NoiseLevel
     from videxp.deploy.restore import Restorer
     from videxp.tasks.patches import MOST_FRAMES
 
-    told = condition_of(Restorer(task))
+    told_of = Restorer(task).told
+    if told_of not in ("", "noise_level"):
+        elsewhere = "explain this run on its data set's: videxp evaluate RUN --on explanation"
+        raise BadRequest(f"{path}: this network is told a {told_of}, which is not known of it: {elsewhere}")
+    told = NoiseLevel(None, say=lambda text: show(text.partition(";")[0])) if told_of else None
     read = read_file_clips(path, choice=ClipChoice(MOST_FRAMES, clips=1, short="clamp"))
+    count = len({*read.frames_KT[0].tolist()})  # of a short video the last frame comes again
+    read = replace(read, clip=read.clip[:, :count], frames_KT=read.frames_KT[:, :count])
     batch = {"video": read.clip.permute(0, 1, 4, 2, 3).float().div(255).to(task.device)}
     if told is not None:
-        batch["condition"] = told(range(MOST_FRAMES), read.clip[0])[None].to(task.device)
+        batch["condition"] = told(range(count), read.clip[0])[None].to(task.device)
     return with_times(batch, read)
 
 

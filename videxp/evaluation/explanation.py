@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from videxp.core.contract import MAP_METHODS, Contract
+from videxp.core.errors import BadRequest
 from videxp.core.ranges import whole_number
 
 if TYPE_CHECKING:  # options are read without torch
@@ -70,8 +71,15 @@ def measure(subject: "Subject", options: argparse.Namespace) -> dict[str, Any]:
         return {**base, "does_not_apply": f"{network} has no weights: it has learned nothing that a map could show"}
     if "walks" in contract.explains:
         return _walks(subject, base)
+    if subject.cfg.hardware.compile:
+        raise BadRequest("--on explanation: maps look inside of the network: add hardware.compile=false")
+    from videxp.evaluation.explaining.maps import NoGradient
+
     section = Explained(base)
-    section.update(_explained(subject, options, section))
+    try:
+        section.update(_explained(subject, options, section))
+    except NoGradient as error:
+        return {**base, "does_not_apply": str(error)}
     if "order" in contract.explains:
         section["order"] = order_figures(subject, count=options.order_samples)
     return section
@@ -289,7 +297,9 @@ def _map_lines(section: Mapping[str, Any]) -> list[str]:
     if note := protocol.get("note"):
         told.append(f"{note}: maps are made by {protocol['method']}")
     told.append(f"better than random maps: {judged['better_than_random']:.0%} of {count}")
-    if judged["map"]["gain"] <= judged["random"]["gain"]:
+    if empty := sum(one["map"]["is_empty"] for one in section["explained"]):
+        told.append(f"EMPTY maps: {empty} of {count}")
+    if judged["better_than_random"] < 0.5:
         told.append("on the whole these maps are NO BETTER than random ones")
     told.append(f"rank correlation with maps of re-drawn weights: {judged['rank_correlation']:.2f}")
     if pointed := judged.get("pointing"):

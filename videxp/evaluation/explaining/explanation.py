@@ -51,6 +51,7 @@ def explain(
         "map": {
             "method": made.method,
             **made.parameters,
+            "is_empty": not bool((made.values_THW > 0).any()),
             "share_of_frames": made.share_of_frames,
             "peak": _peak(made),
         },
@@ -81,11 +82,14 @@ def rounded(value: Any) -> Any:
     return value
 
 
-def verdict(faithfulness: Mapping[str, Any]) -> str:
-    """In words, what the map is worth: "no better than a random map" before all else."""
-    if not faithfulness["better_than_random"]:
+def verdict(facts: Mapping[str, Any]) -> str:
+    """In words, what the map of an explanation's `facts` is worth: that it is worth nothing before all else."""
+    judged = facts["faithfulness"]
+    if facts["map"]["is_empty"]:
+        return "an EMPTY map: nothing of the clip speaks for the answer by this method"
+    if not judged["better_than_random"]:
         return "NO BETTER than random maps: what it shows is not what the answer rests on"
-    if not faithfulness["weights"]["hangs_on_weights"]:
-        return "does NOT hang on the weights: a network that knows nothing gives the same map"
-    plain = "and than" if faithfulness["better_than_gradient"] else "but not than"
+    if not judged["weights"]["hangs_on_weights"]:
+        return "does NOT hang on the weights: a network that knows nothing gives much the same map"
+    plain = "and than" if judged["better_than_gradient"] else "but not than"
     return f"better than random maps, {plain} the plain gradient"

@@ -22,6 +22,15 @@ from videxp.tasks.questions import Question
 IG_STEPS = 32
 
 
+class NoGradient(BadRequest):
+    """A network whose answer has no gradient: no map can be made of it."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__(
+            f"{type(network).__name__}: its answer has no gradient with respect to the clip, so it has no map"
+        )
+
+
 @dataclass(frozen=True)
 class SpaceTimeMap:
     """float32 [T,H,W] on the CPU; what is below 0 speaks against the answer."""
@@ -45,7 +54,11 @@ class SpaceTimeMap:
 
 
 def make_map(question: Question, network: nn.Module, method: str) -> SpaceTimeMap:
-    """The map by `method`, one of MAP_METHODS. Raises BadRequest where the network does not say what that needs."""
+    """The map by `method`, one of MAP_METHODS. Raises BadRequest where the network does not say what that needs, and
+    NoGradient."""
+    with torch.enable_grad():
+        if not question.score(question.video.detach().clone().requires_grad_()).requires_grad:
+            raise NoGradient(network)
     make = {
         "gradcam": gradcam,
         "integrated_gradients": integrated_gradients,

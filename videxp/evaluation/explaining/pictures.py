@@ -24,6 +24,7 @@ LEAST_SIDE = 224  # small clips are enlarged, by a whole factor
 BRIGHTEST = 0.995  # share of a map's pixels that are not as bright as can be
 STRIP_FRAMES = 8
 BLUE, ORANGE, GRAY = "#0072b2", "#c24e00", "#8a94a0"
+CYAN = (0, 229, 255)  # around the patch that was asked about
 
 
 @dataclass(frozen=True)
@@ -35,18 +36,33 @@ class ShownClip:
     """uint8"""
     overlay_THWC: np.ndarray
     """uint8, gray where the map is 0"""
-    box: tuple[int, int, int, int] | None = None
     facts: dict[str, Any] | None = None
 
 
 def shown(explanation: Explanation, transform: Any, *, title: str) -> ShownClip:
     """transform: the one that the clip came through; its normalization is undone."""
-    clip_TCHW = denormalized(explanation.question.video[0].detach().float().cpu(), transform)
+    question = explanation.question
+    clip_TCHW = denormalized(question.video[0].detach().float().cpu(), transform)
     bright = explanation.map.shown_THW
     top = bright.flatten().float().quantile(BRIGHTEST) if bright.numel() < 1 << 24 else bright.max()
     heat_THW = (bright / top.clamp(min=1e-30)).clamp(0, 1)
-    clip_THWC = to_uint8(clip_TCHW).permute(0, 2, 3, 1).numpy()
-    return ShownClip(title, clip_THWC, overlaid(clip_TCHW, heat_THW), explanation.question.box, explanation.facts)
+    clip_THWC = to_uint8(clip_TCHW).permute(0, 2, 3, 1).contiguous().numpy()
+    overlay_THWC = overlaid(clip_TCHW, heat_THW)
+    if question.box is not None and question.frame is not None:
+        for pictures in (clip_THWC, overlay_THWC):
+            draw_box(pictures[question.frame], question.box)
+    return ShownClip(title, clip_THWC, overlay_THWC, explanation.facts)
+
+
+def draw_box(picture_HWC: np.ndarray, box: tuple[int, int, int, int]) -> None:
+    """One pixel around (top, left, bottom, right), where the picture has it; in place."""
+    top, left, bottom, right = box
+    height, width = picture_HWC.shape[:2]
+    rows, columns = slice(max(0, top - 1), bottom + 1), slice(max(0, left - 1), right + 1)
+    for row in (row for row in (top - 1, bottom) if 0 <= row < height):
+        picture_HWC[row, columns] = CYAN
+    for column in (column for column in (left - 1, right) if 0 <= column < width):
+        picture_HWC[rows, column] = CYAN
 
 
 def denormalized(video: Tensor, transform: Any) -> Tensor:
@@ -134,7 +150,7 @@ def summary(facts: dict[str, Any]) -> list[str]:
     judged, order = facts["faithfulness"], facts.get("order")
     chance, plain = judged["random"], judged["plain_gradient"]
     lines = [
-        f"{facts['map']['method']}: {verdict(judged)}",
+        f"{facts['map']['method']}: {verdict(facts)}",
         f"insertion {judged['insertion']:.3f}, deletion {judged['deletion']:.3f} (random "
         f"{chance['insertion']:.3f}, {chance['deletion']:.3f}; plain gradient {plain['insertion']:.3f}, "
         f"{plain['deletion']:.3f}); with re-drawn weights rank correlation "
@@ -153,9 +169,9 @@ def summary(facts: dict[str, Any]) -> list[str]:
 
 
 def is_doubtful(facts: dict[str, Any]) -> bool:
-    """Whether the map is no better than random ones, or does not hang on the weights."""
+    """Whether the map is empty, no better than random ones, or does not hang on the weights."""
     judged = facts["faithfulness"]
-    return not (judged["better_than_random"] and judged["weights"]["hangs_on_weights"])
+    return facts["map"]["is_empty"] or not (judged["better_than_random"] and judged["weights"]["hangs_on_weights"])
 
 
 def save_overlays(examples: Sequence[ShownClip], path: Path, *, fps: float | Fraction, columns: int = 2) -> Path:
