@@ -106,7 +106,7 @@ def test_films_have_figures_on_every_axis(place: Path):
 def test_a_network_without_a_gradient_has_no_map_and_that_is_said(place: Path):
     refused = videxp("explain", "run", "films/b.mp4", "-o", "why", cwd=place)
     assert refused.returncode == 2 and not (place / "why").exists()
-    said = "ContentDifference: its answer has no gradient with respect to the clip, so it has no map"
+    said = "ContentDifference: its answer has no gradient with respect to the clip, so no map"
     assert refused.stderr.strip().endswith(said)
     done = videxp("evaluate", "run", "--on", "explanation", cwd=place)
     assert done.returncode == 0, done.stderr

@@ -73,7 +73,7 @@ def learned_3d() -> nn.Module:
 def learned_2d() -> nn.Module:
     """The control, which sees no motion."""
     torch.manual_seed(0)
-    return learn(FrameCNN(num_classes=len(DIRECTIONS), width=8), steps=30)
+    return learn(FrameCNN(num_classes=len(DIRECTIONS), width=4), steps=5)
 
 
 def ask(network: nn.Module, video: Tensor, number: int) -> Question:

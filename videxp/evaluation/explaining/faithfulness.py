@@ -109,7 +109,7 @@ def judge_map(
     question: Question, map_THW: Tensor, gradient_THW: Tensor, *, seed: int, index: int = 0
 ) -> dict[str, Any]:
     """Insertion and deletion of a map, of the plain gradient, and of random maps, the best of which says what counts:
-    by chance a map beats them all once in RANDOM_MAPS + 1 times."""
+    by chance a map beats them all once in RANDOM_MAPS + 1 times. A flat map has no order and beats none."""
     blocks = Blocks3D(tuple(map_THW.shape))  # type: ignore[arg-type]
     rng = generator(seed, stream=Stream.EXPLAIN, epoch=1, index=index)
     random = [torch.from_numpy(rng.random(len(blocks))) for _ in range(RANDOM_MAPS)]
@@ -126,7 +126,7 @@ def judge_map(
             "best_gain": max(gains),
             "maps": RANDOM_MAPS,
         },
-        "better_than_random": own.gain > max(gains),
+        "better_than_random": own.gain > max(gains) and bool(pooled[0].max() > pooled[0].min()),
         "better_than_gradient": own.gain > plain.gain,
         "blocks": list(blocks.counts),
     }

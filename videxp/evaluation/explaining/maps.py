@@ -26,9 +26,7 @@ class NoGradient(BadRequest):
     """A network whose answer has no gradient: no map can be made of it."""
 
     def __init__(self, network: nn.Module) -> None:
-        super().__init__(
-            f"{type(network).__name__}: its answer has no gradient with respect to the clip, so it has no map"
-        )
+        super().__init__(f"{type(network).__name__}: its answer has no gradient with respect to the clip, so no map")
 
 
 @dataclass(frozen=True)
