@@ -12,17 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 from videxp.core.contract import Contract
 from videxp.core.errors import BadRequest
 from videxp.core.options import Options
-from videxp.core.signatures import find_spec
 
 if TYPE_CHECKING:
     from videxp.evaluation.subject import Subject
 
 ACCURACY = "accuracy"
-AXES = tuple(
-    name
-    for name in (ACCURACY, "speed", "robustness", "explanation")
-    if find_spec(f"videxp.evaluation.{name}") is not None
-)
+AXES = (ACCURACY, "speed", "robustness", "explanation")
 
 
 class AxisModule(Protocol):
