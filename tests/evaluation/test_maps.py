@@ -12,7 +12,7 @@ from tests.evaluation.known_cause import FRAMES, MOVES_FROM, SIDE, ask, known_cl
 from videxp.core.errors import BadRequest, NotInstalled, VidexpError
 from videxp.core.token_layout import AttentionStage, FeatureMap
 from videxp.evaluation.explaining.faithfulness import judge_map, judge_weights, point
-from videxp.evaluation.explaining.maps import SpaceTimeMap, default_method, gradient, make_map
+from videxp.evaluation.explaining.maps import NoGradient, SpaceTimeMap, default_method, gradient, make_map
 from videxp.evaluation.explaining.removal import blank, frame_importance, order_importance
 from videxp.evaluation.explaining.rollout import attention_rollout
 from videxp.tasks.questions import Question
@@ -256,3 +256,17 @@ def test_attention_that_is_not_as_a_network_says_is_refused():
     ):
         with pytest.raises(VidexpError, match=words):
             attention_rollout(question, net, (stage,))
+
+
+def test_an_answer_without_a_gradient_has_no_map(questions: list[tuple[Question, Tensor]]):
+    question = questions[0][0]
+    steps = ask(nn.Sequential(learned_3d(), Rounded()), question.video, 0)
+    with pytest.raises(NoGradient, match="SmallCNN3D: its answer has no gradient with respect to the clip, so no map"):
+        make_map(steps, learned_3d(), "gradient")
+
+
+class Rounded(nn.Module):
+    """Cuts the gradient off."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.detach().round()
