@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from skimage import color
 from skimage.exposure import match_histograms
+from torch import nn
 
 from tests.models.restorers import build_tiny, clip
 from videxp.core.errors import BadRequest
@@ -188,3 +189,22 @@ def test_reinhards_clip_has_the_moments_of_the_look(look: Path):
     assert abs(color.rgb2lab(video[0].permute(0, 2, 3, 1).numpy()).mean((0, 1, 2)) - wanted.mean((0, 1, 2))).max() > 10
     with pytest.raises(BadRequest, match="looks: none given"):
         Reinhard(looks=[])
+
+
+def test_instance_normalization_hides_how_bright_a_frame_is():
+    video = torch.rand(1, 1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    changed = {}
+    for normalize in (True, False):
+        torch.manual_seed(0)
+        net = Lut3D(channels=2, size=5, dropout=0.0, normalize=normalize).double().eval()
+        for layer in net.classifier.model:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.zeros_(layer.bias)
+            if isinstance(layer, nn.InstanceNorm2d):
+                layer.eps = 1e-12
+        with torch.no_grad():
+            changed[normalize] = float(
+                (net.weights_of(video.double()) - net.weights_of(video.double() / 4)).abs().max()
+            )
+    assert changed[True] < 1e-6
+    assert changed[False] > 1e-4

@@ -35,6 +35,9 @@ class Lut3D(nn.Module):
     of its shot's frames within `radius` (0: the paper's, frame by frame). That is a mean to both sides rather than a
     running one: it lags behind nothing, and a video that is cut into pieces gets the same as whole. A new shot begins
     where the mean change of color is above `cut_threshold` (of 1; above 1: never).
+
+    normalize: the paper's instance normalization in what weighs the tables. It hides how bright a frame is: one of half
+    the light is normalized to nearly the same. False: frames are weighed by their brightness, too.
     """
 
     scale = 1
@@ -50,6 +53,7 @@ class Lut3D(nn.Module):
         radius: Annotated[int, Ge(0)] = 8,
         cut_threshold: Annotated[float, Ge(0)] = 0.1,
         dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.5,
+        normalize: bool = True,
         weights: str | None = None,
     ) -> None:
         super().__init__()
@@ -57,7 +61,7 @@ class Lut3D(nn.Module):
         self.cut_threshold = cut_threshold
         first = identity_lut(size)
         self.luts = nn.ModuleList(_Table(first if number == 0 else torch.zeros_like(first)) for number in range(luts))
-        self.classifier = _Classifier(channels, luts, dropout)
+        self.classifier = _Classifier(channels, luts, dropout, normalize)
         load_weights(self, weights)
 
     def forward(self, video: Tensor) -> Tensor:
@@ -112,13 +116,13 @@ class _Table(nn.Module):
 class _Classifier(nn.Module):
     """[N,3,H,W] -> a weight for each table, [N,L]; of frames brought to 256 x 256."""
 
-    def __init__(self, channels: int, luts: int, dropout: float) -> None:
+    def __init__(self, channels: int, luts: int, dropout: float, normalize: bool) -> None:
         super().__init__()
         widths = [3, channels, 2 * channels, 4 * channels, 8 * channels, 8 * channels]
         layers: list[nn.Module] = [nn.Upsample(size=(CLASSIFIER_SIZE,) * 2, mode="bilinear")]
         for d_in, d_out in pairwise(widths):
             layers += [nn.Conv2d(d_in, d_out, 3, stride=2, padding=1), nn.LeakyReLU(0.2)]
-            layers += [nn.InstanceNorm2d(d_out, affine=True)]
+            layers += [nn.InstanceNorm2d(d_out, affine=True) if normalize else nn.Identity()]
         layers[-1] = nn.Dropout(dropout)  # the last one is not normalized
         last = nn.Conv2d(widths[-1], luts, 8)
         self.model = nn.Sequential(*layers, last)
