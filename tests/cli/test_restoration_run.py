@@ -82,5 +82,5 @@ def test_where_a_patch_of_a_restored_video_comes_from_is_told(restored: Path, wo
     assert sum(facts["map"]["share_of_frames"]) == pytest.approx(1, abs=1e-4)
     importance = dict(zip(facts["clip"]["frames"], facts["frames"]["mean"]))
     assert max(importance, key=lambda frame: importance[frame]) == facts["frame"]["number"]  # its own frame, above all
-    refused = videxp("explain", str(restored), str(video), "-o", "other", "--patch", "500,2", cwd=workplace)
+    refused = videxp("explain", str(restored), str(video), "-o", "patch-outside", "--patch", "500,2", cwd=workplace)
     assert refused.returncode == 2 and "give a pixel X,Y" in refused.stderr

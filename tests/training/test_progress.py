@@ -116,6 +116,8 @@ def test_the_heading_of_narrow_figures_stands_in_a_line(tmp_path: Path):
     task = SimpleNamespace(evaluation_protocol="", contract=Contract())
     experiment: Any = SimpleNamespace(trainer=loop, datamodule=data, task=task)
     printed = io.StringIO()
-    report_result(RunFolder(tmp_path), experiment, {"a/b": 0.5}, Console(file=printed, width=40), seconds=101.4)
+    run = RunFolder(tmp_path)
+    run.set_state("finished")
+    report_result(run, experiment, {"a/b": 0.5}, Console(file=printed, width=40), seconds=101.4)
     assert printed.getvalue().splitlines()[1] == "test (101 s in all): films[1], 2 of 3 videos"
     assert "     [/]a[red].mp4: damaged\n" in printed.getvalue()  # no markup
