@@ -14,7 +14,8 @@ from videxp.comparison.table import best_rows, cell_text, row, table_columns
 from videxp.core.errors import BadRequest
 from videxp.evaluation import axis as axes
 from videxp.evaluation.axis import AXES, axis, parse_axes, refuse_options_without_axis
-from videxp.evaluation.results import write_result
+from videxp.evaluation.results import picture_folder, write_result
+from videxp.runs.folder import open_run
 from videxp.runs.reading import read_run
 
 HEAD = {"weights": "1a2b", "conditions": {"split": "test", "samples": "3c4d"}}
@@ -55,6 +56,13 @@ def test_an_option_of_an_axis_that_is_not_measured_is_refused(monkeypatch: pytes
     refuse_options_without_axis(["RUN"], ["accuracy"])
     with pytest.raises(BadRequest, match="--most-severe has no effect without --on robustness"):
         refuse_options_without_axis(["RUN", "--most-severe", "3"], ["accuracy"])
+
+
+def test_pictures_of_another_evaluation_leave_the_runs_own(tmp_path: Path):
+    run = open_run(make_run(tmp_path / "run"))
+    assert picture_folder(run, run.evaluation) == run.samples
+    other = picture_folder(run, run.path / "evaluation_10x3.json")
+    assert other == run.samples / "evaluation_10x3"
 
 
 def test_an_axis_is_written_beside_the_others_of_the_same_weights(tmp_path: Path):

@@ -12,7 +12,14 @@ from tests.evaluation.known_cause import FRAMES, MOVES_FROM, SIDE, ask, known_cl
 from videxp.core.errors import BadRequest, NotInstalled, VidexpError
 from videxp.core.token_layout import AttentionStage, FeatureMap
 from videxp.evaluation.explaining.faithfulness import judge_map, judge_weights, point
-from videxp.evaluation.explaining.maps import NoGradient, SpaceTimeMap, default_method, gradient, make_map
+from videxp.evaluation.explaining.maps import (
+    NoGradient,
+    SpaceTimeMap,
+    default_method,
+    gradient,
+    make_map,
+    require_method,
+)
 from videxp.evaluation.explaining.removal import blank, frame_importance, order_importance
 from videxp.evaluation.explaining.rollout import attention_rollout
 from videxp.tasks.questions import Question
@@ -160,13 +167,15 @@ def test_a_method_that_a_network_says_too_little_for_is_refused_with_one_that_wo
 ):
     question = questions[0][0]
     with pytest.raises(
-        BadRequest, match="SmallCNN3D declares no attention over all of its tokens: take --method gradcam"
+        BadRequest,
+        match="--explain-method attention_rollout: SmallCNN3D declares no attention over all tokens: "
+        "--explain-method integrated_gradients needs none",
     ):
-        make_map(question, learned_3d(), "attention_rollout")
+        require_method(learned_3d(), "attention_rollout", option="--explain-method")
     silent = nn.Sequential(nn.Flatten(), nn.Linear(FRAMES * 3 * SIDE * SIDE, 4))
     asked = ask(silent, question.video, 0)
     with pytest.raises(BadRequest, match="declares no feature_map: --method integrated_gradients needs none"):
-        make_map(asked, silent, "gradcam")
+        require_method(silent, "gradcam", option="--method")
     assert default_method("gradcam", silent) == (
         "integrated_gradients",
         "Sequential declares no feature_map for Grad-CAM",

@@ -3,20 +3,24 @@
 import argparse
 import json
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from pytorch_lightning import Callback
 
 from tests.conftest import videxp
 from tests.evaluation.subjects import subject_of
+from videxp.cli.commands.evaluate import require_axes
 from videxp.core.errors import BadRequest
 from videxp.evaluation import robustness
 from videxp.evaluation.corrupting.adversary import Attack
 from videxp.evaluation.corrupting.consistency import SHIFT_FRAMES, ShiftedChoice, measure_consistency
 from videxp.evaluation.corrupting.one_severity import OneSeverity
+from videxp.evaluation.explanation import chosen_samples
 from videxp.evaluation.subject import Subject
 from videxp.transforms.corruptions.corruption import rng_of
 from videxp.transforms.corruptions.tables import PROTOCOLS
@@ -172,18 +176,54 @@ def test_requests_that_ask_in_vain_are_refused_by_name(run: Path, restorer: Path
     for words, said in (
         (("--protocol", "yi"), "--protocol yi: no such table; write "),
         (("--corruptions", "gausian_noise"), "no such corruption: did you mean gaussian_noise?"),
+        (("--corruptions", "fog"), "schiappa2023 has no such corruption, but yi2021, .*: --protocol yi2021"),
         (("--corruptions", ","), "--corruptions: none is left of schiappa2023; write some of gaussian_noise, "),
         (("--severities", "6"), "--severities 6: schiappa2023 has severities 1 to 5"),
         (("--attacks", "apgd"), "--attacks apgd: no such attack; write fgsm, pgd or none"),
     ):
         with pytest.raises(BadRequest, match=".*".join(map(str, [said.replace("?", r"\?")]))):
-            robustness.measure(subject, options(*words))
+            robustness.require_options(options(*words), subject)
     with pytest.raises(BadRequest, match="--severities 1;3: write numbers"):
         options("--severities", "1;3")
     with pytest.raises(BadRequest, match=f"videxp evaluate {restorer} --on robustness --protocol schiappa2023  "):
-        robustness.measure(subject, options("--baseline", str(restorer)))
+        robustness.require_options(options("--baseline", str(restorer)), subject)
     with pytest.raises(BadRequest, match="mCE is of errors 1 - x, and psnr has none"):
-        robustness.measure(subject_of(restorer), options("--baseline", str(restorer)))
+        robustness.require_options(options("--baseline", str(restorer)), subject_of(restorer))
+
+
+def test_an_axis_is_refused_several_processes_before_anything_is_measured(run: Path, here: Path):
+    asked = options()
+    asked.on = ["accuracy", "robustness"]
+    with pytest.raises(BadRequest, match="--on robustness: one process measures it: add hardware=cpu, or "):
+        require_axes(subject_of(run, "hardware=ddp_cpu"), asked)
+    require_axes(subject_of(run, "hardware=cpu"), asked)
+
+
+def test_an_interrupted_test_is_an_interruption_and_no_exit(run: Path, here: Path):
+    class Interrupts(Callback):
+        def on_test_batch_start(self, *_: Any) -> None:
+            raise KeyboardInterrupt
+
+    subject, handler = subject_of(run), signal.getsignal(signal.SIGINT)
+    subject.trainer.callbacks.append(Interrupts())  # type: ignore[attr-defined]
+    try:
+        with pytest.raises(SystemExit):  # the stock way
+            subject.trainer.test(subject.task, datamodule=subject.datamodule, verbose=False)
+        with pytest.raises(KeyboardInterrupt):
+            subject.test()
+    finally:
+        signal.signal(signal.SIGINT, handler)  # Lightning ignores it from then on
+
+
+def test_what_is_explained_is_among_what_a_limited_test_meets(run: Path, here: Path):
+    subject = subject_of(run, "trainer.limit_test_batches=1", "dataset.eval_batch_size=4")
+    tested = subject.tested
+    subject.test()
+    assert tested == [row["index"] for row in subject.task.prediction_rows(subject.datamodule)]
+    assert len(tested) == 4 and tested != [0, 1, 2, 3]  # spread evenly
+    assert chosen_samples(tested, count=99, seed=0) == tested
+    assert {*chosen_samples(tested, count=2, seed=0)} < {*tested}
+    assert len(subject_of(run).tested) == len(subject.datamodule.dataset("test"))
 
 
 @pytest.mark.slow

@@ -29,7 +29,7 @@ class AxisModule(Protocol):
     def add_arguments(self, parser: Options) -> None:
         """Add what `videxp evaluate` takes for this axis."""
 
-    def require_options(self, options: argparse.Namespace, contract: Contract) -> None:
+    def require_options(self, options: argparse.Namespace, subject: "Subject") -> None:
         """Raises BadRequest for what is asked in vain: of all axes, before anything is measured."""
 
     def measure(self, subject: "Subject", options: argparse.Namespace) -> dict[str, Any]:

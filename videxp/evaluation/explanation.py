@@ -51,12 +51,17 @@ def add_arguments(parser: "Options") -> None:
     )
 
 
-def require_options(options: argparse.Namespace, contract: Contract) -> None:
-    """Raises BadRequest where the extra is not installed."""
-    from videxp.evaluation.explaining.maps import captum_attributions
+def require_options(options: argparse.Namespace, subject: "Subject") -> None:
+    """Raises BadRequest where the extra is not installed, and for a method that the network does not allow."""
+    from videxp.evaluation.explaining.maps import captum_attributions, require_method
 
-    if contract.explains and contract.explains != ("walks",):
+    explains = subject.task.contract.explains
+    if explains and explains != ("walks",):
         captum_attributions()
+        if subject.cfg.hardware.compile:
+            raise BadRequest("--on explanation: maps look inside of the network: add hardware.compile=false")
+        if options.explain_method is not None:
+            require_method(subject.task.deployed, options.explain_method, option="--explain-method")
 
 
 def measure(subject: "Subject", options: argparse.Namespace) -> dict[str, Any]:
@@ -71,8 +76,6 @@ def measure(subject: "Subject", options: argparse.Namespace) -> dict[str, Any]:
         return {**base, "does_not_apply": f"{network} has no weights: it has learned nothing that a map could show"}
     if "walks" in contract.explains:
         return _walks(subject, base)
-    if subject.cfg.hardware.compile:
-        raise BadRequest("--on explanation: maps look inside of the network: add hardware.compile=false")
     from videxp.evaluation.explaining.maps import NoGradient
 
     section = Explained(base)
@@ -107,7 +110,7 @@ def _explained(subject: "Subject", options: argparse.Namespace, section: Explain
     if method is None:
         method, note = default_method(task.contract.map_method, task.deployed)
     dataset = datamodule.dataset("test")
-    indices = chosen_samples(len(dataset), count=options.explain_samples, seed=subject.cfg.seed)
+    indices = chosen_samples(subject.tested, count=options.explain_samples, seed=subject.cfg.seed)
     explained: list[dict[str, Any]] = []
     examples: list[ShownClip] = []
     left_out: dict[str, str] = {}
@@ -135,12 +138,12 @@ def _explained(subject: "Subject", options: argparse.Namespace, section: Explain
     }
 
 
-def chosen_samples(total: int, *, count: int, seed: int) -> list[int]:
-    """`count` of `total` samples, drawn once, ascending; all where there are no more."""
+def chosen_samples(samples: Sequence[int], *, count: int, seed: int) -> list[int]:
+    """`count` of the samples, drawn once, ascending; all where there are no more."""
     from videxp.core.randomness import Stream, generator
 
-    drawn = generator(seed, stream=Stream.EXPLAIN, epoch=3).permutation(total)[:count]
-    return sorted(int(index) for index in drawn)
+    drawn = generator(seed, stream=Stream.EXPLAIN, epoch=3).permutation(len(samples))[:count]
+    return sorted(samples[number] for number in drawn)
 
 
 def read_each(
@@ -219,7 +222,7 @@ def order_figures(subject: "Subject", *, count: int) -> dict[str, Any]:
     from videxp.evaluation.explaining.removal import shuffled_order
 
     task, data, seed = subject.task, subject.datamodule, subject.cfg.seed
-    indices = chosen_samples(len(data.dataset("test")), count=count, seed=seed)
+    indices = chosen_samples(subject.tested, count=count, seed=seed)
 
     def in_order(video: torch.Tensor, samples: Sequence[int]) -> torch.Tensor:
         return video

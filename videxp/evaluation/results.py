@@ -10,7 +10,7 @@ from videxp.evaluation.accuracy import WORST
 from videxp.evaluation.calibration import save_reliability
 from videxp.evaluation.subject import Subject, Tested
 from videxp.runs.evaluation_files import free_paths, result_path
-from videxp.runs.folder import write_json
+from videxp.runs.folder import RunFolder, write_json
 from videxp.runs.reading import read_json
 
 VIEWS = ("dataset.clips.test_clips", "dataset.test_transform.crops")  # which the protocol's name says
@@ -80,6 +80,12 @@ def find_places(subject: Subject, *, changes: Changes) -> list[Path]:
         )
     ]
     return places if places[0] == run.evaluation else free_paths(places, conditions(subject, changes))
+
+
+def picture_folder(run: RunFolder, place: Path) -> Path:
+    """Where plots and clips of the axes go: samples/; of an evaluation whose file isn't the run's evaluation.json, a
+    folder there that is named as `place`, its file."""
+    return run.samples if place == run.evaluation else run.samples / place.stem
 
 
 def write_result(path: Path, result: Mapping[str, Any]) -> dict[str, Any]:

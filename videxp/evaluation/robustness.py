@@ -54,11 +54,12 @@ def _numbers(text: str) -> list[int]:
     return sorted({int(name) for name in names})
 
 
-def require_options(options: argparse.Namespace, contract: Contract) -> None:
-    """Raises BadRequest for names and severities that there are not."""
+def require_options(options: argparse.Namespace, subject: "Subject") -> None:
+    """Raises BadRequest for names and severities that there are not, and a baseline without figures."""
+    from videxp.evaluation.corrupting.measuring import baseline_of
     from videxp.evaluation.corrupting.request import read_request
 
-    read_request(options, contract)
+    baseline_of(subject, options, read_request(options, subject.task.contract))
 
 
 def measure(subject: "Subject", options: argparse.Namespace) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def add_arguments(parser: Options) -> None:
     add_price_arguments(parser)
 
 
-def require_options(options: argparse.Namespace, contract: Contract) -> None:
+def require_options(options: argparse.Namespace, subject: "Subject") -> None:
     """Whatever its options say can be measured."""
 
 

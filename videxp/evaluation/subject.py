@@ -67,6 +67,8 @@ class Subject:
     """What the names of files call the data; "" for the run's own."""
     protocol: str
     """What the names of files call the protocol; "" for the run's own."""
+    pictures: Path
+    """Where the axes' plots and clips go: `picture_folder` of the results."""
 
     @property
     def device(self) -> torch.device:
@@ -78,10 +80,24 @@ class Subject:
         """(samples that the last test met, or that one would meet; samples that the split has)."""
         return self.datamodule.seen.get("test") or self.datamodule.coverage("test")
 
+    @property
+    def tested(self) -> list[int]:
+        """The samples that a test meets, ascending: all, or `trainer.limit_test_batches` of them."""
+        self.datamodule.trainer = self.trainer
+        return [int(index) for index in self.datamodule.evaluated("test")]
+
     def test(self) -> Tested:
-        """Go over the samples once, each counted once, on all processes; rows are those of all of them."""
+        """Go over the samples once, each counted once, on all processes; rows are those of all of them.
+
+        Raises KeyboardInterrupt.
+        """
         started = time.perf_counter()
-        self.trainer.test(self.task, datamodule=self.datamodule, verbose=False)
+        try:
+            self.trainer.test(self.task, datamodule=self.datamodule, verbose=False)
+        except SystemExit as error:  # what Lightning makes of it
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            raise
         seconds = time.perf_counter() - started
         rows = gather_rows(self.task.prediction_rows(self.datamodule), world_size=self.trainer.world_size)
         if rows and self.trainer.is_global_zero:  # a task need not have predictions for each sample
@@ -128,6 +144,7 @@ def open_subject(
         own_name=own.name,
         data=samples.word(name=datamodule.name, root=datamodule.root, own_name=own.name, own_root=str(own.root)),
         protocol="" if views == views_in(own) else views.name,
+        pictures=run.samples,
     )
 
 

@@ -11,6 +11,7 @@ run reads it; all others lie beside it, under names that say what they are of.
 import argparse
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,7 @@ def main(arguments: list[str]) -> int:
     cfg, changes, not_as_trained = read_config(run, options.overrides)
 
     from videxp.core.console import Console
-    from videxp.evaluation.results import describe, find_places, write_result
+    from videxp.evaluation.results import describe, find_places, picture_folder, write_result
     from videxp.evaluation.subject import open_subject
     from videxp.training.log_file import quiet_libraries
 
@@ -59,9 +60,8 @@ def main(arguments: list[str]) -> int:
     overrides = config.redacted_overrides(options.overrides)
     described = partial(describe, subject, changes=changes, not_as_trained=not_as_trained, overrides=overrides)
     places = find_places(subject, changes=changes)
-    for name in options.on:
-        if name != ACCURACY:
-            axis(name).require_options(options, subject.task.contract)
+    subject = replace(subject, pictures=picture_folder(run, places[0]))
+    require_axes(subject, options)
     result: dict[str, Any] = {}
     pictures: list[Path] = []
     for name in options.on:
@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> int:
         if subject.trainer.is_global_zero:
             result = write_result(places[0], {**described(), **found})
             report(subject, name, result, [places[0], *files])
-            pictures += [file for file in files if file.parent == run.samples]
+            pictures += [file for file in files if file.is_relative_to(run.samples)]
     if result:
         log(subject, result, name=places[0].stem, pictures=pictures)
     if options.json and result:
@@ -116,6 +116,17 @@ def read_config(run: "RunFolder", overrides: list[str]) -> tuple["DictConfig", d
     return cfg, changes, [f"{one.name}: {one.text}" for one in changed]
 
 
+def require_axes(subject: "Subject", options: argparse.Namespace) -> None:
+    """Raises BadRequest for what is asked of an axis in vain."""
+    for name in options.on:
+        if name == ACCURACY:
+            continue
+        if subject.trainer.world_size > 1:
+            one = "hardware=cpu, or hardware=gpu hardware.devices=1"
+            raise BadRequest(f"--on {name}: one process measures it: add {one}")
+        axis(name).require_options(options, subject)
+
+
 def assemble(
     run: "RunFolder", console: "Console", cfg: "DictConfig", datamodule: "VideoDataModule"
 ) -> tuple["Trainer", "VideoTask"]:
@@ -145,14 +156,12 @@ def test_accuracy(
 
 
 def measure_axis(subject: "Subject", name: str, options: argparse.Namespace) -> tuple[dict[str, Any], list[Path]]:
-    """({axis: its section}, the pictures that were written). Raises BadRequest where several processes were started."""
-    if subject.trainer.world_size > 1:
-        raise BadRequest(f"--on {name}: one process measures it: add hardware.strategy=single")
+    """({axis: its section}, the pictures that were written)."""
     module = axis(name)
     section = module.measure(subject, options)
     scalars = module.scalars(section)
     section |= {"scalars": scalars, "better": {key: way for key, way in module.BETTER.items() if key in scalars}}
-    return {name: section}, module.save_pictures(section, subject.run.samples)
+    return {name: section}, module.save_pictures(section, subject.pictures)
 
 
 def log(subject: "Subject", result: dict[str, Any], *, name: str, pictures: list[Path]) -> None:

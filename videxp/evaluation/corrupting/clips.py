@@ -24,10 +24,10 @@ GAP_PIXELS = 4
 
 
 def save_corrupted_clips(subject: Subject, request: RobustnessRequest, *, seed: int) -> list[Path]:
-    """Into samples/robustness_<protocol>/: of each corruption a video, `rain.mp4`, whose rows are a few of the test's
-    clips, its columns the clip as it is and at each severity, as the evaluation corrupts it; and `contact_sheet.png`,
-    the middle frame of the first one under all of them."""
-    folder = subject.run.samples / f"robustness_{request.protocol.name}"
+    """Into robustness_<protocol>/ beside the plots: of each corruption a video, `rain.mp4`, whose rows are a few of the
+    test's clips, its columns the clip as it is and at each severity, as the evaluation corrupts it; and
+    `contact_sheet.png`, the middle frame of the first one under all of them."""
+    folder = subject.pictures / f"robustness_{request.protocol.name}"
     folder.mkdir(parents=True, exist_ok=True)
     dataset = subject.datamodule.dataset("test")
     count = min(SAMPLES, dataset.num_samples)

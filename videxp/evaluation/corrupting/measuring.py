@@ -50,16 +50,11 @@ def measure_robustness(subject: Subject, options: argparse.Namespace) -> dict[st
     if isinstance(maker, VideoGenerator):
         return {**of, **smoothness_section(maker, seed=SEED, device=subject.device)}
     contract = subject.task.contract
-    metric = next(iter(contract.headline or contract.metrics), "")
+    metric = metric_of(contract)
     if not metric:
         return {"does_not_apply": "the task's contract names no metric"}
     request = read_request(options, contract)
-    is_error = contract.better(metric) == "max" and not contract.of_baselines
-    baseline = None
-    if options.baseline is not None:
-        if not is_error:
-            raise BadRequest(f"--baseline {options.baseline}: mCE is of errors 1 - x, and {metric} has none")
-        baseline = read_baseline(options.baseline, request, metric=metric, samples=of["samples"])
+    baseline = baseline_of(subject, options, request)
     total = 2 + len(request.corruptions) * len(request.severities) + len(EPSILONS) * (1 + len(request.attacks))
     meter = Meter(subject, Ledger(subject.run.robustness, weights=subject.weights), metric, total)
     section = {
@@ -79,7 +74,7 @@ def measure_robustness(subject: Subject, options: argparse.Namespace) -> dict[st
             for one in request.corruptions
         },
     }
-    section |= summarize(section, is_error=is_error, baseline=baseline)
+    section |= summarize(section, is_error=is_error(contract), baseline=baseline)
     if baseline is not None:
         section["baseline"] = options.baseline
     section["consistency"] = meter.consistency()
@@ -91,6 +86,29 @@ def measure_robustness(subject: Subject, options: argparse.Namespace) -> dict[st
         told = f"{meter.ledger.found} figures were measured before: {meter.ledger.path} (delete it to measure anew)"
         subject.console.print(told, soft_wrap=True)
     return section
+
+
+def metric_of(contract: Contract) -> str:
+    """What is measured: the task's headline; "" where it names no metric."""
+    return next(iter(contract.headline or contract.metrics), "")
+
+
+def is_error(contract: Contract) -> bool:
+    """Whether 1 - the metric is an error, whose ratio to another run's says something."""
+    return contract.better(metric_of(contract)) == "max" and not contract.of_baselines
+
+
+def baseline_of(
+    subject: Subject, options: argparse.Namespace, request: RobustnessRequest
+) -> dict[str, dict[str, float]] | None:
+    """Corruption -> severity -> the metric of `--baseline`; None where none was named. Raises BadRequest."""
+    if options.baseline is None:
+        return None
+    contract = subject.task.contract
+    if not is_error(contract):
+        what = f"{metric_of(contract)} has none" if metric_of(contract) else "the task has none"
+        raise BadRequest(f"--baseline {options.baseline}: mCE is of errors 1 - x, and {what}: leave --baseline out")
+    return read_baseline(options.baseline, request, metric=metric_of(contract), samples=subject.samples.fingerprint)
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def read_request(options: argparse.Namespace, contract: Contract) -> RobustnessR
     of_table = list(protocol.corruptions)
     for name in options.corruptions or ():
         if name not in of_table:
-            raise BadRequest(f"--corruptions {name}: {protocol.name} has no such corruption{_hint(name, of_table)}")
+            raise BadRequest(f"--corruptions {name}: {protocol.name} has no such corruption{_remedy(name, of_table)}")
     severities = tuple(options.severities or protocol.severities)
     for severity in severities:
         if severity not in protocol.severities:
@@ -75,7 +75,9 @@ def _any_of(names: Any) -> str:
     return ", ".join(names)
 
 
-def _hint(name: str, known: list[str]) -> str:
+def _remedy(name: str, known: list[str]) -> str:
+    if tables := [table for table, protocol in PROTOCOLS.items() if name in protocol.corruptions]:
+        return f", but {_any_of(tables)}: --protocol {tables[0]}"
     near = get_close_matches(name, known, n=1)
     return f": did you mean {near[0]}?" if near else f"; write {', '.join(known)}"
 

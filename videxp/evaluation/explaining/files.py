@@ -12,7 +12,7 @@ from videxp.data.loading.file_clips import NetworkClips
 from videxp.data.module import VideoDataModule
 from videxp.evaluation.explaining.causes import cause_of_file
 from videxp.evaluation.explaining.explanation import Explanation, explain
-from videxp.evaluation.explaining.maps import default_method
+from videxp.evaluation.explaining.maps import default_method, require_method
 from videxp.evaluation.explaining.outputs import ENDING, OWN, PAGE
 from videxp.evaluation.explaining.page import PageEntry, page
 from videxp.evaluation.explaining.pictures import is_doubtful, save_overlay, save_time_bars, shown, summary
@@ -42,6 +42,8 @@ class FileExplainer:
         self.note = ""
         if self.method is None:
             self.method, self.note = default_method(self.task.contract.map_method, self.task.deployed)
+        else:
+            require_method(self.task.deployed, self.method, option="--method")
 
     def explain_file(self, path: Path, name: str, folder: Path) -> list[str]:
         """Write NAME's files into `folder`; returns lines for a terminal. Raises VidexpError."""

@@ -3,7 +3,7 @@
 Shapes: T frames, C channels, H, W pixels of the clip; t, h, w of a feature map.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from videxp.core.errors import BadRequest, NotInstalled
-from videxp.core.token_layout import FeatureMap, grid_of, pack_like, unpack
+from videxp.core.token_layout import AttentionStage, FeatureMap, grid_of, pack_like, unpack
 from videxp.evaluation.explaining.removal import CLIPS_AT_ONCE, blank
 from videxp.evaluation.explaining.rollout import attention_rollout
 from videxp.tasks.questions import Question
@@ -51,9 +51,17 @@ class SpaceTimeMap:
         return (of_frames / of_frames.sum().clamp(min=1e-30)).tolist()
 
 
+def require_method(network: nn.Module, method: str, *, option: str) -> None:
+    """Raises BadRequest where the network does not say of itself what the method needs."""
+    needs = {"gradcam": ("feature_map", "feature_map"), "attention_rollout": ("attention", "attention over all tokens")}
+    name, what = needs.get(method, ("", ""))
+    if name and not getattr(network, name, None):
+        told = f"{option} {method}: {type(network).__name__} declares no {what}"
+        raise BadRequest(f"{told}: {option} integrated_gradients needs none")
+
+
 def make_map(question: Question, network: nn.Module, method: str) -> SpaceTimeMap:
-    """The map by `method`, one of MAP_METHODS. Raises BadRequest where the network does not say what that needs, and
-    NoGradient."""
+    """The map by `method`, one of MAP_METHODS, for which `require_method` was asked. Raises NoGradient."""
     with torch.enable_grad():
         if not question.score(question.video.detach().clone().requires_grad_()).requires_grad:
             raise NoGradient(network)
@@ -88,10 +96,7 @@ def gradcam(question: Question, network: nn.Module) -> SpaceTimeMap:
     The map is of the last feature map's size, made as large as the clip.
     """
     attr = captum_attributions()
-    where = getattr(network, "feature_map", None)
-    if not isinstance(where, FeatureMap):
-        remedy = "--method integrated_gradients needs none"
-        raise BadRequest(f"--method gradcam: {type(network).__name__} declares no feature_map: {remedy}")
+    where: FeatureMap = network.feature_map  # type: ignore[assignment]  # it is there: `require_method`
     video = question.video.detach().clone().requires_grad_()
     with features_tapped(network, where, clip_THW=_clip_shape(video)) as tap:
         coarse = attr.LayerGradCam(question.score, tap).attribute(video, relu_attributions=True)
@@ -123,12 +128,7 @@ def integrated_gradients(question: Question, network: nn.Module) -> SpaceTimeMap
 
 def rollout(question: Question, network: nn.Module) -> SpaceTimeMap:
     """See `rollout.py`."""
-    stages = getattr(network, "attention", None)
-    if not stages:
-        raise BadRequest(
-            f"--method attention_rollout: {type(network).__name__} declares no attention over all of its tokens: "
-            "take --method gradcam"
-        )
+    stages: Sequence[AttentionStage] = network.attention  # type: ignore[assignment]  # it is there: `require_method`
     coarse = attention_rollout(question, network, stages)
     parameters = {"stages": [stage.module for stage in stages], "grid": list(coarse.shape)}
     return SpaceTimeMap(_enlarged(coarse, question.video), "attention_rollout", parameters)

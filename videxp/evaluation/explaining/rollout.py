@@ -141,7 +141,7 @@ class _KeptAttention(TorchFunctionMode):
         **others: Any,
     ) -> Tensor:
         if attn_mask is not None or any(dropout_and_causal[1:]) or others.get("is_causal") or others.get("enable_gqa"):
-            raise VidexpError("attention_rollout is for attention without a mask: take --method gradcam")
+            raise VidexpError("attention_rollout is for attention without a mask: take integrated_gradients")
         scale = query.shape[-1] ** -0.5 if scale is None else scale
         weight = ((query @ key.transpose(-2, -1)) * scale).softmax(-1)
         assert self.stage is not None
