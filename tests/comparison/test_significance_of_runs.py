@@ -181,7 +181,14 @@ def test_what_cannot_be_tested_is_refused_with_what_differs(two: tuple[Path, Pat
     folds = evaluated(tmp_path / "fold", [1] * 60, names=names, samples="s2", config=fold)
     with pytest.raises(BadRequest, match=r"other splits of the data.*--mean"):
         compared(two[0], folds)
-    (two[1] / "predictions.csv").unlink()
+    for suffix, remedy in (("_size=64", "delete it"), ("", f"videxp evaluate {two[1]} writes it anew")):
+        damaged = two[1] / f"predictions{suffix}.csv"
+        shutil.copy(two[1] / "evaluation.json", two[1] / f"evaluation{suffix}.json")
+        damaged.write_text("path,acc")
+        with pytest.raises(BadRequest, match=f"{damaged}: holds no sample: {remedy}"):
+            compared(*two)
+    damaged.unlink()
+    (two[1] / "predictions_size=64.csv").unlink()
     with pytest.raises(BadRequest, match="no figures of each sample that can be read"):
         compared(*two)
     for arguments, words in (

@@ -92,6 +92,7 @@ def test_what_there_is_not_is_refused_with_what_there_is() -> None:
         ),
         ({"protocol": "yi2021", "names": []}, f"{key}.names=[]: must be a list such as [shot_noise]"),
         ({"protocol": "yi2021", "severities": [6]}, f"{key}.severities=[6]: must be some of [1, 2, 3, 4, 5]"),
+        ({"protocol": "yi2021", "severity": [1]}, f"{key}.severity: no such option; did you mean severities?"),
         ({"protocol": "yi2021", "probability": 2}, f"{key}.probability=2: must be from 0 to 1"),
     ):
         with pytest.raises(BadRequest) as caught:

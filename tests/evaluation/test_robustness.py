@@ -19,7 +19,9 @@ from videxp.core.errors import BadRequest
 from videxp.evaluation import robustness
 from videxp.evaluation.corrupting.adversary import Attack
 from videxp.evaluation.corrupting.consistency import SHIFT_FRAMES, ShiftedChoice, measure_consistency
+from videxp.evaluation.corrupting.measuring import baseline_of, read_how, samples_of
 from videxp.evaluation.corrupting.one_severity import OneSeverity
+from videxp.evaluation.corrupting.request import read_request
 from videxp.evaluation.explanation import chosen_samples
 from videxp.evaluation.subject import Subject
 from videxp.transforms.corruptions.corruption import rng_of
@@ -224,6 +226,25 @@ def test_what_is_explained_is_among_what_a_limited_test_meets(run: Path, here: P
     assert chosen_samples(tested, count=99, seed=0) == tested
     assert {*chosen_samples(tested, count=2, seed=0)} < {*tested}
     assert len(subject_of(run).tested) == len(subject.datamodule.dataset("test"))
+
+
+def test_figures_and_a_baselines_are_means_over_the_same_samples(run: Path, here: Path, tmp_path: Path):
+    limited = [
+        subject_of(run, "trainer.limit_test_batches=1", f"dataset.eval_batch_size={size}", *settings)
+        for size, settings in ((4, []), (8, []), (8, ["hardware.num_workers=0"]))
+    ]
+    of_four, of_eight, again = map(read_how, limited)
+    assert of_four != of_eight == again
+    assert samples_of(limited[0])["videos"] == 4
+    other = shutil.copytree(run, tmp_path / "other", ignore=shutil.ignore_patterns("samples", "checkpoints"))
+    figures = {"gaussian_noise": {"1": {"value": 0.5}}}
+    section = {"protocol": "schiappa2023", "metric": "accuracy", **samples_of(limited[0]), "figures": figures}
+    (other / "evaluation_limit.json").write_text(json.dumps({"robustness": section}))
+    asked = options("--corruptions", "gaussian_noise", "--severities", "1", "--baseline", str(other))
+    request = read_request(asked, limited[0].task.contract)
+    assert baseline_of(limited[0], asked, request) == {"gaussian_noise": {"1": 0.5}}
+    with pytest.raises(BadRequest, match="it was not evaluated on these samples"):
+        baseline_of(limited[1], asked, request)
 
 
 @pytest.mark.slow

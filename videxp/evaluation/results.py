@@ -54,7 +54,9 @@ def describe(subject: Subject, *, changes: Changes, not_as_trained: list[str], o
 def conditions(subject: Subject, changes: Changes) -> dict[str, Any]:
     """What the figures hang on beside the weights: two evaluations that agree in these have one file."""
     now = {key: value for key, (_, value) in changes.items()}
-    return {"samples": subject.samples.fingerprint, "split": subject.split, **now}
+    tested = len(subject.tested)
+    part = {"videos": tested} if tested < len(subject.datamodule.dataset("test")) else {}  # batches have any size
+    return {"samples": subject.samples.fingerprint, "split": subject.split, **part, **now}
 
 
 def change_text(key: str, was: Any, now: Any) -> str:

@@ -1,6 +1,7 @@
 """predictions.csv of a run: how each sample of an evaluation went, read without torch."""
 
 import csv
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -82,7 +83,13 @@ def _read_rows(path: Path) -> dict[Key, dict[str, str]]:
                     number += 1
                 found[(*place, number)] = {name: row[name] or "" for name in row}
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise BadRequest(f"{path}: cannot be read ({error}): videxp evaluate {path.parent} writes it anew") from None
+        raise BadRequest(f"{path}: cannot be read ({error}): {_remedy(path)}") from None
     if not found:
-        raise BadRequest(f"{path}: holds no sample: videxp evaluate {path.parent} writes it anew")
+        raise BadRequest(f"{path}: holds no sample: {_remedy(path)}")
     return found
+
+
+def _remedy(path: Path) -> str:
+    """Of the run's own test a command writes it; another evaluation's is one of several."""
+    is_own = path == RunFolder(path.parent).predictions
+    return f"videxp evaluate {shlex.quote(str(path.parent))} writes it anew" if is_own else "delete it"

@@ -59,6 +59,7 @@ def measure_robustness(subject: Subject, options: argparse.Namespace) -> dict[st
     meter = Meter(subject, Ledger(subject.run.robustness, weights=subject.weights), metric, total)
     section = {
         **of,
+        **samples_of(subject),
         "protocol": request.protocol.name,
         "source": request.protocol.source,
         "severities": list(request.severities),
@@ -93,6 +94,11 @@ def metric_of(contract: Contract) -> str:
     return next(iter(contract.headline or contract.metrics), "")
 
 
+def samples_of(subject: Subject) -> dict[str, Any]:
+    """Which samples figures are means over: two runs are compared on the same ones."""
+    return {"samples": subject.samples.fingerprint, "videos": len(subject.tested)}
+
+
 def is_error(contract: Contract) -> bool:
     """Whether 1 - the metric is an error, whose ratio to another run's says something."""
     return contract.better(metric_of(contract)) == "max" and not contract.of_baselines
@@ -108,7 +114,7 @@ def baseline_of(
     if not is_error(contract):
         what = f"{metric_of(contract)} has none" if metric_of(contract) else "the task has none"
         raise BadRequest(f"--baseline {options.baseline}: mCE is of errors 1 - x, and {what}: leave --baseline out")
-    return read_baseline(options.baseline, request, metric=metric_of(contract), samples=subject.samples.fingerprint)
+    return read_baseline(options.baseline, request, metric=metric_of(contract), samples=samples_of(subject))
 
 
 @dataclass(frozen=True)
@@ -218,5 +224,5 @@ def read_how(subject: Subject) -> str:
     cfg = cast(dict[str, Any], OmegaConf.to_container(subject.cfg, resolve=True))
     dataset = {key: value for key, value in cfg["dataset"].items() if key not in NO_MATTER}
     rest = {key: cfg[key] for key in ("model", "task")}
-    how = {"precision": cfg["hardware"]["precision"], "limit": cfg["trainer"].get("limit_test_batches")}
+    how = {"precision": cfg["hardware"]["precision"], "videos": len(subject.tested)}
     return short_hash({"dataset": dataset, **rest, **how})

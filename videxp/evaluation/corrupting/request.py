@@ -1,6 +1,8 @@
 """What an evaluation of robustness was asked for: which corruptions of which table, at which severities."""
 
 import argparse
+import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -82,21 +84,24 @@ def _remedy(name: str, known: list[str]) -> str:
     return f": did you mean {near[0]}?" if near else f"; write {', '.join(known)}"
 
 
-def read_baseline(run: str, request: RobustnessRequest, *, metric: str, samples: str) -> dict[str, dict[str, float]]:
+def read_baseline(
+    run: str, request: RobustnessRequest, *, metric: str, samples: Mapping[str, Any]
+) -> dict[str, dict[str, float]]:
     """Corruption -> severity -> the metric of another run, from the evaluation of it on the same samples.
 
-    Raises BadRequest where there is none under all that is asked for.
+    samples: what its section has to say of the samples. Raises BadRequest where there is none under all that is asked.
     """
     wanted = [(one.name, str(severity)) for one in request.corruptions for severity in request.severities]
     files = sorted(open_run(run).path.glob("evaluation*.json"))
     for section in (read_json(path).get("robustness", {}) for path in files):
-        known = {key: section.get(key) for key in ("protocol", "metric", "samples")}
+        same = {"protocol": request.protocol.name, "metric": metric, **samples}
         figures = section.get("figures", {})
-        if known == {"protocol": request.protocol.name, "metric": metric, "samples": samples} and all(
+        if same == {key: section.get(key) for key in same} and all(
             severity in figures.get(name, {}) for name, severity in wanted
         ):
             return {name: {severity: one["value"] for severity, one in of.items()} for name, of in figures.items()}
+    command = f"videxp evaluate {shlex.quote(run)} --on robustness --protocol {request.protocol.name}"
     raise BadRequest(
         f"--baseline {run}: it was not evaluated on these samples under all that is asked for; before this one, type\n"
-        f"videxp evaluate {run} --on robustness --protocol {request.protocol.name}  (and the overrides of this one)"
+        f"{command}  (and the overrides of this one)"
     )

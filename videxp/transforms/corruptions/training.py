@@ -17,6 +17,7 @@ from videxp.transforms.corruptions.tables import PROTOCOLS
 
 KEY = "dataset.train_transform.corruptions"
 CorruptionOptions = str | dict[Literal["protocol", "names", "severities", "probability"], Any] | None
+OPTIONS = ("protocol", "names", "severities", "probability")
 PROBABILITY = 0.5
 
 
@@ -53,6 +54,8 @@ def training_corruptions(given: CorruptionOptions, *, seed: int, in_place: bool 
     if given is None:
         return None
     options: Mapping[Any, Any] = {"protocol": given} if isinstance(given, str) else given
+    if strange := [key for key in options if key not in OPTIONS]:
+        raise BadRequest(f"{KEY}.{strange[0]}: no such option; {_hint(str(strange[0]), OPTIONS)}")
     if "protocol" not in options:
         raise BadRequest(f"{KEY}={dict(options)}: of which table? write {{protocol: yi2021, ...}}; {_known(PROTOCOLS)}")
     name = options["protocol"]
