@@ -45,7 +45,8 @@ def chosen_patch(interest: Tensor, frame: int, asked: str | None) -> Patch:
         words = asked.split(",")
         x, y = (int(word) if word.strip().isdecimal() else -1 for word in words) if len(words) == 2 else (-1, -1)
         if not (0 <= x < width and 0 <= y < height):
-            raise BadRequest(f"--patch {asked}: give a pixel X,Y of the {width}x{height} frame, such as 12,20")
+            middle = f"{width // 2},{height // 2}"
+            raise BadRequest(f"--patch {asked}: give a pixel X,Y of the {width}x{height} frame, such as {middle}")
         top, left = (min(max(0, at - side // 2), length - side) for at, length in ((y, height), (x, width)))
         return Patch(frame, top, left)
     of_patches = F.avg_pool2d(interest, side, stride=1)[0, 0]
