@@ -183,7 +183,7 @@ def test_what_cannot_be_tested_is_refused_with_what_differs(two: tuple[Path, Pat
         compared(two[0], folds)
     for suffix, remedy in (("_size=64", "delete it"), ("", f"videxp evaluate {two[1]} writes it anew")):
         damaged = two[1] / f"predictions{suffix}.csv"
-        shutil.copy(two[1] / "evaluation.json", two[1] / f"evaluation{suffix}.json")
+        (two[1] / f"evaluation{suffix}.json").write_text((two[1] / "evaluation.json").read_text())
         damaged.write_text("path,acc")
         with pytest.raises(BadRequest, match=f"{damaged}: holds no sample: {remedy}"):
             compared(*two)
