@@ -96,7 +96,7 @@ def test_what_cannot_be_explained_is_refused_and_nothing_is_written(run: Path, v
         ((str(run), "-o", out), "give video files, folders or globs"),
         ((str(run), film, "-o", out, "--class", "upp"), "--class upp: no such class; did you mean up?"),
         ((str(run), film, "-o", out, "--patch", "1,2"), "--patch 1,2: a classifier has none: leave it out"),
-        ((str(run), film, "-o", out, "--method", "attention_rollout"), "declares no attention over all of its tokens"),
+        ((str(run), film, "-o", out, "--method", "attention_rollout"), "declares no attention over all tokens"),
         ((str(run), film, "-o", str(tmp_path / "full")), "holds other things, such as notes.txt"),
         ((str(run), film, "-o", str(run / "samples")), "samples"),
         ((str(tmp_path), film, "-o", out), "is not a run folder"),

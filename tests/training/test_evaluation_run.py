@@ -13,7 +13,7 @@ from tests.training.wandb_server import serving
 def test_an_evaluation_is_logged_beside_its_run_and_anew_when_it_is_repeated(finished, workplace: Path):
     run, _ = finished
     of_run = json.loads((run / "provenance.json").read_text())["wandb_id"]
-    before = {path.name for path in (run / "wandb").glob("offline-run-*")}
+    before = {path.name for path in (run / "wandb").glob(f"offline-run-*-{of_run}")}
     with serving() as server:
         online = {"WANDB_MODE": "online", "WANDB_BASE_URL": server.url, "WANDB_API_KEY": "x" * 40}
         for _ in range(2):
@@ -27,7 +27,8 @@ def test_an_evaluation_is_logged_beside_its_run_and_anew_when_it_is_repeated(fin
     assert {name: summary[name] for name in metrics} == metrics
     worst = [row for row in server.rows(f"{of_run}-evaluation") if "evaluation/worst_videos" in row]
     assert len(worst) == 2
-    assert {path.name for path in (run / "wandb").glob("offline-run-*")} == before  # the run's own record
+    assert {path.name for path in (run / "wandb").glob(f"offline-run-*-{of_run}")} == before  # the run's own record
+    assert before
 
 
 @pytest.mark.slow
