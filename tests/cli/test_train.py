@@ -92,7 +92,7 @@ def test_metrics_csv_has_shared_axes_and_every_metric(finished: Finished):
 
 def test_wandb_runs_offline_without_a_key_and_receives_metrics_config_and_pictures(finished: Finished):
     run, done = finished
-    (offline,) = [path for path in (run / "wandb").glob("offline-run-*") if not path.name.endswith("-evaluation")]
+    (offline,) = [path for path in (run / "wandb").glob("offline-run-*") if "-evaluation" not in path.name]
     content = next(offline.glob("*.wandb")).read_bytes()
     for text in (b"val/accuracy", b"test/accuracy", b"num_frames", b"confusion_matrix"):
         assert text in content

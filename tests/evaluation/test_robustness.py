@@ -236,7 +236,7 @@ def test_figures_and_a_baselines_are_means_over_the_same_samples(run: Path, here
     of_four, of_eight, again = map(read_how, limited)
     assert of_four != of_eight == again
     assert samples_of(limited[0])["videos"] == 4
-    other = shutil.copytree(run, tmp_path / "other", ignore=shutil.ignore_patterns("samples", "checkpoints"))
+    other = shutil.copytree(run, tmp_path / "other", ignore=shutil.ignore_patterns("samples", "checkpoints", "wandb"))
     figures = {"gaussian_noise": {"1": {"value": 0.5}}}
     section = {"protocol": "schiappa2023", "metric": "accuracy", **samples_of(limited[0]), "figures": figures}
     (other / "evaluation_limit.json").write_text(json.dumps({"robustness": section}))
