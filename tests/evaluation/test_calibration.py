@@ -20,6 +20,7 @@ from videxp.evaluation.calibration import (
     reliability,
     save_reliability,
 )
+from videxp.evaluation.errors import error_lines
 from videxp.evaluation.temperature import fit_temperature
 
 CLASSES = ["a", "b", "c", "d"]
@@ -136,8 +137,15 @@ def test_nothing_depends_on_the_order_of_the_videos():
     assert reliability(one) == reliability(other)
 
 
-def test_the_picture(tmp_path: Path):
+def test_the_picture_has_the_figures_of_the_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     section = describe_calibration(made(sharpness=3), classes=CLASSES)
     section["temperature"] = fit_temperature(made(sharpness=3, seed=2)).describe(made(sharpness=3))
     with Image.open(save_reliability(section, tmp_path / "reliability.png")) as picture:
         assert min(picture.size) > 300
+    titles = []
+    monkeypatch.setattr("videxp.tasks.pictures.saved", lambda drawn, _: titles.append(drawn.axes[0].get_title()))
+    save_reliability(section, tmp_path / "reliability.png")
+    told, *_ = error_lines({"calibration": section, "views": {}, "confusions": [], "slices": {}})
+    by_chance = section["ece_if_calibrated"]["p95"]
+    assert titles == [f"ECE {section['ece']:.3f} (15 bins; chance alone: up to {by_chance:.3f})"]
+    assert told == f"calibration: {titles[0]}, Brier {section['brier']:.3f}"

@@ -12,7 +12,7 @@ from videxp.core.printable import in_one_line
 from videxp.data import VideoDataModule
 from videxp.data.annotations.labels import unpack_labels
 from videxp.data.manifest import Row
-from videxp.evaluation.calibration import describe_calibration, probabilities_of
+from videxp.evaluation.calibration import describe_calibration, ece_text, probabilities_of
 from videxp.evaluation.slices import Values, describe_slices, slice_lines
 from videxp.evaluation.temperature import Temperature
 
@@ -119,11 +119,7 @@ def error_lines(sections: Mapping[str, Any]) -> list[str]:
 def _calibration_lines(section: Mapping[str, Any]) -> list[str]:
     if "does_not_apply" in section:
         return []
-    chance = section["ece_if_calibrated"]
-    lines = [
-        f"calibration: ECE {section['ece']:.3f} ({section['bins']} bins; chance alone: up to {chance['p95']:.3f}), "
-        f"Brier {section['brier']:.3f}"
-    ]
+    lines = [f"calibration: {ece_text(section)}, Brier {section['brier']:.3f}"]
     if found := section.get("temperature"):
         before, after = (found["test"][when]["ece"] for when in ("before", "after"))
         limit = f" ({found['limit']})" if found["limit"] else ""
