@@ -42,6 +42,23 @@ def prepared(tmp_path: Path, **changes: object) -> VideoDataModule:
     return data
 
 
+def test_the_first_samples_that_can_be_read_are_found_outside_of_any_loop(root: Path, tmp_path: Path) -> None:
+    data, lost, strict = (prepared(tmp_path, max_unreadable=limit) for limit in (2, 9, 0))
+    damage(root / "val/run/0.mp4")
+    damage(root / "val/run/2.mp4")
+    with pytest.raises(VidexpError, match=r"0\.mp4"):  # what they would be read with otherwise
+        data.read("val", [0])
+    assert data.readable("val", count=2) == [1, 3]
+    assert data.readable("val", count=9) == [1, 3, 4]
+    assert data.missing.keys() == {"val/run/0.mp4", "val/run/2.mp4"}
+    with pytest.raises(VidexpError, match=r"0\.mp4(.|\n)*\nMend it, or go on without it: dataset\.max_unreadable=1$"):
+        strict.readable("val", count=2)
+    for i in (1, 3, 4):
+        damage(root / f"val/run/{i}.mp4")
+    with pytest.raises(VidexpError, match="none of its 5 val videos can be read"):
+        lost.readable("val", count=1)
+
+
 class Clips(Mean):
     """Several of each video."""
 

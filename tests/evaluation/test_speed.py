@@ -13,6 +13,8 @@ from omegaconf import OmegaConf
 from pytorch_lightning import Trainer
 
 from tests.conftest import Run, videxp
+from tests.data.test_quarantine import damage
+from tests.films import Put, module
 from tests.shrink import tiny
 from videxp import config
 from videxp.core.contract import Contract
@@ -20,12 +22,13 @@ from videxp.core.energy import Energy
 from videxp.core.errors import VidexpError
 from videxp.core.prices import Prices
 from videxp.core.timing import CallTimes, Timing
+from videxp.data import FolderPerClass
 from videxp.evaluation import speed
 from videxp.evaluation.measuring import fresh
 from videxp.evaluation.measuring.batches import Measured, free_bytes, search_batches
 from videxp.evaluation.measuring.costs import cost_lines, costs_of_clips
 from videxp.evaluation.measuring.fresh import Fresh
-from videxp.evaluation.measuring.runner import Runner
+from videxp.evaluation.measuring.runner import FilesInTurn, Runner
 from videxp.evaluation.measuring.times import busy_text, clip_facts, measure_speed, measure_times, network_facts
 from videxp.training.assembling import build_task
 
@@ -120,6 +123,21 @@ def options(**changes: Any) -> argparse.Namespace:
     return argparse.Namespace(**{**vars(parser.parse_args(["--seconds", "0.05"])), **changes})
 
 
+def test_a_file_that_cannot_be_read_is_passed_over_from_file_to_answer(put: Put, tmp_path: Path) -> None:
+    for name in ("train/run/a", "val/run/b", *(f"test/run/{i}" for i in range(10))):
+        put(f"{name}.mp4")
+    data = module(tmp_path, FolderPerClass(), max_unreadable=1)
+    data.prepare()
+    damage(tmp_path / "root/test/run/0.mp4")
+    asked: list[int] = []
+    runner: Any = SimpleNamespace(answer_file=lambda _, index: asked.append(index))
+    files = FilesInTurn(runner, data)
+    for _ in range(9):
+        files()
+    assert asked == [1, 2, 3, 4, 5, 6, 7, 8, 1]
+    assert files.count == 8
+
+
 # ---- a busy computer -------------------------------------------------------------------------------------------------
 
 
@@ -143,6 +161,7 @@ def test_times_of_a_busy_computer_are_not_recorded_unless_accepted_and_then_mark
     assert section["memory"] == {"peak_bytes": 3 * 2**20, "before_bytes": 2**20}
     assert (section["gmacs"], section["conditions"]["wall_over_cpu"]) == (0.5, 1.7)
     shown = "\n".join(speed.lines(section, Contract()))
+    assert "left out: test/run/0.mp4: it is damaged" in shown
     scalars = speed.scalars(section)
     assert scalars["speed/peak_memory_mib"] == 3
     if accept:
@@ -196,6 +215,8 @@ def a_subject() -> Any:
     plugin = SimpleNamespace(convert_module=lambda task: task, test_step_context=None)
     data = SimpleNamespace(
         read=lambda *_: None,
+        readable=lambda *_, **__: [0],
+        quarantine=SimpleNamespace(causes={"test/run/0.mp4": "it is damaged"}),
         transformed=lambda *_, **__: {"video": torch.zeros(1, 4, 3, 8, 8)},
         dataset=lambda _: SimpleNamespace(typical_clip_fps=8.0),
     )

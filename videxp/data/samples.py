@@ -10,13 +10,14 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from videxp.core.errors import BadRequest
+from videxp.core.errors import BadRequest, VidexpError
 from videxp.data.annotations.annotation import Annotation, check_names, fields_on_device
 from videxp.data.annotations.companion_clip import CompanionClip
 from videxp.data.annotations.multi_label import MultiLabel
 from videxp.data.annotations.single_label import SingleLabel
 from videxp.data.description import Description
 from videxp.data.following import check_following, moved_fields
+from videxp.data.left_out import nothing_left
 from videxp.data.loading.clips import ClipChoice, Clips
 from videxp.data.loading.dataset import ClipDataset, Samples, collate
 from videxp.data.loading.decoding import Decoding
@@ -219,6 +220,26 @@ class SampledDataModule(PreparedDataModule):
         """These samples of the first epoch as a batch, as a loader gives it."""
         samples = Samples([self.dataset(split)[0, index] for index in indices], failures=[], epoch=0)
         return collate(samples, annotations=self.annotations)
+
+    def readable(self, split: Split, *, count: int) -> list[int]:
+        """The first samples of a split that can be read, `count` of them or fewer; files that cannot are left out from
+        now on.
+
+        Raises VidexpError, naming one, for more of them than `max_unreadable`, and where no sample is left.
+        """
+        dataset = self.dataset(split)
+        found: list[int] = []
+        for index in range(dataset.num_samples):
+            if len(found) == count:
+                break
+            if dataset.file(index) in self.quarantine.causes:
+                continue
+            failures = dataset.__getitems__([(0, index)]).failures
+            self.quarantine.add(failures)
+            found += [] if failures else [index]
+        if not found:
+            raise VidexpError(nothing_left(self.manifest, self.part_of(split), self.missing))
+        return found
 
     def transformed(self, batch: dict[str, Tensor], split: Split, *, device: torch.device) -> dict[str, Tensor]:
         """A batch as a network gets it."""

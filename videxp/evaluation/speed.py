@@ -61,6 +61,7 @@ def lines(section: Mapping[str, Any], contract: Contract) -> list[str]:
         f"{on['threads']} thread{'s' * (on['threads'] != 1)}, {on['precision']}, {on['layout']}",
         f"a clip is {size}; {weight}",
         f"peak memory {mib(memory['peak_bytes'])}, {mib(memory['before_bytes'])} before the first clip",
+        *(f"left out: {path}: {cause}" for path, cause in section["left_out"].items()),
     ]
     if "not_recorded" in section:
         return wrapped([*head, f"no times: {section['not_recorded']}"])

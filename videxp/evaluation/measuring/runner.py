@@ -52,16 +52,17 @@ class Runner:
 
 
 class FilesInTurn:
-    """Answers one file after another when called: the first ones of the split, again and again, so that they lie in
-    the system's cache."""
+    """Answers one file after another when called: the first ones of the split that can be read, again and again, so
+    that they lie in the system's cache."""
 
     def __init__(self, runner: Runner, datamodule: VideoDataModule) -> None:
         dataset = datamodule.dataset("test")
-        self.count = min(E2E_SAMPLES, dataset.num_samples)
-        numbers = [dataset.frames(index, rng=np.random.default_rng(0)).size for index in range(self.count)]
-        seconds = [number / dataset.clip_fps(index) for index, number in enumerate(numbers)]
+        indices = datamodule.readable("test", count=E2E_SAMPLES)
+        self.count = len(indices)
+        numbers = [dataset.frames(index, rng=np.random.default_rng(0)).size for index in indices]
+        seconds = [number / dataset.clip_fps(index) for index, number in zip(indices, numbers)]
         self.frames, self.seconds = sum(numbers) / self.count, sum(seconds) / self.count  # of a file, in the mean
-        self._answer, self._indices = partial(runner.answer_file, datamodule), cycle(range(self.count))
+        self._answer, self._indices = partial(runner.answer_file, datamodule), cycle(indices)
 
     def __call__(self) -> Any:
         return self._answer(next(self._indices))

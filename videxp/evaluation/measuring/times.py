@@ -27,7 +27,7 @@ BATCH_SHARE = 0.5  # of the seconds, for each size of batch beyond 1
 def measure_speed(subject: Subject, options: argparse.Namespace) -> dict[str, Any]:
     task, data = subject.task, subject.datamodule
     runner = Runner.of(task, subject.trainer, subject.device)
-    batch = data.transformed(data.read("test", [0]), "test", device=subject.device)
+    batch = data.transformed(data.read("test", data.readable("test", count=1)), "test", device=subject.device)
     one = task.one_clip(batch)
     clip = clip_facts(runner, one, fps=data.dataset("test").typical_clip_fps)
     fresh = measure_fresh(
@@ -45,6 +45,7 @@ def measure_speed(subject: Subject, options: argparse.Namespace) -> dict[str, An
     ratio = timed.pop("wall_over_cpu")
     load = [round(load, 2) for load in os.getloadavg()]
     facts["conditions"] |= {"wall_over_cpu": ratio, "load_average": load}
+    facts["left_out"] = dict(data.quarantine.causes)
     busy = busy_text(ratio, load=load[0])
     if busy and not options.accept_busy:
         return facts | {"not_recorded": f"{busy}: run again when it is idle, or with --accept-busy"}
