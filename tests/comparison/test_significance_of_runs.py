@@ -119,6 +119,13 @@ def test_seeds_of_one_experiment_are_one_side_and_are_tested_apart(tmp_path: Pat
     assert "means over the seeds" in told and "Welch's t-test p" in told and "± " in told
     one_seed = compared(*paths[:4])  # a side with one run
     assert "is not tested: it takes two runs or more" in " ".join(significance_lines(one_seed))
+    equal = [
+        evaluated(tmp_path / f"equal-{lr}-{seed}", easy < 0.5, config=changed(CONFIG, optimizer__lr=lr, seed=seed))
+        for lr in (0.3, 0.4)
+        for seed in (0, 1)
+    ]
+    told = " ".join(significance_lines(compared(*equal)))
+    assert "is not tested: no seed changes the score on either side" in told and "two runs or more" not in told
     alone = compared(*paths[:2])  # seeds of one experiment against each other
     assert [side.names for side in alone.sides] == [["0.1-0"], ["0.1-1"]]
 
@@ -177,6 +184,11 @@ def test_what_cannot_be_tested_is_refused_with_what_differs(two: tuple[Path, Pat
             compared(*runs)
     with pytest.raises(BadRequest, match="no figure of each sample: there are accuracy, loss"):
         compared(*two, metric="psnr")
+    for value, text in ((0, "0"), (1, "1"), (None, "null")):  # true and false are no 1 and 0
+        (two[0] / "config.yaml").write_text(yaml.safe_dump(changed(CONFIG, dataset__max_unreadable=value)))
+        (other / "config.yaml").write_text(yaml.safe_dump(changed(CONFIG, dataset__max_unreadable=5)))
+        with pytest.raises(BadRequest, match=f"Evaluate it on the same: .*other dataset.max_unreadable={text}$"):
+            compared(two[0], other)
     fold = changed(CONFIG, dataset__layout__fold=2)
     folds = evaluated(tmp_path / "fold", [1] * 60, names=names, samples="s2", config=fold)
     with pytest.raises(BadRequest, match=r"other splits of the data.*--mean"):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from videxp.comparison.repetitions import SPLIT, repetitions
-from videxp.comparison.table import Column, Row, canonical
+from videxp.comparison.table import Column, Row, canonical, yaml_text
 from videxp.core.errors import BadRequest
 from videxp.core.printable import aligned, number_text
 from videxp.metrics.significance import LEVEL, RESAMPLES, Paired, compare_paired, holm, number_units, welch
@@ -68,7 +68,7 @@ class Significance:
     p_values: list[float]
     """Of these, adjusted for their number (Holm)."""
     over_seeds: list[float]
-    """p-values of Welch's t-test of the runs' means; NaN where a side has one run."""
+    """p-values of Welch's t-test of the runs' means; NaN where a side has one run, or no side's runs differ."""
     unit: str
     left_out: int
     """Samples for which some run has no score."""
@@ -211,16 +211,8 @@ def _remedy(run: Run, first: Run) -> str:
         return (
             f"Evaluate both again, on the data as it is now: videxp evaluate {shlex.quote(str(first.path))}; {command}"
         )
-    words = (shlex.quote(f"{key}={_yaml(first.config.get(key))}") for key in other)
+    words = (shlex.quote(f"{key}={yaml_text(first.config.get(key))}") for key in other)
     return f"Evaluate it on the same: {command} {' '.join(words)}"
-
-
-def _yaml(value: Any) -> str:
-    return (
-        {None: "null", True: "true", False: "false"}.get(value, str(value))
-        if not isinstance(value, list)
-        else str(value)
-    )
 
 
 def scored_column(run: Run, evaluated: Sequence[Predictions], metric: str | None) -> tuple[str, bool]:
@@ -286,8 +278,10 @@ def _about_seeds(result: Significance) -> list[str]:
         ]
     lines = ["Scores are means over the seeds of a side; p and interval are over videos, with these weights."]
     for side, p in zip(others, result.over_seeds):
-        if math.isnan(p):
+        if min(len(side.names), len(first.names)) < 2:
             lines.append(f"Over seeds, {side.name} is not tested: it takes two runs or more on either side.")
+        elif math.isnan(p):
+            lines.append(f"Over seeds, {side.name} is not tested: no seed changes the score on either side.")
         else:
             spreads = " against ".join(_spread(each.of_runs) for each in (side, first))
             lines.append(f"Over seeds, {side.name}: {spreads}, Welch's t-test p = {p:.2g}.")

@@ -252,7 +252,7 @@ def matches(rows: list[Row], condition: str) -> list[bool]:
 def _meets(value: Any, operator: str, text: str, *, there: bool) -> bool:
     wanted = _plain(text)
     if operator in ("=", "!="):
-        equal = there and (canonical(value) == canonical(wanted) or fnmatch(_text(value), text))
+        equal = there and (canonical(value) == canonical(wanted) or fnmatch(yaml_text(value), text))
         return equal == (operator == "=")
     if not (is_number(value) and is_number(wanted)):
         return False
@@ -273,7 +273,7 @@ def order(rows: list[Row], by: str) -> list[int]:
 
 
 def _sortable(value: Any) -> tuple[int, float, str]:
-    return (0, float(value), "") if is_number(value) else (1, 0.0, _text(value))
+    return (0, float(value), "") if is_number(value) else (1, 0.0, yaml_text(value))
 
 
 def _find_key(rows: list[Row], key: str, *, option: str) -> str:
@@ -329,7 +329,7 @@ def cell_text(column: Column, row: Row) -> str:
         return number_text(value)
     if column.key.endswith("_target_") and value is not None:
         return str(value).rpartition(".")[2]
-    return _text(value)
+    return yaml_text(value)
 
 
 def best_rows(column: Column, rows: list[Row]) -> set[int]:
@@ -344,7 +344,7 @@ def best_rows(column: Column, rows: list[Row]) -> set[int]:
     return {i for i, value in values.items() if value == best}
 
 
-def _text(value: Any) -> str:
+def yaml_text(value: Any) -> str:
     """As it would stand in YAML."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
