@@ -3,7 +3,7 @@
 import builtins
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -67,6 +67,37 @@ def test_each_wrap_is_seen_though_nobody_asks_meanwhile(tmp_path: Path) -> None:
     assert EnergyMeter(ordinary).wait == 60  # of 262 kJ
 
 
+def test_a_counter_that_is_lost_meanwhile_is_not_measured_and_the_others_are(tmp_path: Path) -> None:
+    lost, kept = (zone(tmp_path, f"intel-rapl:{i}", f"package-{i}", microjoules=0) for i in range(2))
+    with EnergyMeter(find_counters(powercap=tmp_path)) as meter:
+        (lost / "energy_uj").unlink()
+        (kept / "energy_uj").write_text("3000000")
+        found = meter.read()
+    assert found.joules == {"package-1 (RAPL)": 3.0}
+    (why,) = found.why_not
+    assert why.startswith("package-0 (RAPL): ")
+    assert str(lost / "energy_uj") in why
+
+
+def test_a_gpu_that_is_lost_meanwhile_is_not_measured() -> None:
+    """As NVML says it, by its own error."""
+    import pynvml
+
+    class Lost:
+        NVMLError = pynvml.NVMLError
+        answers: ClassVar[list[int]] = [5000, 5000]
+
+        def nvmlDeviceGetTotalEnergyConsumption(self, _: Any) -> int:
+            if not self.answers:
+                raise pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
+            return self.answers.pop()
+
+    with EnergyMeter(Counters([Nvml(Lost(), None, name="H200")])) as meter:
+        found = meter.read()
+    assert found.joules == {}
+    assert found.why_not == ["H200 (NVML): GPU is lost"]
+
+
 def test_without_a_counter_energy_is_not_measured_and_why(tmp_path: Path) -> None:
     with EnergyMeter(find_counters(powercap=tmp_path)) as meter:
         found = meter.read()
@@ -102,15 +133,13 @@ def test_without_nvidias_binding_the_extra_is_named(tmp_path: Path, monkeypatch:
     assert found.missing[-1] == "GPU: nvidia-ml-py is not installed: pip install 'videxp[energy]'"
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here: what is said without its driver is not checked")
 def test_without_a_driver_nvml_says_so(tmp_path: Path) -> None:
-    pytest.importorskip("pynvml")
     assert find_counters([0], powercap=tmp_path).missing[-1].startswith("GPU: NVML")
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is here: that its energy is measured is not checked")
 def test_a_gpus_counter_rises_with_what_it_computes() -> None:
-    pytest.importorskip("pynvml")
     counters = find_counters([0])
     (counter,) = [one for one in counters.found if isinstance(one, Nvml)]
     value = torch.rand(4096, 4096, device="cuda")

@@ -4,9 +4,9 @@ What no counter tells is "not measured", and why: nothing here is an estimate. A
 else that ran on it meanwhile.
 """
 
+import math
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,7 +25,10 @@ class Counter(Protocol):
     """Joules."""
 
     def joules(self) -> float:
-        """Since some moment; rises by what was used since the last call, if that is less than `wraps_after`."""
+        """Since some moment; rises by what was used since the last call, if that is less than `wraps_after`.
+
+        Raises OSError or ValueError where it tells nothing any more.
+        """
 
 
 class Rapl:
@@ -54,10 +57,13 @@ class Nvml:
     def __init__(self, nvml: Any, handle: Any, *, name: str) -> None:
         """Raises nvml.NVMLError where the GPU has none."""
         self.nvml, self.handle, self.name = nvml, handle, f"{name} (NVML)"
-        self.joules()
+        nvml.nvmlDeviceGetTotalEnergyConsumption(handle)
 
     def joules(self) -> float:
-        return self.nvml.nvmlDeviceGetTotalEnergyConsumption(self.handle) / 1e3
+        try:
+            return self.nvml.nvmlDeviceGetTotalEnergyConsumption(self.handle) / 1e3
+        except self.nvml.NVMLError as error:  # a GPU that was lost
+            raise OSError(str(error)) from error
 
 
 @dataclass
@@ -132,7 +138,8 @@ class Energy:
 class EnergyMeter:
     """`with EnergyMeter(find_counters()) as meter: ...; meter.read()` -> `Energy` since the block began.
 
-    Meanwhile a thread looks at the counters, often enough to see each time that one wraps round.
+    Meanwhile a thread looks at the counters, often enough to see each time that one wraps round. One that tells nothing
+    any more is not measured, and why: no training ends for want of it.
     """
 
     def __init__(self, counters: Counters) -> None:
@@ -142,10 +149,11 @@ class EnergyMeter:
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._began: list[float] = []
+        self._lost: list[str] = []
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> "EnergyMeter":
-        self._began = self._look()
+        self._began, self._lost = self._look()
         if self.counters.found:
             self._thread = threading.Thread(target=self._keep_looking, name="energy", daemon=True)
             self._thread.start()
@@ -157,19 +165,28 @@ class EnergyMeter:
             self._thread.join()
 
     def read(self) -> Energy:
-        joules = [now - began for now, began in zip(self._look(), self._began, strict=True)]
+        now, lost = self._look()
+        joules = [ended - began for ended, began in zip(now, self._began, strict=True)]
         names = [counter.name for counter in self.counters.found]
         of = {f"{name} #{i}" if names.count(name) > 1 else name: j for i, (name, j) in enumerate(zip(names, joules))}
-        return Energy(of, list(self.counters.missing))
+        known = {name: value for name, value in of.items() if not math.isnan(value)}
+        return Energy(known, [*self.counters.missing, *dict.fromkeys([*self._lost, *lost])])
 
-    def _look(self) -> list[float]:
+    def _look(self) -> tuple[list[float], list[str]]:
+        """(joules of each counter, NaN of one that tells nothing any more, why it does not)."""
+        joules, lost = [], []
         with self._lock:
-            return [counter.joules() for counter in self.counters.found]
+            for counter in self.counters.found:
+                try:
+                    joules.append(counter.joules())
+                except (OSError, ValueError) as error:
+                    joules.append(math.nan)
+                    lost.append(f"{counter.name}: {error}")
+        return joules, lost
 
     def _keep_looking(self) -> None:
         while not self._ended.wait(self.wait):
-            with suppress(Exception):  # whoever reads it in the end is told
-                self._look()
+            self._look()
 
 
 def measure_energy(call: Callable[[], Any], counters: Counters) -> tuple[Any, Energy]:
