@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.transforms.corruption_psnr import psnr
 from videxp.core.errors import BadRequest
 from videxp.transforms import Mixed, Noise, OnCpu, Reencode, Resize, VideoCompression
 
@@ -26,10 +27,6 @@ def numbered_clip(*, num_frames: int = 15, size: int = 64) -> np.ndarray:
 def numbers(clip: np.ndarray) -> list[int]:
     squares = [clip[:, 4:12, 16 * bit + 4 : 16 * bit + 12].mean(axis=(1, 2, 3)) > 128 for bit in range(BITS)]
     return [int(sum(square[t] << bit for bit, square in enumerate(squares))) for t in range(len(clip))]
-
-
-def psnr(clip: np.ndarray, other: np.ndarray) -> float:
-    return float(10 * np.log10(255**2 / ((clip.astype(float) - other) ** 2).mean()))
 
 
 def rng() -> np.random.Generator:

@@ -1,14 +1,16 @@
 """A clip over a network: what is lost, what is flipped, and what a real decoder makes of the rest."""
 
-from io import BytesIO
+from dataclasses import replace
 
 import av
 import numpy as np
 import pytest
 from av.bitstream import BitStreamFilterContext
 
+from tests.transforms.corruption_psnr import psnr
+from tests.video.stock_encoding import as_stock_encodes
 from videxp.transforms.corruptions.packets import bit_errors, hits, packet_loss
-from videxp.video.transmission import SLICE_BYTES, flip_bits, lose, receive, send
+from videxp.video.transmission import SLICE_BYTES, Slice, flip_bits, lose, receive, send
 
 FPS = 24.0
 
@@ -24,10 +26,6 @@ def film(*, frames: int = 12, side: int = 48) -> np.ndarray:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
-
-
-def psnr(clip: np.ndarray, other: np.ndarray) -> float:
-    return float(10 * np.log10(255**2 / ((clip.astype(float) - other) ** 2).mean()))
 
 
 def test_what_arrives_whole_is_the_encoded_clip_frame_by_frame() -> None:
@@ -69,7 +67,7 @@ def test_a_lost_frame_to_which_none_refers_costs_itself_alone() -> None:
     sent = send(film(), fps=FPS)
     whole = receive(sent)
     last = sent.slices[-1].number  # in decoding order
-    damaged = receive(type(sent)(sent.slices[:-1], sent.parameter_sets, sent.shape))
+    damaged = receive(replace(sent, slices=sent.slices[:-1]))
     differing = [number for number in range(12) if not np.array_equal(damaged[number], whole[number])]
     assert differing == [last]
     assert np.array_equal(damaged[last], damaged[last - 1])
@@ -78,6 +76,15 @@ def test_a_lost_frame_to_which_none_refers_costs_itself_alone() -> None:
 def test_a_clip_of_which_nothing_arrives_is_black(rng: np.random.Generator) -> None:
     sent = lose(send(film(), fps=FPS), rng, count=1000)
     assert receive(sent).shape == (12, 48, 48, 3) and not receive(sent).any()
+
+
+def test_frames_of_another_size_which_damage_can_say_are_not_shown() -> None:
+    """A flipped bit makes a parameter set of a slice: here the frames become higher, and narrower."""
+    clip = film()
+    other = send(film(side=96)[:, :, :32], fps=FPS)
+    sets = Slice(other.slices[0].number, other.parameter_sets.removeprefix(b"\0\0\0\1"))
+    seen = receive(replace(send(clip, fps=FPS), slices=(sets, *other.slices)))
+    assert seen.shape == clip.shape and not seen.any()
 
 
 def test_damage_comes_out_the_same_each_time() -> None:
@@ -93,15 +100,7 @@ def test_damage_comes_out_the_same_each_time() -> None:
 
 def bytes_hit_by_ffmpeg(clip: np.ndarray, *, amount: int) -> int:
     """How many bytes FFmpeg's `noise` filter changes of a clip's H.264."""
-    file = BytesIO()
-    with av.open(file, "w", format="matroska") as output:
-        stream = output.add_stream("libx264", rate=24, options={"crf": "23"})
-        stream.height, stream.width, stream.pix_fmt = *clip.shape[1:3], "yuv420p"
-        for frame in clip:
-            output.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        output.mux(stream.encode(None))
-    file.seek(0)
-    with av.open(file) as source:
+    with av.open(as_stock_encodes(clip, rate=24, crf="23")) as source:
         noise, hit = BitStreamFilterContext(f"noise=amount={amount}", source.streams.video[0]), 0
         for packet in source.demux(video=0):
             if not packet.size:

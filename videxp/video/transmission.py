@@ -8,7 +8,7 @@ Shapes: T frames, H, W pixels, C = 3, uint8.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -82,9 +82,8 @@ def _slices(packet: Any) -> Iterator[Slice]:
 
 def lose(sent: Sent, rng: np.random.Generator, *, count: int) -> Sent:
     """Without `count` of its packets, all equally likely; without any where there are no more."""
-    lost = rng.choice(len(sent.slices), size=min(count, len(sent.slices)), replace=False)
-    arrived = [one for place, one in enumerate(sent.slices) if place not in set(lost.tolist())]
-    return Sent(tuple(arrived), sent.parameter_sets, sent.shape)
+    lost = set(rng.choice(len(sent.slices), size=min(count, len(sent.slices)), replace=False).tolist())
+    return replace(sent, slices=tuple(one for place, one in enumerate(sent.slices) if place not in lost))
 
 
 def flip_bits(sent: Sent, rng: np.random.Generator, *, count: int) -> Sent:
@@ -94,8 +93,7 @@ def flip_bits(sent: Sent, rng: np.random.Generator, *, count: int) -> Sent:
     for place, bit in zip(rng.integers(ends[-1], size=count), rng.integers(8, size=count)):
         hit = int(np.searchsorted(ends, place, side="right"))
         data[hit][place - ends[hit]] ^= 1 << int(bit)
-    slices = [Slice(one.number, bytes(new)) for one, new in zip(sent.slices, data)]
-    return Sent(tuple(slices), sent.parameter_sets, sent.shape)
+    return replace(sent, slices=tuple(Slice(one.number, bytes(new)) for one, new in zip(sent.slices, data)))
 
 
 def receive(sent: Sent) -> np.ndarray:
@@ -106,7 +104,8 @@ def receive(sent: Sent) -> np.ndarray:
     reformatter = VideoReformatter()
     for frame in _decoded(sent):
         picture = rgb_picture(frame, reformatter, accurate=True)
-        if frame.pts is not None and 0 <= frame.pts < count and picture.shape[:2] >= (height, width):
+        is_large = picture.shape[0] >= height and picture.shape[1] >= width  # damage may have changed the size
+        if frame.pts is not None and 0 <= frame.pts < count and is_large:
             seen[frame.pts] = picture[:height, :width]
     if not seen:
         return np.zeros(sent.shape, np.uint8)
