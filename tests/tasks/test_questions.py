@@ -11,15 +11,18 @@ from torch import Tensor, nn
 from tests.models.gans import build_tiny
 from tests.tasks.test_restoration import restoration
 from tests.tasks.test_scenes import task as scenes
+from videxp.core.contract import Contract
 from videxp.core.errors import BadRequest
 from videxp.evaluation.explaining.faithfulness import judge_map
 from videxp.evaluation.explaining.maps import gradient, make_map
 from videxp.evaluation.explaining.removal import frame_importance
 from videxp.evaluation.explaining.walks import describe_walks, walk_line
 from videxp.models.scenes.interface import TransitionLogits
+from videxp.tasks import VideoTask
 from videxp.tasks.generated import interpolated
 from videxp.tasks.generation import to_unit
-from videxp.tasks.patches import PATCH, Patch, chosen_patch, cut_around, detail
+from videxp.tasks.patches import PATCH, Patch, chosen_patch, cut_around, detail_of_pixels
+from videxp.tasks.schedules import Constant
 
 
 class FrameBefore(nn.Module):
@@ -60,7 +63,7 @@ def test_a_restored_patch_comes_from_the_frame_and_the_pixels_that_it_was_made_o
 def test_the_patch_is_the_one_with_the_most_detail_within_its_surroundings():
     video = torch.full((1, 20, 3, 200, 120), 0.5)
     video[:, :, :, 150:158, 99:107] = torch.rand(8, 8, generator=torch.Generator().manual_seed(0))
-    patch = chosen_patch(detail(video[:, 10], keep=True), 10, None)
+    patch = chosen_patch(detail_of_pixels(video[:, 10]), 10, None)
     assert patch.frame == 10 and abs(patch.top - 150) <= 1 and abs(patch.left - 99) <= 1
     cut = cut_around({"video": video, "condition": video[:, :, :1]}, patch)
     assert cut.given["video"].shape[1:] == (9, 3, 64, 64) and cut.given["condition"].shape[1:] == (9, 1, 64, 64)
@@ -73,7 +76,7 @@ def test_the_patch_is_the_one_with_the_most_detail_within_its_surroundings():
         assert inner.patch.frame < inner.given["video"].shape[1]
     for wrong in ("200,10", "1", "a,b", "-1,3"):
         with pytest.raises(BadRequest, match="give a pixel X,Y of the 120x200 frame"):
-            chosen_patch(detail(video[:, 10], keep=True), 10, wrong)
+            chosen_patch(detail_of_pixels(video[:, 10]), 10, wrong)
 
 
 def test_a_transition_rests_on_the_frames_that_its_probability_is_made_of(monkeypatch: pytest.MonkeyPatch):
@@ -115,3 +118,15 @@ def test_along_a_walk_one_code_changes_and_one_that_is_not_used_is_said_to_do_no
     known = describe_walks({"gray": gray})["gray"]
     assert [known["change"], known["change_of_mean_frame"]] == pytest.approx([85, 85])
     assert known["change_of_motion"] == known["change_between_frames"] == 0
+
+
+class Silent(VideoTask):
+    """Says that it can be explained, and not how."""
+
+    contract = Contract(explains=("map",))
+
+
+def test_a_task_whose_contract_has_explanations_without_questions_is_told_so():
+    task = Silent(network=nn.Identity(), optimizer=torch.optim.SGD, scheduler=Constant(), monitor="")
+    with pytest.raises(BadRequest, match=r"^Silent: its contract has explains=\('map',\): give it `questions`$"):
+        task.questions({"video": moving_noise()}, asked={})

@@ -15,7 +15,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from videxp.core.contract import Contract
-from videxp.core.errors import VidexpError
+from videxp.core.errors import BadRequest, VidexpError
 from videxp.data.loading.quarantine import is_empty
 from videxp.data.manifest import Part
 from videxp.data.module import VideoDataModule
@@ -163,7 +163,9 @@ class VideoTask(LightningModule):
         asked: what the user wants explained, by option: {"class": "run"}, {"patch": "20,12"}; {}: the task chooses.
         Raises BadRequest for what it does not know.
         """
-        return []
+        raise BadRequest(
+            f"{type(self).__name__}: its contract has explains={self.contract.explains}: give it `questions`"
+        )
 
     # ---- optimization -------------------------------------------------------------------------------------------
 

@@ -54,13 +54,16 @@ def chosen_patch(interest: Tensor, frame: int, asked: str | None) -> Patch:
     return Patch(frame, best // of_patches.shape[1], best % of_patches.shape[1])
 
 
-def detail(frames: Tensor, *, keep: bool = False) -> Tensor:
-    """Size of the differences between neighboring pixels: summed over each of N frames [N,C,H,W] -> [N], LAM's gradient
-    detector; keep: of each pixel, [N,1,H,W]."""
+def detail(frames: Tensor) -> Tensor:
+    """Of each frame the sum of `detail_of_pixels`, LAM's gradient detector: [N,C,H,W] -> [N]."""
+    return detail_of_pixels(frames).sum((1, 2, 3))
+
+
+def detail_of_pixels(frames: Tensor) -> Tensor:
+    """Size of the differences from each pixel to the next: [N,C,H,W] -> [N,1,H,W]."""
     right = F.pad(frames.diff(dim=-1).abs(), (0, 1))
     below = F.pad(frames.diff(dim=-2).abs(), (0, 0, 0, 1))
-    of_pixels = (right + below).sum(1, keepdim=True)
-    return of_pixels if keep else of_pixels.sum((1, 2, 3))
+    return (right + below).sum(1, keepdim=True)
 
 
 def cut_around(given: Mapping[str, Tensor], patch: Patch) -> Cut:

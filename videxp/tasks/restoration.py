@@ -30,7 +30,7 @@ from videxp.models.restoration.bicubic import bicubic
 from videxp.models.summary import gmacs_of_call
 from videxp.tasks.base import Split, VideoTask, parameter_groups
 from videxp.tasks.comparisons import Comparison, save_comparison_clips, save_comparison_strips
-from videxp.tasks.patches import chosen_patch, cut_around, detail, patch_question
+from videxp.tasks.patches import chosen_patch, cut_around, detail_of_pixels, patch_question
 from videxp.tasks.questions import Question, require_known
 from videxp.tasks.restoration_inputs import blank_batch, degradation_name, inputs_of, played_fps
 from videxp.transforms.restoration import degrade
@@ -328,7 +328,7 @@ class Restoration(VideoTask):
 
     def interest(self, given: Mapping[str, Tensor], frame: int) -> Tensor:
         """Of each pixel of a frame of the input, [1,1,h,w]: where an explanation looks."""
-        return detail(given["video"][:, frame], keep=True)
+        return detail_of_pixels(given["video"][:, frame])
 
     def evaluation_metrics(self, split: Split) -> dict[str, Tensor]:
         metrics = cast(MetricCollection, self.metrics[split])
