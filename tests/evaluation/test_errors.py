@@ -84,9 +84,9 @@ def test_samples_go_by_what_their_files_are(walks: VideoDataModule):
 
 def test_views_agree_where_they_say_what_their_video_says():
     views = torch.tensor([[[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]], [[0.1, 0.9], [0.2, 0.8], [0.3, 0.7]]])
-    one = Classification.agreement(None, views, views.mean(1))  # type: ignore[arg-type]
+    one = Classification.agreement(views, views.mean(1))
     assert one.tolist() == pytest.approx([2 / 3, 1])
-    several = MultiLabelClassification.agreement(None, views, views.mean(1))  # type: ignore[arg-type]
+    several = MultiLabelClassification.agreement(views, views.mean(1))
     assert several.tolist() == pytest.approx([4 / 6, 1])
     section = describe_views([{"index": i, "path": f"{i}", "agreement": a} for i, a in enumerate([1.0, 0.4, 0.8])])
     assert section["mean"] == pytest.approx(2.2 / 3) and section["below_half"] == 1

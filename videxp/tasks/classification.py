@@ -4,7 +4,6 @@ Shapes: B videos, V views of a video (clips x crops, adjacent in the batch), K c
 """
 
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from math import isnan
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, cast
@@ -14,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import MeanMetric, Metric, MetricCollection
 
+from videxp.config.problems import suggestion
 from videxp.core.contract import Contract
 from videxp.core.errors import BadRequest
 from videxp.core.limits import Ge, Gt, Interval
@@ -168,7 +168,8 @@ class Classification(VideoTask):
         """Of each video, in nats [B]."""
         return F.nll_loss(probabilities_BK.clamp_min(1e-12).log(), target, reduction="none")
 
-    def agreement(self, views_BVK: Tensor, probabilities_BK: Tensor) -> Tensor:
+    @staticmethod
+    def agreement(views_BVK: Tensor, probabilities_BK: Tensor) -> Tensor:
         """Share of each video's views that give its answer, float [B]."""
         return (views_BVK.argmax(-1) == probabilities_BK.argmax(-1, keepdim=True)).float().mean(1)
 
@@ -312,9 +313,7 @@ class Classification(VideoTask):
 
     def _class_number(self, name: str) -> int:
         if name not in self.classes:
-            near = get_close_matches(name, self.classes, n=1)
-            known = f"did you mean {near[0]}?" if near else ", ".join(self.classes[:12])
-            raise BadRequest(f"--class {name}: no such class; {known}")
+            raise BadRequest(f"--class {name}: no such class; {suggestion(name, self.classes)}")
         return self.classes.index(name)
 
     def save_samples(self, folder: Path, datamodule: Any, split: Literal["val", "test"]) -> list[Path]:
@@ -357,19 +356,15 @@ class Classification(VideoTask):
         if not tested:  # all of its files were left out
             return []
         videos = datamodule.dataset("test")
-        return [
-            {
-                "index": int(index),
-                "path": videos.file(int(index)),
-                **videos.part(int(index)),
-                **self.described(target, probabilities_K),
-                "loss": round(float(loss), 6),
-                **{name: round(float(tested[name][row]), 6) for name in ("agreement",) if name in tested},
-            }
-            for row, (index, target, probabilities_K, loss) in enumerate(
-                zip(*(tested[name] for name in ("index", "target", "probabilities", "loss")))
-            )
-        ]
+        rows = []
+        for values in zip(*tested.values()):
+            of_video = dict(zip(tested, values))
+            index = int(of_video["index"])
+            row = {"index": index, "path": videos.file(index), **videos.part(index)}
+            row |= self.described(of_video["target"], of_video["probabilities"])
+            row |= {name: round(float(of_video[name]), 6) for name in ("loss", "agreement") if name in of_video}
+            rows.append(row)
+        return rows
 
     def class_probabilities(self) -> dict[str, Tensor]:
         tested = self._tested()

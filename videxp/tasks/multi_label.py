@@ -74,7 +74,8 @@ class MultiLabelClassification(Classification):
         given_BK = torch.where(target > 0, probabilities_BK, 1 - probabilities_BK)  # to what is the case
         return -given_BK.clamp_min(1e-12).log().mean(1)
 
-    def agreement(self, views_BVK: Tensor, probabilities_BK: Tensor) -> Tensor:
+    @staticmethod
+    def agreement(views_BVK: Tensor, probabilities_BK: Tensor) -> Tensor:
         """Share of the answers of each video's views, a yes or no for each class, that are the video's, float [B]."""
         return ((views_BVK >= THRESHOLD) == (probabilities_BK >= THRESHOLD)[:, None]).float().mean((1, 2))
 
