@@ -161,7 +161,7 @@ class Scenes(VideoTask):
 
     def one_clip(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """One window of a film."""
-        return {"video": batch["video"][:1, : cast(SceneNetwork, self.network).window_frames]}
+        return {"video": batch["video"][:1, : self.window_frames]}
 
     def answer_whole(self, batch: Mapping[str, Tensor]) -> list[TransitionLogits]:
         """Of each film, window by window."""
@@ -215,7 +215,6 @@ class Scenes(VideoTask):
     def film_logits(self, frames: Iterable[Tensor]) -> TransitionLogits:
         """Of each frame of a film of any length, [C,H,W] uint8 or float in [0,1]: float32 [T] both, on the device. No
         more frames than WINDOWS_AT_ONCE windows have are held."""
-        network = cast(SceneNetwork, self.network)
 
         def answer(windows: Tensor) -> Tensor:
             logits = cast(TransitionLogits, self.answer({"video": windows.to(self.device)}))
@@ -224,8 +223,8 @@ class Scenes(VideoTask):
         of_frames = answer_frames(
             answer,
             frames,
-            length=network.window_frames,
-            margin=network.margin_frames,
+            length=self.window_frames,
+            margin=cast(SceneNetwork, self.network).margin_frames,
             windows_at_once=WINDOWS_AT_ONCE,
         )
         return TransitionLogits(*torch.stack(list(of_frames)).unbind(-1))

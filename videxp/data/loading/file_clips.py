@@ -72,9 +72,10 @@ def read_file_clips(
     """
     with _reader(path, choice, decoding.decoder) as reader:
         whole = {"start_seconds": np.nan, "end_seconds": np.nan}
-        # A test's clips are evenly spaced: nothing is drawn.
-        chosen_KT = choice.frames(reader.times, **whole, rng=np.random.default_rng(0))
-        frames_KT = chosen_KT if frames is None else np.asarray(frames)[None]
+        if frames is None:  # a test's clips are evenly spaced: nothing is drawn
+            frames_KT = choice.frames(reader.times, **whole, rng=np.random.default_rng(0))
+        else:
+            frames_KT = np.asarray(frames)[None]
         if cutter is not None:
             clip = read_views(reader, frames_KT, cutter.views(reader.size, epoch=0, index=0, clips=len(frames_KT)))
         else:

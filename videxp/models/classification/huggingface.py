@@ -125,7 +125,7 @@ def timesformer_b(
             f"{jointly if is_joint else of_frames} d",
             stride,
         ),
-        attention=tuple(AttentionStage("network.timesformer.encoder", axes, "class", stride) for _ in axes[:1]),
+        attention=(AttentionStage("network.timesformer.encoder", axes, "class", stride),) if axes else (),
     )
     load_weights(net.network, weights, head="classifier")
     return net
