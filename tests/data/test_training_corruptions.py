@@ -79,7 +79,7 @@ def test_a_table_s_name_is_enough_and_none_is_off() -> None:
 
 def test_what_there_is_not_is_refused_with_what_there_is() -> None:
     key = "dataset.train_transform.corruptions"
-    for given, message in (
+    refused: list[tuple[Any, str]] = [
         ("yi2012", f"{key}=yi2012: no such table; did you mean yi2021?"),
         (
             {"protocol": "mine"},
@@ -94,9 +94,10 @@ def test_what_there_is_not_is_refused_with_what_there_is() -> None:
         ({"protocol": "yi2021", "severities": [6]}, f"{key}.severities=[6]: must be some of [1, 2, 3, 4, 5]"),
         ({"protocol": "yi2021", "severity": [1]}, f"{key}.severity: no such option; did you mean severities?"),
         ({"protocol": "yi2021", "probability": 2}, f"{key}.probability=2: must be from 0 to 1"),
-    ):
+    ]
+    for given, message in refused:
         with pytest.raises(BadRequest) as caught:
-            training_corruptions(given, seed=0)  # type: ignore[arg-type]
+            training_corruptions(given, seed=0)
         assert message in str(caught.value)
     with pytest.raises(BadRequest, match=r"names=rotate: it moves what is shown.*write gaussian_noise, shot_noise"):
         RestorationTrain(corruptions={"protocol": "schiappa2023", "names": ["rotate"]}, seed=0)

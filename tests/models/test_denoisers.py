@@ -146,12 +146,11 @@ def test_an_output_of_udvd_has_exactly_no_gradient_to_its_own_pixel(size: tuple[
     video = clip(1, 4, 3, height, width).requires_grad_()
     usual, blind = build_tiny("dncnn")(video), build_tiny("udvd")(video)
     for t, y, x in ((0, 0, 0), (1, height // 2, width // 2), (2, height - 1, 0), (3, height - 1, width - 1)):
-
-        def gradient(output: Tensor) -> Tensor:
-            return torch.autograd.grad(output[0, t, :, y, x].sum(), video, retain_graph=True)[0][0]  # noqa: B023  # called within the loop
-
-        assert gradient(usual)[t, :, y, x].all()
-        reached = gradient(blind)
+        of_usual, reached = (
+            torch.autograd.grad(output[0, t, :, y, x].sum(), video, retain_graph=True)[0][0]
+            for output in (usual, blind)
+        )
+        assert of_usual[t, :, y, x].all()
         assert not reached[:, :, y, x].any() and reached.any()
 
 
