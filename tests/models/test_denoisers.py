@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from tests.models.public_names import Shapes, conv, joined
 from tests.models.restorers import build_tiny, clip
 from tests.models.zoo import build
+from tests.tasks.test_restoration import restoration
+from videxp.deploy.restore import Restorer
 from videxp.models.restoration.bsvd import BSVD
 from videxp.models.restoration.dncnn import DnCNN
 from videxp.models.restoration.fastdvdnet import FastDVDnet
@@ -135,6 +137,11 @@ def test_the_blind_bsvd_has_the_published_count_and_is_told_nothing() -> None:
     with torch.device("meta"):
         assert count_parameters(build("bsvd_64", blind=True)) == 9_815_107
     assert (BSVD(channels=4).told, BSVD(channels=4, blind=True).told) == ("noise_level", "")
+
+
+def test_dncnn_restores_files_without_being_told_the_noise_unless_it_was_built_to_be() -> None:
+    networks = [DnCNN(colors=3, channels=4, layers=2, noise_level=is_told) for is_told in (True, False)]
+    assert [Restorer(restoration(network)).told for network in networks] == ["noise_level", ""]
 
 
 # ---- UDVD -------------------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ class DnCNN(nn.Module):
         weights: str | None = None,
     ) -> None:
         super().__init__()
-        self.told = "noise_level" if noise_level else None
+        self.told = "noise_level" if noise_level else ""
         self.colors = colors
         chain: list[nn.Module] = [nn.Conv2d(colors + noise_level, channels, 3, padding=1), nn.ReLU(inplace=True)]
         for _ in range(layers - 2):
