@@ -101,10 +101,11 @@ def test_the_cuts_of_a_real_film_are_found(place: Path):
 def test_films_have_figures_on_every_axis(place: Path):
     result = evaluate_on_all("run", cwd=place)
     assert result["speed"]["scalars"]["speed/latency_ms"] > 0
+    assert result["explanation"]["does_not_apply"].startswith("ContentDifference has no weights")
 
 
-def test_a_network_without_a_gradient_has_no_map_and_that_is_said(place: Path):
+def test_a_network_without_weights_has_no_map_and_that_is_said(place: Path):
     refused = videxp("explain", "run", "films/b.mp4", "-o", "why", cwd=place)
     assert refused.returncode == 2 and not (place / "why").exists()
-    said = "ContentDifference: its answer has no gradient with respect to the clip, so no map"
+    said = "ContentDifference has no weights: it has learned nothing that a map could show"
     assert refused.stderr.strip().endswith(said)

@@ -111,6 +111,20 @@ def test_by_default_none_may_be_missing(root: Path, tmp_path: Path) -> None:
         list(data.val_dataloader())
 
 
+def test_chosen_samples_come_in_their_order_as_many_at_once_as_in_an_evaluation(root: Path, tmp_path: Path) -> None:
+    data = prepared(tmp_path, max_unreadable=1, eval_batch_size=2)
+    chosen = data.chosen_loader("val", [4, 0, 3])
+    for _ in range(2):  # it can be gone over again
+        assert [batch["index"].tolist() for batch in chosen] == [[4, 0], [3]]
+    damage(root / "val/run/0.mp4")
+    assert [batch["index"].tolist() for batch in chosen] == [[4], [3]]
+    data.quarantine.settle()
+    assert list(data.quarantine.causes) == ["val/run/0.mp4"]
+    damage(root / "val/run/3.mp4")
+    with pytest.raises(VidexpError, match=r"(?s)val/run/3\.mp4.*max_unreadable=2 \(2 files"):
+        list(chosen)
+
+
 def test_what_prepare_left_out_counts_too(root: Path, put: Put, tmp_path: Path) -> None:
     put("train/run/bad.mp4", of="broken.mp4")
     data = prepared(tmp_path, max_unreadable=1)

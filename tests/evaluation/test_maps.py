@@ -13,12 +13,12 @@ from videxp.core.errors import BadRequest, NotInstalled, VidexpError
 from videxp.core.token_layout import AttentionStage, FeatureMap
 from videxp.evaluation.explaining.faithfulness import judge_map, judge_weights, point
 from videxp.evaluation.explaining.maps import (
-    NoGradient,
+    NoMap,
     SpaceTimeMap,
-    default_method,
+    choose_method,
     gradient,
     make_map,
-    require_method,
+    require_weights,
 )
 from videxp.evaluation.explaining.removal import blank, frame_importance, order_importance
 from videxp.evaluation.explaining.rollout import attention_rollout
@@ -171,19 +171,29 @@ def test_a_method_that_a_network_says_too_little_for_is_refused_with_one_that_wo
         match="--explain-method attention_rollout: SmallCNN3D declares no attention over all tokens: "
         "--explain-method integrated_gradients needs none",
     ):
-        require_method(learned_3d(), "attention_rollout", option="--explain-method")
+        choose_method("attention_rollout", "gradcam", learned_3d(), option="--explain-method")
     silent = nn.Sequential(nn.Flatten(), nn.Linear(FRAMES * 3 * SIDE * SIDE, 4))
     asked = ask(silent, question.video, 0)
     with pytest.raises(BadRequest, match="declares no feature_map: --method integrated_gradients needs none"):
-        require_method(silent, "gradcam", option="--method")
-    assert default_method("gradcam", silent) == (
-        "integrated_gradients",
-        "Sequential declares no feature_map for Grad-CAM",
-    )
+        choose_method("gradcam", "gradcam", silent, option="--method")
+    own = {
+        "gradcam": "feature_map for Grad-CAM",
+        "attention_rollout": "attention over all tokens for attention rollout",
+    }
+    for method, lacking in own.items():
+        chosen = choose_method(None, method, silent, option="--method")
+        assert chosen == ("integrated_gradients", f"Sequential declares no {lacking}")
+    assert choose_method(None, "gradcam", learned_3d(), option="--method") == ("gradcam", "")
+    silent.attention = nn.Identity()  # a layer by this name says nothing of tokens
+    with pytest.raises(BadRequest, match="declares no attention over all tokens"):
+        choose_method("attention_rollout", "gradcam", silent, option="--method")
     assert make_map(asked, silent, "integrated_gradients").values_THW.shape == (FRAMES, SIDE, SIDE)
     monkeypatch.setitem(sys.modules, "captum", None)
     with pytest.raises(NotInstalled, match=r"captum is not installed: pip install 'videxp\[explain\]'"):
         make_map(question, learned_3d(), "gradcam")
+    with pytest.raises(NotInstalled, match=r"captum is not installed"):
+        choose_method(None, "gradcam", learned_3d(), option="--method")
+    assert choose_method("gradient", "gradcam", learned_3d(), option="--method") == ("gradient", "")
 
 
 # ---- attention ------------------------------------------------------------------------------------------------------
@@ -270,8 +280,14 @@ def test_attention_that_is_not_as_a_network_says_is_refused():
 def test_an_answer_without_a_gradient_has_no_map(questions: list[tuple[Question, Tensor]]):
     question = questions[0][0]
     steps = ask(nn.Sequential(learned_3d(), Rounded()), question.video, 0)
-    with pytest.raises(NoGradient, match="SmallCNN3D: its answer has no gradient with respect to the clip, so no map"):
+    with pytest.raises(NoMap, match="SmallCNN3D: its answer has no gradient with respect to the clip, so no map"):
         make_map(steps, learned_3d(), "gradient")
+
+
+def test_a_network_without_weights_has_no_map():
+    with pytest.raises(NoMap, match="Rounded has no weights: it has learned nothing that a map could show"):
+        require_weights(Rounded())
+    require_weights(learned_3d())
 
 
 class Rounded(nn.Module):

@@ -59,6 +59,18 @@ class AttentionStage:
             read_axes(axes)
 
 
+def feature_map_of(network: object) -> FeatureMap | None:
+    """What the network says of its features; None where it says nothing."""
+    found = getattr(network, "feature_map", None)
+    return found if isinstance(found, FeatureMap) else None
+
+
+def attention_of(network: object) -> Sequence[AttentionStage]:
+    """What the network says of its attention; () where it says nothing: `attention` may be one of its layers, too."""
+    found = getattr(network, "attention", ())
+    return found if isinstance(found, Sequence) else ()
+
+
 def read_axes(text: str) -> list[list[str]]:
     """ "(b t) (1 h w) d" -> [["b", "t"], ["1", "h", "w"], ["d"]]. Raises ValueError for what is no layout."""
     groups = [found.strip("()").split() for found in re.findall(r"\([^()]*\)|[^\s()]+", text)]

@@ -33,7 +33,7 @@ from videxp.data.loading.loader import ClipLoader
 from videxp.data.loading.loading import Loading
 from videxp.data.loading.position import Position
 from videxp.data.loading.quarantine import Batch, Failure, agreed, is_empty, kept
-from videxp.data.loading.sampler import EpochBatches, EvaluationBatches
+from videxp.data.loading.sampler import ChosenBatches, EpochBatches, EvaluationBatches
 from videxp.data.manifest import SPLITS, Manifest, Split
 from videxp.data.preparing.options import Preparing
 from videxp.data.samples import SampledDataModule
@@ -255,7 +255,7 @@ class VideoDataModule(SampledDataModule):
 
     # ---- loaders ------------------------------------------------------------------------------------------------
 
-    def _loader(self, split: Split, batches: EpochBatches | EvaluationBatches) -> ClipLoader:
+    def _loader(self, split: Split, batches: EpochBatches | EvaluationBatches | ChosenBatches) -> ClipLoader:
         workers = min(self.workers, len(batches))  # one more would never be asked
         return ClipLoader(
             self.dataset(split),
@@ -272,6 +272,11 @@ class VideoDataModule(SampledDataModule):
             pin_memory=self._on_cuda(),
             generator=torch.Generator().manual_seed(self.seed),  # else every iter() draws from the global generator
         )
+
+    def chosen_loader(self, split: Split, indices: Sequence[int]) -> ClipLoader:
+        """These samples in this order, as an evaluation meets them: as many at once, by its workers; those that cannot
+        be read are left out, within `max_unreadable`."""
+        return self._loader(split, ChosenBatches(indices, batch_size=self.eval_batch_size))
 
     def _admit(self, batch: Batch, failures: list[Failure], *, split: Split) -> Batch | None:
         """The batch without what is quarantined; of an evaluation, None where nothing is left of it."""

@@ -33,7 +33,8 @@ class AxisModule(Protocol):
         """Raises BadRequest for what is asked in vain: of all axes, before anything is measured."""
 
     def measure(self, subject: "Subject", options: argparse.Namespace) -> dict[str, Any]:
-        """The section of evaluation.json; `{"does_not_apply": why}` where the task has no such thing."""
+        """The section of evaluation.json; `{"does_not_apply": why}` where the task has no such thing. Clips, which it
+        does not hold, are written here, into `subject.pictures`."""
 
     def lines(self, section: Mapping[str, Any], contract: Contract) -> list[str]:
         """The section on a terminal of 80 columns."""
@@ -42,7 +43,8 @@ class AxisModule(Protocol):
         """What W&B gets, and what the compare page has columns for: `{"robustness/mpc": 0.41}`."""
 
     def save_pictures(self, section: Mapping[str, Any], folder: Path) -> list[Path]:
-        """Write plots and clips into the run's `samples/`; returns their paths."""
+        """Write plots of the section into the run's `samples/`; returns their paths, and those of clips that `measure`
+        wrote there."""
 
 
 def axis(name: str) -> AxisModule:

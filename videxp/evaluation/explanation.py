@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from videxp.core.contract import MAP_METHODS, Contract
-from videxp.core.errors import BadRequest
+from videxp.core.errors import BadRequest, VidexpError
 from videxp.core.ranges import whole_number
 
 if TYPE_CHECKING:  # options are read without torch
@@ -21,16 +21,7 @@ if TYPE_CHECKING:  # options are read without torch
 
 BETTER: Mapping[str, Literal["max", "min"]] = {"explanation/gain": "max", "explanation/hits": "max"}
 SAMPLES, ORDER_SAMPLES = 8, 480
-AT_ONCE = 16  # samples whose order is changed
 NOT_USED = 0.01  # share of predictions that may change with the order of frames, which is then said not to be used
-
-
-class Explained(dict[str, Any]):
-    """The axis's section, and what of it is shown: `examples`."""
-
-    examples: "Sequence[ShownClip]" = ()
-    fps: float = 1.0
-    walks: "Mapping[str, Any]" = {}  # noqa: RUF012 - replaced, never changed
 
 
 def add_arguments(parser: "Options") -> None:
@@ -53,62 +44,57 @@ def add_arguments(parser: "Options") -> None:
 
 def require_options(options: argparse.Namespace, subject: "Subject") -> None:
     """Raises BadRequest where the extra is not installed, and for a method that the network does not allow."""
-    from videxp.evaluation.explaining.maps import captum_attributions, require_method
+    from videxp.evaluation.explaining.maps import choose_method
 
-    explains = subject.task.contract.explains
-    if explains and explains != ("walks",):
-        captum_attributions()
+    contract = subject.task.contract
+    if contract.explains and contract.explains != ("walks",):
+        choose_method(options.explain_method, contract.map_method, subject.task.deployed, option="--explain-method")
         if subject.cfg.hardware.compile:
             raise BadRequest("--on explanation: maps look inside of the network: add hardware.compile=false")
-        if options.explain_method is not None:
-            require_method(subject.task.deployed, options.explain_method, option="--explain-method")
 
 
 def measure(subject: "Subject", options: argparse.Namespace) -> dict[str, Any]:
-    """Raises BadRequest for a method that the network does not say enough of itself for, VidexpError."""
+    """The section of evaluation.json; its `clips` are written, into `subject.pictures`. Raises VidexpError."""
+    from videxp.evaluation.explaining.maps import NoMap, require_weights
+
     contract = subject.task.contract
     base = {"weights": subject.weights, "samples": subject.samples.fingerprint}
     if not contract.explains:
         name = type(subject.task).__name__
         return {**base, "does_not_apply": f"{name} says in its contract of no explanation (`explains`)"}
-    if next(subject.task.deployed.parameters(), None) is None:
-        network = type(subject.task.deployed).__name__
-        return {**base, "does_not_apply": f"{network} has no weights: it has learned nothing that a map could show"}
-    if "walks" in contract.explains:
-        return _walks(subject, base)
-    from videxp.evaluation.explaining.maps import NoGradient
-
-    section = Explained(base)
     try:
-        section.update(_explained(subject, options, section))
-    except NoGradient as error:
+        require_weights(subject.task.deployed)
+        found = _walks(subject) if "walks" in contract.explains else _explained(subject, options)
+    except NoMap as error:
         return {**base, "does_not_apply": str(error)}
-    if "order" in contract.explains:
-        section["order"] = order_figures(subject, count=options.order_samples)
-    return section
+    return {**base, **found}
 
 
-def _walks(subject: "Subject", base: dict[str, Any]) -> dict[str, Any]:
-    from videxp.evaluation.explaining.walks import STEPS, all_walks, describe_walks
+def _walks(subject: "Subject") -> dict[str, Any]:
+    from videxp.evaluation.explaining.walks import STEPS, all_walks, describe_walks, save_walk
 
-    walks = all_walks(subject.task)
-    section = Explained({**base, "protocol": {"steps": STEPS}, "walks": describe_walks(walks)})
-    section.walks, section.fps = walks, float(getattr(subject.task, "clip_fps", 1.0))
-    return section
+    task: Any = subject.task
+    walks = all_walks(task)
+    subject.pictures.mkdir(parents=True, exist_ok=True)
+    files = [
+        path for name, clips in walks.items() for path in save_walk(clips, subject.pictures / name, fps=task.clip_fps)
+    ]
+    clips = [path.name for path in files]
+    return {"protocol": {"steps": STEPS}, "walks": describe_walks(walks), "clips": clips}
 
 
 # ---- some samples ---------------------------------------------------------------------------------------------------
 
 
-def _explained(subject: "Subject", options: argparse.Namespace, section: Explained) -> dict[str, Any]:
+def _explained(subject: "Subject", options: argparse.Namespace) -> dict[str, Any]:
     from videxp.evaluation.explaining.explanation import explain
-    from videxp.evaluation.explaining.maps import default_method
-    from videxp.evaluation.explaining.pictures import shown
+    from videxp.evaluation.explaining.maps import choose_method
+    from videxp.evaluation.explaining.pictures import save_overlays, shown
 
     task, datamodule = subject.task, subject.datamodule
-    method, note = options.explain_method, ""
-    if method is None:
-        method, note = default_method(task.contract.map_method, task.deployed)
+    method, note = choose_method(
+        options.explain_method, task.contract.map_method, task.deployed, option="--explain-method"
+    )
     dataset = datamodule.dataset("test")
     indices = chosen_samples(subject.tested, count=options.explain_samples, seed=subject.cfg.seed)
     explained: list[dict[str, Any]] = []
@@ -127,15 +113,22 @@ def _explained(subject: "Subject", options: argparse.Namespace, section: Explain
             )
             explained.append({"path": dataset.file(index), **found.facts})
             examples.append(shown(found, datamodule.test_transform, title=f"{dataset.file(index)}: {question.about}"))
-    section.examples, section.fps = examples, dataset.typical_clip_fps
     protocol = {"samples": len(indices), "method": method, "seed": subject.cfg.seed}
     means = summarize(explained) if explained else {}
-    return {
+    section: dict[str, Any] = {
         "protocol": {**protocol, **({"note": note} if note else {})},
         **means,
         "explained": explained,
         "left_out": left_out,
+        "clips": [],
     }
+    if "order" in task.contract.explains:
+        section["order"] = order_figures(subject, count=options.order_samples)
+    if examples:
+        subject.pictures.mkdir(parents=True, exist_ok=True)
+        clips = save_overlays(examples, subject.pictures / "explained.mp4", fps=dataset.typical_clip_fps)
+        section["clips"] = [clips.name]
+    return section
 
 
 def chosen_samples(samples: Sequence[int], *, count: int, seed: int) -> list[int]:
@@ -173,8 +166,7 @@ def _cause(subject: "Subject", index: int, batch: Mapping[str, Any], question: A
     frames_KT = dataset.frames(dataset.row(index), rng=np.random.default_rng(0))  # a test's clips: nothing is drawn
     views = len(batch["video"]) // len(frames_KT)
     frames_T = frames_KT[question.view // max(1, views)]
-    span = slice(question.first_frame, question.first_frame + question.video.shape[1])
-    return cause_of_row(subject.datamodule, dataset.file(index), frames_T[span].tolist(), question)
+    return cause_of_row(subject.datamodule, dataset.file(index), frames_T[question.span].tolist(), question)
 
 
 def summarize(explained: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -237,38 +229,24 @@ def order_figures(subject: "Subject", *, count: int) -> dict[str, Any]:
 
     figures: dict[str, Any] = {"samples": len(indices)}
     predicted: dict[str, dict[int, Any]] = {}
+    loader = data.chosen_loader("test", indices)
     for name, change in (("in_order", in_order), ("reversed", reversed_), ("shuffled", shuffled)):
         task.on_test_epoch_start()
-        for start in range(0, len(indices), AT_ONCE):
-            part = indices[start : start + AT_ONCE]
-            for group, batch in _batches(subject, part):
-                with torch.inference_mode():  # as in a test, which the metrics may have been in before
-                    task.evaluation_step({**batch, "video": change(batch["video"], group)}, "test")
+        for read in loader:
+            batch = data.transformed(read, "test", device=subject.device)
+            with torch.inference_mode():  # as in a test, which the metrics may have been in before
+                task.evaluation_step({**batch, "video": change(batch["video"], batch["index"].tolist())}, "test")
+        predicted[name] = {row["index"]: row.get("predicted") for row in task.prediction_rows(data)}
+        if not predicted[name]:
+            raise VidexpError(f"--on explanation: none of the {len(indices)} samples with frames in order can be read")
         metrics = task.evaluation_metrics("test")
         figures[name] = {key: round(float(metrics[key]), 6) for key in task.contract.headline if key in metrics}
-        predicted[name] = {row["index"]: row.get("predicted") for row in task.prediction_rows(data)}
+    data.quarantine.settle()
     for name in ("reversed", "shuffled"):
         same = [predicted[name].get(index) == value for index, value in predicted["in_order"].items()]
-        figures[f"changed_{name}"] = round(1 - sum(same) / len(same), 6) if same else 0.0
+        figures[f"changed_{name}"] = round(1 - sum(same) / len(same), 6)
     figures["uses_order"] = figures["changed_shuffled"] > NOT_USED
     return figures
-
-
-def _batches(subject: "Subject", part: Sequence[int]) -> Iterator[tuple[list[int], dict[str, Any]]]:
-    """Samples of one size at once, as the network gets them; clips of other sizes one by one; unreadable ones never."""
-    from videxp.core.errors import VidexpError
-
-    data = subject.datamodule
-    samples = [index for index, _ in read_each(subject, part, {})] if data.max_unreadable else list(part)
-    try:
-        batch = data.transformed(data.read("test", samples), "test", device=subject.device)
-    except (VidexpError, RuntimeError):
-        if len(samples) == 1:
-            raise
-        for index in samples:
-            yield from _batches(subject, [index])
-        return
-    yield samples, batch
 
 
 # ---- what is told ---------------------------------------------------------------------------------------------------
@@ -347,21 +325,11 @@ def scalars(section: Mapping[str, Any]) -> dict[str, float]:
 
 
 def save_pictures(section: Mapping[str, Any], folder: Path) -> list[Path]:
-    """The explained clips beside their maps, playing and as bars over time; a generator's walks."""
-    if "does_not_apply" in section:
-        return []
-    from videxp.evaluation.explaining.pictures import save_overlays, save_profile
-    from videxp.evaluation.explaining.walks import save_walk
-
-    folder.mkdir(parents=True, exist_ok=True)
-    examples, fps = getattr(section, "examples", ()), getattr(section, "fps", 1.0)
-    paths = [
-        path
-        for name, clips in getattr(section, "walks", {}).items()
-        for path in save_walk(clips, folder / name, fps=fps)
-    ]
-    if examples:
-        paths.append(save_overlays(examples, folder / "explained.mp4", fps=fps))
+    """The explained clips beside their maps, or a generator's walks, which are there already; and what frames are
+    worth, as a plot."""
+    paths = [folder / name for name in section.get("clips", ())]
     if "frames" in section:
+        from videxp.evaluation.explaining.pictures import save_profile
+
         paths.append(save_profile(section, folder / "explanation.png"))
     return paths

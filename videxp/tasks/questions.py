@@ -44,6 +44,17 @@ class Question:
     """Of that clip, with which `video` begins."""
 
     @property
+    def clip_THW(self) -> tuple[int, int, int]:
+        """Frames, height and width of `video`."""
+        _, frames, _, height, width = self.video.shape
+        return frames, height, width
+
+    @property
+    def span(self) -> slice:
+        """Which frames of its clip `video` has."""
+        return slice(self.first_frame, self.first_frame + self.video.shape[1])
+
+    @property
     def effect(self) -> Ask:
         return self.score if self.removal == "score" else self.measure
 

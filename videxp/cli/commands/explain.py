@@ -41,6 +41,7 @@ def main(arguments: list[str]) -> int:
     say_changed_inputs(run, cfg)
 
     from videxp.deploy.restore_files import usable_device
+    from videxp.evaluation.explaining.maps import require_weights
     from videxp.evaluation.explaining.outputs import PAGE
     from videxp.runs.weights import read_checkpoint, weights_hash
     from videxp.training.assembling import load_task
@@ -49,6 +50,7 @@ def main(arguments: list[str]) -> int:
     quiet_libraries()
     datamodule = config.build(cfg.dataset)  # for its clips and transforms; the data need not be there
     task = load_task(cfg, run.checkpoint()).to(usable_device(options.device))
+    require_weights(task.deployed)
     weights = weights_hash(read_checkpoint(run.checkpoint())["state_dict"])
     about = {"run": str(run.path), "weights": weights, "seed": int(cfg.seed)}
     if "walks" in contract.explains:
@@ -128,18 +130,21 @@ def explain_files(
 ) -> int:
     """One video after the other; one that fails costs a line and the exit status 1, not the others."""
     from videxp.evaluation.explaining.files import FileExplainer, write_explanations
+    from videxp.evaluation.explaining.maps import choose_method
 
+    method, note = choose_method(options.method, task.contract.map_method, task.deployed, option="--method")
+    if note:
+        warn(f"{note}: maps are made by {method}")
     explainer = FileExplainer(
         task,
         datamodule,
         read=reader_of(task, datamodule),
-        method=options.method,
+        method=method,
+        note=note,
         asked=asked(options),
         seed=about.pop("seed"),
         about=about,
     )
-    if explainer.note:
-        warn(f"{explainer.note}: maps are made by {explainer.method}")
     failed = write_explanations(explainer, dict(zip(names, options.inputs)), options.output, say=show)
     for line in failed:
         warn(line)

@@ -5,7 +5,7 @@ totals over all ranks; of each batch, rank r takes the r-th contiguous share. Wh
 batch is a function of the number of ranks, too: that is the price of a rank that reads a part of the data only.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from torch.utils.data import Sampler
@@ -175,6 +175,21 @@ class EvaluationBatches(Sampler[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         return iter([[(0, index) for index in share] for share in self.shares])
+
+
+class ChosenBatches(Sampler[Batch]):
+    """Batches of these samples of the first epoch, in their order."""
+
+    def __init__(self, indices: Sequence[int], *, batch_size: int) -> None:
+        self.indices = indices
+        self.share = max(1, min(batch_size, len(indices)))
+
+    def __len__(self) -> int:
+        return len(range(0, len(self.indices), self.share))
+
+    def __iter__(self) -> Iterator[Batch]:
+        for first in range(0, len(self.indices), self.share):
+            yield [(0, index) for index in self.indices[first : first + self.share]]
 
 
 def limited(batches: int, limit: float) -> int:

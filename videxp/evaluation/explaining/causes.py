@@ -42,13 +42,13 @@ def cause_of_row(datamodule: VideoDataModule, row: str, frames_T: Sequence[int],
 
 def cause_of_boxes(batch: Mapping[str, Any], question: Question) -> Tensor | None:
     """bool [T,H,W] of all boxes of the question's clip; None where samples have no boxes."""
-    _, num_frames, _, height, width = question.video.shape
+    span = question.span
     for value in batch.values():
         if isinstance(value, Ragged) and {"xyxy", "frame"} <= value.rows.keys():
-            inside = torch.zeros(num_frames, height, width, dtype=torch.bool)
+            inside = torch.zeros(question.clip_THW, dtype=torch.bool)
             rows = value.of_clip(question.view)
             for frame, (x0, y0, x1, y1) in zip(rows["frame"].tolist(), rows["xyxy"].round().long().tolist()):
-                if question.first_frame <= frame < question.first_frame + num_frames:
-                    inside[frame - question.first_frame, y0:y1, x0:x1] = True
+                if span.start <= frame < span.stop:
+                    inside[frame - span.start, y0:y1, x0:x1] = True
             return inside
     return None

@@ -48,11 +48,12 @@ class Curves:
 class Blocks3D:
     """A clip cut into blocks that are as equal as its size allows."""
 
-    clip_THW: tuple[int, int, int]
+    clip_THW: tuple[int, ...]
 
     @cached_property
-    def counts(self) -> tuple[int, int, int]:
-        return tuple(min(most, length) for most, length in zip(BLOCKS, self.clip_THW))  # type: ignore[return-value]
+    def counts(self) -> tuple[int, ...]:
+        """Blocks along time, height and width."""
+        return tuple(min(most, length) for most, length in zip(BLOCKS, self.clip_THW, strict=True))
 
     @cached_property
     def number_THW(self) -> Tensor:
@@ -110,7 +111,7 @@ def judge_map(
 ) -> dict[str, Any]:
     """Insertion and deletion of a map, of the plain gradient, and of random maps, the best of which says what counts:
     by chance a map beats them all once in RANDOM_MAPS + 1 times. A flat map has no order and beats none."""
-    blocks = Blocks3D(tuple(map_THW.shape))  # type: ignore[arg-type]
+    blocks = Blocks3D(map_THW.shape)
     rng = generator(seed, stream=Stream.EXPLAIN, epoch=1, index=index)
     random = [torch.from_numpy(rng.random(len(blocks))) for _ in range(RANDOM_MAPS)]
     pooled = [blocks.pooled(map_THW), blocks.pooled(gradient_THW), *random]
@@ -157,7 +158,7 @@ def redrawn(network: nn.Module, *, seed: int) -> Iterator[None]:
 def judge_weights(map_THW: Tensor, network: nn.Module, explain: Callable[[], Tensor], *, seed: int) -> dict[str, Any]:
     """Adebayo et al. 2018, "Sanity Checks for Saliency Maps", section 3: the map of the same question by a network of
     re-drawn weights must be another one. explain: makes it."""
-    blocks = Blocks3D(tuple(map_THW.shape))  # type: ignore[arg-type]
+    blocks = Blocks3D(map_THW.shape)
     with redrawn(network, seed=seed):
         other = explain()
     correlation = rank_correlation(blocks.pooled(map_THW), blocks.pooled(other))

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from videxp.core.errors import BadRequest, VidexpError
-from videxp.core.files import adding_files, escape_name, write_text
+from videxp.core.files import escape_name, write_text
 from videxp.core.printable import as_json
 from videxp.data.loading.file_clips import NetworkClips
 from videxp.data.module import VideoDataModule
 from videxp.evaluation.explaining.causes import cause_of_file
 from videxp.evaluation.explaining.explanation import Explanation, explain
-from videxp.evaluation.explaining.maps import default_method, require_method
-from videxp.evaluation.explaining.outputs import ENDING, OWN, PAGE
+from videxp.evaluation.explaining.outputs import ENDING, PAGE, renewing_explanations
 from videxp.evaluation.explaining.page import PageEntry, page
 from videxp.evaluation.explaining.pictures import is_doubtful, save_overlay, save_time_bars, shown, summary
 from videxp.tasks import VideoTask
@@ -30,20 +29,14 @@ class FileExplainer:
     datamodule: VideoDataModule
     read: ReadFile
     """Raises VidexpError for a file that cannot be read."""
-    method: str | None
-    """None: the task's own."""
+    method: str
+    note: str
+    """Why it is not the task's own method; "" where it is, or was asked for."""
     asked: Mapping[str, str]
     seed: int
     about: dict[str, Any]
     """What is said in each JSON: the run and its weights."""
     entries: list[PageEntry] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.note = ""
-        if self.method is None:
-            self.method, self.note = default_method(self.task.contract.map_method, self.task.deployed)
-        else:
-            require_method(self.task.deployed, self.method, option="--method")
 
     def explain_file(self, path: Path, name: str, folder: Path) -> list[str]:
         """Write NAME's files into `folder`; returns lines for a terminal. Raises VidexpError."""
@@ -56,10 +49,8 @@ class FileExplainer:
         return lines
 
     def _explain(self, question: Question, read: NetworkClips, path: Path, stem: Path) -> list[str]:
-        span = slice(question.first_frame, question.first_frame + question.video.shape[1])
-        frames = read.frames_VT[question.view][span].tolist()
-        seconds = [round(float(value), 4) for value in read.seconds_VT[question.view][span]]
-        assert self.method is not None
+        frames = read.frames_VT[question.view][question.span].tolist()
+        seconds = [round(float(value), 4) for value in read.seconds_VT[question.view][question.span]]
         explanation = explain(
             question,
             self.task.deployed,
@@ -109,8 +100,7 @@ def write_explanations(
     Raises VidexpError where there is one video alone and it fails.
     """
     failed: list[str] = []
-    earlier = [path for path in folder.iterdir() if OWN.fullmatch(path.name)] if folder.is_dir() else []
-    with adding_files(folder) as temporary:
+    with renewing_explanations(folder) as temporary:
         for name, path in videos.items():
             try:
                 lines = explainer.explain_file(path, name, temporary)
@@ -124,10 +114,6 @@ def write_explanations(
             for line in lines:
                 say(line)
         write_text(temporary / PAGE, explainer.page())
-        written = {path.name for path in temporary.iterdir()}
-    for old in earlier:
-        if old.name not in written:
-            old.unlink()
     return failed
 
 

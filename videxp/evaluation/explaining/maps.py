@@ -3,7 +3,7 @@
 Shapes: T frames, C channels, H, W pixels of the clip; t, h, w of a feature map.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -14,19 +14,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from videxp.core.errors import BadRequest, NotInstalled
-from videxp.core.token_layout import AttentionStage, FeatureMap, grid_of, pack_like, unpack
+from videxp.core.token_layout import FeatureMap, attention_of, feature_map_of, grid_of, pack_like, unpack
 from videxp.evaluation.explaining.removal import CLIPS_AT_ONCE, blank
 from videxp.evaluation.explaining.rollout import attention_rollout
 from videxp.tasks.questions import Question
 
 IG_STEPS = 32
+NEEDS_NOTHING = "integrated_gradients"  # of a network
+OF_CAPTUM = ("gradcam", "integrated_gradients")
+METHOD_NAMES = {"gradcam": "Grad-CAM", "attention_rollout": "attention rollout"}
 
 
-class NoGradient(BadRequest):
-    """A network whose answer has no gradient: no map can be made of it."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__(f"{type(network).__name__}: its answer has no gradient with respect to the clip, so no map")
+class NoMap(BadRequest):
+    """A network whose answers cannot be explained, whatever the method."""
 
 
 @dataclass(frozen=True)
@@ -51,20 +51,44 @@ class SpaceTimeMap:
         return (of_frames / of_frames.sum().clamp(min=1e-30)).tolist()
 
 
-def require_method(network: nn.Module, method: str, *, option: str) -> None:
-    """Raises BadRequest where the network does not say of itself what the method needs."""
-    needs = {"gradcam": ("feature_map", "feature_map"), "attention_rollout": ("attention", "attention over all tokens")}
-    name, what = needs.get(method, ("", ""))
-    if name and not getattr(network, name, None):
-        told = f"{option} {method}: {type(network).__name__} declares no {what}"
-        raise BadRequest(f"{told}: {option} integrated_gradients needs none")
+def require_weights(network: nn.Module) -> None:
+    """Raises NoMap for a network without any."""
+    if next(network.parameters(), None) is None:
+        raise NoMap(f"{type(network).__name__} has no weights: it has learned nothing that a map could show")
+
+
+def choose_method(asked: str | None, own: str, network: nn.Module, *, option: str) -> tuple[str, str]:
+    """(how maps are made, why it is not the task's own way): as `asked` by `option` or, if it is None, the task's `own`
+    way, or what needs nothing of a network.
+
+    Raises BadRequest where the network does not say of itself what the method asked for needs, NotInstalled without
+    captum where it is needed.
+    """
+    method = own if asked is None else asked
+    lacking = _lacking(network, method)
+    if lacking and asked is not None:
+        raise BadRequest(f"{option} {method}: {lacking}: {option} {NEEDS_NOTHING} needs none")
+    chosen = NEEDS_NOTHING if lacking else method
+    if chosen in OF_CAPTUM:
+        captum_attributions()
+    return chosen, f"{lacking} for {METHOD_NAMES[method]}" if lacking else ""
+
+
+def _lacking(network: nn.Module, method: str) -> str:
+    """What the network does not say of itself, and the method needs; "" where it lacks nothing."""
+    if method == "gradcam" and feature_map_of(network) is None:
+        return f"{type(network).__name__} declares no feature_map"
+    if method == "attention_rollout" and not attention_of(network):
+        return f"{type(network).__name__} declares no attention over all tokens"
+    return ""
 
 
 def make_map(question: Question, network: nn.Module, method: str) -> SpaceTimeMap:
-    """The map by `method`, one of MAP_METHODS, for which `require_method` was asked. Raises NoGradient."""
+    """The map by `method`, one of MAP_METHODS, which `choose_method` gave. Raises NoMap for an answer that has no
+    gradient."""
     with torch.enable_grad():
         if not question.score(question.video.detach().clone().requires_grad_()).requires_grad:
-            raise NoGradient(network)
+            raise NoMap(f"{type(network).__name__}: its answer has no gradient with respect to the clip, so no map")
     make = {
         "gradcam": gradcam,
         "integrated_gradients": integrated_gradients,
@@ -72,13 +96,6 @@ def make_map(question: Question, network: nn.Module, method: str) -> SpaceTimeMa
         "gradient": gradient,
     }[method]
     return make(question, network)
-
-
-def default_method(wanted: str, network: nn.Module) -> tuple[str, str]:
-    """(method, why it is not the task's own one): `wanted`, or what needs nothing of a network."""
-    if wanted == "gradcam" and getattr(network, "feature_map", None) is None:
-        return "integrated_gradients", f"{type(network).__name__} declares no feature_map for Grad-CAM"
-    return wanted, ""
 
 
 def gradient(question: Question, network: nn.Module) -> SpaceTimeMap:
@@ -96,12 +113,13 @@ def gradcam(question: Question, network: nn.Module) -> SpaceTimeMap:
     The map is of the last feature map's size, made as large as the clip.
     """
     attr = captum_attributions()
-    where: FeatureMap = network.feature_map  # type: ignore[assignment]  # it is there: `require_method`
+    where = feature_map_of(network)
+    assert where is not None  # `choose_method`
     video = question.video.detach().clone().requires_grad_()
-    with features_tapped(network, where, clip_THW=_clip_shape(video)) as tap:
+    with features_tapped(network, where, clip_THW=question.clip_THW) as tap:
         coarse = attr.LayerGradCam(question.score, tap).attribute(video, relu_attributions=True)
     grid = list(coarse.shape[2:])
-    return SpaceTimeMap(_enlarged(coarse[0, 0], video), "gradcam", {"layer": where.module, "grid": grid})
+    return SpaceTimeMap(_enlarged(coarse[0, 0], question), "gradcam", {"layer": where.module, "grid": grid})
 
 
 def integrated_gradients(question: Question, network: nn.Module) -> SpaceTimeMap:
@@ -128,10 +146,10 @@ def integrated_gradients(question: Question, network: nn.Module) -> SpaceTimeMap
 
 def rollout(question: Question, network: nn.Module) -> SpaceTimeMap:
     """See `rollout.py`."""
-    stages: Sequence[AttentionStage] = network.attention  # type: ignore[assignment]  # it is there: `require_method`
+    stages = attention_of(network)
     coarse = attention_rollout(question, network, stages)
     parameters = {"stages": [stage.module for stage in stages], "grid": list(coarse.shape)}
-    return SpaceTimeMap(_enlarged(coarse, question.video), "attention_rollout", parameters)
+    return SpaceTimeMap(_enlarged(coarse, question), "attention_rollout", parameters)
 
 
 @contextmanager
@@ -154,14 +172,10 @@ def features_tapped(network: nn.Module, where: FeatureMap, *, clip_THW: tuple[in
         handle.remove()
 
 
-def _clip_shape(video: Tensor) -> tuple[int, int, int]:
-    return (video.shape[1], video.shape[3], video.shape[4])
-
-
-def _enlarged(coarse_THW: Tensor, video: Tensor) -> Tensor:
+def _enlarged(coarse_THW: Tensor, question: Question) -> Tensor:
     """[t,h,w] -> float32 [T,H,W] on the CPU."""
-    size = _clip_shape(video)
-    return F.interpolate(coarse_THW.detach().float().cpu()[None, None], size=size, mode="trilinear")[0, 0]
+    coarse = coarse_THW.detach().float().cpu()[None, None]
+    return F.interpolate(coarse, size=question.clip_THW, mode="trilinear")[0, 0]
 
 
 def captum_attributions() -> ModuleType:

@@ -1,10 +1,12 @@
 """Files of `videxp explain`: for each video NAME.mp4, NAME.png and NAME.json, and index.html, which shows them all."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from videxp.core.errors import BadRequest
+from videxp.core.files import adding_files
 from videxp.core.outputs import OVERWRITE, Identity, refuse_inputs_and_runs, require_own_folder
 
 PAGE = "index.html"
@@ -22,6 +24,19 @@ def require_explained_folder(
     for name in names:
         refuse_inputs_and_runs(folder / f"{name}{ENDING}.mp4", inputs)
     refuse_inputs_and_runs(folder / PAGE, inputs)
+
+
+@contextmanager
+def renewing_explanations(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder; when the block succeeds its files appear in `folder`, in place of all of an earlier
+    call. Raises OSError as `adding_files` does."""
+    earlier = [path for path in folder.iterdir() if OWN.fullmatch(path.name)] if folder.is_dir() else []
+    with adding_files(folder) as temporary:
+        yield temporary
+        written = {path.name for path in temporary.iterdir()}
+    for old in earlier:
+        if old.name not in written:
+            old.unlink()
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:

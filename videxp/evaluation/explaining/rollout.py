@@ -34,11 +34,10 @@ def attention_rollout(question: Question, network: nn.Module, stages: Sequence[A
                 raise VidexpError(f"{type(network).__name__}: no attention was seen in its {stage.module}")
         weights = [weight for of_stage in kept for weight in of_stage]
         gradients = iter(torch.autograd.grad(score.sum(), weights, allow_unused=True))
-    clip_THW = (video.shape[1], *video.shape[3:])
     found = torch.ones(1, 1, 1, device=video.device)
     for stage, of_stage in zip(stages, kept):
         pairs = [(weight.detach(), next(gradients)) for weight in of_stage]
-        found = found * stage_rollout(stage, pairs, grid_of(clip_THW, stage.stride))
+        found = found * stage_rollout(stage, pairs, grid_of(question.clip_THW, stage.stride))
     return found.float().cpu()
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from torch import Tensor
 
-from videxp.core.files import adding_files, write_text
+from videxp.core.files import write_text
 from videxp.core.printable import as_json
 from videxp.evaluation.explaining.explanation import rounded
-from videxp.evaluation.explaining.outputs import ENDING, OWN, PAGE
+from videxp.evaluation.explaining.outputs import ENDING, PAGE, renewing_explanations
 from videxp.evaluation.explaining.page import PageEntry, page
 from videxp.tasks.generated import save_clip_grid, save_clip_strips
 
@@ -51,11 +51,10 @@ def save_walk(clips: Tensor, stem: Path, *, fps: float | Fraction) -> list[Path]
 
 def write_walks(task: Any, folder: Path, *, about: dict[str, Any]) -> list[str]:
     """Write all walks of a generator into `folder`, at once; returns lines for a terminal."""
-    earlier = [path for path in folder.iterdir() if OWN.fullmatch(path.name)] if folder.is_dir() else []
     walks = all_walks(task)
     facts = describe_walks(walks)
     entries = []
-    with adding_files(folder) as temporary:
+    with renewing_explanations(folder) as temporary:
         for name, clips in walks.items():
             files = save_walk(clips, temporary / name, fps=task.clip_fps)
             write_text(
@@ -64,10 +63,6 @@ def write_walks(task: Any, folder: Path, *, about: dict[str, Any]) -> list[str]:
             entries.append(PageEntry(name, [walk_line(facts[name])], videos=files[:1], pictures=files[-1:]))
         told = [f"run {about['run']}, weights {about['weights'][:12]}", "From left to right one code changes alone."]
         write_text(temporary / PAGE, page("What the codes of a generator do", told, entries))
-        written = {path.name for path in temporary.iterdir()}
-    for old in earlier:
-        if old.name not in written:
-            old.unlink()
     return [f"{name}: {walk_line(of_walk)}" for name, of_walk in facts.items()]
 
 
