@@ -1,6 +1,7 @@
 """What each task lets explain of its answers: of a restored patch the frames that it came from, of a transition the
 frames around it, of a generator its codes."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from tests.tasks.test_restoration import restoration
 from tests.tasks.test_scenes import task as scenes
 from videxp.core.contract import Contract
 from videxp.core.errors import BadRequest
+from videxp.deploy import inpaint_files, restore_files
 from videxp.evaluation.explaining.faithfulness import judge_map
 from videxp.evaluation.explaining.maps import gradient, make_map
 from videxp.evaluation.explaining.removal import frame_importance
@@ -30,8 +32,9 @@ class FrameBefore(nn.Module):
 
     scale, radius = 1, 1
 
-    def __init__(self) -> None:
+    def __init__(self, *, told: str = "") -> None:
         super().__init__()
+        self.told = told
         self.weight = nn.Parameter(torch.ones(()))
 
     def forward(self, video: Tensor) -> Tensor:
@@ -58,6 +61,13 @@ def test_a_restored_patch_comes_from_the_frame_and_the_pixels_that_it_was_made_o
     assert [round(value, 6) for n, value in enumerate(importance["mean"]) if n != 2] == [0] * 6
     judged = judge_map(question, made.values_THW, gradient(question, task.deployed).values_THW, seed=0)
     assert judged["better_than_random"] and judged["insertion"] > judged["random"]["insertion"]
+
+
+@pytest.mark.parametrize(("told", "predictor"), [("exemplar", restore_files), ("mask", inpaint_files)])
+def test_a_file_is_not_explained_to_a_network_that_is_given_more_than_the_video(told: str, predictor: Any):
+    words = f"^a.mp4: this network is also given its {told}, which a video alone does not have: .*--on explanation$"
+    with pytest.raises(BadRequest, match=words):
+        predictor.read_explained(restoration(FrameBefore(told=told)), None, Path("a.mp4"))
 
 
 def test_the_patch_is_the_one_with_the_most_detail_within_its_surroundings():

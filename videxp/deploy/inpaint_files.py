@@ -100,8 +100,8 @@ def predict(task: Any, datamodule: Any, options: argparse.Namespace) -> int:
 def read_explained(task: Any, datamodule: Any, path: Path) -> Any:
     """Raises BadRequest: `videxp explain` is given no mask."""
     raise BadRequest(
-        f"{path}: what is hidden in it is not known: explain this run on its data set's masks, "
-        "videxp evaluate RUN --on explanation"
+        f"{path}: this network is also given its mask, which a video alone does not have: explain this run on its "
+        "data set, videxp evaluate RUN --on explanation"
     )
 
 

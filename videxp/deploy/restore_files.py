@@ -125,8 +125,10 @@ def read_explained(task: Any, datamodule: Any, path: Path) -> "NetworkClips":
 
     told_of = Restorer(task).told
     if told_of not in ("", "noise_level"):
-        elsewhere = "explain this run on its data set's: videxp evaluate RUN --on explanation"
-        raise BadRequest(f"{path}: this network is told a {told_of}, which is not known of it: {elsewhere}")
+        raise BadRequest(
+            f"{path}: this network is also given its {told_of}, which a video alone does not have: explain this run on "
+            "its data set, videxp evaluate RUN --on explanation"
+        )
     told = NoiseLevel(None, say=lambda text: show(text.partition(";")[0])) if told_of else None
     read = read_file_clips(path, choice=ClipChoice(MOST_FRAMES, clips=1, short="clamp"))
     count = len({*read.frames_KT[0].tolist()})  # of a short video the last frame comes again
