@@ -1,14 +1,14 @@
 """Private API of torch does what videxp wants of it."""
 
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, TensorDataset
 
 from videxp.core.private_torch import gate_step, running_iterator, workers_of
 
 
 def test_workers_that_stay_are_found_and_can_be_ended():
     loader = DataLoader(
-        [1, 2],  # type: ignore[arg-type]  # a list is a data set
+        TensorDataset(torch.tensor([1, 2])),
         batch_size=None,
         num_workers=1,
         persistent_workers=True,
@@ -16,7 +16,7 @@ def test_workers_that_stay_are_found_and_can_be_ended():
     )
     assert running_iterator(loader) is None
     iterator = iter(loader)
-    assert [int(one) for one in iterator] == [1, 2]
+    assert [int(one) for (one,) in iterator] == [1, 2]
     assert running_iterator(loader) is iterator
     (worker,) = workers_of(iterator)
     assert worker.is_alive()
