@@ -93,7 +93,8 @@ def read_sweep(recipe: str, overrides: list[str], *, check_values: bool = True) 
         raise BadRequest("nothing to sweep: give a key several values, optimizer.lr=1e-2,1e-3 (or sweep.space)")
     if more:
         base = config.compose(recipe, [*fixed, *_first(axes)])
-        config.refuse(config.check(base) if check_values else [])
+        if check_values:
+            config.refuse(config.check(base))
     _check_sampler(settings, axes)
     objectives = _objectives(settings, config.flat(base.cfg))
     if settings.pruner and len(objectives) > 1:
