@@ -11,17 +11,10 @@ import torch
 from torch import Tensor
 
 from tests.training.small_tasks import Mean, trainer
+from videxp.core.memory import peak_bytes
 from videxp.runs.differences import first_difference
 from videxp.training.callbacks.step_metrics import StepMetrics
-from videxp.training.callbacks.throughput import (
-    DeviceWait,
-    HostWait,
-    Throughput,
-    Total,
-    latency_ms,
-    peak_memory_gib,
-    summary,
-)
+from videxp.training.callbacks.throughput import GIB, DeviceWait, HostWait, Throughput, Total, latency_ms, summary
 
 
 @dataclass
@@ -190,10 +183,10 @@ def test_clips_and_frames_are_those_that_the_network_gets(clock: Clock, tmp_path
 
 
 def test_the_memory_of_this_process_is_some_hundred_mebibytes() -> None:
-    before = peak_memory_gib(torch.device("cpu"))
+    before = peak_bytes(torch.device("cpu")) / GIB
     assert 0.05 < before < 64
     held = bytearray(2**26)
-    assert held and peak_memory_gib(torch.device("cpu")) >= before
+    assert held and peak_bytes(torch.device("cpu")) / GIB >= before
 
 
 def test_one_line_says_what_set_the_pace_and_what_to_do() -> None:

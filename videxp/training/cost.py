@@ -14,6 +14,7 @@ from pytorch_lightning import Trainer
 
 from videxp.core.errors import BadRequest
 from videxp.core.files import read_json
+from videxp.core.memory import MEMINFO, read_bytes
 from videxp.core.prices import Prices
 from videxp.core.printable import duration
 from videxp.data import VideoDataModule
@@ -22,7 +23,6 @@ from videxp.training.benchmark import benchmark
 from videxp.training.memory import GIB, StepMemory, step_memory
 
 BENCH_STEPS = 10
-MEMINFO = Path("/proc/meminfo")
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,7 @@ def device_memory(cfg: DictConfig, *, given_gib: float | None, meminfo: Path = M
     if torch.cuda.is_available() and cfg.hardware.accelerator != "cpu":
         known = torch.cuda.get_device_properties(0)
         return known.total_memory, known.name
-    try:
-        line = next(line for line in meminfo.read_text().splitlines() if line.startswith("MemTotal:"))
-    except (OSError, StopIteration):
-        return None, "this machine"
-    return int(line.split()[1]) * 1024, "this machine"
+    return read_bytes(meminfo, "MemTotal"), "this machine"
 
 
 def cost_lines(work: Work, machine: Machine, prices: Prices, *, watts: float | None = None) -> list[str]:

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from videxp.core.energy import Counters, Energy, measure_energy
+from videxp.core.memory import MEMINFO, read_bytes
 from videxp.core.timing import Timing, time_in_turn
 from videxp.evaluation.measuring.runner import clips_alike
 
 GROWS_BY = 1.02  # a larger batch is better if it gives so many times the clips
-MEMINFO = Path("/proc/meminfo")
 NO_MEMORY = re.compile(r"DefaultCPUAllocator|out of memory", re.IGNORECASE)
 
 
@@ -95,10 +95,4 @@ def search_batches(
 
 def free_bytes(device: torch.device, meminfo: Path = MEMINFO) -> int | None:
     """Of main memory, for a network on the CPU; None if unknown, and on a GPU, which refuses by itself."""
-    if device.type != "cpu":
-        return None
-    try:
-        line = next(line for line in meminfo.read_text().splitlines() if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration):
-        return None
-    return int(line.split()[1]) * 1024
+    return read_bytes(meminfo, "MemAvailable") if device.type == "cpu" else None

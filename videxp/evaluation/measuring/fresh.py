@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from omegaconf import DictConfig
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from videxp import config
 from videxp.core.errors import VidexpError
-from videxp.core.memory import peak_resident_bytes
+from videxp.core.memory import peak_bytes
 from videxp.core.own_packages import find_own_packages
 from videxp.core.processes import program
 from videxp.core.timing import time_call
@@ -83,14 +84,13 @@ def main(text: str) -> None:
     device = torch.device(request.device)
     with find_own_packages():
         task = load_task(config.load_resolved("/dev/stdin"), Path(request.checkpoint))
+    hardware: dict[str, Any] = {
+        "accelerator": "gpu" if device.type == "cuda" else device.type,
+        "devices": [device.index or 0] if device.type == "cuda" else 1,
+        "precision": request.precision,
+    }
     trainer = Trainer(
-        accelerator="gpu" if device.type == "cuda" else device.type,
-        devices=[device.index or 0] if device.type == "cuda" else 1,
-        precision=request.precision,  # type: ignore[arg-type]  # a trainer's own word
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
+        **hardware, logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False
     )
     runner = Runner.of(task, trainer, device)
     one = {name: value.to(device) for name, value in torch.load(request.clip, weights_only=True).items()}
@@ -98,7 +98,3 @@ def main(text: str) -> None:
     seconds = [time_call(lambda: runner.answer(one), finish=runner.finish).wall for _ in range(CALLS)]
     found = Fresh(first_call_ms=round(1e3 * seconds[0], 3), peak_bytes=peak_bytes(device), before_bytes=before)
     sys.stdout.write(json.dumps(asdict(found)) + "\n")
-
-
-def peak_bytes(device: torch.device) -> int:
-    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_resident_bytes()

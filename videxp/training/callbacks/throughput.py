@@ -19,7 +19,7 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.strategies import FSDPStrategy
 from torch import Tensor
 
-from videxp.core.memory import peak_resident_bytes
+from videxp.core.memory import peak_bytes
 from videxp.core.private_lightning import around_each_fetch
 from videxp.core.processes import available_cores
 from videxp.core.timing import time_call
@@ -160,7 +160,7 @@ class Throughput(Callback):
         if "video" in batch:  # [N,T,C,H,W]; not where it has lost all its samples
             self.frames_per_clip = batch["video"].shape[1]
         device = trainer.strategy.root_device
-        share, memory = min(1.0, self.wait.read() / seconds), peak_memory_gib(device)
+        share, memory = min(1.0, self.wait.read() / seconds), peak_bytes(device) / GIB
         if trainer.world_size > 1:
             most = torch.tensor([share, memory], dtype=torch.float64, device=device)
             share, memory = trainer.strategy.reduce(most, reduce_op="max").tolist()
@@ -199,15 +199,6 @@ def latency_ms(task: VideoTask, batch: dict[str, Tensor]) -> float:
         while len(seconds) < LATENCY_CALLS and sum(seconds) < LATENCY_SECONDS:
             seconds.append(time_call(partial(task.answer, one), finish=finish).wall)
     return round(1000 * median(seconds[1:] or seconds), 3)  # the first call is the warm-up
-
-
-def peak_memory_gib(device: torch.device) -> float:
-    """Peak memory since the process began: of tensors on a GPU; on the CPU of this process without its workers.
-
-    0 if unknown.
-    """
-    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_resident_bytes()
-    return peak / GIB
 
 
 # ---- in words --------------------------------------------------------------------------------------------------------
