@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 import torch
+from pytorch_lightning import Trainer
+from pytorch_lightning.strategies import SingleDeviceStrategy
 from torch import Tensor
 
+from tests.films import Put, module
 from tests.training.small_tasks import Mean, trainer
 from videxp.core.memory import peak_bytes
+from videxp.data import FolderPerClass
 from videxp.runs.differences import first_difference
 from videxp.training.callbacks.step_metrics import StepMetrics
 from videxp.training.callbacks.throughput import GIB, DeviceWait, HostWait, Throughput, Total, latency_ms, summary
@@ -50,8 +54,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in ("videxp.training.callbacks.throughput", "videxp.core.timing"):
-        monkeypatch.setattr(f"{module}.time", clock)
+    for name in ("videxp.training.callbacks.throughput", "videxp.core.timing"):
+        monkeypatch.setattr(f"{name}.time", clock)
     monkeypatch.setattr(torch.cuda, "Event", clock.event)
     return clock
 
@@ -180,6 +184,32 @@ def test_clips_and_frames_are_those_that_the_network_gets(clock: Clock, tmp_path
         clock.work(1)
         row = meter.read(one, task, batch)
         assert (row["throughput/clips_per_second"], row["throughput/frames_per_second"]) == (6, 24)
+
+
+def test_operations_are_counted_while_the_network_is_whole(
+    put: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A strategy may cut weights up, as FSDP does; then a clip no longer goes through the network."""
+    for name in ("train/run/a", "val/run/b", "test/run/c"):
+        put(f"{name}.mp4")
+    seen: list[list[int]] = []
+
+    class CutsUp(SingleDeviceStrategy):
+        def setup(self, trainer: Trainer) -> None:
+            super().setup(trainer)
+            for parameter in task.parameters():
+                parameter.data = parameter.data.flatten()
+
+    def count(task: Mean, *_: Any, **shape: int) -> tuple[float, str]:
+        assert shape == {"num_frames": 4, "size": 8}
+        seen.append([parameter.ndim for parameter in task.parameters()])
+        raise RuntimeError("seen")  # which is all that the training is for
+
+    monkeypatch.setattr("videxp.training.callbacks.throughput.share_of_clip", count)
+    task, data = Mean(), module(tmp_path, FolderPerClass(), num_frames=4, size=8)
+    with pytest.raises(RuntimeError, match="seen"):
+        trainer(tmp_path, Throughput(), strategy=CutsUp(device=torch.device("cpu"))).fit(task, data)
+    assert seen == [[1, 1, 2, 1]]
 
 
 def test_the_memory_of_this_process_is_some_hundred_mebibytes() -> None:

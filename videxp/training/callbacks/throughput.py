@@ -119,12 +119,15 @@ class Throughput(Callback):
         self.clips, self.batches = clips, 0
         self.wait.read()
 
-    def on_train_start(self, trainer: Trainer, pl_module: VideoTask) -> None:
+    def setup(self, trainer: Trainer, pl_module: VideoTask, stage: str) -> None:
+        """Before the strategy has the network: of one that FSDP has cut up no operations can be counted."""
         device, data = trainer.strategy.root_device, datamodule_of(trainer)
-        self.wait = DeviceWait() if device.type == "cuda" else HostWait()
-        if device.type == "cuda" and isinstance(data, VideoDataModule):
+        if stage == "fit" and isinstance(data, VideoDataModule):
             shape = {"num_frames": data.num_frames, "size": data.size}
             self.share_of_clip, _ = share_of_clip(pl_module, device, str(trainer.precision), **shape)
+
+    def on_train_start(self, trainer: Trainer, pl_module: VideoTask) -> None:
+        self.wait = DeviceWait() if trainer.strategy.root_device.type == "cuda" else HostWait()
         self.total, self.has_begun = Total(), False
         self._begin(clips=pl_module.clips_seen)
         around_each_fetch(trainer, before=self.wait.begin, after=self._fetched)
