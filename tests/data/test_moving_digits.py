@@ -133,6 +133,17 @@ def phase(moments: np.ndarray) -> np.ndarray:
     return np.arctan2(moments[:, 2:4], moments[:, 0:2])
 
 
+def test_the_cause_of_a_label_is_where_the_digit_is_and_known_of_its_own_videos_alone() -> None:
+    layout, other = MovingDigits(**SMALL, ground="black"), MovingDigits(**SMALL)
+    path = layout.rows(Path())[3].path
+    bright, cause = layout.frames(path).max(axis=3), layout.cause(path)
+    assert cause is not None and set(np.unique(cause)) == {0, 255}
+    assert ((cause > 0) == (bright > bright.max() / 2)).mean() > 0.98
+    assert (cause > 0).sum(axis=(1, 2)).min() > 20
+    for stranger in (other.rows(Path())[3].path, path.replace("/train/", "/train/x/"), "notes.txt"):
+        assert layout.cause(stranger) is None
+
+
 def test_positions_are_distributed_alike_in_every_class() -> None:
     """Each class has the digit everywhere: the mean of cos and sin of its position is near 0 in each frame."""
     size, count = 40, 2000

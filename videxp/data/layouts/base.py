@@ -78,7 +78,7 @@ class Layout:
     def cause(self, path: str) -> "np.ndarray | None":
         """Where in a video that is what its label says, uint8 [T,H,W], 255 there and 0 elsewhere; None: not known.
 
-        path: of a row. What explanations of answers are held against.
+        path: relative to the root; None, too, where it is no row's. What explanations of answers are held against.
         """
         return None
 

@@ -135,8 +135,10 @@ class MovingDigits(Layout):
         frames, size = self.frames_per_video, self.video_size
         return draw_video(rng, label=label, split=split, num_frames=frames, size=size, ground=self.ground)
 
-    def cause(self, path: str) -> np.ndarray:
+    def cause(self, path: str) -> np.ndarray | None:
         """Where the digit is: the label is its motion."""
+        if all(row.path != path for row in self.rows(Path())):  # such as a video of other parameters
+            return None
         split, label, rng = self._drawing(path)
         drawn = draw_digit(rng, label=label, split=split, num_frames=self.frames_per_video, size=self.video_size)
         return np.where(drawn.opacity_TSS > 0.5, 255, 0).astype(np.uint8)

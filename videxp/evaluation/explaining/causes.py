@@ -28,10 +28,7 @@ def cause_of_file(
 
 def cause_of_row(datamodule: VideoDataModule, row: str, frames_T: Sequence[int], question: Question) -> Tensor | None:
     """bool [T,H,W] of the question's clip; None where the layout knows nothing, or pictures are not cut by workers."""
-    try:
-        known_THW = datamodule.layout.cause(row)
-    except (ValueError, KeyError):  # no row's path, though it lies beneath the root
-        return None
+    known_THW = datamodule.layout.cause(row)
     cutter = datamodule.cutter("test")
     if known_THW is None or cutter is None:
         return None
