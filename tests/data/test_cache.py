@@ -11,7 +11,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import aiohttp
 import fsspec
@@ -362,7 +362,7 @@ def test_a_cache_is_read_from_a_store_by_ranges(root: Path, tmp_path: Path, form
 class Busy(WithRanges):
     """Answers some requests for clips as stores do under load: a status, or a connection that ends."""
 
-    answers: list[int] = []  # noqa: RUF012  # each test sets it; of the next requests; 0: none, 200: as it should
+    answers: ClassVar[list[int]] = []  # each test sets it; of the next requests; 0: none, 200: as it should
     asked = 0
 
     def do_GET(self) -> None:

@@ -151,8 +151,9 @@ def test_a_worker_that_was_never_asked_is_told_to_end_when_its_loader_is_garbage
     terminate = BaseProcess.terminate
     monkeypatch.setattr(BaseProcess, "terminate", lambda worker: (kills.append(worker), terminate(worker)))
     gc.disable()
+    samples: Any = [{"a": 1}]  # a list is a data set
     try:
-        loader = kind([{"a": 1}], num_workers=2, persistent_workers=True, multiprocessing_context="fork")  # type: ignore[arg-type]  # a list is a data set
+        loader = kind(samples, num_workers=2, persistent_workers=True, multiprocessing_context="fork")
         list(loader)
         iterator: Any = running_iterator(loader)
         iterator.itself = iterator

@@ -16,6 +16,7 @@ from videxp.data.annotations.next_shot import NextShot
 from videxp.data.annotations.transitions import Transitions, targets
 from videxp.data.loading.clips import ClipChoice
 from videxp.data.loading.dataset import ClipDataset
+from videxp.data.manifest import Split
 from videxp.video import write_video
 
 LENGTHS = {"train/shots/a.mkv": 40, "train/shots/b.mkv": 30, "train/shots/c.mkv": 12, "val/shots/d.mkv": 40}
@@ -39,13 +40,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def dataset(place: Path, texts: dict[str, str] | None = None, *, split: str = "train", **changes: Any) -> ClipDataset:
+def dataset(place: Path, texts: dict[str, str] | None = None, *, split: Split = "train", **changes: Any) -> ClipDataset:
     layout = Stated(Transitions(), {"": "", **(texts or {})}) if texts else FolderPerClass()
     data = module(place, layout, num_frames=T, short="clamp")
     data.prepare()
     choice = ClipChoice(T, short="clamp", clips=None if split == "train" else 1)
     annotations = [NextShot(**{"min_frames": 1, **changes})]
-    return ClipDataset(data.manifest, split=split, choice=choice, seed=5, annotations=annotations)  # type: ignore[arg-type]  # split is one
+    return ClipDataset(data.manifest, split=split, choice=choice, seed=5, annotations=annotations)
 
 
 def rows_of(sample: dict[str, Any]) -> dict[str, torch.Tensor]:
