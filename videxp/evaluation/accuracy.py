@@ -11,7 +11,7 @@ from torch import Tensor
 from videxp.core.contract import Contract
 from videxp.evaluation.clip_statistics import ClipStatistics
 from videxp.evaluation.errors import describe_errors, name_recordings
-from videxp.evaluation.subject import Subject, Tested, gather, gather_rows
+from videxp.evaluation.subject import Subject, Tested, gather, gather_rows, watching
 from videxp.evaluation.temperature import Temperature
 
 WORST = 8  # videos that are kept and shown
@@ -22,12 +22,8 @@ def measure_accuracy(subject: Subject, *, temperature: Temperature | None) -> tu
     but the first know a part of the errors alone."""
     recordings = name_recordings(subject.datamodule)
     statistics = ClipStatistics(subject.datamodule.test_transform)
-    callbacks: list[Any] = subject.trainer.callbacks  # type: ignore[attr-defined]  # Lightning's property has no type
-    callbacks.append(statistics)
-    try:
+    with watching(subject.trainer, statistics):
         tested = subject.test()
-    finally:
-        callbacks.remove(statistics)
     if recordings is not None:
         tested = replace(tested, rows=[{**row, "recording": recordings[row["index"]]} for row in tested.rows])
     world_size = subject.trainer.world_size

@@ -6,14 +6,15 @@ and test can be compared.
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from omegaconf import DictConfig
-from pytorch_lightning import Trainer
+from pytorch_lightning import Callback, Trainer
 
 from videxp.config import build, load_resolved, require_labels
 from videxp.core.console import Console
@@ -146,6 +147,17 @@ def open_subject(
         protocol="" if views == views_in(own) else views.name,
         pictures=run.samples,
     )
+
+
+@contextmanager
+def watching(trainer: Trainer, callback: Callback) -> Iterator[None]:
+    """Meanwhile, the callback is one of the trainer's."""
+    callbacks: list[Callback] = cast(Any, trainer).callbacks  # Lightning sets it from outside the class
+    callbacks.append(callback)
+    try:
+        yield
+    finally:
+        callbacks.remove(callback)
 
 
 def gather_rows(rows: list[dict[str, Any]], *, world_size: int) -> list[dict[str, Any]]:
