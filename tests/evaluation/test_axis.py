@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import videxp_anew
 from tests.runs.made import make_run
+from videxp.cli.commands.evaluate import parse_arguments
 from videxp.comparison.table import best_rows, cell_text, row, table_columns
 from videxp.core.errors import BadRequest
 from videxp.evaluation import axis as axes
@@ -52,10 +53,17 @@ def test_an_option_of_an_axis_that_is_not_measured_is_refused(monkeypatch: pytes
 
     monkeypatch.setattr(axes, "AXES", ("accuracy", "robustness"))
     monkeypatch.setattr(axes, "axis", lambda name: OneOption)
-    refuse_options_without_axis(["RUN", "--most-severe", "3"], ["robustness"])
-    refuse_options_without_axis(["RUN"], ["accuracy"])
+    refuse_options_without_axis(argparse.Namespace(most_severe=3), ["robustness"])
+    refuse_options_without_axis(argparse.Namespace(most_severe=5), ["accuracy"])
     with pytest.raises(BadRequest, match="--most-severe has no effect without --on robustness"):
-        refuse_options_without_axis(["RUN", "--most-severe", "3"], ["accuracy"])
+        refuse_options_without_axis(argparse.Namespace(most_severe=3), ["accuracy"])
+
+
+@pytest.mark.parametrize("option", ["--severities", "--sever"])  # argparse takes the beginning of an option for it
+def test_an_option_without_its_axis_is_refused_however_it_is_written(option: str):
+    assert parse_arguments(["RUN", "--on", "robustness", option, "3"]).severities == [3]
+    with pytest.raises(BadRequest, match="--severities has no effect without --on robustness"):
+        parse_arguments(["RUN", option, "3"])
 
 
 def test_pictures_of_another_evaluation_leave_the_runs_own(tmp_path: Path):

@@ -69,13 +69,14 @@ def add_axis_arguments(parser: argparse.ArgumentParser) -> None:
         axis(name).add_arguments(parser.add_argument_group(f"--on {name}"))
 
 
-def refuse_options_without_axis(arguments: list[str], chosen: list[str]) -> None:
+def refuse_options_without_axis(options: argparse.Namespace, chosen: list[str]) -> None:
     """Raises BadRequest for an option of an axis that is not measured: it would have no effect."""
     for name in AXES[1:]:
-        parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+        if name in chosen:
+            continue
+        parser = argparse.ArgumentParser(add_help=False)
         axis(name).add_arguments(parser.add_argument_group())
         defaults = vars(parser.parse_args([]))
-        given = [key for key, value in vars(parser.parse_known_args(arguments)[0]).items() if value != defaults[key]]
-        if given and name not in chosen:
+        if given := [key for key, default in defaults.items() if getattr(options, key) != default]:
             option = f"--{given[0].replace('_', '-')}"
             raise BadRequest(f"{option} has no effect without --on {name}: add that, or leave {option} out")

@@ -101,7 +101,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_axis_arguments(parser)
     options = parser.parse_intermixed_args(arguments)
-    refuse_options_without_axis(arguments, options.on)
+    refuse_options_without_axis(options, options.on)
     if options.temperature and ACCURACY not in options.on:
         raise BadRequest("--temperature has no effect without --on accuracy: add that, or leave --temperature out")
     return options
