@@ -1,9 +1,12 @@
 """`videxp evaluate --on robustness`: the same figures however it is run, and each from what it says it is of."""
 
 import argparse
+import io
 import json
+import re
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +18,11 @@ from pytorch_lightning import Callback
 from tests.conftest import videxp
 from tests.evaluation.subjects import subject_of
 from videxp.cli.commands.evaluate import require_axes
+from videxp.core.console import Console
 from videxp.core.errors import BadRequest
 from videxp.evaluation import robustness
 from videxp.evaluation.corrupting.adversary import Attack
+from videxp.evaluation.corrupting.clips import save_corrupted_clips
 from videxp.evaluation.corrupting.consistency import SHIFT_FRAMES, ShiftedChoice, measure_consistency
 from videxp.evaluation.corrupting.measuring import baseline_of, read_how, samples_of
 from videxp.evaluation.corrupting.one_severity import OneSeverity
@@ -87,6 +92,15 @@ def test_a_restorations_input_is_corrupted_and_its_target_stays_clean(restorer: 
     assert torch.equal(again["video"], clean["video"])
 
 
+def test_clips_are_saved_and_the_test_meets_clean_ones_then(run: Path, here: Path, tmp_path: Path):
+    subject = replace(subject_of(run), pictures=tmp_path)
+    asked = options("--corruptions", "gaussian_noise", "--severities", "2")
+    paths = save_corrupted_clips(subject, read_request(asked, subject.task.contract), seed=0)
+    assert [path.name for path in paths] == ["gaussian_noise.mp4", "contact_sheet.png"]
+    assert all(path.stat().st_size for path in paths)
+    assert subject.datamodule.dataset("test").corrupter is None
+
+
 class Stops(Exception):
     """What ends an evaluation."""
 
@@ -113,7 +127,10 @@ def test_an_evaluation_that_was_stopped_goes_on_and_gives_the_same(
     ledger = run / "robustness.jsonl"
     ledger.unlink(missing_ok=True)
     asked = options("--corruptions", "gaussian_noise", "--severities", "1,5", "--attacks", "none")
-    whole = robustness.measure(subject_of(run), asked)
+    said = io.StringIO()
+    whole = robustness.measure(replace(subject_of(run), console=Console(file=said, width=200)), asked)
+    assert re.findall(r"\(figure (\d) of (\d)\)", said.getvalue()) == [("1", "4"), ("2", "4"), ("3", "4"), ("4", "4")]
+    assert "gaussian_noise 5: accuracy" in said.getvalue() and "clips 2 frames later: flips" in said.getvalue()
     lines = ledger.read_text().splitlines()
     assert len(lines) == 3 + 1  # clean, two severities, and consistency
 
@@ -126,7 +143,10 @@ def test_an_evaluation_that_was_stopped_goes_on_and_gives_the_same(
     ledger.write_text("".join(f"{line}\n" for line in lines[:2]) + lines[2][:40])  # the third was being written
     with monkeypatch.context() as patch:
         passes = stopping(subject_of(run), after=100, monkeypatch=patch)
-        assert robustness.measure(subject_of(run), asked) == whole
+        said = io.StringIO()
+        assert robustness.measure(replace(subject_of(run), console=Console(file=said, width=200)), asked) == whole
+    assert f"2 figures were measured before: {ledger} (delete it to measure anew)" in said.getvalue()
+    assert re.findall(r"\(figure (\d) of (\d)\)", said.getvalue()) == [("3", "4"), ("4", "4")]
     assert len(passes) == 1 + 2  # consistency takes two
     assert ledger.read_text().splitlines() == lines
 
@@ -163,7 +183,7 @@ def test_a_classification_is_measured_and_told_on_eighty_columns(run: Path, work
     table = [line for line in done.stdout.splitlines() if line.startswith(("gaussian_noise", "sampling", "severity"))]
     assert f"{values[0]:.4f}" in done.stdout and f"mPC {section['mpc']:.4f}" in done.stdout
     assert table and max(map(len, table)) <= 80
-    assert "a part of schiappa2023's table" in done.stdout and "jumble: not asked for" not in table
+    assert "a part of schiappa2023's table" in done.stdout and "jumble" in done.stdout.partition("left out: ")[2]
     assert (run / "samples/robustness.png").is_file()
     for name in ("gaussian_noise.mp4", "sampling.mp4", "contact_sheet.png"):
         assert (run / "samples/robustness_schiappa2023" / name).is_file()

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from videxp.evaluation.corrupting.one_severity import OneSeverity
+from videxp.evaluation.corrupting.one_severity import OneSeverity, changed
 from videxp.evaluation.corrupting.request import RobustnessRequest
 from videxp.evaluation.subject import Subject
 from videxp.transforms.corruptions.corruption import Corruption
@@ -55,20 +55,16 @@ def _versions(
 ) -> list[np.ndarray]:
     """The sample's first clip, uint8 [T,h,w,C], as it is and at each severity."""
     steps = [OneSeverity(None, 0, seed), *(OneSeverity(corruption, severity, seed) for severity in severities)]
-    try:
-        return [_tile(_corrupted_clip(subject, index, step)) for step in steps]
-    finally:
-        subject.datamodule.corrupt_test(None)
+    return [_tile(_corrupted_clip(subject, index, step)) for step in steps]
 
 
 def _corrupted_clip(subject: Subject, index: int, corrupting: OneSeverity) -> np.ndarray:
     """uint8 [T,H,W,C]: the clip that was read, or the network's input."""
     data = subject.datamodule
-    data.corrupt_test(corrupting)
-    batch = data.read("test", [index])
-    if not data.tests_inputs:
-        return cast(np.ndarray, batch["clip"][0].numpy())
-    with torch.inference_mode():
+    with changed(data, corrupting), torch.inference_mode():
+        batch = data.read("test", [index])
+        if not data.tests_inputs:
+            return cast(np.ndarray, batch["clip"][0].numpy())
         video_TCHW = data.transformed(batch, "test", device=torch.device("cpu"))["video"][0]
     return cast(np.ndarray, (video_TCHW * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy())
 

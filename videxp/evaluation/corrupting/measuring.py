@@ -4,9 +4,9 @@ No more is held than one pass holds. Each figure is kept as it comes (`ledger.py
 """
 
 import argparse
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
 from omegaconf import OmegaConf
@@ -20,7 +20,7 @@ from videxp.evaluation.corrupting.clips import save_corrupted_clips
 from videxp.evaluation.corrupting.consistency import SHIFT_FRAMES, measure_consistency
 from videxp.evaluation.corrupting.latent import smoothness_section
 from videxp.evaluation.corrupting.ledger import Figures, Ledger
-from videxp.evaluation.corrupting.one_severity import OneSeverity
+from videxp.evaluation.corrupting.one_severity import OneSeverity, changed
 from videxp.evaluation.corrupting.request import RobustnessRequest, read_baseline, read_request
 from videxp.evaluation.corrupting.summary import summarize
 from videxp.evaluation.subject import Subject, Tested
@@ -28,6 +28,7 @@ from videxp.models.gan import VideoGenerator
 from videxp.runs.evaluation_files import short_hash
 from videxp.runs.figures import NETWORK, split_figures
 from videxp.tasks import VideoTask
+from videxp.transforms.corruptions.corruption import Corruption
 
 SEED = 0  # not the run's: all runs are to meet the same corruptions
 NO_MATTER = (
@@ -55,8 +56,7 @@ def measure_robustness(subject: Subject, options: argparse.Namespace) -> dict[st
         return {"does_not_apply": "the task's contract names no metric"}
     request = read_request(options, contract)
     baseline = baseline_of(subject, options, request)
-    total = 2 + len(request.corruptions) * len(request.severities) + len(EPSILONS) * (1 + len(request.attacks))
-    meter = Meter(subject, Ledger(subject.run.robustness, weights=subject.weights), metric, total)
+    meter = Meter(subject, Ledger(subject.run.robustness, weights=subject.weights), metric, request)
     section = {
         **of,
         **samples_of(subject),
@@ -79,12 +79,13 @@ def measure_robustness(subject: Subject, options: argparse.Namespace) -> dict[st
     if baseline is not None:
         section["baseline"] = options.baseline
     section["consistency"] = meter.consistency()
-    section["attacks"] = meter.attacks(request)
+    section["attacks"] = meter.attacks()
     if options.save_clips:
         files = save_corrupted_clips(subject, request, seed=SEED)
         section["clips"] = [str(path.relative_to(subject.run.path)) for path in files]
-    if meter.ledger.found:
-        told = f"{meter.ledger.found} figures were measured before: {meter.ledger.path} (delete it to measure anew)"
+    if known := meter.ledger.found:
+        figures = "1 figure was" if known == 1 else f"{known} figures were"
+        told = f"{figures} measured before: {meter.ledger.path} (delete it to measure anew)"
         subject.console.print(told, soft_wrap=True)
     return section
 
@@ -124,10 +125,16 @@ class Meter:
     subject: Subject
     ledger: Ledger
     metric: str
-    total: int
-    """How many figures there will be, at most."""
+    request: RobustnessRequest
 
-    def corrupted(self, corruption: Any, severity: int) -> Figures:
+    @cached_property
+    def total(self) -> int:
+        """How many figures there will be."""
+        corrupted = len(self.request.corruptions) * len(self.request.severities)
+        attacked = 0 if self._no_attacks else len(self._kinds) * len(EPSILONS)
+        return 1 + corrupted + (not self._no_consistency) + attacked
+
+    def corrupted(self, corruption: Corruption | None, severity: int) -> Figures:
         """corruption: None: clips as they are."""
         corrupting = OneSeverity(corruption, severity, SEED)
         name = "clean" if corruption is None else corruption.name
@@ -141,34 +148,52 @@ class Meter:
 
     def consistency(self) -> Figures:
         """Of tasks that tell a prediction for each video as it is shown in its clips."""
-        if not self.subject.task.contract.activation:
-            return {"does_not_apply": "the task gives no label to a clip"}
-        if self.subject.datamodule.dataset("test").choice.num_frames == "all":
-            return {"does_not_apply": "videos are read whole"}
+        if self._no_consistency:
+            return {"does_not_apply": self._no_consistency}
         return self._measured(
             f"clips {SHIFT_FRAMES} frames later",
             lambda: measure_consistency(self.subject, self._test(None)),
             shift_frames=SHIFT_FRAMES,
         )
 
-    def attacks(self, request: RobustnessRequest) -> dict[str, Any]:
-        transform, task = self.subject.datamodule.test_transform, self.subject.task
-        mean, std = (getattr(transform, name, None) for name in ("mean", "std"))
-        if not request.attacks:
-            return {"does_not_apply": "not asked for"}
-        if type(task).sample_losses is VideoTask.sample_losses:
-            return {"does_not_apply": f"{type(task).__name__} has no loss of each sample that an attack could raise"}
-        if mean is None or std is None:
-            return {
-                "does_not_apply": "the test's transform does not tell the mean and std that pixels are normalized by"
-            }
-        kinds = cast(list[Kind], ["noise", *request.attacks])
+    @cached_property
+    def _no_consistency(self) -> str:
+        """Why there is none; "" where there is."""
+        if not self.subject.task.contract.activation:
+            return "the task gives no label to a clip"
+        return "videos are read whole" if self.subject.datamodule.dataset("test").choice.num_frames == "all" else ""
+
+    def attacks(self) -> dict[str, Any]:
+        if self._no_attacks:
+            return {"does_not_apply": self._no_attacks}
+        mean, std = self._normalization
         changes = [
-            Attack(kind, epsilon / 255, task=task, mean=mean, std=std, seed=SEED)
-            for kind in kinds
+            Attack(kind, epsilon / 255, task=self.subject.task, mean=mean, std=std, seed=SEED)
+            for kind in self._kinds
             for epsilon in EPSILONS
         ]
         return {"steps": STEPS, "rows": [self._attacked(change) for change in changes]}
+
+    @property
+    def _kinds(self) -> list[Kind]:
+        return cast(list[Kind], ["noise", *self.request.attacks])
+
+    @property
+    def _normalization(self) -> tuple[Any, Any]:
+        """Mean and std of the test's transform; None of what it doesn't tell."""
+        transform = self.subject.datamodule.test_transform
+        return getattr(transform, "mean", None), getattr(transform, "std", None)
+
+    @cached_property
+    def _no_attacks(self) -> str:
+        """Why there are none; "" where there are."""
+        if not self.request.attacks:
+            return "not asked for"
+        task = type(self.subject.task)
+        if task.sample_losses is VideoTask.sample_losses:
+            return f"{task.__name__} has no loss of each sample that an attack could raise"
+        tells = all(values is not None for values in self._normalization)
+        return "" if tells else "the test's transform does not tell the mean and std that pixels are normalized by"
 
     def _attacked(self, attack: Attack) -> Figures:
         of = {"attack": attack.kind, "epsilon": round(attack.epsilon * 255)}
@@ -176,18 +201,27 @@ class Meter:
         told = f"{attack.kind} {of['epsilon']}/255"
         return {**of, **self._measured(told, lambda: self._figures(self._test(None, attack=attack)), **of, **steps)}
 
-    def _measured(self, told: str, measure: Any, **of: Any) -> Figures:
+    @cached_property
+    def _read(self) -> str:
+        return read_how(self.subject)
+
+    def _measured(self, told: str, measure: Callable[[], Figures], **of: Any) -> Figures:
         before = self.ledger.found
-        figures = self.ledger.measured(
-            measure, samples=self.subject.samples.fingerprint, seed=SEED, read=read_how(self.subject), **of
-        )
-        if self.ledger.found == before and "value" in figures:
-            figure = f"{told}: {self.metric} {number_text(figures['value'])}"
+        fingerprint = self.subject.samples.fingerprint
+        figures = self.ledger.measured(measure, samples=fingerprint, seed=SEED, read=self._read, **of)
+        if self.ledger.found == before:
+            said = next((f"{name} {number_text(figures[key])}" for key, name in self._named if key in figures), None)
+            figure = f"{told}: {said or figures['does_not_apply']}"
             self.subject.console.print(f"{figure} (figure {self.ledger.asked} of {self.total})", soft_wrap=True)
         return figures
 
+    @property
+    def _named(self) -> list[tuple[str, str]]:
+        """Key of a figure -> what it is called."""
+        return [("value", self.metric), ("flips", "flips")]
+
     def _test(self, corrupting: OneSeverity | None, *, attack: BatchChange | None = None) -> Tested:
-        with changed(self.subject, corrupting, attack=attack):
+        with changed(self.subject.datamodule, corrupting, attack=attack):
             return self.subject.test()
 
     def _figures(self, tested: Tested) -> Figures:
@@ -198,19 +232,6 @@ class Meter:
             raise VidexpError(f"{self.metric} cannot be measured on these samples: {contract.undefined}")
         baselines = baseline_values(tested.metrics, contract, metric=self.metric)
         return {"value": plain[self.metric], **({"baselines": baselines} if baselines else {})}
-
-
-@contextmanager
-def changed(subject: Subject, corrupting: OneSeverity | None, *, attack: BatchChange | None = None) -> Iterator[None]:
-    """Meanwhile, the test meets its clips corrupted and its batches attacked."""
-    data = subject.datamodule
-    data.corrupt_test(corrupting)
-    data.attack = attack
-    try:
-        yield
-    finally:
-        data.corrupt_test(None)
-        data.attack = None
 
 
 def baseline_values(metrics: Mapping[str, float], contract: Contract, *, metric: str) -> dict[str, float]:

@@ -2,10 +2,14 @@
 of the sample's clips), so the same in any batch and for any number of workers.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
+from videxp.data import VideoDataModule
+from videxp.data.samples import BatchChange
 from videxp.transforms.corruptions.corruption import Corruption, rng_of
 
 
@@ -25,3 +29,17 @@ class OneSeverity:
         if number:
             rng = rng.spawn(number)[-1]
         return self.corruption.corrupt(clip, severity=self.severity, rng=rng, fps=fps)
+
+
+@contextmanager
+def changed(
+    data: VideoDataModule, corrupting: OneSeverity | None, *, attack: BatchChange | None = None
+) -> Iterator[None]:
+    """Meanwhile, the test meets its clips corrupted and its batches attacked."""
+    data.corrupt_test(corrupting)
+    data.attack = attack
+    try:
+        yield
+    finally:
+        data.corrupt_test(None)
+        data.attack = None
