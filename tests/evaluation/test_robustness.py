@@ -185,6 +185,8 @@ def test_a_classification_is_measured_and_told_on_eighty_columns(run: Path, work
     assert table and max(map(len, table)) <= 80
     assert "a part of schiappa2023's table" in done.stdout and "jumble" in done.stdout.partition("left out: ")[2]
     assert (run / "samples/robustness.png").is_file()
+    written = ["robust/classifier/evaluation.json", "robust/classifier/samples/robustness.png"]
+    assert done.stdout.splitlines()[-3:-1] == written  # one a line; then what W&B has
     for name in ("gaussian_noise.mp4", "sampling.mp4", "contact_sheet.png"):
         assert (run / "samples/robustness_schiappa2023" / name).is_file()
 

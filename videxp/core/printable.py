@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TextIO, cast
 
 from videxp.core.secrets import scrubbed
@@ -26,6 +27,12 @@ def printable(text: str) -> str:
 def in_one_line(text: str) -> str:
     r"""A name as a cell of a table or a part of a line: tabs and line ends with their backslashes, too."""
     return printable(re.sub(r"[\t\n]", _escape, text))
+
+
+def as_typed_here(path: Path) -> Path:
+    """Relative where it lies in the current folder; else as it is."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def as_json(value: Any, *, indent: int | None = None) -> str:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from videxp import config
 from videxp.core.errors import BadRequest
+from videxp.core.printable import as_typed_here
 from videxp.evaluation.axis import (
     ACCURACY,
     AXES,
@@ -180,7 +181,8 @@ def report(subject: "Subject", name: str, result: dict[str, Any], files: list[Pa
     else:
         for line in axis(name).lines(result[name], subject.task.contract):
             subject.console.print(line, soft_wrap=True)
-    subject.console.print(", ".join(map(str, files)), soft_wrap=True)
+    for path in files:
+        subject.console.print(as_typed_here(path), soft_wrap=True)
 
 
 def report_accuracy(subject: "Subject", result: dict[str, Any]) -> None:

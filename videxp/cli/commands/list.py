@@ -3,11 +3,11 @@
 import argparse
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from videxp.config import Choice, group_options, recipes, suggestion, task_contracts
 from videxp.core.errors import BadRequest
+from videxp.core.printable import as_typed_here
 
 SUMMARY = "[recipes|datasets|...]    what there is, with one line each"
 # What one types -> the group under conf/.
@@ -62,6 +62,4 @@ def choices_of(kind: str) -> list[Choice]:
 
 
 def _as_dict(choice: Choice) -> dict[str, Any]:
-    path = choice.path
-    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-    return {"name": choice.name, "comment": choice.comment, "path": str(shown)}
+    return {"name": choice.name, "comment": choice.comment, "path": str(as_typed_here(choice.path))}

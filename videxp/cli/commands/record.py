@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from videxp import config
 from videxp.core.errors import BadRequest
+from videxp.core.printable import as_typed_here
 
 if TYPE_CHECKING:
     from videxp.runs.reading import Run
@@ -40,14 +41,14 @@ def _record(options: argparse.Namespace) -> int:
     recipe = _the_recipe(runs)
     about, path, experiments = _place(recipe.name)
     if path.exists() and not options.overwrite:
-        raise BadRequest(f"{_shown(path)} is there already: videxp record {' '.join(options.runs)} --overwrite")
+        raise BadRequest(f"{as_typed_here(path)} is there already: videxp record {' '.join(options.runs)} --overwrite")
     result = record.build_record(runs, recipe=recipe.name, recipe_hash=recipe.hash, about=about)
     record.write_record(path, result, experiments=experiments)
     if options.json:
         print(json.dumps(result))
     else:
         print(f"{recipe.name}: {len(runs)} run{'s' if len(runs) > 1 else ''}\n{record.to_text(result)}")
-        print(f"{_shown(path)}, {_shown(experiments / 'README.md')}")
+        print(f"{as_typed_here(path)}, {as_typed_here(experiments / 'README.md')}")
     return 0
 
 
@@ -106,9 +107,7 @@ def stale_records(experiments: Path) -> list[str]:
             now = f"{str(error).splitlines()[0]}"
         if now != record["recipe_hash"]:
             what = f"recipe hash {now}" if len(now) == 16 else now
-            lines.append(f"{_shown(path)}: recorded for {record['recipe_hash']}, now {what}; train and record it again")
+            lines.append(
+                f"{as_typed_here(path)}: recorded for {record['recipe_hash']}, now {what}; train and record it again"
+            )
     return lines
-
-
-def _shown(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
