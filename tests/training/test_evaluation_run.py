@@ -7,6 +7,14 @@ import pytest
 
 from tests.conftest import videxp
 from tests.training.wandb_server import serving
+from videxp.training.loggers.evaluation_run import LONGEST_ID, record_id
+
+
+def test_evaluations_of_long_names_that_begin_alike_have_records_of_their_own():
+    assert record_id("1a2b3c4d", "evaluation_val") == "1a2b3c4d-evaluation_val"
+    names = [f"evaluation_{'a' * 50}_{end}" for end in ("val", "train")]
+    ids = [record_id("1a2b3c4d", name) for name in names]
+    assert ids[0] != ids[1] and [len(one) for one in ids] == [LONGEST_ID, LONGEST_ID]
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from videxp.evaluation.calibration import save_reliability
 from videxp.evaluation.subject import Subject, Tested
 from videxp.runs.evaluation_files import free_paths, result_path
 from videxp.runs.folder import RunFolder, write_json
-from videxp.runs.reading import read_json
+from videxp.runs.reading import read_json, sections_of
 
 VIEWS = ("dataset.clips.test_clips", "dataset.test_transform.crops")  # which the protocol's name says
 NULL_MEANS = {
@@ -95,15 +95,10 @@ def write_result(path: Path, result: Mapping[str, Any]) -> dict[str, Any]:
     before = read_json(path)
     now = json.loads(json.dumps(result, default=str))
     same = all(before.get(key) == now[key] for key in ("weights", "conditions"))
-    kept = {name: value for name, value in before.items() if is_section(value) or "metrics" not in result}
+    kept = sections_of(before) if "metrics" in result else before
     merged = {**(kept if same else {}), **result}
     write_json(path, merged)
     return merged
-
-
-def is_section(value: Any) -> bool:
-    """Whether a value of evaluation.json is what an axis other than accuracy found."""
-    return isinstance(value, dict) and "scalars" in value
 
 
 def write_samples(subject: Subject, tested: Tested, result: Mapping[str, Any], places: list[Path]) -> list[Path]:

@@ -7,6 +7,7 @@ import csv
 import glob
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property
@@ -96,16 +97,17 @@ class Run:
     @property
     def on_axes(self) -> dict[str, float]:
         """What its evaluation found on other axes than accuracy: `{"robustness/mpc": 0.41}`."""
-        return {name: value for section in self._sections for name, value in section["scalars"].items()}
+        return {
+            name: value
+            for section in sections_of(self.evaluation).values()
+            for name, value in section["scalars"].items()
+        }
 
     @property
     def _better_on_axes(self) -> dict[str, str]:
-        return {name: way for section in self._sections for name, way in section["better"].items()}
-
-    @property
-    def _sections(self) -> list[dict[str, Any]]:
-        sections = [value for value in self.evaluation.values() if isinstance(value, dict)]
-        return [one for one in sections if all(isinstance(one.get(key), dict) for key in ("scalars", "better"))]
+        return {
+            name: way for section in sections_of(self.evaluation).values() for name, way in section["better"].items()
+        }
 
     def values(self, metric: str) -> list[float]:
         """All that was logged of a metric, oldest first."""
@@ -298,6 +300,15 @@ def _wall_time(folder: RunFolder, status: dict[str, Any]) -> float | None:
         return round(seconds, 1) if math.isfinite(seconds) else None
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def sections_of(evaluation: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What an evaluation.json holds beside accuracy's metrics, by name: an axis's section or calibration's, each with
+    its `scalars` and which way they are `better`."""
+    parts = {name: value for name, value in evaluation.items() if isinstance(value, dict)}
+    return {
+        name: one for name, one in parts.items() if all(isinstance(one.get(k), dict) for k in ("scalars", "better"))
+    }
 
 
 def read_json(path: Path) -> dict[str, Any]:
