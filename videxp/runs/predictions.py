@@ -2,6 +2,7 @@
 
 import csv
 import shlex
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -63,8 +64,7 @@ def is_number(text: str) -> bool:
 
 def read_evaluations(run: RunFolder) -> Iterator[Predictions]:
     """Those of a run that have predictions: its own test first."""
-    others = sorted(path for path in run.path.glob("evaluation_*.json"))
-    for path in (run.evaluation, *others):
+    for path in (run.evaluation, *sorted(run.path.glob("evaluation_*.json"))):
         predictions = path.with_name(f"predictions{path.stem.removeprefix('evaluation')}.csv")
         evaluation = read_json(path)
         if isinstance(evaluation.get("data"), dict) and predictions.is_file():
@@ -74,14 +74,13 @@ def read_evaluations(run: RunFolder) -> Iterator[Predictions]:
 def _read_rows(path: Path) -> dict[Key, dict[str, str]]:
     """Raises BadRequest for a file that is none of ours."""
     found: dict[Key, dict[str, str]] = {}
+    met: Counter[tuple[str, str, str]] = Counter()
     try:
         with path.open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file, strict=True):
                 place = (row["path"], row.get("start_seconds") or "", row.get("end_seconds") or "")
-                number = 0
-                while (*place, number) in found:
-                    number += 1
-                found[(*place, number)] = {name: row[name] or "" for name in row}
+                found[(*place, met[place])] = {name: row[name] or "" for name in row}
+                met[place] += 1
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise BadRequest(f"{path}: cannot be read ({error}): {_remedy(path)}") from None
     if not found:
