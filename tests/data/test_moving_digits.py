@@ -37,6 +37,18 @@ def test_the_same_seed_makes_the_same_files(tmp_path: Path) -> None:
     assert digest(tmp_path / "c", 1) != first
 
 
+def test_the_cause_of_a_label_is_where_the_digit_is_and_is_not_guessed_of_other_files() -> None:
+    layout = MovingDigits(ground="black", **SMALL)
+    for row in layout.rows(Path())[::5]:
+        bright_THW, cause_THW = layout.frames(row.path).max(-1), layout.cause(row.path)
+        assert cause_THW is not None and set(np.unique(cause_THW)) == {0, 255}
+        inside = cause_THW > 0
+        assert bright_THW[inside].min() >= bright_THW[~inside].max()  # on black nothing else is bright
+    of_others = MovingDigits(seed=1, **SMALL).rows(Path())[0].path  # beneath the same root
+    for path in (of_others, f"{layout.folder}/test/up/99999.mp4", f"{layout.folder}/test/up/mine.mp4", "mine.mp4"):
+        assert layout.cause(path) is None
+
+
 @pytest.mark.parametrize(
     ("recipe", "instead"),
     [

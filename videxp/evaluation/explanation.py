@@ -158,7 +158,7 @@ def read_each(
 def _cause(subject: "Subject", index: int, batch: Mapping[str, Any], question: Any) -> Any:
     import numpy as np
 
-    from videxp.evaluation.explaining.causes import cause_of_boxes, cause_of_row
+    from videxp.evaluation.explaining.causes import cause_of_boxes, cause_of_path
 
     if (boxes := cause_of_boxes(batch, question)) is not None:
         return boxes
@@ -166,7 +166,7 @@ def _cause(subject: "Subject", index: int, batch: Mapping[str, Any], question: A
     frames_KT = dataset.frames(dataset.row(index), rng=np.random.default_rng(0))  # a test's clips: nothing is drawn
     views = len(batch["video"]) // len(frames_KT)
     frames_T = frames_KT[question.view // max(1, views)]
-    return cause_of_row(subject.datamodule, dataset.file(index), frames_T[question.span].tolist(), question)
+    return cause_of_path(subject.datamodule, dataset.file(index), frames_T[question.span].tolist(), question)
 
 
 def summarize(explained: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

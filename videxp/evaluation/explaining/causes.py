@@ -18,17 +18,20 @@ from videxp.tasks.questions import Question
 def cause_of_file(
     datamodule: VideoDataModule, path: Path, frames_T: Sequence[int], question: Question
 ) -> Tensor | None:
-    """The same of a file that may be one of the run's data set. frames_T: numbers of the clip's frames in it."""
+    """`cause_of_path` of a file that may be one of the run's data set."""
     root = datamodule.root
     for file, folder in ((path.absolute(), root), (path.resolve(), root.resolve())):
         if file.is_relative_to(folder):
-            return cause_of_row(datamodule, file.relative_to(folder).as_posix(), frames_T, question)
+            return cause_of_path(datamodule, file.relative_to(folder).as_posix(), frames_T, question)
     return None
 
 
-def cause_of_row(datamodule: VideoDataModule, row: str, frames_T: Sequence[int], question: Question) -> Tensor | None:
-    """bool [T,H,W] of the question's clip; None where the layout knows nothing, or pictures are not cut by workers."""
-    known_THW = datamodule.layout.cause(row)
+def cause_of_path(datamodule: VideoDataModule, path: str, frames_T: Sequence[int], question: Question) -> Tensor | None:
+    """bool [T,H,W] of the question's clip; None where the layout knows nothing, or pictures are not cut by workers.
+
+    path: beneath the data set's root. frames_T: numbers of the clip's frames in it.
+    """
+    known_THW = datamodule.layout.cause(path)
     cutter = datamodule.cutter("test")
     if known_THW is None or cutter is None:
         return None
