@@ -44,7 +44,7 @@ def shown(explanation: Explanation, transform: Any, *, title: str) -> ShownClip:
     question = explanation.question
     clip_TCHW = denormalized(question.video[0].detach().float().cpu(), transform)
     bright = explanation.map.shown_THW
-    top = bright.flatten().float().quantile(BRIGHTEST) if bright.numel() < 1 << 24 else bright.max()
+    top = bright.flatten().float().quantile(BRIGHTEST) if bright.numel() < 1 << 24 else bright.max()  # torch's limit
     heat_THW = (bright / top.clamp(min=1e-30)).clamp(0, 1)
     clip_THWC = to_uint8(clip_TCHW).permute(0, 2, 3, 1).contiguous().numpy()
     overlay_THWC = overlaid(clip_TCHW, heat_THW)
@@ -90,6 +90,11 @@ def save_overlay(one: ShownClip, path: Path, *, fps: float | Fraction) -> Path:
     pair = np.pad(pair, ((0, 0), (0, pair.shape[1] % 2), (0, pair.shape[2] % 2), (0, 0)))
     write_video(path, np.ascontiguousarray(pair), fps=fps)
     return path
+
+
+def _padded(clip_THWC: np.ndarray, height: int, width: int) -> np.ndarray:
+    room = ((0, 0), (0, height - clip_THWC.shape[1]), (0, width - clip_THWC.shape[2]), (0, 0))
+    return np.pad(clip_THWC, room, constant_values=255)
 
 
 def _enlarged(clip_THWC: np.ndarray) -> np.ndarray:
@@ -175,14 +180,14 @@ def is_doubtful(facts: dict[str, Any]) -> bool:
 
 
 def save_overlays(examples: Sequence[ShownClip], path: Path, *, fps: float | Fraction, columns: int = 2) -> Path:
-    """Several clips with their maps, as long as the shortest; those of another size than the first are left out."""
-    size = examples[0].clip_THWC.shape[1:]
-    alike = [one for one in examples if one.clip_THWC.shape[1:] == size]
-    frames = min(len(one.clip_THWC) for one in alike)
+    """Several clips with their maps, as long as the shortest, each with as much room as the largest needs."""
+    frames = min(len(one.clip_THWC) for one in examples)
     pairs = [
         np.concatenate([_enlarged(one.clip_THWC[:frames]), _enlarged(one.overlay_THWC[:frames])], axis=2)
-        for one in alike
+        for one in examples
     ]
+    height, width = (max(pair.shape[axis] for pair in pairs) for axis in (1, 2))
+    pairs = [_padded(pair, height, width) for pair in pairs]
     pairs += [np.full_like(pairs[0], 255)] * (-len(pairs) % columns)
     rows = [np.concatenate(pairs[start : start + columns], axis=2) for start in range(0, len(pairs), columns)]
     sheet = np.concatenate(rows, axis=1)
