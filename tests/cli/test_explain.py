@@ -123,6 +123,8 @@ def test_the_page_shows_all_and_asks_for_nothing(run: Path, videos: list[Path], 
 
 @pytest.mark.slow
 def test_the_axis_explains_some_samples_and_tests_the_order_of_frames(run: Path, workplace: Path):
+    for name in ("explained.mp4", "explanation.png"):  # another test's
+        (run / "samples" / name).unlink(missing_ok=True)
     done = videxp(
         *("evaluate", str(run), "--on", "explanation", "--explain-samples", "3", "--order-samples", "20"), cwd=workplace
     )
@@ -139,4 +141,5 @@ def test_the_axis_explains_some_samples_and_tests_the_order_of_frames(run: Path,
     order = section["order"]
     assert order["samples"] == 20
     assert {*order["in_order"]} == {*order["reversed"]} == {*order["shuffled"]} == {"accuracy", "loss"}
+    assert section["clips"] == ["explained.mp4"] and str(run / "samples/explained.mp4") in done.stdout
     assert (run / "samples/explained.mp4").is_file() and (run / "samples/explanation.png").is_file()
