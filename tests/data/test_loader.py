@@ -76,7 +76,7 @@ def test_a_full_shared_memory_is_an_error_that_says_what_to_do():
         shutil.which("unshare") is None
         or subprocess.run([*inside, "true"], capture_output=True, check=False).returncode
     ):
-        pytest.skip("no file system can be mounted here")
+        pytest.skip("a full /dev/shm is not checked: no file system can be mounted here")
     said = {
         kind: subprocess.run(
             [*inside, sys.executable, "-c", FULL, kind], capture_output=True, text=True, timeout=60, check=True

@@ -28,7 +28,10 @@ UNREADABLE = {
     "audio_only.mp4": "no video stream",
     "torchcodec_nasa_13013.mp4.audio.mp3": "not a video file",
 }
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not ODD.is_dir(), reason="the folder of odd videos is not there")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not ODD.is_dir(), reason="what is quarantined of odd files is not checked: they are not there"),
+]
 
 
 @pytest.fixture(scope="module")

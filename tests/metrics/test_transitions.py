@@ -164,7 +164,7 @@ def test_ranks_of_unequal_length_and_one_without_videos_add_up_to_one_process():
     assert TransitionCounts().state_dict() == {}
 
 
-@pytest.mark.skipif(not GOLDEN.is_dir(), reason="the 200 videos' predictions are not here")
+@pytest.mark.skipif(not GOLDEN.is_dir(), reason="AutoShot's published figures are not checked: no predictions")
 def test_autoshots_published_figures_on_200_videos_to_the_unit():
     stored = np.load(GOLDEN / "shot_predictions.npz")
     probabilities = torch.from_numpy(stored["probabilities"]).split(stored["lengths"].tolist())

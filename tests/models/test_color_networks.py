@@ -27,7 +27,7 @@ GOLDEN = SHARED / "golden"
 BIKES = SHARED / "clips" / "bikes.mp4"
 
 
-@pytest.mark.skipif(not GOLDEN.is_dir(), reason="needs the public weights beside the checkout")
+@pytest.mark.skipif(not GOLDEN.is_dir(), reason="the public tables' picture is not checked: they are not there")
 def test_the_public_tables_give_the_public_picture():
     net = Lut3D(weights=str(GOLDEN / "lut3d_srgb.safetensors")).eval()
     picture = np.array(Image.open(GOLDEN / "lut3d_input_a1629.jpg"))
@@ -70,7 +70,7 @@ def test_weights_know_nothing_of_another_shot():
         assert (steady(4, cut_threshold=1.1).weights_of(shots) - each).abs().max() > 1e-3  # as if there were no cut
 
 
-@pytest.mark.skipif(not BIKES.is_file(), reason="needs the real videos beside the checkout")
+@pytest.mark.skipif(not BIKES.is_file(), reason="cuts of a real film are not checked: it is not there")
 def test_cuts_of_a_real_film_are_found_and_motion_is_no_cut():
     from videxp.video import open_video
 

@@ -37,7 +37,7 @@ def psnr(output: np.ndarray, target: np.ndarray) -> float:
 # ---- DnCNN ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not GOLDEN.is_dir(), reason="the public weights and Set12 are not here")
+@pytest.mark.skipif(not GOLDEN.is_dir(), reason="DnCNN's published PSNR is not checked: no weights, no Set12")
 def test_dncnn_with_the_public_weights_gives_the_published_psnr() -> None:
     """One of Set12, the cameraman; all twelve give 30.456 dB on average."""
     net = build("dncnn", weights=str(GOLDEN / "dncnn_sigma25.safetensors")).eval()

@@ -114,7 +114,7 @@ def test_mirrors() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not DATA.is_dir(), reason="the folder of real videos is not there")
+@pytest.mark.skipif(not DATA.is_dir(), reason="Vid4's inputs are not checked: the real videos are not there")
 def test_the_published_bicubic_figure_of_vid4_follows_from_our_inputs() -> None:
     """City, x4, luma, no border cut, to the last digit; the enlargement is MATLAB's, written out below."""
     from videxp.video import open_video

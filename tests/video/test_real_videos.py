@@ -26,7 +26,10 @@ LONG = {"vtest.avi", "opencv_Megamind_bugy.avi"}  # their raw frames would take 
 # Ten bits to eight, and chroma of odd sizes, come out differently from one swscale to the next.
 TOLERANCE = 4.0
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not FILES, reason="the folder of real videos is not there")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not FILES, reason="frames of real files are not checked: they are not there"),
+]
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if path.name not in LONG], ids=lambda path: path.name)

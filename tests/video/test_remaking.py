@@ -338,7 +338,7 @@ REAL: list[tuple[str, Callable[[Path], object]]] = [
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not DATA.exists(), reason="the folder of real videos is not there")
+@pytest.mark.skipif(not DATA.exists(), reason="what real videos keep is not checked: they are not there")
 @pytest.mark.parametrize(("name", "kept"), REAL)
 def test_a_real_video_keeps_what_it_says(tmp_path: Path, name: str, kept: Callable[[Path], object]):
     source = DATA / name

@@ -121,7 +121,7 @@ def test_what_cannot_be_scaled_so_is_refused_with_a_remedy(settings: dict, remed
     Decoding(frame_scaler="torch", **settings)
 
 
-@pytest.mark.skipif(not ODD.exists(), reason="the real files are not here")
+@pytest.mark.skipif(not ODD.exists(), reason="scaling of real files is not checked: they are not there")
 @pytest.mark.parametrize(
     "name",
     [
