@@ -135,7 +135,7 @@ class Watch(LightningModule):
     def __init__(self) -> None:
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(1))
-        self.trained: list[tuple] = []
+        self.trained: list[Any] = []
         self.validated: list[int] = []
         self.tested: list[int] = []
 

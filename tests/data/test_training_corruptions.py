@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from pytorch_lightning import LightningModule, Trainer
 
+from tests.data.test_module import Watch
 from tests.films import Put, module
+from tests.training.small_tasks import trainer
 from videxp.core.errors import BadRequest
 from videxp.data import FolderPerClass, VideoFolder
 from videxp.data.annotations.per_frame import PerFrame
@@ -177,40 +178,21 @@ def test_frames_at_other_times_are_refused_where_something_is_known_of_each() ->
         check(["shot_noise", "jumble"])
 
 
-class Brightness(LightningModule):
-    """One weight on a clip's mean, and what it was trained on."""
+class Recording(Watch):
+    """Keeps the clips that it was trained on."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.ones(1))
-        self.seen: list[torch.Tensor] = []
-
-    def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
-        self.seen.append(batch["video"].clone())
-        return (batch["video"].mean() * self.weight - 1).square().sum()
-
-    def validation_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None: ...
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.SGD(self.parameters(), lr=0.1)
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> torch.Tensor:
+        self.trained.append(batch["video"].clone())
+        return (batch["video"].mean() * self.weight).sum()
 
 
 def test_training_meets_them_and_is_the_same_a_second_time(root: Path, tmp_path: Path) -> None:
-    quiet = {
-        "logger": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "enable_checkpointing": False,
-    }
     trained = []
     for given in ("yi2021", "yi2021", None):
-        network = Brightness()
-        data = prepared(tmp_path, corruptions=given)
-        Trainer(max_steps=2, accelerator="cpu", limit_val_batches=0, use_distributed_sampler=False, **quiet).fit(
-            network, data
-        )
-        trained.append(network)
+        task = Recording()
+        trainer(tmp_path, max_steps=2, limit_val_batches=0).fit(task, prepared(tmp_path, corruptions=given))
+        trained.append(task)
     one, same, clean = trained
-    assert len(one.seen) == 2 and torch.equal(torch.cat(one.seen), torch.cat(same.seen))
+    assert len(one.trained) == 2 and torch.equal(torch.cat(one.trained), torch.cat(same.trained))
     assert one.weight == same.weight != clean.weight
-    assert not torch.equal(torch.cat(one.seen), torch.cat(clean.seen))
+    assert not torch.equal(torch.cat(one.trained), torch.cat(clean.trained))
