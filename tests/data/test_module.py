@@ -1,6 +1,7 @@
 """The data module: the same clips whatever the number of workers, and resuming under Lightning's real trainer."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
