@@ -109,8 +109,8 @@ def count_tracking(true: Tracks, predicted: Tracks) -> TrackingCounts:
     """Counts of one video."""
     frames = list(_frames(true, predicted))
     sizes = (len(np.unique(true.track_M)), len(np.unique(predicted.track_M)))
-    counts = _clear(frames, tracks=sizes[0]) | _identities(frames, sizes) | _higher_order(frames, sizes)
-    return TrackingCounts(true=len(true.frame_M), predicted=len(predicted.frame_M), tracks=sizes[0], **counts)
+    boxes = TrackingCounts(true=len(true.frame_M), predicted=len(predicted.frame_M), tracks=sizes[0])
+    return boxes + _clear(frames, tracks=sizes[0]) + _identities(frames, sizes) + _higher_order(frames, sizes)
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _frames(true: Tracks, predicted: Tracks) -> Iterator[_Frame]:
         yield _Frame(numbers[0][of_true], numbers[1][of_predicted], overlap_gp)
 
 
-def _clear(frames: list[_Frame], *, tracks: int) -> dict[str, int | float]:
+def _clear(frames: list[_Frame], *, tracks: int) -> TrackingCounts:
     last_G = np.full(tracks, -1)  # predicted track that each true one was matched with last
     previous_G = np.full(tracks, -1)  # the same in the frame before alone
     present_G, matched_G, begun_G = np.zeros((3, tracks), int)
@@ -153,25 +153,25 @@ def _clear(frames: list[_Frame], *, tracks: int) -> dict[str, int | float]:
         previous_G[:] = -1
         previous_G[true_m] = predicted_m
     share_G = matched_G / np.maximum(present_G, 1)
-    return {
-        "matched": int(matched_G.sum()),
-        "overlap": overlap,
-        "switches": switches,
-        "fragments": int((begun_G[begun_G > 0] - 1).sum()),
-        "mostly_tracked": int((share_G > MOSTLY_TRACKED).sum()),
-        "mostly_lost": int((share_G < MOSTLY_LOST).sum()),
-    }
+    return TrackingCounts(
+        matched=int(matched_G.sum()),
+        overlap=overlap,
+        switches=switches,
+        fragments=int((begun_G[begun_G > 0] - 1).sum()),
+        mostly_tracked=int((share_G > MOSTLY_TRACKED).sum()),
+        mostly_lost=int((share_G < MOSTLY_LOST).sum()),
+    )
 
 
-def _identities(frames: list[_Frame], sizes: tuple[int, int]) -> dict[str, int]:
+def _identities(frames: list[_Frame], sizes: tuple[int, int]) -> TrackingCounts:
     together_GP = np.zeros(sizes, int)
     for frame in frames:
         rows, columns = np.nonzero(frame.iou_gp >= IOU)
         together_GP[frame.true_g[rows], frame.predicted_p[columns]] += 1
-    return {"identified": int(together_GP[linear_sum_assignment(-together_GP)].sum())}
+    return TrackingCounts(identified=int(together_GP[linear_sum_assignment(-together_GP)].sum()))
 
 
-def _higher_order(frames: list[_Frame], sizes: tuple[int, int]) -> dict[str, np.ndarray]:
+def _higher_order(frames: list[_Frame], sizes: tuple[int, int]) -> TrackingCounts:
     alike_GP, true_G1, predicted_1P = np.zeros(sizes), np.zeros((sizes[0], 1)), np.zeros((1, sizes[1]))
     for frame in frames:
         iou_gp = frame.iou_gp
@@ -192,8 +192,6 @@ def _higher_order(frames: list[_Frame], sizes: tuple[int, int]) -> dict[str, np.
         overlap_A += (is_match_Am * iou_m).sum(1)
         together_AGP[:, frame.true_g[rows], frame.predicted_p[columns]] += is_match_Am
     share_AGP = together_AGP / np.maximum(true_G1 + predicted_1P - together_AGP, 1)
-    return {
-        "matched_A": matched_A,
-        "overlap_A": overlap_A,
-        "association_A": (together_AGP * share_AGP).sum((1, 2)),
-    }
+    return TrackingCounts(
+        matched_A=matched_A, overlap_A=overlap_A, association_A=(together_AGP * share_AGP).sum((1, 2))
+    )
