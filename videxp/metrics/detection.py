@@ -93,7 +93,7 @@ def _area(precision_D: np.ndarray, recall_D: np.ndarray, interpolation: Interpol
 
 
 @dataclass(frozen=True)
-class Boxes:
+class FrameBoxes:
     """Boxes of many units: detections, or what is true (then `score_M` is of no account)."""
 
     unit_M: np.ndarray
@@ -103,12 +103,17 @@ class Boxes:
     score_M: np.ndarray
     xyxy_M4: np.ndarray
 
-    def of(self, keep_M: np.ndarray) -> "Boxes":
-        return Boxes(self.unit_M[keep_M], self.label_M[keep_M], self.score_M[keep_M], self.xyxy_M4[keep_M])
+    def of(self, keep_M: np.ndarray) -> "FrameBoxes":
+        return FrameBoxes(self.unit_M[keep_M], self.label_M[keep_M], self.score_M[keep_M], self.xyxy_M4[keep_M])
 
 
 def match_boxes(
-    true: Boxes, detected: Boxes, *, classes: Iterable[int], thresholds: Sequence[float] = (0.5,), rule: Rule = "pascal"
+    true: FrameBoxes,
+    detected: FrameBoxes,
+    *,
+    classes: Iterable[int],
+    thresholds: Sequence[float] = (0.5,),
+    rule: Rule = "pascal",
 ) -> dict[int, Matched]:
     """Of each class. Units without a true box of any class count, too: what is found there is a false alarm; leave out
     what was not annotated (of UCF101-24 and AVA, whole frames)."""
@@ -120,7 +125,7 @@ def match_boxes(
     }
 
 
-def _units(true: Boxes, detected: Boxes) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+def _units(true: FrameBoxes, detected: FrameBoxes) -> Iterable[tuple[np.ndarray, np.ndarray]]:
     for unit in np.union1d(true.unit_M, detected.unit_M):
         here = detected.unit_M == unit
         yield detected.score_M[here], box_iou(detected.xyxy_M4[here], true.xyxy_M4[true.unit_M == unit])
