@@ -7,17 +7,16 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
+from videxp.core.tubes import Tube, tube_iou
 from videxp.metrics.detection import (
     COCO_THRESHOLDS,
     FrameBoxes,
     Interpolation,
     Matched,
-    Tube,
     match_boxes,
     match_detections,
     match_tubes,
     mean_average_precision,
-    tube_iou,
 )
 
 

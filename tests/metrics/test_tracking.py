@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from videxp.core.boxes import box_iou, paired_iou
 from videxp.core.errors import VidexpError
-from videxp.metrics.boxes import box_iou, paired_iou
 from videxp.metrics.tracking import TrackingCounts, Tracks, count_tracking
 
 GOLDEN = {

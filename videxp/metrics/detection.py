@@ -12,7 +12,8 @@ from typing import Literal
 
 import numpy as np
 
-from videxp.metrics.boxes import box_iou, paired_iou
+from videxp.core.boxes import box_iou
+from videxp.core.tubes import Tube, tube_iou
 
 Rule = Literal["pascal", "coco"]
 """Which true box a detection takes: the one it overlaps most, and is a false alarm if that is taken (PASCAL VOC), or
@@ -132,26 +133,6 @@ def _units(true: FrameBoxes, detected: FrameBoxes) -> Iterable[tuple[np.ndarray,
 
 
 # ---- tubes ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Tube:
-    """One thing through a video: a box on each of its frames, in order of time."""
-
-    frame_T: np.ndarray
-    """int, each once"""
-    xyxy_T4: np.ndarray
-    label: int
-    score: float = 1.0
-
-
-def tube_iou(one: Tube, other: Tube) -> float:
-    """Overlap in time (frames of both over frames of either) times the mean IoU of boxes on the frames of both."""
-    common, of_one, of_other = np.intersect1d(one.frame_T, other.frame_T, assume_unique=True, return_indices=True)
-    if not len(common):
-        return 0.0
-    in_time = len(common) / (len(one.frame_T) + len(other.frame_T) - len(common))
-    return in_time * float(paired_iou(one.xyxy_T4[of_one], other.xyxy_T4[of_other]).mean())
 
 
 def match_tubes(

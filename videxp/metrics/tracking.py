@@ -14,8 +14,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from videxp.core.boxes import box_iou
 from videxp.core.errors import VidexpError
-from videxp.metrics.boxes import box_iou
 
 ALPHAS = np.arange(1, 20) / 20
 IOU = 0.5

@@ -1,0 +1,1 @@
+"""Detectors of boxes on frames, and what links their boxes over time."""
