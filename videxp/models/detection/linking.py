@@ -35,7 +35,8 @@ class TubeLinker:
     """Told one frame after the other; of each class on its own.
 
     min_iou: overlap with a path's expected box from which a box goes on with it (0.25 for UCF101-24, 0.1 elsewhere).
-    patience: frames without a box after which a path ends, so a gap is shorter. recent: frames whose mean score puts live paths in order.
+    patience: frames without a box after which a path ends, so a gap is shorter.
+    recent: frames whose mean score puts live paths in order.
     by_overlap: whether the box that a path takes is the one of the greatest score + IoU, not of the greatest score.
     """
 
