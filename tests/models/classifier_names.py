@@ -1,7 +1,7 @@
 """Names and shapes of the tensors in public checkpoints of classifiers, written out from their projects' networks.
 
 Each function gives {name: shape}, 400 classes. pytorchvideo: `slow`, `slowfast`, `x3d`; its authors' code: `uniformer`;
-mmaction2 ("mmaction2") and the authors' ("authors"): `tsm`.
+mmaction2 ("mmaction2") and the authors' ("authors"): `tsm`. MoViNet-pytorch's streams have 600 classes: `movinet_a0`.
 """
 
 from collections.abc import Sequence
@@ -144,3 +144,39 @@ def tsm(style: str, *, shifted: bool = True) -> Shapes:
             d_in = 4 * inner
     before, head = ("module.base_model.", "module.new_fc") if authors else ("backbone.", "cls_head.fc_cls")
     return prefixed(before, joined(parts)) | affine(head, CLASSES, d_in)
+
+
+def movinet_a0() -> Shapes:
+    widths = (8, 8, 32, 56, 56, 104)
+    layers = (
+        [(24, 1, 5)],
+        [(80, 3, 3)] * 3,
+        [(184, 5, 3), (112, 3, 3), (184, 3, 3)],
+        [(184, 5, 3), *[(184, 3, 3)] * 3],
+        [(384, 5, 3), (280, 1, 5), (280, 1, 5), (344, 1, 5)],
+    )
+    squeezed = {24: 16, 80: 40, 112: 56, 184: 96, 280: 144, 344: 176, 384: 192}
+
+    def layer(name: str, *shape: int) -> Shapes:
+        return tensor(f"{name}.conv2d.weight", *shape) | norm(f"{name}.norm", shape[0])
+
+    def block(name: str, d_in: int, inner: int, d_out: int, *, frames: int, pixels: int, skip: str) -> Shapes:
+        parts = [tensor(f"{name}.alpha"), layer(f"{name}.expand.conv_1", inner, d_in, 1, 1)]
+        parts += [layer(f"{name}.deep.conv_1", inner, 1, pixels, pixels)]
+        parts += [layer(f"{name}.deep.conv_2", inner, 1, frames, 1)] if frames > 1 else []
+        parts += [affine(f"{name}.se.fc1.conv_1.conv2d", squeezed[inner], 2 * inner, 1, 1)]
+        parts += [affine(f"{name}.se.fc2.conv_1.conv2d", inner, squeezed[inner], 1, 1)]
+        parts += [layer(f"{name}.project.conv_1", d_out, inner, 1, 1)]
+        return joined([*parts, layer(f"{name}.{skip}.conv_1", d_out, d_in, 1, 1) if skip else {}])
+
+    parts = [layer("conv1.conv_1", 8, 3, 3, 3), layer("conv7.conv_1", 480, 104, 1, 1)]
+    for i, stage_layers in enumerate(layers):
+        for j, (inner, frames, pixels) in enumerate(stage_layers):
+            skip = "" if j > 0 or i == 3 else "res.1"
+            d_in = widths[i + 1] if j > 0 else widths[i]
+            parts += [block(f"blocks.b{i}_l{j}", d_in, inner, widths[i + 1], frames=frames, pixels=pixels, skip=skip)]
+    head = [
+        affine("classifier.0.conv_1.conv2d", 2048, 480, 1, 1),
+        affine("classifier.3.conv_1.conv2d", 600, 2048, 1, 1),
+    ]
+    return joined([*parts, *head])

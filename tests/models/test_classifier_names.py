@@ -10,6 +10,7 @@ import torch
 from tests.models import classifier_names as public
 from tests.models.public_names import Shapes
 from tests.models.zoo import build
+from videxp.models.classification.movinet import MOVINET_NAMES
 from videxp.models.classification.tsn import RESNET_NAMES, TSM, TSN
 from videxp.models.weights import Renames, load_weights, renamed
 
@@ -21,6 +22,7 @@ CASES: dict[str, tuple[str, Callable[[], Shapes], Renames]] = {
     "UniFormer": ("uniformer_s", public.uniformer, ()),
     "mmaction2 tsm": ("tsm_r50", lambda: public.tsm("mmaction2"), RESNET_NAMES),
     "mmaction2 tsn": ("tsn_r50", lambda: public.tsm("mmaction2", shifted=False), RESNET_NAMES),
+    "MoViNet-pytorch": ("movinet_a0_stream", public.movinet_a0, MOVINET_NAMES),
     "TSM's authors": ("tsm_r50", lambda: public.tsm("authors"), RESNET_NAMES),
 }
 

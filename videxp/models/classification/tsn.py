@@ -6,8 +6,8 @@ starts either from ImageNet, as the papers do. Checkpoints of mmaction2's TSN an
 load, too: `RESNET_NAMES` says what their names become.
 """
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, cast
 
 import torch
 import torchvision
@@ -17,7 +17,10 @@ from torchvision.models.resnet import Bottleneck
 from videxp.core.limits import Ge, Interval, accepts
 from videxp.core.token_layout import FeatureMap
 from videxp.models.layers.stages import require_four_stages
+from videxp.models.layers.streaming import join_past, running_mean
 from videxp.models.weights import Renames, load_weights
+
+SHIFT_DIVISOR = 8  # one of so many channels is shown another frame's, each way
 
 RESNET_NAMES: Renames = (
     (r"^(module\.)?base_model\.", ""),  # TSM's authors: module.base_model.layer1.0.conv1.net.weight, module.new_fc.bias
@@ -47,13 +50,24 @@ class TSN(torchvision.models.ResNet):
     def forward(self, video: Tensor) -> Tensor:
         """[B,T,C,H,W] -> [B,num_classes]."""
         batch_size, num_frames = video.shape[:2]
-        features = self.maxpool(self.relu(self.bn1(self.conv1(video.flatten(0, 1)))))
+        features = self.run_stem(video)
+        for block in self.blocks:
+            features = self.run_block(block, features, num_frames=num_frames)
+        return self.frame_logits(features).unflatten(0, (batch_size, num_frames)).mean(dim=1)
+
+    @property
+    def blocks(self) -> Iterator[Bottleneck]:
+        """Of all four stages, in order."""
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
-            for block in stage:
-                features = self.run_block(block, features, num_frames=num_frames)
-        features = self.last_features(features)
-        frame_logits = self.fc(self.dropout(features.mean(dim=(2, 3))))
-        return frame_logits.unflatten(0, (batch_size, num_frames)).mean(dim=1)
+            yield from cast(Iterable[Bottleneck], stage)
+
+    def run_stem(self, video: Tensor) -> Tensor:
+        """[B,T,C,H,W] -> [B*T,D,H/4,W/4]."""
+        return self.maxpool(self.relu(self.bn1(self.conv1(video.flatten(0, 1)))))
+
+    def frame_logits(self, features: Tensor) -> Tensor:
+        """[B*T,D,H,W] -> [B*T,num_classes]."""
+        return self.fc(self.dropout(self.last_features(features).mean(dim=(2, 3))))
 
     def run_block(self, block: Bottleneck, features: Tensor, *, num_frames: int) -> Tensor:
         """[B*T,D,H,W] -> [B*T,D',H',W']."""
@@ -64,16 +78,69 @@ class TSM(TSN):
     """TSN in which, before each block's first convolution, a quarter of the channels moves one frame: no parameters."""
 
     def run_block(self, block: Bottleneck, features: Tensor, *, num_frames: int) -> Tensor:
-        """The bottleneck of ResNet-50 with its branch, not its shortcut, shifted."""
-        shifted = shift_in_time(features.unflatten(0, (-1, num_frames))).flatten(0, 1)
-        branch = block.relu(block.bn1(block.conv1(shifted)))
-        branch = block.relu(block.bn2(block.conv2(branch)))
-        branch = block.bn3(block.conv3(branch))
-        shortcut = features if block.downsample is None else block.downsample(features)
-        return block.relu(shortcut + branch)
+        return run_bottleneck(block, features, shift_in_time(features.unflatten(0, (-1, num_frames))).flatten(0, 1))
 
 
-def shift_in_time(x: Tensor, *, divisor: int = 8) -> Tensor:
+class OnlineTSM(TSN):
+    """TSM whose features come from the frame before alone, as in the paper's section 4.2; `Streaming`, without delay.
+
+    Of each block's input D/8 channels are those of the frame before, the same ones as in `TSM`; where `TSM` has the
+    next frame's, each frame has its own. So names, shapes and the meaning of all else stay: weights of either load into
+    the other as they are; a bidirectional network's must be trained further, for it has learned to look ahead.
+    An answer is the mean of the logits of all frames since the state began.
+    """
+
+    delay_frames = 0
+
+    def initial_state(
+        self, batch: int, size: tuple[int, int], *, device: torch.device | str, dtype: torch.dtype = torch.float32
+    ) -> tuple[Tensor, ...]:
+        """Frames so far [B]; their logits' total [B,num_classes]; for each block what it keeps [B,1,D/8,h,w]."""
+        shapes: list[tuple[int, ...]] = [(batch,), (batch, self.fc.out_features)]
+        height, width = (-(-side // 4) for side in size)
+        for block in self.blocks:
+            shapes.append((batch, 1, block.conv1.in_channels // SHIFT_DIVISOR, height, width))
+            height, width = (-(-side // block.stride) for side in (height, width))
+        return tuple(torch.zeros(shape, device=device, dtype=dtype) for shape in shapes)
+
+    def step(self, video: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """[B,t,C,H,W] -> logits [B,t,num_classes] after each frame, of all frames so far."""
+        batch_size, num_frames = video.shape[:2]
+        (count, total), kept = state[:2], []
+        features = self.run_stem(video)
+        for block, past in zip(self.blocks, state[2:], strict=True):
+            shifted, last = shift_from_past(features.unflatten(0, (batch_size, num_frames)), past)
+            features = run_bottleneck(block, features, shifted.flatten(0, 1))
+            kept.append(last)
+        logits, total = running_mean(total, count, self.frame_logits(features).unflatten(0, (batch_size, num_frames)))
+        return logits, (count + num_frames, total, *kept)
+
+    def forward(self, video: Tensor) -> Tensor:
+        """[B,T,C,H,W] -> [B,num_classes]."""
+        height, width = video.shape[-2:]
+        state = self.initial_state(len(video), (height, width), device=video.device, dtype=video.dtype)
+        return self.step(video, state)[0][:, -1]
+
+
+def run_bottleneck(block: Bottleneck, features: Tensor, shifted: Tensor) -> Tensor:
+    """ResNet-50's bottleneck, whose branch, not its shortcut, sees the shifted features [B*T,D,H,W]."""
+    branch = block.relu(block.bn1(block.conv1(shifted)))
+    branch = block.relu(block.bn2(block.conv2(branch)))
+    branch = block.bn3(block.conv3(branch))
+    shortcut = features if block.downsample is None else block.downsample(features)
+    return block.relu(shortcut + branch)
+
+
+def shift_from_past(x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+    """[B,T,D,H,W] in which D/8 channels, the second eighth, show the frame before: `past` [B,1,D/8,H,W] before the
+    first; and what the next frame is to be given."""
+    n = past.shape[2]
+    own, moving, rest = x.split([n, n, x.shape[2] - 2 * n], dim=2)
+    both, past = join_past(past, moving, dim=1)
+    return torch.cat([own, both[:, :-1], rest], dim=2), past
+
+
+def shift_in_time(x: Tensor, *, divisor: int = SHIFT_DIVISOR) -> Tensor:
     """[B,T,D,H,W]: D/8 channels show the next frame, D/8 the previous, the rest their own; zeros beyond the ends."""
     d_shifted = x.shape[2] // divisor
     from_next, from_previous, own = x.split([d_shifted, d_shifted, x.shape[2] - 2 * d_shifted], dim=2)
@@ -109,5 +176,20 @@ def tsm_r50(
 ) -> nn.Module:
     """TSM-R50. Published with 8 frames at 224x224; `width_per_group` narrows the bottlenecks."""
     net = TSM(num_classes=num_classes, dropout=dropout, width_per_group=width_per_group, depths=depths)
+    load_weights(net, weights, head="fc", renames=RESNET_NAMES)
+    return net
+
+
+@accepts()
+def tsm_r50_online(
+    *,
+    num_classes: Annotated[int, Ge(1)] = 400,
+    weights: str | None = None,
+    dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.5,
+    width_per_group: Annotated[int, Ge(1)] = 64,
+    depths: Sequence[Annotated[int, Ge(1)]] = (3, 4, 6, 3),
+) -> nn.Module:
+    """TSM-R50 that sees the past alone. Weights of TSM-R50 load as they are: train it further from them."""
+    net = OnlineTSM(num_classes=num_classes, dropout=dropout, width_per_group=width_per_group, depths=depths)
     load_weights(net, weights, head="fc", renames=RESNET_NAMES)
     return net

@@ -15,6 +15,7 @@ from videxp.core.limits import Ge, Gt, Interval, accepts
 from videxp.core.token_layout import FeatureMap
 from videxp.models.classification.slowfast_names import X3D_NAMES, x3d_as_pytorchvideos
 from videxp.models.layers.residual3d import ResBlock, ResStage, initialize, same_padding_conv
+from videxp.models.layers.stages import multiple_of_8
 from videxp.models.weights import load_weights
 
 _STAGE_DEPTHS = (1, 2, 5, 3)  # before expansion: table 1
@@ -39,7 +40,7 @@ class X3D(nn.Module):
         head_width: Annotated[int, Ge(1)] = 2048,
     ) -> None:
         super().__init__()
-        widths = [_multiple_of_8(width * width_factor) for width in _STAGE_WIDTHS]
+        widths = [multiple_of_8(width * width_factor) for width in _STAGE_WIDTHS]
         depths = [math.ceil(depth * depth_factor) for depth in _STAGE_DEPTHS]
         d_in = widths[0]
         blocks: list[nn.Module] = [_stem(d_in)]
@@ -54,12 +55,6 @@ class X3D(nn.Module):
     def forward(self, video: Tensor) -> Tensor:
         """[B,T,C,H,W] -> [B,num_classes]."""
         return self.blocks(video.transpose(1, 2))
-
-
-def _multiple_of_8(width: float) -> int:
-    """The nearest multiple of 8 that is at least 8 and not below 0.9 of `width`: 3.4 -> 8, 13.5 -> 16, 27 -> 32."""
-    rounded = max(8, int(width + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * width else rounded
 
 
 def _d_inner(d_out: int) -> int:
@@ -114,7 +109,7 @@ class _SqueezeExcitation(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        d_squeezed = _multiple_of_8(width / 16)
+        d_squeezed = multiple_of_8(width / 16)
         squeeze, excite = nn.Conv3d(width, d_squeezed, 1), nn.Conv3d(d_squeezed, width, 1)
         self.block = nn.Sequential(squeeze, nn.ReLU(inplace=True), excite, nn.Sigmoid())
 
