@@ -1,0 +1,1 @@
+"""A trained task at work on video as it comes."""

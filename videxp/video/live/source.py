@@ -1,0 +1,90 @@
+"""What a stream is read from: a file, a camera, an address of a network, or stdin; and how it is named in messages."""
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+from videxp.core.errors import BadRequest
+from videxp.core.secrets import remember
+
+Kind = Literal["file", "camera", "network", "stdin"]
+SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "rtp", "tcp", "srt")
+KEY_SCHEMES = ("rtmp", "rtmps")
+"""The last part of these addresses is a key: who knows it may publish."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """`address` is for FFmpeg alone: it may hold a password. `shown` is for people and files."""
+
+    kind: Kind
+    address: str
+    shown: str
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether it may be there again after it was lost."""
+        return self.kind in ("camera", "network")
+
+    def hide(self, text: str) -> str:
+        """A message of FFmpeg's about it, without its address."""
+        return text.replace(self.address, self.shown)
+
+
+def read_source(text: str) -> Source:
+    """`VIDEO.mp4`, `/dev/video0`, `rtsp://user:password@host/path`, `-`.
+
+    Raises BadRequest for a file or camera that is not there, a folder, and an address of another kind.
+    """
+    if text == "-":
+        return Source("stdin", text, "stdin")
+    if "://" in text:
+        return read_address(text)
+    path = Path(text)
+    if text.startswith("/dev/video") or (path.exists() and stat.S_ISCHR(path.stat().st_mode)):
+        if not path.exists():
+            raise BadRequest(f"{text}: no such camera: ls /dev/video* lists those that are there")
+        return Source("camera", text, text)
+    if path.is_dir():
+        raise BadRequest(f"{text} is a folder: a stream is read from one video file, a camera or an address")
+    if not path.is_file() or not os.access(path, os.R_OK):
+        raise BadRequest(f"{text}: no such video file, camera (/dev/video0), address (rtsp://...) or - for stdin")
+    return Source("file", text, text)
+
+
+def read_address(text: str, *, schemes: tuple[str, ...] = SCHEMES) -> Source:
+    """Its password is blotted out of all that this process says from now on. Raises BadRequest for another scheme."""
+    parts = urlsplit(text)
+    if parts.scheme.lower() not in schemes:
+        known = ", ".join(f"{scheme}://" for scheme in schemes)
+        raise BadRequest(f"{shown_address(text)}: {parts.scheme}:// is not supported: one of {known}")
+    remember(_password(text))
+    remember(unquote(_password(text)))
+    return Source("network", text, shown_address(text))
+
+
+def shown_address(text: str) -> str:
+    """Without what may be secret: user and password, the query, values within the path, and the key of RTMP.
+
+    rtsp://ann:hunter2@10.0.0.7:554/cam/1?token=x -> rtsp://10.0.0.7:554/cam/1
+    rtmp://host/live/a8Kd93kQ -> rtmp://host/live/...
+    """
+    scheme, _, rest = text.partition("://")
+    rest = re.split(r"[?#]", rest, maxsplit=1)[0]
+    host, slash, path = rest.partition("/")
+    if "@" in rest:  # a password may hold a slash
+        host, slash, path = rest.rpartition("@")[2].partition("/")
+    path = re.sub(r"=[^/&;]*", "=...", path)
+    if scheme.lower() in KEY_SCHEMES and "/" in path:
+        path = f"{path.rpartition('/')[0]}/..."
+    return f"{scheme}://{host}{slash}{path}"
+
+
+def _password(text: str) -> str:
+    """What stands between the user's name and the host; "" where nothing does."""
+    before, at, _ = text.partition("://")[2].rpartition("@")
+    return before.partition(":")[2] if at else ""
