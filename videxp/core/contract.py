@@ -72,6 +72,12 @@ class Contract:
     file is not read as the test's samples are, `read_explained(task, datamodule, path)` reads it for `videxp explain`.
     """
 
+    streamer: str = ""
+    """Module that `videxp stream` puts a trained task to work with; "": it cannot go over a stream.
+
+    It has `add_arguments(parser)` and `open_streamer(task, datamodule, options)`: `videxp.deploy.streaming.streamer`.
+    """
+
     makes_clips: bool = False
     """Whether it makes clips of nothing: there is no file whose frames it would answer."""
 
@@ -146,15 +152,21 @@ def contract_trouble(task: str) -> str:
     contract, trouble = (
         _read(found.calls["contract"]) if found is not None and "contract" in found.calls else (None, "")
     )
-    return trouble or (_predictor_trouble(contract.predictor) if contract and contract.predictor else "")
+    if trouble or contract is None:
+        return trouble
+    return _module_trouble("predictor", contract.predictor, ("add_arguments", "predict")) or _module_trouble(
+        "streamer", contract.streamer, ("add_arguments", "open_streamer")
+    )
 
 
-def _predictor_trouble(name: str) -> str:
+def _module_trouble(field: str, name: str, functions: tuple[str, ...]) -> str:
+    if not name:
+        return ""
     if find_spec(name) is None:
-        return f"contract: predictor: there is no module {name}"
+        return f"contract: {field}: there is no module {name}"
     is_read = isinstance(locate(name), Source)
-    lacking = [needed for needed in ("add_arguments", "predict") if is_read and locate(f"{name}.{needed}") is None]
-    return f"contract: predictor: {name} has no function {lacking[0]}" if lacking else ""
+    lacking = [needed for needed in functions if is_read and locate(f"{name}.{needed}") is None]
+    return f"contract: {field}: {name} has no function {lacking[0]}" if lacking else ""
 
 
 def _read(call: Call) -> tuple[Contract | None, str]:

@@ -28,6 +28,9 @@ def windows(items: Iterable[Item], *, length: int, overlap: int) -> Iterator[tup
             waiting = overlap
         held.append(item)
         waiting += 1
+        if not overlap and waiting == length:  # nothing that comes is of any use to them
+            yield list(held), range(length)
+            waiting = 0
     if waiting:
         yield list(held), range(len(held) - waiting, len(held))
 

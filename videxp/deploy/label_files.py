@@ -41,7 +41,7 @@ def check(options: argparse.Namespace) -> None:
 
 def predict(task: "Classification", datamodule: "VideoDataModule", options: argparse.Namespace) -> int:
     """Labels each file; one that cannot be read becomes an `error` among the results, and the exit status 1."""
-    threshold = _threshold(task, options.threshold)
+    threshold = threshold_of(task, options.threshold)
     results = [_labelled_or_error(task, datamodule, path, threshold=threshold) for path in options.inputs]
     failed = [result for result in results if "error" in result]
     text = as_json(results, indent=2)
@@ -55,8 +55,8 @@ def predict(task: "Classification", datamodule: "VideoDataModule", options: argp
     return 1 if failed else 0
 
 
-def _threshold(task: "Classification", asked: float | None) -> float:
-    """Raises BadRequest where it means nothing."""
+def threshold_of(task: "Classification", asked: float | None) -> float:
+    """Of the labels that are told. Raises BadRequest where it means nothing."""
     from videxp.tasks.multi_label import THRESHOLD
 
     if asked is None:

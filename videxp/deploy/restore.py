@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -212,9 +212,18 @@ def write_pictures(
     return done
 
 
+class Pictures(Protocol):
+    """A video of any length; `path` is what messages call it."""
+
+    @property
+    def path(self) -> Path: ...
+
+    def __iter__(self) -> Iterator[Picture]: ...
+
+
 def restored(
     network: nn.Module,
-    frames: VideoFile | PictureFolder,
+    frames: Pictures,
     *,
     plan: RestorePlan,
     device: str | torch.device = "cpu",

@@ -35,6 +35,12 @@ NUMBERS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What comes after RUN."""
     add_inputs(parser, what="video files, folders of videos, folders of frames, or globs")
+    add_network_arguments(parser)
+    add_output_arguments(parser)
+
+
+def add_network_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the network sees at once, and what it is told."""
     for name, what in NUMBERS.items():
         parser.add_argument(name, type=whole_number(0 if name.endswith("overlap") else 1), metavar="N", help=what)
     parser.add_argument(
@@ -49,7 +55,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PICTURE",
         help="a picture of the video's size with the wanted colors, such as one frame of it, for a network shown one",
     )
-    add_output_arguments(parser)
 
 
 def add_output_arguments(parser: argparse.ArgumentParser) -> None:

@@ -124,7 +124,7 @@ def small_frames(path: Path, decoding: "Decoding") -> Iterator["Tensor"]:
     from videxp.video import open_video
 
     with open_video(path, decoder=decoding.decoder) as reader:
-        view = whole_view(reader, decoding)
+        view = whole_view(reader.size, decoding)
         numbers = range(reader.num_frames)
         due = 0
         for number, picture_HWC in reader.pictures(numbers, size=scaled_size(reader.size, decoding)):

@@ -54,6 +54,7 @@ class AdversarialRestoration(Adversarial, Restoration):
         ),
         headline=("psnr", "ssim"),
         predictor="videxp.deploy.restore_files",
+        streamer="videxp.deploy.streaming.restore",
         predict_example="VIDEO.mp4 -o RESTORED.mp4",
         explains=("map", "frames"),
         map_method="integrated_gradients",

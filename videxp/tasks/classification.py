@@ -73,6 +73,7 @@ class Classification(VideoTask):
         train_metrics=("loss", "accuracy", "distillation"),
         headline=("accuracy", "loss"),
         predictor="videxp.deploy.label_files",
+        streamer="videxp.deploy.streaming.labels",
         explains=("map", "frames", "order"),
         activation="softmax",
     )

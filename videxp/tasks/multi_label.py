@@ -32,6 +32,7 @@ class MultiLabelClassification(Classification):
         headline=("mAP", "loss"),
         undefined="none of them has any of the classes among its labels",
         predictor="videxp.deploy.label_files",
+        streamer="videxp.deploy.streaming.labels",
         explains=("map", "frames", "order"),
         activation="sigmoid",
     )

@@ -67,6 +67,7 @@ class Restoration(VideoTask):
         of_degradations=("psnr", "psnr_gain"),
         headline=("psnr", "ssim"),
         predictor="videxp.deploy.restore_files",
+        streamer="videxp.deploy.streaming.restore",
         predict_example="VIDEO.mp4 -o RESTORED.mp4",
         explains=("map", "frames"),
         map_method="integrated_gradients",

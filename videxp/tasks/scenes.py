@@ -3,7 +3,7 @@
 Shapes: B clips, T frames, C = 3 channels, H, W pixels.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, cast
@@ -76,6 +76,7 @@ class Scenes(VideoTask):
         headline=("f1", "precision", "recall"),
         undefined="none of them has a transition",
         predictor="videxp.deploy.scene_files",
+        streamer="videxp.deploy.streaming.scenes",
         predict_example="FILM.mp4 -o SCENES.json",
         explains=("map", "frames"),
         map_method="integrated_gradients",
@@ -143,6 +144,11 @@ class Scenes(VideoTask):
     def window_frames(self) -> int:
         """Frames that the network sees at once."""
         return cast(SceneNetwork, self.network).window_frames
+
+    @property
+    def margin_frames(self) -> int:
+        """Frames at either end of a window that only serve the others as surroundings."""
+        return cast(SceneNetwork, self.network).margin_frames
 
     def _counts(self) -> TransitionCounts:
         return TransitionCounts(thresholds=self.thresholds, tolerance=self.tolerance_frames)
@@ -216,18 +222,22 @@ class Scenes(VideoTask):
         """Of each frame of a film of any length, [C,H,W] uint8 or float in [0,1]: float32 [T] both, on the device. No
         more frames than WINDOWS_AT_ONCE windows have are held."""
 
+        return TransitionLogits(*torch.stack(list(self.frame_logits(frames))).unbind(-1))
+
+    def frame_logits(self, frames: Iterable[Tensor], *, windows_at_once: int = WINDOWS_AT_ONCE) -> Iterator[Tensor]:
+        """The same one by one: float32 [2] (one-hot, many-hot) of each frame, as soon as its window is full."""
+
         def answer(windows: Tensor) -> Tensor:
             logits = cast(TransitionLogits, self.answer({"video": windows.to(self.device)}))
             return torch.stack(list(logits), dim=-1).float()
 
-        of_frames = answer_frames(
+        return answer_frames(
             answer,
             frames,
             length=self.window_frames,
-            margin=cast(SceneNetwork, self.network).margin_frames,
-            windows_at_once=WINDOWS_AT_ONCE,
+            margin=self.margin_frames,
+            windows_at_once=windows_at_once,
         )
-        return TransitionLogits(*torch.stack(list(of_frames)).unbind(-1))
 
     def questions(self, batch: Mapping[str, Tensor], *, asked: Mapping[str, str]) -> list[Question]:
         """Why a transition here: at the frame that is likeliest to be one, within the window around it."""

@@ -4,6 +4,18 @@ Modules import torch and Lightning inside functions, so that `videxp --help` ans
 """
 
 ORDER = [
-    *("train", "sweep", "resume", "reproduce", "evaluate", "explain", "predict", "export", "compare", "record"),
+    *(
+        "train",
+        "sweep",
+        "resume",
+        "reproduce",
+        "evaluate",
+        "explain",
+        "predict",
+        "stream",
+        "export",
+        "compare",
+        "record",
+    ),
     *("prepare", "check", "bench", "list", "completion"),
 ]

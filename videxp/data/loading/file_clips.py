@@ -79,14 +79,14 @@ def read_file_clips(
         if cutter is not None:
             clip = read_views(reader, frames_KT, cutter.views(reader.size, epoch=0, index=0, clips=len(frames_KT)))
         else:
-            views = [[whole_view(reader, decoding)]] * len(frames_KT)
+            views = [[whole_view(reader.size, decoding)]] * len(frames_KT)
             clip = read_views(reader, frames_KT, views, size=scaled_size(reader.size, decoding))
         return FileClips(clip, frames_KT, reader.times, choice.played_fps(reader.times, **whole))
 
 
-def whole_view(reader: VideoReader, decoding: Decoding) -> View:
-    """The whole of each picture, brought to the frame size where there is one."""
-    box = whole_box(decoding.size or reader.size, multiple=1)
+def whole_view(size: tuple[int, int], decoding: Decoding) -> View:
+    """The whole of each picture of (height, width), brought to the frame size where there is one."""
+    box = whole_box(decoding.size or size, multiple=1)
     return box.cut if decoding.size is None else fitted(decoding.size, decoding.frame_fit, box=box)
 
 

@@ -30,6 +30,8 @@ class Streamer(Protocol):
     about: dict[str, Any]
     """How it goes over a stream, as JSON; `latency_frames`: how many more frames must come before one is answered, at
     most."""
+    remedy: str
+    """What makes it answer sooner."""
     is_accurate: bool
     """Whether it reads colors rounded to the nearest."""
 

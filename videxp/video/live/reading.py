@@ -4,6 +4,7 @@ own. It is told over a socket what to read, and sends a frame each time that it 
 Shapes: H, W as displayed, C = 3 (red, green, blue), uint8 in [0,255].
 """
 
+import math
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -23,9 +25,17 @@ from av.video.stream import VideoStream
 
 from videxp.core.errors import VidexpError
 from videxp.core.parent import die_with_parent
-from videxp.video.container import DECODER_OPTIONS, FORMATS, MAX_PIXELS, decoder_options, film_streams, open_container
+from videxp.video.container import (
+    DECODER_OPTIONS,
+    FORMATS,
+    MAX_PIXELS,
+    decoder_options,
+    film_streams,
+    missing_bytes,
+    open_container,
+)
 from videxp.video.display import Turn, display_matrix, rgb_picture, scaled_picture, turn_of, turned, turned_size
-from videxp.video.errors import one_line
+from videxp.video.errors import UnreadableVideo, one_line
 from videxp.video.live.buffer import FrameBuffer, Pace
 from videxp.video.live.messages import receive, send
 from videxp.video.live.options import CaptureOptions
@@ -63,11 +73,16 @@ def main() -> None:
     try:
         serve_frames(channel, source, options)
     except (Unreadable, VidexpError, av.error.FFmpegError, OSError, ValueError) as error:
-        _fail(channel, source, error)
+        _fail(channel, cause_of(error, source))
 
 
-def _fail(channel: socket.socket, source: Source, error: Exception) -> None:
-    cause = one_line(source.hide(str(getattr(error, "strerror", None) or error)))
+def cause_of(error: Exception, source: Source) -> str:
+    """In one line, without the source's address."""
+    cause = error.cause if isinstance(error, UnreadableVideo) else getattr(error, "strerror", None) or error
+    return one_line(source.hide(str(cause)))
+
+
+def _fail(channel: socket.socket, cause: str) -> None:
     try:
         send(channel, {"kind": "failed", "cause": cause})
     except OSError:
@@ -78,7 +93,7 @@ def serve_frames(channel: socket.socket, source: Source, options: CaptureOptions
     """Opens the source, says so, and sends frames until it ends. Raises what FFmpeg raises, before the first frame."""
     container, stream = opened(source, options)
     duration = float(container.duration or 0) / av.time_base
-    frames = decoded(container, stream, is_file=source.kind == "file")
+    frames = decoded(container, stream, options, is_file=source.kind == "file")
     first = next(frames, None)
     if first is None:
         raise Unreadable("it ended before its first frame")
@@ -99,6 +114,8 @@ def serve_frames(channel: socket.socket, source: Source, options: CaptureOptions
     pace = Pace() if options.pace == "real" else None
     try:
         fill(buffer, first, frames, pace=pace)
+        if source.kind == "file" and (missing := missing_bytes(source.address)):
+            raise Unreadable(f"it breaks off: {missing:,} bytes are missing at its end")
     except (Unreadable, av.error.FFmpegError, OSError) as error:
         trouble.append(error)
     buffer.close()
@@ -136,16 +153,16 @@ def _send_all(
             item, counts = buffer.take()
             told = {"captured": counts.captured, "dropped": counts.dropped}
             if item is None:
-                cause = [one_line(source.hide(str(getattr(e, "strerror", None) or e))) for e in trouble]
-                send(channel, {"kind": "ended", **told, "cause": "".join(cause)})
+                cause = cause_of(trouble[0], source) if trouble else ""
+                send(channel, {"kind": "ended", **told, "cause": cause})
                 return
             picture_HWC = _picture(item, reformatter, size=request[0]["size"], accurate=options.is_accurate)
             when = {"number": item.number, "seconds": item.seconds, "captured_at": item.captured_at}
-            send(channel, {"kind": "frame", **when, **told, "size": picture_HWC.shape[:2]}, memoryview(picture_HWC))
+            send(channel, {"kind": "frame", **when, **told, "size": picture_HWC.shape[:2]}, picture_HWC.data)
     except OSError:
         pass  # the parent has ended, or has heard enough
     except (av.error.FFmpegError, ValueError) as error:
-        _fail(channel, source, error)
+        _fail(channel, cause_of(error, source))
     os._exit(0)  # whatever the other thread hangs in
 
 
@@ -165,16 +182,17 @@ def opened(source: Source, options: CaptureOptions) -> tuple[InputContainer, Vid
     """Raises Unreadable, UnreadableVideo and what FFmpeg raises."""
     if source.kind == "file":
         return open_container(source.address)
-    container = av.open(
-        "pipe:0" if source.kind == "stdin" else source.address,
-        format="v4l2" if source.kind == "camera" else None,
-        options=DECODER_OPTIONS,
-        container_options=_demuxer_options(source) | options.options,
-        metadata_errors="replace",
-        # FFmpeg's own options differ from protocol to protocol (RTMP's `timeout` makes a server of it, RTSP's
-        # `stimeout` is no more); this one interrupts all.
-        timeout=(options.timeout_seconds, options.timeout_seconds) if source.kind == "network" else None,
-    )
+    with telling_timeouts(options):
+        container = av.open(
+            "pipe:0" if source.kind == "stdin" else source.address,
+            format="v4l2" if source.kind == "camera" else None,
+            options=DECODER_OPTIONS,
+            container_options=_demuxer_options(source) | options.options,
+            metadata_errors="replace",
+            # FFmpeg's own options differ from protocol to protocol (RTMP's `timeout` makes a server of it, RTSP's
+            # `stimeout` is no more); this one interrupts all.
+            timeout=(options.timeout_seconds, options.timeout_seconds) if source.kind == "network" else None,
+        )
     films = film_streams(container)
     if not films:
         raise Unreadable("it holds no video that can be decoded")
@@ -186,6 +204,18 @@ def opened(source: Source, options: CaptureOptions) -> tuple[InputContainer, Vid
     return container, stream
 
 
+@contextmanager
+def telling_timeouts(options: CaptureOptions) -> Iterator[None]:
+    """What FFmpeg raises when its time is up has many names: "Immediate exit", "Invalid data", an end."""
+    start = time.monotonic()
+    try:
+        yield
+    except (av.error.FFmpegError, OSError):
+        if time.monotonic() - start < options.timeout_seconds:
+            raise
+        raise Unreadable(f"no answer for {options.timeout_seconds:g} s") from None
+
+
 def _demuxer_options(source: Source) -> dict[str, str]:
     if source.kind == "stdin":
         return {"protocol_whitelist": "pipe", "format_whitelist": FORMATS}
@@ -195,22 +225,34 @@ def _demuxer_options(source: Source) -> dict[str, str]:
     return {"protocol_whitelist": NETWORK_PROTOCOLS, **over_tcp}
 
 
-def decoded(container: InputContainer, stream: VideoStream, *, is_file: bool) -> Iterator[Decoded]:
-    """All frames of a source. A damaged one ends a file; a live source goes on behind it."""
+def decoded(
+    container: InputContainer, stream: VideoStream, options: CaptureOptions, *, is_file: bool
+) -> Iterator[Decoded]:
+    """All frames of a source, at times that never descend. A damaged one ends a file; a live source goes on behind."""
     rate = stream.average_rate or stream.guessed_rate or Fraction(25)
     zero = Fraction(container.start_time or 0, av.time_base) if is_file else None
-    for number, frame in enumerate(_frames(container, stream, goes_on=not is_file)):
+    seconds = -math.inf
+    for number, frame in enumerate(_frames(container, stream, options, goes_on=not is_file)):
         at = None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
         zero = (at if at is not None else Fraction(0)) if zero is None else zero
+        if is_file and frame.is_corrupt:
+            raise Unreadable(f"frame {number} is damaged, and spoils what follows")
         turn, degrees = turn_of(display_matrix(frame))
         if turn is None:
             raise Unreadable(f"it is to be shown turned by {degrees} degrees: only quarter turns are read")
-        seconds = float(at - zero if at is not None else number / rate)
+        seconds = max(seconds, float(at - zero if at is not None else number / rate))
         yield Decoded(frame, turn, number, seconds, time.monotonic())
 
 
-def _frames(container: InputContainer, stream: VideoStream, *, goes_on: bool) -> Iterator[VideoFrame]:
-    for packet in container.demux(stream):
+def _frames(
+    container: InputContainer, stream: VideoStream, options: CaptureOptions, *, goes_on: bool
+) -> Iterator[VideoFrame]:
+    packets = container.demux(stream)
+    while True:
+        with telling_timeouts(options):
+            packet = next(packets, None)
+        if packet is None:
+            return
         try:
             yield from packet.decode()
         except av.error.InvalidDataError:

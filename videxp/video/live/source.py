@@ -6,13 +6,15 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from videxp.core.errors import BadRequest
 from videxp.core.secrets import remember
 
 Kind = Literal["file", "camera", "network", "stdin"]
 SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "rtp", "tcp", "srt")
+SENDING = ("rtsp", "rtsps", "rtmp", "rtmps", "udp", "tcp", "srt")
+"""Those that pictures can be sent to."""
 KEY_SCHEMES = ("rtmp", "rtmps")
 """The last part of these addresses is a key: who knows it may publish."""
 
@@ -58,12 +60,13 @@ def read_source(text: str) -> Source:
 
 def read_address(text: str, *, schemes: tuple[str, ...] = SCHEMES) -> Source:
     """Its password is blotted out of all that this process says from now on. Raises BadRequest for another scheme."""
-    parts = urlsplit(text)
-    if parts.scheme.lower() not in schemes:
+    scheme = text.partition("://")[0].lower()
+    if scheme not in schemes:
         known = ", ".join(f"{scheme}://" for scheme in schemes)
-        raise BadRequest(f"{shown_address(text)}: {parts.scheme}:// is not supported: one of {known}")
-    remember(_password(text))
-    remember(unquote(_password(text)))
+        raise BadRequest(f"{shown_address(text)}: {scheme}:// is not supported: one of {known}")
+    for secret in secrets_of(text):
+        remember(secret)
+        remember(unquote(secret))
     return Source("network", text, shown_address(text))
 
 
@@ -84,7 +87,14 @@ def shown_address(text: str) -> str:
     return f"{scheme}://{host}{slash}{path}"
 
 
-def _password(text: str) -> str:
-    """What stands between the user's name and the host; "" where nothing does."""
-    before, at, _ = text.partition("://")[2].rpartition("@")
-    return before.partition(":")[2] if at else ""
+def secrets_of(text: str) -> list[str]:
+    """Parts of an address that may be secret: the password, the query, values within the path, the key of RTMP."""
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return []
+    before, at, after = rest.rpartition("@")
+    place, _, query = after.partition("?")
+    found = [before.partition(":")[2] if at else "", query, *re.findall(r"=([^/&;]+)", place)]
+    if scheme.lower() in KEY_SCHEMES and place.count("/") > 1:
+        found.append(place.rpartition("/")[2])
+    return [secret for secret in found if secret]
