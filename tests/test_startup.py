@@ -74,11 +74,14 @@ def test_a_command_imports_no_more_than_it_needs(tmp_path: Path):
         "evaluate no": (2, CHECK),
         "reproduce no": (2, CHECK),
         "predict no clip.mp4": (2, CHECK),
+        "stream no clip.mp4": (2, CHECK),
         "compare no": (2, CHECK),
         f"train {RECIPE} optimizer.lrr=1": (2, CHECK),
         "predict Classification --help": (0, CHECK),
         "predict Restoration --help": (0, CHECK),
         "predict Generation --help": (0, CHECK),
+        "stream Classification --help": (0, CHECK),
+        "stream Restoration no.mp4": (2, CHECK),
     }
     for command, (status, found) in zip(expected, imported(*expected, cwd=tmp_path), strict=True):
         assert (command, status, found - expected[command][1]) == (command, expected[command][0], set())

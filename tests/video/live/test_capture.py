@@ -93,12 +93,12 @@ def test_stdin_is_read_by_the_reading_process(tmp_path: Path):
 def test_a_silent_server_is_given_up_on():
     """It takes the connection and says nothing. The option that tutorials name, `stimeout`, waits on."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        address = f"rtsp://ann:hunter2@127.0.0.1:{server.getsockname()[1]}/cam"
+        address = f"rtsp://ann:Ottokar77@127.0.0.1:{server.getsockname()[1]}/cam"
         stock = subprocess.Popen([sys.executable, "-c", STOCK, address], stderr=subprocess.DEVNULL)
         start = time.monotonic()
         with pytest.raises(LostSource, match=r"rtsp://127.0.0.1:\d+/cam: no answer for 0\.4 s") as lost:
             Capture(read_source(address), CaptureOptions(timeout_seconds=0.4))
-        assert 0.4 < time.monotonic() - start < 5 and "hunter2" not in str(lost.value)
+        assert 0.4 < time.monotonic() - start < 5 and "Ottokar77" not in str(lost.value)
         assert stock.poll() is None
         stock.kill()
         stock.wait()

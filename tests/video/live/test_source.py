@@ -23,11 +23,11 @@ hide_arguments(secrets_of(sys.argv[1]))
 print(shown(), sys.argv[1], sep=chr(10))
 """
 ADDRESSES = {
-    "rtsp://ann:hunter2@10.0.0.7:554/cam/1?token=x9": ("rtsp://10.0.0.7:554/cam/1", ["hunter2", "token=x9"]),
+    "rtsp://ann:Ottokar77@10.0.0.7:554/cam/1?token=x9": ("rtsp://10.0.0.7:554/cam/1", ["Ottokar77", "token=x9"]),
     "rtsp://ann:p/w@d@host/cam": ("rtsp://host/cam", ["p/w@d"]),
-    "rtsp://host:554/user=ann_password=hunter2_channel=1": (
+    "rtsp://host:554/user=ann_password=Ottokar77_channel=1": (
         "rtsp://host:554/user=...",
-        ["ann_password=hunter2_channel=1"],
+        ["ann_password=Ottokar77_channel=1"],
     ),
     "rtmp://host/live/a8Kd-93kQ": ("rtmp://host/live/...", ["a8Kd-93kQ"]),
     "http://host/video.mp4": ("http://host/video.mp4", []),
@@ -58,22 +58,22 @@ def test_kinds_of_sources(tmp_path: Path):
         str(tmp_path / "no.mp4"): "no such video file, camera",
         str(tmp_path): "is a folder",
         "/dev/video97": "no such camera",
-        "ftp://ann:hunter2@host/a.mp4": r"ftp://host/a.mp4: ftp:// is not supported: one of rtsp://",
+        "ftp://ann:Ottokar77@host/a.mp4": r"ftp://host/a.mp4: ftp:// is not supported: one of rtsp://",
     }.items():
         with pytest.raises(BadRequest, match=words) as refused:
             read_source(text)
-        assert "hunter2" not in str(refused.value)
+        assert "Ottokar77" not in str(refused.value)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="command lines in ps: told by Linux's /proc alone")
 def test_the_list_of_processes_does_not_tell_it(tmp_path: Path):
     (script := tmp_path / "script.py").write_text(SCRIPT)
-    address = "rtsp://ann:hunter2@host/cam"
+    address = "rtsp://ann:Ottokar77@host/cam"
     words = [sys.executable, script, address, str(Path(videxp.__file__).parents[1])]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     before, after, own = done.stdout.splitlines()
     assert before == own == address  # as ps shows it to everybody; the program itself still has it
-    assert after == "rtsp://ann:*******@host/cam"
+    assert after == "rtsp://ann:*********@host/cam"
 
 
 def test_nothing_to_hide():

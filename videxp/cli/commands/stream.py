@@ -77,7 +77,8 @@ def read_request(run: str, task: str, words: list[str]) -> tuple[ModuleType, arg
     if contract is None or not contract.streamer:
         raise BadRequest(f"{run} is a run of {name}, which cannot go over a stream: videxp predict {run} --help")
     module = import_module(contract.streamer)
-    parser = OneLineParser(prog=f"videxp stream {run}", description=f"{__doc__}\n{module.__doc__}")
+    about = (module.__doc__ or "").split("\n\nShapes")[0]
+    parser = OneLineParser(prog=f"videxp stream {run}", description=f"{__doc__}\n{about}")
     add_arguments(parser)
     module.add_arguments(parser.add_argument_group(f"of {name}"))
     return module, parser.parse_args(words)
