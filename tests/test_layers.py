@@ -46,6 +46,7 @@ PRIVATE = {  # private names of other packages, each library's in one module
     "videxp.training.course": {"_exit", "_run_exitfuncs"},
     "videxp.training.processes.signals": {"_exit"},
     "videxp.training.processes.supervision": {"_exit"},
+    "videxp.video.live.reading": {"_exit"},
 }
 KEY = "_target_"  # a config's
 
