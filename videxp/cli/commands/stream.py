@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from videxp.deploy.streaming.streamer import Streamer
     from videxp.runs.folder import RunFolder
     from videxp.video.live.options import CaptureOptions
-    from videxp.video.live.source import Source
+    from videxp.video.live.source import LiveSource
 
 SUMMARY = "RUN SOURCE                a run at work on a camera, an address or a file at its pace"
 USAGE = """usage: videxp stream RUN SOURCE [-o ANSWERS.jsonl] [--video OUT.mp4] [...]
@@ -129,7 +129,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that are there already")
 
 
-def read_capture_options(options: argparse.Namespace, source: "Source") -> "CaptureOptions":
+def read_capture_options(options: argparse.Namespace, source: "LiveSource") -> "CaptureOptions":
     """Raises BadRequest for what the source cannot do."""
     from videxp.video.live.options import CaptureOptions
 
@@ -183,7 +183,7 @@ def require_latency(streamer: "Streamer", most: int | None) -> None:
 
 def stream(
     streamer: "Streamer",
-    source: "Source",
+    source: "LiveSource",
     capture: "CaptureOptions",
     places: "Places",
     *,

@@ -7,7 +7,7 @@ from typing import Any
 
 from videxp.video.live.capture import Capture, LiveFrame, LostSource, Opened
 from videxp.video.live.options import CaptureOptions
-from videxp.video.live.source import Source
+from videxp.video.live.source import LiveSource
 
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 30.0
 TELL_SECONDS = 1.0  # between two events about dropped frames
@@ -49,7 +49,7 @@ class Connections:
 
     def __init__(
         self,
-        source: Source,
+        source: LiveSource,
         options: CaptureOptions,
         *,
         attempts: int,

@@ -12,7 +12,7 @@ from videxp.deploy.streaming.connections import Connections
 from videxp.deploy.streaming.outputs import Outputs
 from videxp.deploy.streaming.streamer import Answer, Streamer
 from videxp.video.live.options import CaptureOptions
-from videxp.video.live.source import Source
+from videxp.video.live.source import LiveSource
 
 
 class Latency:
@@ -32,7 +32,7 @@ class Latency:
 @torch.inference_mode()
 def run_stream(
     streamer: Streamer,
-    source: Source,
+    source: LiveSource,
     options: CaptureOptions,
     outputs: Outputs,
     *,
@@ -81,7 +81,7 @@ def _write(answer: Answer, outputs: Outputs, latency: Latency) -> None:
         outputs.write_picture(answer.picture_HWC, frame.seconds)
 
 
-def _summary(source: Source, reason: str, totals: dict[str, Any], latency: Latency, seconds: float) -> str:
+def _summary(source: LiveSource, reason: str, totals: dict[str, Any], latency: Latency, seconds: float) -> str:
     """Two lines."""
     counts = f"{totals['captured']:,} frames captured, {totals['processed']:,} processed, {totals['dropped']:,} dropped"
     rate = totals["processed"] / seconds if seconds else 0.0

@@ -15,7 +15,7 @@ from videxp.core.lines import show, warn
 from videxp.core.outputs import identities, require_output_file
 from videxp.core.printable import as_json
 from videxp.core.secrets import scrubbed
-from videxp.video.live.source import SENDING, Source, read_address
+from videxp.video.live.source import SENDING, LiveSource, read_address
 from videxp.video.timed_files import require_timed
 
 if TYPE_CHECKING:  # PyAV
@@ -34,7 +34,7 @@ class Places:
     lines: Path | None
     """None: stdout"""
     video: str | None
-    target: Source | None
+    target: LiveSource | None
     shows: bool
 
     @property
@@ -43,7 +43,7 @@ class Places:
 
 
 def require_places(
-    *, lines: Path | None, video: str | None, to: str | None, show: bool, overwrite: bool, source: Source
+    *, lines: Path | None, video: str | None, to: str | None, show: bool, overwrite: bool, source: LiveSource
 ) -> Places:
     """Raises BadRequest for what must not, or cannot, be written."""
     inputs = identities([Path(source.address)] if source.kind == "file" else [])

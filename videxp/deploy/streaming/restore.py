@@ -103,7 +103,7 @@ class RestoreStreamer:
 
         plan = self.plan(first.pixels_HWC.shape[:2])
         waiting: deque[LiveFrame] = deque()
-        pictures = Pictures(STREAM, frames, waiting)
+        pictures = StreamPictures(STREAM, frames, waiting)
         for picture in restored(self.network, pictures, plan=plan, device=self.device, condition=self.condition):
             yield waiting.popleft(), picture.pixels_HWC
 
@@ -144,7 +144,7 @@ class RestoreStreamer:
 
 
 @dataclass(frozen=True)
-class Pictures:
+class StreamPictures:
     """Frames of a stream as `videxp.deploy.restore.restored` takes them; each waits in `waiting` for its answer."""
 
     path: Path

@@ -9,7 +9,7 @@ __getattr__, __all__ = lazy_exports(
         "CaptureOptions": "videxp.video.live.options",
         "LiveFrame": "videxp.video.live.capture",
         "LostSource": "videxp.video.live.capture",
-        "Source": "videxp.video.live.source",
+        "LiveSource": "videxp.video.live.source",
         "read_source": "videxp.video.live.source",
     },
 )

@@ -20,7 +20,7 @@ from videxp.core.processes import program
 from videxp.video.live.buffer import Counts
 from videxp.video.live.messages import receive, send
 from videxp.video.live.options import CaptureOptions
-from videxp.video.live.source import Source
+from videxp.video.live.source import LiveSource
 
 LOOK_SECONDS = 0.1  # between two looks at whether to go on
 GRACE_SECONDS = 5.0
@@ -30,7 +30,7 @@ GRACE_SECONDS = 5.0
 class LostSource(VidexpError):
     """A source that cannot be opened, or not be read on; `cause` in one line."""
 
-    def __init__(self, source: Source, cause: str) -> None:
+    def __init__(self, source: LiveSource, cause: str) -> None:
         self.cause = cause
         super().__init__(f"{source.shown}: {cause}")
 
@@ -66,7 +66,9 @@ class Capture:
     Raises LostSource where it cannot be opened.
     """
 
-    def __init__(self, source: Source, options: CaptureOptions, *, stopped: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self, source: LiveSource, options: CaptureOptions, *, stopped: Callable[[], bool] = lambda: False
+    ) -> None:
         self.source, self._stopped = source, stopped
         self.counts = Counts(0, 0)
         self._patience = options.timeout_seconds + GRACE_SECONDS if source.is_lasting else None

@@ -39,7 +39,7 @@ from videxp.video.errors import UnreadableVideo, one_line
 from videxp.video.live.buffer import FrameBuffer, Pace
 from videxp.video.live.messages import receive, send
 from videxp.video.live.options import CaptureOptions
-from videxp.video.live.source import Source
+from videxp.video.live.source import LiveSource
 
 NETWORK_PROTOCOLS = "crypto,http,https,httpproxy,rtmp,rtmps,rtp,rtsp,rtsps,srt,srtp,tcp,tls,udp"
 """No `file`: a playlist on a host must not lead to this machine's files."""
@@ -69,14 +69,14 @@ def main() -> None:
     channel = socket.socket(fileno=int(sys.argv[1]))
     if (order := receive(channel)) is None:
         return
-    source, options = Source(**order[0]["source"]), CaptureOptions(**order[0]["options"])
+    source, options = LiveSource(**order[0]["source"]), CaptureOptions(**order[0]["options"])
     try:
         serve_frames(channel, source, options)
     except (Unreadable, VidexpError, av.error.FFmpegError, OSError, ValueError) as error:
         _fail(channel, cause_of(error, source))
 
 
-def cause_of(error: Exception, source: Source) -> str:
+def cause_of(error: Exception, source: LiveSource) -> str:
     """In one line, without the source's address."""
     cause = error.cause if isinstance(error, UnreadableVideo) else getattr(error, "strerror", None) or error
     return one_line(source.hide(str(cause)))
@@ -89,7 +89,7 @@ def _fail(channel: socket.socket, cause: str) -> None:
         os._exit(1)  # nobody is there to be told
 
 
-def serve_frames(channel: socket.socket, source: Source, options: CaptureOptions) -> None:
+def serve_frames(channel: socket.socket, source: LiveSource, options: CaptureOptions) -> None:
     """Opens the source, says so, and sends frames until it ends. Raises what FFmpeg raises, before the first frame."""
     container, stream = opened(source, options)
     duration = float(container.duration or 0) / av.time_base
@@ -141,7 +141,7 @@ def fill(buffer: FrameBuffer[Decoded], first: Decoded, rest: Iterator[Decoded], 
 
 def _send_all(
     channel: socket.socket,
-    source: Source,
+    source: LiveSource,
     options: CaptureOptions,
     buffer: FrameBuffer[Decoded],
     trouble: list[Exception],
@@ -178,7 +178,7 @@ def _picture(item: Decoded, reformatter: VideoReformatter, *, size: list[int] | 
 # ---- FFmpeg ---------------------------------------------------------------------------------------------------------
 
 
-def opened(source: Source, options: CaptureOptions) -> tuple[InputContainer, VideoStream]:
+def opened(source: LiveSource, options: CaptureOptions) -> tuple[InputContainer, VideoStream]:
     """Raises Unreadable, UnreadableVideo and what FFmpeg raises."""
     if source.kind == "file":
         return open_container(source.address)
@@ -216,7 +216,7 @@ def telling_timeouts(options: CaptureOptions) -> Iterator[None]:
         raise Unreadable(f"no answer for {options.timeout_seconds:g} s") from None
 
 
-def _demuxer_options(source: Source) -> dict[str, str]:
+def _demuxer_options(source: LiveSource) -> dict[str, str]:
     if source.kind == "stdin":
         return {"protocol_whitelist": "pipe", "format_whitelist": FORMATS}
     if source.kind == "camera":

@@ -20,7 +20,7 @@ KEY_SCHEMES = ("rtmp", "rtmps")
 
 
 @dataclass(frozen=True)
-class Source:
+class LiveSource:
     """`address` is for FFmpeg alone: it may hold a password. `shown` is for people and files."""
 
     kind: Kind
@@ -37,28 +37,28 @@ class Source:
         return text.replace(self.address, self.shown)
 
 
-def read_source(text: str) -> Source:
+def read_source(text: str) -> LiveSource:
     """`VIDEO.mp4`, `/dev/video0`, `rtsp://user:password@host/path`, `-`.
 
     Raises BadRequest for a file or camera that is not there, a folder, and an address of another kind.
     """
     if text == "-":
-        return Source("stdin", text, "stdin")
+        return LiveSource("stdin", text, "stdin")
     if "://" in text:
         return read_address(text)
     path = Path(text)
     if text.startswith("/dev/video") or (path.exists() and stat.S_ISCHR(path.stat().st_mode)):
         if not path.exists():
             raise BadRequest(f"{text}: no such camera: ls /dev/video* lists those that are there")
-        return Source("camera", text, text)
+        return LiveSource("camera", text, text)
     if path.is_dir():
         raise BadRequest(f"{text} is a folder: a stream is read from one video file, a camera or an address")
     if not path.is_file() or not os.access(path, os.R_OK):
         raise BadRequest(f"{text}: no such video file, camera (/dev/video0), address (rtsp://...) or - for stdin")
-    return Source("file", text, text)
+    return LiveSource("file", text, text)
 
 
-def read_address(text: str, *, schemes: tuple[str, ...] = SCHEMES) -> Source:
+def read_address(text: str, *, schemes: tuple[str, ...] = SCHEMES) -> LiveSource:
     """Its password is blotted out of all that this process says from now on. Raises BadRequest for another scheme."""
     scheme = text.partition("://")[0].lower()
     if scheme not in schemes:
@@ -67,7 +67,7 @@ def read_address(text: str, *, schemes: tuple[str, ...] = SCHEMES) -> Source:
     for secret in secrets_of(text):
         remember(secret)
         remember(unquote(secret))
-    return Source("network", text, shown_address(text))
+    return LiveSource("network", text, shown_address(text))
 
 
 def shown_address(text: str) -> str:

@@ -19,7 +19,7 @@ from videxp.core.files import replacing
 from videxp.video.color import BT601, Color, coded_picture
 from videxp.video.encoder import default_pixel_format, encoder_options, frame_rate, muxer_options
 from videxp.video.errors import one_line
-from videxp.video.live.source import Source
+from videxp.video.live.source import LiveSource
 
 TICK = Fraction(1, 90000)
 FORMATS = {
@@ -115,7 +115,7 @@ def write_pipe(file: IO[bytes], name: str, *, fps: float) -> Iterator[PictureWri
 
 
 @contextmanager
-def send_to(target: Source, *, fps: float) -> Iterator[PictureWriter]:
+def send_to(target: LiveSource, *, fps: float) -> Iterator[PictureWriter]:
     """To a server that takes it: RTSP, RTMP, MPEG-TS. Raises VidexpError, from the first picture on."""
     scheme = target.address.partition("://")[0].lower()
     options = {"rtsp_transport": "tcp"} if FORMATS[scheme] == "rtsp" else {}
