@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.models.zoo import MODELS, build, build_tiny
+from tests.models.zoo import CLASSIFIERS, MODELS, build, build_tiny
 from videxp.models.classification.movinet import MoViNetStream, same_average
 from videxp.models.classification.tsn import shift_from_past
 from videxp.models.layers.streaming import Streaming, join_past, running_mean
 from videxp.models.summary import gmacs
 
 State = tuple[Tensor, ...]
-STREAMING = ["movinet_a0_stream", "tsm_r50_online"]
+STREAMING = ["movinet_a0_stream", "tsm_r50_online", "basicvsr_forward"]
 A1_A2 = (("a1", 6.0), ("a2", 10))
 SIZE = (35, 42)  # odd, and not a multiple of what the networks divide by
 
@@ -21,7 +21,7 @@ SIZE = (35, 42)  # odd, and not a multiple of what the networks divide by
 def network(name: str) -> Any:
     """Shrunk, in evaluation, with weights and statistics that let every layer be seen in the answer."""
     torch.manual_seed(0)
-    net = build_tiny(name).eval()
+    net: nn.Module = build(name, **({"num_classes": 5} if name in CLASSIFIERS else {}), **MODELS[name].tiny).eval()
     for parameter in net.parameters():
         if not parameter.any():
             nn.init.uniform_(parameter, 0.5, 1)
@@ -70,7 +70,8 @@ def test_the_answer_after_a_frame_is_the_forward_of_the_clip_that_ends_there(nam
     net, clip = network(name), video(frames=5)
     answers, _ = stream(net, clip, frames=1)
     with torch.no_grad():
-        expected = torch.stack([net(clip[:, : i + 1]) for i in range(5)], dim=1)
+        whole = [net(clip[:, : i + 1]) for i in range(5)]
+    expected = torch.stack([answer if answer.ndim == 2 else answer[:, -1] for answer in whole], dim=1)
     assert_same(answers, expected)
 
 
@@ -179,6 +180,23 @@ def test_weights_of_a_bidirectional_tsm_mean_the_same_online_but_for_the_next_fr
         assert not torch.allclose(online(clip), tsm(clip), atol=1e-4)  # it had learned to look ahead
         monkeypatch.setattr("videxp.models.classification.tsn.shift_in_time", own_for_next)
         assert_same(online(clip), tsm(clip))
+
+
+def test_basicvsr_forward_is_basicvsr_that_makes_nothing_of_what_was_carried_backward():
+    both, forward, clip = network("basicvsr"), network("basicvsr_forward"), video()
+    state = {key: value for key, value in both.state_dict().items() if not key.startswith("backward_trunk.")}
+    channels = both.channels
+    with torch.no_grad():
+        both.fusion.weight[:, :channels] = 0  # backward features come first
+        state["fusion.weight"] = both.fusion.weight[:, channels:]
+        forward.load_state_dict(state)
+        assert_same(stream(forward, clip, frames=1)[0], both(clip))
+    assert not isinstance(both, Streaming)
+
+
+def test_a_cleaning_that_goes_by_the_whole_clip_is_refused_forwards():
+    with pytest.raises(ValueError, match="cleaning_blocks=1 goes by the whole clip, direction=forward does not"):
+        build("basicvsr_forward", cleaning_blocks=1)
 
 
 def test_averages_at_the_edge_are_of_the_pixels_that_there_are():

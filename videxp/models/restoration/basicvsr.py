@@ -6,7 +6,7 @@ Super-Resolution", section 3.1. BasicSR's and mmagic's files of both load, an av
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ from videxp.models.layers.restoration_blocks import (
     quarter_size,
     residual_trunk,
 )
-from videxp.models.restoration.spynet import SPYNET_NAMES, Flow, Flows, flow_network, flows_along
+from videxp.models.restoration.spynet import SPYNET_NAMES, Flow, Flows, flow_network, flows_along, flows_back
 from videxp.models.restoration.srresnet import HEAD_NAMES
 from videxp.models.weights import Renames, load_weights
 
@@ -43,6 +43,8 @@ class BasicVSR(nn.Module):
     With `scale=1` features and flow are a quarter as high and wide as the frames (BasicVSR++'s way of denoising).
     `cleaning_blocks`: first each frame is freed of noise and artefacts; once in training, and in evaluation up to
     `max_cleanings` times, for each clip until its mean change is below `cleaning_threshold` levels of 255.
+    `direction="forward"`: features are carried forwards alone, no frame waits for a later one, and the network is
+    `Streaming`; not with cleaning, which goes by the whole clip.
     """
 
     radius = None
@@ -60,9 +62,16 @@ class BasicVSR(nn.Module):
         cleaning_blocks: Annotated[int, Ge(0)] = 0,
         max_cleanings: Annotated[int, Ge(1)] = 3,
         cleaning_threshold: Annotated[float, Gt(0)] = 5.0,
+        direction: Literal["both", "forward"] = "both",
         weights: str | None = None,
     ) -> None:
         super().__init__()
+        if direction == "forward":
+            if cleaning_blocks:
+                raise ValueError(
+                    f"cleaning_blocks={cleaning_blocks} goes by the whole clip, direction=forward does not"
+                )
+            self.future = self.delay_frames = 0  # only then is it `Streaming`
         self.scale = scale
         self.channels = channels
         self.max_cleanings = max_cleanings
@@ -71,9 +80,10 @@ class BasicVSR(nn.Module):
         self.flow = flow_network(flow, levels=flow_levels, width=flow_width, weights=flow_weights)
         self.encoder = quarter_size(3, channels) if scale == 1 else nn.Identity()
         d_in = channels if scale == 1 else 3
-        self.backward_trunk = residual_trunk(d_in + channels, channels, blocks)
+        both = direction == "both"
+        self.backward_trunk = residual_trunk(d_in + channels, channels, blocks) if both else None
         self.forward_trunk = residual_trunk(d_in + channels, channels, blocks)
-        self.fusion = nn.Conv2d(2 * channels, channels, 1)
+        self.fusion = nn.Conv2d(2 * channels if both else channels, channels, 1)
         self.head = Enlarge(channels, factor=2 if scale == 2 else 4)
         load_weights(self, weights, renames=BASICVSR_NAMES)
 
@@ -111,17 +121,47 @@ class BasicVSR(nn.Module):
 
     def restore(self, video: Tensor) -> Tensor:
         """[B,T,3,h,w] -> [B,T,3,scale*h,scale*w] by propagation alone."""
+        height, width = video.shape[-2:]
+        if self.backward_trunk is None:
+            state = self.initial_state(len(video), (height, width), device=video.device, dtype=video.dtype)
+            return self.step(video, state)[0]
         padded = pad_to_multiple(video, feature_multiple(self.scale))
         frames = self.encoder(padded.flatten(0, 1)).unflatten(0, padded.shape[:2]).unbind(1)
         to_next, to_previous = flows_along(self.flow, at_feature_size(padded, self.scale))
         backward = propagate(self.backward_trunk, frames[::-1], to_next[::-1], width=self.channels)[::-1]
         forward = propagate(self.forward_trunk, frames, to_previous, width=self.channels)
-        outputs = [
-            self.head(F.leaky_relu(self.fusion(torch.cat(pair, dim=1)), 0.1)) + enlarge_bilinear(frame, self.scale)
-            for frame, *pair in zip(padded.unbind(1), backward, forward, strict=True)
-        ]
-        height, width = (self.scale * n for n in video.shape[-2:])
-        return torch.stack(outputs, dim=1)[..., :height, :width]
+        outputs = [self._enlarge(*parts) for parts in zip(padded.unbind(1), backward, forward, strict=True)]
+        return torch.stack(outputs, dim=1)[..., : self.scale * height, : self.scale * width]
+
+    def initial_state(
+        self, batch: int, size: tuple[int, int], *, device: torch.device | str, dtype: torch.dtype = torch.float32
+    ) -> tuple[Tensor, ...]:
+        """Of direction=forward: the frame before [B,3,h,w] and its features, zeros: warped, they are zeros still."""
+        multiple = feature_multiple(self.scale)
+        height, width = (-(-side // multiple) for side in size)
+        shapes = (batch, 3, *size), (batch, self.channels, height, width)
+        return tuple(torch.zeros(shape, device=device, dtype=dtype) for shape in shapes)
+
+    def step(self, video: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Of direction=forward: [B,t,3,h,w] -> [B,t,3,scale*h,scale*w]."""
+        before, features = state
+        height, width = video.shape[-2:]
+        padded = pad_to_multiple(torch.cat([before.unsqueeze(1), video], dim=1), feature_multiple(self.scale))
+        frames = padded[:, 1:]
+        encoded = self.encoder(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
+        outputs = []
+        flows = flows_back(self.flow, at_feature_size(padded, self.scale))
+        for frame, inputs, flow in zip(frames.unbind(1), encoded.unbind(1), flows, strict=True):
+            there = features if flow is None else flow_warp(features, flow)
+            features = self.forward_trunk(torch.cat([inputs, there], dim=1))
+            outputs.append(self._enlarge(frame, features))
+        answers = torch.stack(outputs, dim=1)[..., : self.scale * height, : self.scale * width]
+        return answers, (video[:, -1], features)
+
+    def _enlarge(self, frame: Tensor, *features: Tensor) -> Tensor:
+        """[B,3,h,w] and its features from each direction -> [B,3,scale*h,scale*w]."""
+        fused = F.leaky_relu(self.fusion(torch.cat(features, dim=1)), 0.1)
+        return self.head(fused) + enlarge_bilinear(frame, self.scale)
 
 
 def propagate(

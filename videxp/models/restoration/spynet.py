@@ -108,6 +108,15 @@ def flows_along(network: SPyNet | None, video: Tensor) -> tuple[Flows, Flows]:
     return to_next, network(second, first).unflatten(0, (batch_size, steps)).unbind(1)
 
 
+def flows_back(network: SPyNet | None, video: Tensor) -> Flows:
+    """[B,T,3,h,w] -> flows [B,2,h,w] from frame i+1 to i alone, for i = 0..T-2."""
+    batch_size, steps = len(video), video.shape[1] - 1
+    if network is None:
+        return [None] * steps
+    flow = network(video[:, 1:].flatten(0, 1), video[:, :-1].flatten(0, 1))
+    return flow.unflatten(0, (batch_size, steps)).unbind(1)
+
+
 def is_mirrored(video: Tensor) -> bool:
     """Whether the second half of every clip [B,T,...] is its first half backwards."""
     half, odd = divmod(video.shape[1], 2)
