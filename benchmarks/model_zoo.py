@@ -57,7 +57,8 @@ GENERATION = """
 SCENES = """
 ## Scenes
 
-Shot boundaries. The input is frames x height x width of one window, of which the middle half counts.
+Shot boundaries. The input is frames x height x width of one window, of which the middle half counts:
+of windows of 100 frames an answer waits for 25 to 74 later ones.
 """
 SHRUNK = """
 ## Shrunk to train in milliseconds

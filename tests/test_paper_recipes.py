@@ -16,7 +16,7 @@ from tests.models.zoo import MODELS
 from tests.shrink import PAPERS
 from videxp import config
 
-PIXELS = {112: 32, 128: 36, 171: 48, 224: 32, 256: 36, 320: 40, 340: 48}
+PIXELS = {112: 32, 128: 36, 171: 48, 172: 32, 192: 36, 224: 32, 256: 36, 320: 40, 340: 48}
 LABELS = ("brush_hair", "wave")
 
 
@@ -38,12 +38,14 @@ def roots(films: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> P
     for n, (label, i) in enumerate(clips):
         split = "train" if i < 3 else "val"
         lines[split].append(f"{label},{n:011d},0,10,{split}")
-        video(f"kinetics400/{split}/{n:011d}_000000_000010.mp4")
+        for name in ("kinetics400", "kinetics600"):
+            video(f"{name}/{split}/{n:011d}_000000_000010.mp4")
         video(f"ssv2/20bn-something-something-v2/{n}.webm")
         video(f"ucf101/UCF-101/{label}/v_{label}_g{i:02d}_c01.avi")
         video(f"hmdb51/videos/{label}/film{i}_{label}_u_nm_np1_ba_goo_0.avi")
     for split, rows in lines.items():
-        text(f"kinetics400/annotations/{split}.csv", "\n".join(["label,youtube_id,time_start,time_end,split", *rows]))
+        for name in ("kinetics400", "kinetics600"):
+            text(f"{name}/annotations/{split}.csv", "\n".join(["label,youtube_id,time_start,time_end,split", *rows]))
     text("ssv2/labels/labels.json", json.dumps({"Holding something": "0", "Dropping something": "1"}))
     for split, chosen in (("train", range(3)), ("validation", [3])):
         templates = {"brush_hair": "Holding [something]", "wave": "Dropping [something]"}
@@ -82,7 +84,7 @@ def shrink(cfg: DictConfig, model: str) -> None:
 
 def test_there_is_a_recipe_of_a_paper_for_each_data_set() -> None:
     assert Counter(recipe.rpartition("_")[2] for recipe in PAPERS) == {
-        "kinetics400": 8, "ssv2": 2, "ucf101": 4, "hmdb51": 4
+        "kinetics400": 9, "kinetics600": 3, "ssv2": 2, "ucf101": 4, "hmdb51": 4
     }  # fmt: skip
 
 

@@ -351,3 +351,16 @@ def test_a_cut_is_where_the_adaptive_detector_sees_one():
     found = (one_hot[0].sigmoid() > ContentDifference.threshold).nonzero().flatten().tolist()
     assert found == [cut - 1 for cut in expected]  # the last frame of the scene before
     assert ContentDifference(adaptive_threshold=1.1)(video).one_hot.gt(0).sum() > len(expected)
+
+
+def test_an_answer_waits_for_the_frames_that_are_stated():
+    net, taken = build_tiny("transnet_small"), []
+
+    def film() -> Iterator[Tensor]:
+        for i in range(1000):
+            taken.append(i)
+            yield torch.zeros(1)
+
+    answers = answer_frames(lambda x: x, film(), length=net.window_frames, margin=net.margin_frames)
+    waits = [taken[-1] - i for i, _ in enumerate(answers)][:900]  # at the end of a film there is nothing to wait for
+    assert (min(waits), max(waits)) == net.latency_frames == (25, 74)

@@ -13,7 +13,7 @@ from videxp.models.layers.streaming import Streaming, join_past, running_mean
 from videxp.models.summary import gmacs
 
 State = tuple[Tensor, ...]
-STREAMING = ["movinet_a0_stream", "tsm_r50_online", "basicvsr_forward"]
+STREAMING = ["cnn3d_small_stream", "movinet_a0_stream", "tsm_r50_online", "basicvsr_forward"]
 A1_A2 = (("a1", 6.0), ("a2", 10))
 SIZE = (35, 42)  # odd, and not a multiple of what the networks divide by
 

@@ -1,19 +1,22 @@
-"""Two small nets of our own, for CPUs and first runs: a 3-D CNN, and a per-frame CNN as its control.
+"""Three small nets of our own, for CPUs and first runs: a 3-D CNN, one that sees the past alone, and a per-frame CNN as
+their control.
 
-Shapes: B clips, T frames, C channels, H, W; D features. Both take float [B,T,C,H,W] and return logits [B,num_classes].
+Shapes: B clips, T frames, C channels, H, W; D features. All take float [B,T,C,H,W] and return logits [B,num_classes].
 """
 
 from collections import OrderedDict
-from typing import Annotated
+from typing import Annotated, cast
 
+import torch
 from torch import Tensor, nn
 
 from videxp.core.limits import Ge, Interval, accepts
 from videxp.core.token_layout import FeatureMap
+from videxp.models.layers.streaming import join_past, running_mean
 
 
-def _conv3d(d_in: int, d_out: int, *, stride: tuple[int, int, int]) -> nn.Sequential:
-    conv = nn.Conv3d(d_in, d_out, kernel_size=3, stride=stride, padding=1, bias=False)
+def _conv3d(d_in: int, d_out: int, *, stride: tuple[int, int, int], time_padding: int = 1) -> nn.Sequential:
+    conv = nn.Conv3d(d_in, d_out, kernel_size=3, stride=stride, padding=(time_padding, 1, 1), bias=False)
     return nn.Sequential(conv, nn.BatchNorm3d(d_out), nn.ReLU(inplace=True))
 
 
@@ -57,6 +60,67 @@ class SmallCNN3D(nn.Module):
         """[B,T,C,H,W] -> [B,num_classes]."""
         features = self.features(video.transpose(1, 2))  # [B,D,T/4,H/8,W/8]
         return self.head(self.dropout(features.mean(dim=(2, 3, 4))))
+
+
+@accepts()
+class SmallCausalCNN3D(nn.Module):
+    """Five 3x3x3 convolutions over a frame and the two before it, 16-32-32-64-64 wide: `Streaming`, without delay.
+
+    Time is not strided: an answer after each frame, from the mean features of all frames since the state began.
+    """
+
+    feature_map = FeatureMap("features.conv2")
+    delay_frames = 0
+
+    def __init__(
+        self,
+        *,
+        num_classes: Annotated[int, Ge(1)] = 8,
+        in_channels: Annotated[int, Ge(1)] = 3,
+        width: Annotated[int, Ge(1)] = 16,
+        dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
+    ) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            OrderedDict(
+                stem=_conv3d(in_channels, width, stride=(1, 2, 2), time_padding=0),
+                down1=_conv3d(width, 2 * width, stride=(1, 2, 2), time_padding=0),
+                conv1=_conv3d(2 * width, 2 * width, stride=(1, 1, 1), time_padding=0),
+                down2=_conv3d(2 * width, 4 * width, stride=(1, 2, 2), time_padding=0),
+                conv2=_conv3d(4 * width, 4 * width, stride=(1, 1, 1), time_padding=0),
+            )
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(4 * width, num_classes)
+
+    def initial_state(
+        self, batch: int, size: tuple[int, int], *, device: torch.device | str, dtype: torch.dtype = torch.float32
+    ) -> tuple[Tensor, ...]:
+        """Frames so far [B]; their features' total [B,D]; the two frames before that each convolution sees."""
+        shapes: list[tuple[int, ...]] = [(batch,), (batch, self.head.in_features)]
+        height, width = size
+        for layer in self.features:
+            conv = cast(nn.Conv3d, cast(nn.Sequential, layer)[0])
+            shapes.append((batch, conv.in_channels, 2, height, width))
+            height, width = (-(-side // conv.stride[1]) for side in (height, width))
+        return tuple(torch.zeros(shape, device=device, dtype=dtype) for shape in shapes)
+
+    def step(self, video: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """[B,t,C,H,W] -> logits [B,t,num_classes] after each frame, of all frames so far."""
+        (count, total), kept = state[:2], []
+        features = video.transpose(1, 2)
+        for layer, past in zip(self.features, state[2:], strict=True):
+            both, last = join_past(past, features, dim=2)
+            features = layer(both)
+            kept.append(last)
+        means, total = running_mean(total, count, features.mean(dim=(3, 4)).transpose(1, 2))
+        return self.head(self.dropout(means)), (count + video.shape[1], total, *kept)
+
+    def forward(self, video: Tensor) -> Tensor:
+        """[B,T,C,H,W] -> [B,num_classes]."""
+        height, width = video.shape[-2:]
+        state = self.initial_state(len(video), (height, width), device=video.device, dtype=video.dtype)
+        return self.step(video, state)[0][:, -1]
 
 
 @accepts()

@@ -39,3 +39,8 @@ class SceneNetwork(nn.Module):
     def margin_frames(self) -> int:
         """Frames at either end of a window that only serve the others as surroundings."""
         return self.window_frames // 4
+
+    @property
+    def latency_frames(self) -> tuple[int, int]:
+        """How many later frames an answer waits for, at least and at most: 25 and 74 in windows of 100, 50 apart."""
+        return self.margin_frames, self.window_frames - self.margin_frames - 1
