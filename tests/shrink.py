@@ -133,7 +133,7 @@ def nano(recipe: str) -> list[str]:
 
     text = (EXPERIMENTS / f"{recipe}.yaml").read_text()
     (model,) = re.findall(r"override /model: (\S+)", text)
-    overrides = list(_overrides("++model", MODELS[model].tiny))
+    overrides = list(model_overrides("++model", MODELS[model].tiny))
     if "flow_frozen_batches" in text:
         overrides.append("task.flow_frozen_batches=3")
     if "num_classes" in text:
@@ -145,9 +145,9 @@ def nano(recipe: str) -> list[str]:
     return overrides
 
 
-def _overrides(key: str, value: Any) -> Iterator[str]:
+def model_overrides(key: str, value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         for name, part in value.items():
-            yield from _overrides(f"{key}.{name}", part)
+            yield from model_overrides(f"{key}.{name}", part)
     else:
         yield f"{key}={value}"

@@ -42,6 +42,9 @@ class Wanders(Restoration):
 class Dangles(Restoration):
     contract = Contract(predictor="contracted_tasks")
 
+class Streams(Restoration):
+    contract = Contract(streamer="contracted_tasks")
+
 class Needs(Restoration):
     contract = Contract(needs=("lable",))
 
@@ -86,13 +89,14 @@ def test_a_contract_is_inherited_whole_or_replaced_whole():
         ("Forgets", "contract: needs: write a tuple, ('label',)"),
         ("Wanders", "contract: predictor: there is no module no.such.module"),
         ("Dangles", "contract: predictor: contracted_tasks has no function add_arguments"),
+        ("Streams", "contract: streamer: contracted_tasks has no function add_arguments"),
     ],
 )
 def test_what_cannot_be_read_is_said_by_the_check(name: str, trouble: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("VIDEXP_ALLOW", "contracted_tasks")
     target = f"contracted_tasks.{name}"
     assert contract_trouble(target).startswith(trouble)
-    assert contract_of(target) is None or "predictor" in trouble
+    assert contract_of(target) is None or "predictor" in trouble or "streamer" in trouble
     cfg = compose("classification/moving_digits", []).cfg
     cfg.task._target_ = target
     said = [problem.message for problem in check_config(cfg) if problem.key == "task._target_"]

@@ -1,7 +1,10 @@
 """Over a cut connection, a network that is too slow and ten thousand frames: all frames are counted, none piles up."""
 
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -35,7 +38,8 @@ class Levels:
 
     def answers(self, frames: Iterator[LiveFrame], *, draw: bool) -> Iterator[Answer]:
         for number, frame in enumerate(frames):
-            time.sleep(self.seconds)
+            if self.seconds:
+                time.sleep(self.seconds)
             if self.seen is not None:
                 self.seen.append(number)
             yield Answer(frame, {"level": round(float(frame.pixels_HWC.mean()) / 5), "since": number})
@@ -59,10 +63,34 @@ class Kept(Outputs):
         return [line for line in self.lines if line.get("event") == name]
 
 
+@contextmanager
+def serving(content: bytes, *, length: int) -> Iterator[str]:
+    """The address of an HTTP server that has one file; it says that this has `length` bytes."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(length))
+            self.end_headers()
+            try:
+                self.wfile.write(content)
+            except OSError:
+                pass  # it asked for a part
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/a.mp4"
+        server.shutdown()
+
+
 def stream(streamer: Any, source: str, kept: Kept, *, options: CaptureOptions | None = None, **more: Any) -> int:
     return run_stream(streamer, read_source(source), options or CaptureOptions(), kept, about={}, draws=False, **more)
 
 
+@pytest.mark.slow
 def test_a_cut_connection_is_opened_again_and_nothing_is_left_of_the_one_before():
     address = f"rtsp://ann:Ottokar77@127.0.0.1:{free_port()}/cam"
     senders = [send(address, count=20)]
@@ -92,6 +120,20 @@ def test_a_cut_connection_is_opened_again_and_nothing_is_left_of_the_one_before(
     assert status == 1 and ended["reason"].startswith("lost: ")
     assert (ended["captured"], ended["processed"], ended["dropped"], ended["connections"]) == (30, 30, 0, 2)
     assert "Ottokar77" not in repr(kept.lines)
+
+
+def test_a_file_of_a_server_is_read_to_its_end_once(tmp_path: Path):
+    """Its length is known, so nothing of it is dropped; where it breaks off it does not begin anew."""
+    write_video(tmp_path / "a.mp4", np.random.default_rng(0).integers(0, 255, (60, 48, 64, 3), np.uint8), fps=25)
+    whole = (tmp_path / "a.mp4").read_bytes()
+    for served, status in ((whole, 0), (whole[: len(whole) * 2 // 3], 1)):
+        with serving(served, length=len(whole)) as address:
+            kept = Kept()
+            assert stream(Levels(seconds=0.002), address, kept, attempts=3) == status
+        assert kept.events("connected")[0]["policy"] == "wait" and not kept.events("reconnecting")
+        answered = [line["frame"] for line in kept.answers]
+        assert answered == list(range(60 if status == 0 else len(answered)))
+        assert len(answered) > 20 and kept.events("ended")[0]["captured"] == len(answered)
 
 
 def test_attempts_come_later_and_later():

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from tests.deploy.networks import Convolutions, Identity, Recurrent
-from tests.shrink import tiny
+from tests.models.zoo import MODELS
+from tests.shrink import model_overrides, tiny
 from videxp import config
 from videxp.core.errors import BadRequest
 from videxp.data.loading.file_clips import read_file_clips
@@ -130,40 +131,19 @@ def test_a_stream_of_one_window_is_answered_as_predict_answers_it(classifier: tu
             assert got["probabilities"] == expected["probabilities"] and got["label"] == expected["label"]
 
 
-class Averaging(nn.Module):
-    """A streaming classifier whose answer is of the mean of all frames so far."""
-
-    delay_frames = 0
-
-    def __init__(self, num_classes: int) -> None:
-        super().__init__()
-        torch.manual_seed(1)
-        self.head = nn.Linear(3, num_classes)
-
-    def forward(self, video: Tensor) -> Tensor:
-        return self.step(video, self.initial_state(len(video), (1, 1), device="cpu"))[0][:, -1]
-
-    def initial_state(self, batch: int, size: tuple[int, int], *, device: Any, dtype: Any = torch.float32) -> Any:
-        return torch.zeros(batch, 3, device=device, dtype=dtype), torch.zeros(batch, device=device, dtype=dtype)
-
-    def step(self, video: Tensor, state: Any) -> tuple[Tensor, Any]:
-        total, count = state
-        totals = total[:, None] + video.mean((-1, -2)).cumsum(1)
-        counts = count[:, None] + torch.arange(1, video.shape[1] + 1)
-        return self.head(totals / counts[..., None]), (totals[:, -1], counts[:, -1])
-
-
-def test_a_streaming_network_answers_every_frame_of_all_so_far(classifier: tuple[Any, Any], film: Path):
-    task, data = classifier
-    (task := task.__class__.__new__(task.__class__)).__dict__.update(classifier[0].__dict__)
-    task._modules = {**classifier[0]._modules, "network": Averaging(10)}
+@pytest.mark.parametrize("model", ["movinet_a0_stream", "tsm_r50_online"])
+def test_a_streaming_network_answers_every_frame_of_all_so_far(model: str, film: Path):
+    torch.manual_seed(0)
+    words = tiny(f"model={model}", "dataset.stride_frames=2", *model_overrides("++model", MODELS[model].tiny))
+    cfg = config.compose("classification/moving_digits", words).cfg
+    task, data = build_task(cfg, classes=list("abcdefghij")).eval(), config.build(cfg.dataset)
     streamer = LabelStreamer(task, data)
     assert (streamer.about["mode"], streamer.about["latency_frames"]) == ("frame by frame", 0)
     got = [answer for answer in answers(streamer, of_file(film, streamer)) if answer.told is not None]
     assert [answer.frame.number for answer in got] == list(range(0, len(FILM), 2))
     for answer in (got[0], got[4], got[-1]):
-        expected = window_answer(task, data, film, list(range(0, answer.frame.number + 1, 2)))
         assert answer.told is not None
+        expected = window_answer(task, data, film, list(range(0, answer.frame.number + 1, 2)))
         assert answer.told["probabilities"] == pytest.approx(expected, abs=2e-6)
     again = told(streamer, of_file(film, streamer))  # nothing is left of the stream before
     assert again == [answer.told for answer in got]

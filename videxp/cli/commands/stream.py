@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from videxp import config
 from videxp.core.contract import contract_of, contract_trouble
 from videxp.core.errors import BadRequest
+from videxp.core.files import sweep
 from videxp.core.options import OneLineParser, positive
 from videxp.core.ranges import whole_number
 
@@ -27,7 +28,7 @@ SUMMARY = "RUN SOURCE                a run at work on a camera, an address or a 
 USAGE = """usage: videxp stream RUN SOURCE [-o ANSWERS.jsonl] [--video OUT.mp4] [...]
 
 RUN is a run folder; some options depend on its task: videxp stream RUN --help
-SOURCE is VIDEO.mp4, /dev/video0, rtsp://user:password@host/path (rtmp, http, udp, srt), or - for stdin"""
+SOURCE is VIDEO.mp4, /dev/video0, rtsp://user:password@host/path (rtmp, http, udp), or - for stdin"""
 
 
 def main(arguments: list[str]) -> int:
@@ -190,16 +191,21 @@ def stream(
     about: dict[str, Any],
     attempts: int,
 ) -> int:
-    """The first Ctrl-C or SIGTERM ends the stream: what it has is answered, and files are finished."""
+    """The first Ctrl-C or SIGTERM ends the stream: what it has is answered, and files are finished; the second one ends
+    it at once, without a video."""
     from dataclasses import replace
 
     from videxp.deploy.streaming.course import run_stream
-    from videxp.deploy.streaming.outputs import open_outputs
+    from videxp.deploy.streaming.outputs import STDOUT, open_outputs
     from videxp.training.processes.signals import Interrupted, Signals
+
+    def leave_nothing() -> None:
+        if places.video not in (None, STDOUT):
+            sweep(Path(places.video))
 
     capture = replace(capture, is_accurate=streamer.is_accurate)
     try:
-        with Signals(at_once=lambda: None) as signals, signals.held(), open_outputs(places) as outputs:
+        with Signals(at_once=leave_nothing) as signals, signals.held(), open_outputs(places) as outputs:
             return run_stream(
                 streamer,
                 source,

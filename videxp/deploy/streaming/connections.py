@@ -1,7 +1,7 @@
 """A source's frames over all its connections, counted; one that is lost is opened again, later and later."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,7 +67,7 @@ class Connections:
         self._seconds = 0.0  # of the last frame
         self._told_at = 0.0
 
-    def __iter__(self) -> Iterator[Connection]:
+    def __iter__(self) -> Generator[Connection, None, None]:
         """Raises LostSource where the source cannot be opened in the first place."""
         capture: Capture | None = Capture(self.source, self.options, stopped=self._stopped)
         while capture is not None:
@@ -82,7 +82,8 @@ class Connections:
                 yield Connection(opened, self._frames(capture))
             finally:
                 capture.close()
-            capture = self._open_again() if self.lost and self.source.is_lasting else None
+            is_gone = not self.lost or not self.source.is_lasting or opened.ends  # a file over HTTP would begin anew
+            capture = None if is_gone else self._open_again()
 
     def _frames(self, capture: Capture) -> Iterator[LiveFrame]:
         """Numbers and times go on from one connection to the next."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
@@ -58,10 +59,11 @@ def run_stream(
         sleep=sleep,
     )
     latency, start = Latency(), time.monotonic()
-    for connection in connections:
-        outputs.fps = connection.opened.fps
-        for answer in streamer.answers(connection.frames, draw=draws):  # nothing is left of the connection before
-            _write(answer, outputs, latency)
+    with closing(iter(connections)) as each:
+        for connection in each:
+            outputs.fps = connection.opened.fps
+            for answer in streamer.answers(connection.frames, draw=draws):  # nothing is left of the connection before
+                _write(answer, outputs, latency)
     seconds = time.monotonic() - start
     reason = f"lost: {connections.lost}" if connections.lost else "interrupted" if stopped() else "end"
     totals = {name: round(value, 4) for name, value in asdict(connections.totals).items()}

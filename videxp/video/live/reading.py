@@ -41,7 +41,7 @@ from videxp.video.live.messages import receive, send
 from videxp.video.live.options import CaptureOptions
 from videxp.video.live.source import LiveSource
 
-NETWORK_PROTOCOLS = "crypto,http,https,httpproxy,rtmp,rtmps,rtp,rtsp,rtsps,srt,srtp,tcp,tls,udp"
+NETWORK_PROTOCOLS = "crypto,http,https,httpproxy,rtmp,rtmps,rtp,rtsp,rtsps,srtp,tcp,tls,udp"
 """No `file`: a playlist on a host must not lead to this machine's files."""
 
 

@@ -12,8 +12,8 @@ from videxp.core.errors import BadRequest
 from videxp.core.secrets import remember
 
 Kind = Literal["file", "camera", "network", "stdin"]
-SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "rtp", "tcp", "srt")
-SENDING = ("rtsp", "rtsps", "rtmp", "rtmps", "udp", "tcp", "srt")
+SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "rtp", "tcp")
+SENDING = ("rtsp", "rtsps", "rtmp", "rtmps", "udp", "tcp")
 """Those that pictures can be sent to."""
 KEY_SCHEMES = ("rtmp", "rtmps")
 """The last part of these addresses is a key: who knows it may publish."""

@@ -29,7 +29,6 @@ FORMATS = {
     "rtmps": "flv",
     "udp": "mpegts",
     "tcp": "mpegts",
-    "srt": "mpegts",
 }
 """By an address's scheme, of `SENDING`."""
 KEYFRAME_SECONDS = 2
