@@ -206,7 +206,9 @@ def _is_size_node(node: ast.AST) -> bool:
     if isinstance(node, ast.BinOp):
         return isinstance(node.op, ARITHMETIC)
     if isinstance(node, ast.Constant):  # words only where `_is_size_call` looks at them
-        return isinstance(node.value, int | float) or bool(SYMBOL.fullmatch(node.value) or NUMBER.fullmatch(node.value))
+        if isinstance(node.value, str):
+            return bool(SYMBOL.fullmatch(node.value) or NUMBER.fullmatch(node.value))
+        return isinstance(node.value, int | float)
     return isinstance(node, (*ARITHMETIC, ast.keyword))
 
 
@@ -235,7 +237,7 @@ def _is_guard_node(node: ast.AST) -> bool:
     if isinstance(node, ast.BinOp):
         return isinstance(node.op, ARITHMETIC)
     if isinstance(node, ast.Constant):
-        return isinstance(node.value, int | float) or bool(WORD.fullmatch(str(node.value)))
+        return isinstance(node.value, int | float) or (isinstance(node.value, str) and bool(WORD.fullmatch(node.value)))
     return isinstance(node, (*ARITHMETIC, ast.Subscript))
 
 
