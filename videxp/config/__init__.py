@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from videxp.config.saving import config_hash as config_hash
     from videxp.config.saving import flat as flat
     from videxp.config.saving import load_resolved as load_resolved
+    from videxp.config.saving import parse_resolved as parse_resolved
     from videxp.config.saving import plain as plain
+    from videxp.config.saving import resolved_text as resolved_text
     from videxp.config.saving import save_overrides as save_overrides
     from videxp.config.saving import save_resolved as save_resolved
     from videxp.config.saving import with_secrets as with_secrets
@@ -63,7 +65,9 @@ __getattr__, __all__ = lazy_exports(
         "group_options": "videxp.config.places",
         "load_for_evaluation": "videxp.config.composing.elsewhere",
         "load_resolved": "videxp.config.saving",
+        "parse_resolved": "videxp.config.saving",
         "plain": "videxp.config.saving",
+        "resolved_text": "videxp.config.saving",
         "read_recipe": "videxp.config.recipe_hash",
         "recipes": "videxp.config.places",
         "redacted_keys": "videxp.config.redaction",

@@ -13,7 +13,7 @@ from videxp.config.checking.check import check_config, check_targets
 from videxp.config.composing.overriding import apply_overrides
 from videxp.config.composing.testing import settle_protocol
 from videxp.config.problems import refuse
-from videxp.config.reading import read_config
+from videxp.config.reading import parse_config, read_config
 from videxp.config.redaction import redacted, redacted_overrides
 from videxp.core.files import write_text
 
@@ -23,7 +23,20 @@ def save_resolved(cfg: DictConfig, path: Path | str) -> None:
 
     `${oc.env:NAME}` stays as text, and the values of keys such as `api_key` become `<redacted>`.
     """
-    write_text(Path(path), OmegaConf.to_yaml(OmegaConf.create(plain(cfg))))
+    write_text(Path(path), resolved_text(cfg))
+
+
+def resolved_text(cfg: DictConfig) -> str:
+    """What `save_resolved` writes."""
+    return OmegaConf.to_yaml(OmegaConf.create(plain(cfg)))
+
+
+def parse_resolved(text: str, *, path: Path | str) -> DictConfig:
+    """`resolved_text` undone, of a file that may come from anyone: each `_target_` goes through the gate."""
+    cfg = parse_config(text, path=path)
+    refuse(check_targets(cfg))
+    refuse(list(mixed_addresses(cfg)))
+    return cfg
 
 
 def save_overrides(overrides: list[str], path: Path | str) -> None:

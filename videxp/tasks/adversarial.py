@@ -109,6 +109,9 @@ class Adversarial(VideoTask):
     def deployed(self) -> nn.Module:
         return self.average
 
+    def answer_by(self, network: nn.Module) -> None:
+        self.average = network
+
     @property
     def parts(self) -> dict[str, nn.Module]:
         return {"generator": self.generator, "discriminators": self.discriminators}

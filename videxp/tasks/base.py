@@ -22,6 +22,7 @@ from videxp.data.module import VideoDataModule
 from videxp.data.prepared import datamodule_of
 from videxp.models.summary import gmacs_of_call
 from videxp.tasks.blame import naming_samples
+from videxp.tasks.deployable import Deployable
 from videxp.tasks.questions import Question
 from videxp.tasks.schedules import Schedule
 
@@ -127,6 +128,21 @@ class VideoTask(LightningModule):
     def deployed(self) -> nn.Module:
         """The network as it is evaluated, predicts and is exported."""
         return self.network
+
+    def answer_by(self, network: nn.Module) -> None:
+        """Put another network in the place of `deployed`."""
+        self.network = network
+
+    def deployable(self, transform: nn.Module) -> Deployable:
+        """What a file holds of the task. transform: the data's, of its test.
+
+        Raises BadRequest of a task that says nothing of it.
+        """
+        raise BadRequest(f"{type(self).__name__} says nothing about files: give it `deployable`")
+
+    def deployable_inputs(self, deployable: Deployable, batch: Mapping[str, Any]) -> dict[str, Tensor]:
+        """What a file is given for the first sample of a batch, where the network takes it at once."""
+        return deployable.taken(*self.network_inputs(self.one_clip(batch)))
 
     @property
     def parts(self) -> dict[str, nn.Module]:

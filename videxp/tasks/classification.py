@@ -23,6 +23,7 @@ from videxp.losses.classification import cross_entropy, distillation
 from videxp.metrics.classification import accuracy_by_class, classification_metrics
 from videxp.tasks.base import Split, VideoTask
 from videxp.tasks.blame import require_scores
+from videxp.tasks.deployable import DeployableClassifier
 from videxp.tasks.freezing import rest_frozen, train_only
 from videxp.tasks.layer_decay import with_layer_decay
 from videxp.tasks.pictures import (
@@ -32,6 +33,7 @@ from videxp.tasks.pictures import (
     save_prediction_strips,
 )
 from videxp.tasks.questions import Question, require_known
+from videxp.transforms.evaluate import EvalTransform
 
 
 def video_probabilities(logits_NK: Tensor, *, videos: int) -> Tensor:
@@ -208,6 +210,15 @@ class Classification(VideoTask):
         if self.layer_decay is None:
             return groups
         return with_layer_decay(groups, self.network, layer_decay=self.layer_decay)
+
+    def deployable(self, transform: torch.nn.Module) -> DeployableClassifier:
+        if not isinstance(transform, EvalTransform):
+            raise BadRequest(
+                f"{type(transform).__name__}: files hold what EvalTransform does: let it inherit from that"
+            )
+        return DeployableClassifier(
+            self.network, preparation=transform.preparation(), activation=self.contract.activation
+        )
 
     def _metrics(self, split: Split) -> MetricCollection:
         return cast(MetricCollection, self.metrics[split])

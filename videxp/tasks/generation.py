@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,7 @@ from videxp.models.gan import DiscriminatorInput, Rngs, VideoGAN, VideoGenerator
 from videxp.models.summary import gmacs_of_call
 from videxp.tasks.adversarial import Adversarial, Generated, clip_rng
 from videxp.tasks.base import Split
+from videxp.tasks.deployable import Deployable, DeployableGenerator
 from videxp.tasks.generated import interpolated, save_clip_grid, save_clip_strips
 from videxp.tasks.generation_scores import KEPT, ClassifierScore, RealStatistics
 from videxp.tasks.schedules import Schedule
@@ -199,6 +200,17 @@ class Generation(Adversarial):
         video = maker({**latent, key: codes}, label=self.condition(batch)).float()
         return path_lengths(video, codes, noise=normal(rngs, *video.shape[1:], device=self.device))
 
+    def deployable(self, transform: nn.Module) -> DeployableGenerator:
+        codes = cast(VideoGenerator, self.average).latent([clip_rng(self.seed, 0)], num_frames=self.num_frames)
+        return DeployableGenerator(self.average, codes=codes, has_classes=self.num_classes is not None)
+
+    def deployable_inputs(self, deployable: Deployable, batch: Mapping[str, Any]) -> dict[str, Tensor]:
+        """The codes of the clip whose number the first sample has."""
+        numbers = [int(batch["index"][0])]
+        rngs = [clip_rng(self.seed, number) for number in numbers]
+        latent = cast(VideoGenerator, self.average).latent(rngs, num_frames=self.num_frames)
+        return deployable.taken(latent, label=self._labels(numbers, None))
+
     def answer(self, batch: Mapping[str, Tensor]) -> Tensor:
         return self.generate(range(len(batch["index"])), seed=self.seed)
 
@@ -220,8 +232,7 @@ class Generation(Adversarial):
         unless given; another one needs a generator in continuous time (`require_length`).
         """
         numbers = list(indices)
-        maker = self.average
-        assert isinstance(maker, VideoGenerator)
+        maker = cast(VideoGenerator, self.average)
         num_frames = num_frames or self.num_frames
         label = self._labels(numbers, classes)
         rngs = [clip_rng(seed, i) for i in numbers]

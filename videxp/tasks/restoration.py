@@ -30,6 +30,7 @@ from videxp.models.restoration.bicubic import bicubic
 from videxp.models.summary import gmacs_of_call
 from videxp.tasks.base import Split, VideoTask, parameter_groups
 from videxp.tasks.comparisons import Comparison, save_comparison_clips, save_comparison_strips
+from videxp.tasks.deployable import DeployableRestorer
 from videxp.tasks.patches import chosen_patch, cut_around, detail_of_pixels, patch_question
 from videxp.tasks.questions import Question, require_known
 from videxp.tasks.restoration_inputs import blank_batch, degradation_name, inputs_of, played_fps
@@ -200,6 +201,9 @@ class Restoration(VideoTask):
     def work_of_one_clip(self, *, num_frames: int, size: int) -> float:
         blank = blank_batch(self.restorer, num_frames=num_frames, size=size)
         return gmacs_of_call(self.deployed, *self.network_inputs(blank))
+
+    def deployable(self, transform: nn.Module) -> DeployableRestorer:
+        return DeployableRestorer(self.deployed)
 
     # ---- training -----------------------------------------------------------------------------------------------
 

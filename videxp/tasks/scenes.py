@@ -29,6 +29,7 @@ from videxp.metrics.transitions import (
 from videxp.models.scenes.interface import SceneNetwork, TransitionLogits
 from videxp.models.summary import gmacs_of_call
 from videxp.tasks.base import Split, VideoTask
+from videxp.tasks.deployable import DeployableSceneNetwork
 from videxp.tasks.questions import Question, require_known
 from videxp.tasks.shot_marks import mark_transitions
 from videxp.tasks.shot_sheet import save_shot_sheet, sheet_shots
@@ -168,6 +169,9 @@ class Scenes(VideoTask):
     def one_clip(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """One window of a film."""
         return {"video": batch["video"][:1, : self.window_frames]}
+
+    def deployable(self, transform: nn.Module) -> DeployableSceneNetwork:
+        return DeployableSceneNetwork(self.deployed)
 
     def answer_whole(self, batch: Mapping[str, Tensor]) -> list[TransitionLogits]:
         """Of each film, window by window."""

@@ -1,9 +1,11 @@
 """Evaluation: resize, crop, normalize. Legend: N clips, T frames, H, W, C = 3 channels."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Annotated, Any, Literal
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from videxp.core.errors import BadRequest
@@ -69,6 +71,10 @@ class EvalTransform(nn.Module):
         """The rest of `forward`, for clips that `views` have cut: bit for bit the same result."""
         return self._normalized(batch, batch["clip"], clips=len(batch["clip"]))
 
+    def preparation(self) -> "FramePreparation":
+        """The transform of one centered view, for a file that is to be used alone."""
+        return FramePreparation(size=self.size, resize=self.resize, mean=self.mean, std=self.std)
+
     def _cut(self, clip: Tensor, box: tuple[int, int, int, int]) -> Tensor:
         return crop(resize_short_side(clip, self.resize), box)
 
@@ -78,3 +84,41 @@ class EvalTransform(nn.Module):
         for n, clip in enumerate(cuts):
             normalize(clip, mean=self.mean, std=self.std, out=out[n])
         return without(batch, "clip") | {"video": out.permute(0, 1, 4, 2, 3)}
+
+
+class FramePreparation(nn.Module):
+    """uint8 [B,T,H,W,3] of any size -> float [B,T,3,size,size], normalized: a graph of plain operations.
+
+    The centered square that has `size` of `resize` pixels of the short side is resized, antialiased, and rounded to
+    levels. `EvalTransform` resizes the whole picture, in integers, so pixels may be a level away from its own; where
+    the short side has `resize` pixels, they are the same.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, *, size: int, resize: int, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.size, self.resize = size, resize
+        self.register_buffer("mean", torch.tensor(mean).reshape(3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).reshape(3, 1, 1))
+
+    def forward(self, clip: Tensor) -> Tensor:
+        batch, frames, height, width, _ = clip.shape
+        video = clip.permute(0, 1, 4, 2, 3).float()
+        side = torch.sym_min(height, width) * self.size // self.resize
+        video = video.narrow(3, (height - side) // 2, side).narrow(4, (width - side) // 2, side)
+        pictures = F.interpolate(
+            video.flatten(0, 1), size=(self.size, self.size), mode="bilinear", antialias=True, align_corners=False
+        )
+        video = pictures.round().unflatten(0, (batch, frames))
+        return (video / 255 - self.mean) / self.std
+
+    def undone(self, video: Tensor) -> Tensor:
+        """float [B,T,3,size,size] as `EvalTransform` gives it -> uint8 [B,T,resize,resize,3] of which `forward` makes
+        the same: its levels in the middle, black around."""
+        mean, std = self.mean.to(video), self.std.to(video)
+        levels = ((video * std + mean) * 255).round().clamp(0, 255).to(torch.uint8).movedim(2, -1)
+        before = (self.resize - self.size) // 2
+        after = self.resize - self.size - before
+        return F.pad(levels, (0, 0, before, after, before, after))

@@ -1,7 +1,9 @@
-"""videxp export: a run's weights in a file of their own, for use without the run folder; or what colors become."""
+"""videxp export: a run's model or weights in a file of their own, for use without the run folder; or what colors
+become."""
 
 import argparse
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 from videxp import config
@@ -9,23 +11,66 @@ from videxp.core.contract import Contract, contract_of
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.core.files import replacing
 from videxp.core.outputs import identities, require_output_file
+from videxp.core.ranges import whole_number
 
-SUMMARY = "RUN --format safetensors  a run's weights in one file, read back and compared"
+SUMMARY = "RUN --format onnx         a model in a file that needs no videxp, checked against the run"
+GRAPHS = {"onnx": ".onnx", "torch": ".pt2", "openvino": ".xml"}
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="videxp export", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="a run folder")
-    parser.add_argument("--format", choices=["safetensors", "cube"], required=True)
+    parser.add_argument("--format", choices=[*GRAPHS, "safetensors", "cube"], required=True)
     parser.add_argument("--video", metavar="VIDEO", type=Path, help="of cube: the video whose colors it is for")
     parser.add_argument(
-        "-o", "--output", metavar="FILE", type=Path, help="default: RUN/weights.safetensors, RUN/VIDEO.cube"
+        "-o", "--output", metavar="FILE", type=Path, help="default: RUN/model.onnx, RUN/weights.safetensors, ..."
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a file that is there already")
+    parser.add_argument(
+        "--clips", metavar="N", type=whole_number(1), default=16, help="test clips that the file is compared on"
+    )
+    parser.add_argument(
+        "--time-limit", metavar="SECONDS", type=whole_number(1), default=900, help="for writing, and for comparing"
+    )
     options = parser.parse_args(arguments)
     if (options.format == "cube") != (options.video is not None):
         raise BadRequest("--format cube and --video VIDEO go together: the colors hang on how the video looks")
+    if options.format in GRAPHS:
+        return _export_graph(options)
     return _export_cube(options) if options.format == "cube" else _export_weights(options)
+
+
+def _export_graph(options: argparse.Namespace) -> int:
+    """The network with what goes before and after it."""
+    from videxp.runs.folder import open_run
+
+    run = open_run(options.run)
+    suffix = GRAPHS[options.format]
+    output = options.output or run.path / f"model{suffix}"
+    if output.suffix.lower() != suffix:
+        raise BadRequest(f"{output}: a file of --format {options.format} is called {output.with_suffix(suffix).name}")
+    require_output_file(output, overwrite=options.overwrite)
+    cfg = config.load_resolved(run.config)
+    require_packages(options.format)
+
+    from videxp.deploy.exporting.exporting import Limits, described, export_run
+    from videxp.training.changed_inputs import say_changed_inputs
+    from videxp.training.log_file import quiet_libraries
+
+    say_changed_inputs(run, cfg)
+    quiet_libraries()
+    limits = Limits(clips=options.clips, seconds=options.time_limit)
+    package = export_run(run, cfg, kind=options.format, output=output, limits=limits, say=print)
+    for line in [str(output), *described(package)]:
+        print(line)
+    return 0
+
+
+def require_packages(kind: str) -> None:
+    """Raises BadRequest where what writes or opens the format is not installed."""
+    needed = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("openvino",)}.get(kind, ())
+    if missing := [name for name in needed if find_spec(name) is None]:
+        raise BadRequest(f"--format {kind} needs {missing[0]}: pip install 'videxp[export]'")
 
 
 def _export_cube(options: argparse.Namespace) -> int:

@@ -1,0 +1,99 @@
+"""A run's model in a file: it answers as the run does, and nothing is written where it does not."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+
+from tests.conftest import videxp
+from videxp.core.errors import BadRequest, VidexpError
+from videxp.deploy.exporting.opening import open_exported
+from videxp.deploy.exporting.package import KEY, Package
+from videxp.deploy.exporting.parity import compare_answers, require_parity
+from videxp.transforms import EvalTransform
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def file(finished: Path, workplace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("exported") / "digits.onnx"
+    done = videxp("export", str(finished), "--format", "onnx", "-o", str(path), "--clips", "4", cwd=workplace)
+    assert done.returncode == 0, done.stderr
+    assert "takes clip uint8 [batch, frames, height, width, 3]" in done.stdout
+    assert "4 test clips beside the run: scores within" in done.stdout and "of the file" in done.stdout
+    return path
+
+
+def test_a_file_says_what_it_is(file: Path, finished: Path):
+    package = open_exported(file).package
+    provenance = json.loads((finished / "provenance.json").read_text())
+    assert package.kind == "Classification" and package.run_id == finished.name
+    assert package.data_fingerprint == provenance["data"]["fingerprint"] and len(package.classes) == 10
+    assert package.parity["outputs"]["scores"]["max_abs"] < 1e-5 and package.parity["clips"] == 4
+    assert {*package.parity["metrics"]} == {"test/accuracy", "test/loss"}
+    assert not [one.name for one in file.parent.iterdir() if one != file]
+
+
+def test_frames_of_any_size_are_cut_and_normalized_in_the_graph_and_without_that_the_answer_is_another(file: Path):
+    exported = open_exported(file, threads=1)
+    clip = np.random.default_rng(0).integers(0, 256, (2, 8, 50, 70, 3), dtype=np.uint8)
+    scores = exported(clip=clip)["scores"]
+    assert scores.shape == (2, 10)
+    torch.testing.assert_close(scores.sum(1), torch.ones(2))
+    whole = exported(clip=clip[:, :, :, 10:60])["scores"]  # what is beside the centered square is not looked at
+    torch.testing.assert_close(scores, whole, atol=1e-5, rtol=0)
+    assert (exported(clip=clip // 2)["scores"] - scores).abs().max() > 1e-4  # as where levels were scaled otherwise
+    with pytest.raises(VidexpError, match=r"clip is \[8, 50, 70, 3\], the file takes"):
+        exported(clip=clip[0])
+
+
+def test_a_file_of_other_weights_differs_from_the_run(file: Path, tmp_path: Path):
+    model = onnx.load(file)
+    weights = max(model.graph.initializer, key=lambda one: np.prod(one.dims))
+    weights.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weights) * np.float32(1.05), weights.name))
+    onnx.save(model, tmp_path / "changed.onnx")
+    clip = np.random.default_rng(0).integers(0, 256, (1, 8, 40, 40, 3), dtype=np.uint8)
+    ours, theirs = (
+        {n: v.numpy() for n, v in open_exported(p)(clip=clip).items()} for p in (file, tmp_path / "changed.onnx")
+    )
+    require_parity(compare_answers([ours], [ours]), file=file)
+    with pytest.raises(VidexpError, match="not written: on 1 test clips its"):
+        require_parity(compare_answers([ours], [theirs]), file=file)
+
+
+def test_weights_in_another_file_are_refused(file: Path, tmp_path: Path):
+    model = onnx.load(file)
+    onnx.save_model(model, tmp_path / "two.onnx", save_as_external_data=True, location="two.bin", size_threshold=0)
+    with pytest.raises(BadRequest, match="refused: its weights lie in another file"):
+        open_exported(tmp_path / "two.onnx")
+    (tmp_path / "no.onnx").write_bytes(b"\x00nothing of the kind")
+    with pytest.raises(BadRequest, match="no ONNX file, or a damaged one"):
+        open_exported(tmp_path / "no.onnx")
+
+
+def test_a_file_of_another_program_is_refused(file: Path, tmp_path: Path):
+    model = onnx.load(file)
+    del model.metadata_props[:]
+    onnx.save(model, tmp_path / "plain.onnx")
+    with pytest.raises(BadRequest, match="not written by this version of videxp export"):
+        open_exported(tmp_path / "plain.onnx")
+    with pytest.raises(BadRequest, match="unknown: code"):
+        Package.from_json(json.dumps({"format": 1, "code": "print()"}), path=KEY)
+
+
+def test_the_graphs_preparation_is_the_transforms():
+    transform = EvalTransform(size=32, resize=36)
+    preparation = transform.preparation()
+    clip = torch.randint(0, 256, (2, 3, 36, 60, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    video = transform({"clip": clip, "index": torch.arange(2)})["video"]
+    torch.testing.assert_close(preparation(clip), video, atol=1e-6, rtol=0)
+    torch.testing.assert_close(preparation(preparation.undone(video)), video, atol=1e-6, rtol=0)
+    large = torch.rand(1, 2, 9, 12, 3, generator=torch.Generator().manual_seed(1)).mul(255).to(torch.uint8)
+    large = large.repeat_interleave(8, 2).repeat_interleave(8, 3)
+    there = transform({"clip": large, "index": torch.arange(1)})["video"]
+    assert (preparation(large) - there).abs().mean() < 0.02

@@ -1,0 +1,165 @@
+"""`videxp export` to a format that holds a graph: written, opened elsewhere, compared, and only then put in place."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from omegaconf import DictConfig
+from pytorch_lightning import Trainer
+from safetensors.numpy import save_file
+
+from videxp import config
+from videxp.core.errors import BadRequest, VidexpError
+from videxp.data import VideoDataModule
+from videxp.deploy.exporting.network import task_of
+from videxp.deploy.exporting.opening import open_exported
+from videxp.deploy.exporting.package import Package
+from videxp.deploy.exporting.parity import (
+    Clips,
+    answers_of_file,
+    answers_of_run,
+    compare_answers,
+    parity_line,
+    require_parity,
+)
+from videxp.deploy.exporting.runs import deployable_of, describe
+from videxp.deploy.exporting.writing import PROGRAM, Free, Kind, Request, set_package
+from videxp.runs.folder import RunFolder
+from videxp.tasks import VideoTask
+from videxp.tasks.building import load_task
+from videxp.tasks.deployable import Deployable
+
+SUFFIX: Mapping[Kind, str] = {"onnx": ".onnx", "torch": ".pt2", "openvino": ".xml"}
+
+
+@dataclass(frozen=True)
+class Limits:
+    clips: int
+    """Of the test that the file is compared on."""
+    seconds: float
+    """That writing may take, and comparing."""
+
+
+def export_run(
+    run: RunFolder, cfg: DictConfig, *, kind: Kind, output: Path, limits: Limits, say: Callable[[str], None]
+) -> Package:
+    """Writes the run's model at `output`; nothing is there unless the file answers as the run does.
+
+    Raises BadRequest for data or a task that cannot be exported, VidexpError where it fails or answers otherwise.
+    """
+    task = load_task(cfg, run.checkpoint())
+    datamodule: VideoDataModule = config.build(cfg.dataset)
+    datamodule.prepare()
+    deployable = deployable_of(task, datamodule)
+    clips = test_clips(task, deployable, datamodule, count=limits.clips)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".export_") as held:
+        file = Path(held) / f"model{SUFFIX[kind]}"
+        package = write(run, kind, clips, file=file, package=describe(run, cfg, task, datamodule), limits=limits)
+        answers = answers_of_file(file, clips, folder=Path(held), time_limit=limits.seconds)
+        parity = compare_answers(answers_of_run(deployable, clips), answers)
+        require_parity(parity, file=output)
+        if not task.contract.makes_clips:
+            parity["metrics"] = metrics_beside(task, datamodule, cfg, file, clips=limits.clips)
+        package = replace(package, parity=parity)
+        set_package(file, kind, package)
+        put_in_place(file, output)
+    say(parity_line(parity))
+    for name, (before, after) in parity.get("metrics", {}).items():
+        say(f"{name} {before:.4f} of the run, {after:.4f} of the file")
+    return package
+
+
+def test_clips(task: VideoTask, deployable: Deployable, datamodule: VideoDataModule, *, count: int) -> Clips:
+    """What a file is given for samples of the test, spread evenly over it."""
+    total = len(datamodule.dataset("test"))
+    if not total:
+        raise BadRequest(f"{datamodule.name}: no test samples, on which a file could be compared with the run")
+    chosen = sorted({round(place) for place in np.linspace(0, total - 1, min(count, total))})
+    clips = []
+    for index in chosen:
+        batch = datamodule.transformed(datamodule.read("test", [index]), "test", device=torch.device("cpu"))
+        inputs = task.deployable_inputs(deployable, batch)
+        clips.append({name: value.detach().cpu().numpy() for name, value in inputs.items()})
+    return clips
+
+
+def write(run: RunFolder, kind: Kind, clips: Clips, *, file: Path, package: Package, limits: Limits) -> Package:
+    """By a process that is ended at the limit: with all axes free, then with the batch alone, then with none."""
+    example = file.with_name("example.safetensors")
+    save_file({name: np.concatenate([value, value]) for name, value in clips[0].items()}, example)
+    until = time.monotonic() + limits.seconds
+    said = ""
+    tried: tuple[Free, ...] = ("all", "batch", "none")
+    for number, free in enumerate(tried):
+        left = (until - time.monotonic()) / (2 if number < len(tried) - 1 else 1)
+        request = Request(str(run.path), kind, free, str(example), str(file), package.to_json())
+        answer = _in_a_process(request, folder=file.parent, seconds=max(1.0, left))
+        if "package" in answer:
+            return Package.from_json(answer["package"], path=file)
+        said = answer["trouble"]
+    raise VidexpError(f"{run.path}: cannot be exported to {kind}: {said}")
+
+
+def _in_a_process(request: Request, *, folder: Path, seconds: float) -> dict[str, str]:
+    path = folder / "request.json"
+    path.write_text(json.dumps(asdict(request)))
+    answer = path.with_suffix(".answer")
+    answer.unlink(missing_ok=True)
+    command = [sys.executable, "-c", PROGRAM, str(path)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        return {"trouble": f"not done after {seconds:.0f} s; a longer --time-limit may help"}
+    if not answer.is_file():
+        return {"trouble": (done.stderr.strip().splitlines() or ["the exporter ended without a word"])[-1]}
+    found: dict[str, str] = json.loads(answer.read_text())
+    return found
+
+
+def metrics_beside(
+    task: VideoTask, datamodule: VideoDataModule, cfg: DictConfig, file: Path, *, clips: int
+) -> dict[str, tuple[float, float]]:
+    """Headline metrics of some test samples, by the run and by the file."""
+    by_file = task_of(open_exported(file), cfg, datamodule.eval_transform)
+    both = [tested_metrics(one, datamodule, clips=clips) for one in (task, by_file)]
+    names = [f"test/{name}" for name in task.contract.headline or task.contract.metrics]
+    return {name: (both[0][name], both[1][name]) for name in names if all(name in found for found in both)}
+
+
+def tested_metrics(task: VideoTask, datamodule: VideoDataModule, *, clips: int) -> dict[str, float]:
+    trainer = Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        limit_test_batches=max(1, -(-clips // datamodule.eval_batch_size)),
+    )
+    trainer.test(task, datamodule=datamodule, verbose=False)
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def put_in_place(file: Path, output: Path) -> None:
+    """OpenVINO's weights lie beside its file."""
+    if (weights := file.with_suffix(".bin")).is_file() and file.suffix == ".xml":
+        weights.replace(output.with_suffix(".bin"))
+    file.replace(output)
+
+
+def described(package: Package) -> list[str]:
+    """What the file takes and gives, a line each."""
+
+    def port(one: Any) -> str:
+        return f"{one.name} {one.dtype} [{', '.join(map(str, one.shape))}]"
+
+    lines = [f"takes {', '.join(map(port, package.inputs))}", f"gives {', '.join(map(port, package.outputs))}"]
+    return lines + [f"{axis} is fixed at {why}" for axis, why in package.fixed_axes.items()]

@@ -1,0 +1,181 @@
+"""Exported files opened again: ONNX by onnxruntime, `.pt2` by torch, OpenVINO's `.xml` by openvino.
+
+Files may come from anyone: what is not a plain graph with its weights inside is refused before anything of it runs.
+"""
+
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from videxp.core.errors import BadRequest, VidexpError
+from videxp.deploy.exporting.package import KEY, Package
+
+if TYPE_CHECKING:
+    import onnx
+
+SUFFIXES = {".onnx": "onnx", ".pt2": "torch", ".xml": "openvino"}
+"""What `videxp predict` and `videxp evaluate` open as a file -> its format."""
+
+Run = Callable[[dict[str, np.ndarray]], list[np.ndarray]]
+
+MOST_TIMES_LARGER = 200
+"""Of a zip's content against its bytes."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A model in a file."""
+
+    path: Path
+    package: Package
+    run: Run
+
+    def __call__(self, **inputs: Any) -> dict[str, Tensor]:
+        """Outputs by name, on the CPU. Raises VidexpError for inputs that the graph does not take."""
+        ports = self.package.inputs
+        if missing := {port.name for port in ports} ^ set(inputs):
+            raise VidexpError(f"{self.path}: takes {', '.join(port.name for port in ports)}: wrong: {sorted(missing)}")
+        given = {port.name: as_array(inputs[port.name], port.dtype) for port in ports}
+        for port in ports:
+            shape = given[port.name].shape
+            if len(shape) != len(port.shape) or any(isinstance(n, int) and n != m for n, m in zip(port.shape, shape)):
+                raise VidexpError(
+                    f"{self.path}: {port.name} is {list(shape)}, the file takes {list(port.shape)}: export it for "
+                    "that size"
+                )
+        outputs = self.run(given)
+        return {port.name: torch.from_numpy(np.array(value)) for port, value in zip(self.package.outputs, outputs)}
+
+
+def as_array(value: Any, dtype: str) -> np.ndarray:
+    array = value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+    return np.ascontiguousarray(array, dtype=dtype)
+
+
+def is_exported(name: str) -> bool:
+    """Whether it is such a file by its name."""
+    return Path(name).suffix.lower() in SUFFIXES
+
+
+def open_exported(path: Path | str, *, threads: int | None = None) -> Exported:
+    """threads: that the runtime computes with; None: its own choice.
+
+    Raises BadRequest for a file that is missing, damaged, hostile, or was not written by `videxp export`, and where its
+    runtime is not installed.
+    """
+    path = Path(path)
+    kind = SUFFIXES.get(path.suffix.lower())
+    if kind is None:
+        raise BadRequest(f"{path}: none of the exported kinds: {', '.join(SUFFIXES)}")
+    if not path.is_file():
+        raise BadRequest(f"{path}: {'not a regular' if path.exists() else 'no such'} file")
+    opened = {"onnx": _open_onnx, "torch": _open_torch, "openvino": _open_openvino}[kind]
+    try:
+        text, run = opened(path, threads)
+    except ModuleNotFoundError as error:
+        raise BadRequest(f"{path}: {error.name} is not installed: pip install 'videxp[export]'") from None
+    return Exported(path, Package.from_json(text, path=path), run)
+
+
+def _open_onnx(path: Path, threads: int | None) -> tuple[str, Run]:
+    import onnxruntime
+
+    model = read_onnx(path)
+    text = next((entry.value for entry in model.metadata_props if entry.key == KEY), "")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    try:
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own classes have no public base
+        raise BadRequest(f"{path}: onnxruntime cannot open it: {str(error).splitlines()[0]}") from None
+    return text, lambda inputs: session.run(None, inputs)
+
+
+def read_onnx(path: Path) -> "onnx.ModelProto":
+    """Raises BadRequest for no ONNX file, and for one whose weights lie elsewhere: such a path may name any file."""
+    import onnx
+
+    try:
+        model = onnx.load_model_from_string(path.read_bytes())
+    except Exception as error:  # protobuf's own class has no public base
+        raise BadRequest(f"{path}: no ONNX file, or a damaged one ({type(error).__name__})") from None
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in _tensors_of(model)):
+        raise BadRequest(f"{path}: refused: its weights lie in another file; export it in one")
+    return model
+
+
+def _tensors_of(message: Any) -> "list[onnx.TensorProto]":
+    """All tensors in a protobuf message, in graphs within graphs too."""
+    import onnx
+
+    found = []
+    for _, value in message.ListFields():
+        for item in value if hasattr(value, "__iter__") and not isinstance(value, (str, bytes)) else [value]:
+            if isinstance(item, onnx.TensorProto):
+                found.append(item)
+            elif hasattr(item, "ListFields"):
+                found += _tensors_of(item)
+    return found
+
+
+def _open_torch(path: Path, threads: int | None) -> tuple[str, Run]:
+    refuse_hostile_zip(path)
+    extra = {KEY: ""}
+    try:
+        program = torch.export.load(str(path), extra_files=extra)
+    except Exception as error:  # whatever a damaged file makes it meet
+        raise BadRequest(f"{path}: torch cannot open it: {str(error).splitlines()[0]}") from None
+    module = program.module()
+
+    def run(inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        with torch.inference_mode():
+            return [tensor.numpy() for tensor in module(*(torch.from_numpy(value) for value in inputs.values()))]
+
+    return extra[KEY], run
+
+
+def refuse_hostile_zip(path: Path) -> None:
+    """Raises BadRequest for what is no zip, unfolds to far more than its size, names a place outside of it, or holds
+    anything pickled, which would be code."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            heads = {one.filename: archive.open(one).read(2) for one in members if not one.is_dir()}
+    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
+        raise BadRequest(f"{path}: no .pt2 file, or a damaged one ({error})") from None
+    if sum(one.file_size for one in members) > MOST_TIMES_LARGER * max(path.stat().st_size, 1 << 16):
+        raise BadRequest(f"{path}: refused: it unfolds to {sum(one.file_size for one in members):,} bytes")
+    for name, head in heads.items():
+        if name.startswith(("/", "\\")) or ".." in Path(name).parts:
+            raise BadRequest(f"{path}: refused: it names a place outside of itself: {name!r}")
+        if name.endswith((".pkl", ".pickle", ".pt")) and head[:1] == b"\x80":
+            raise BadRequest(f"{path}: refused: {name!r} in it is pickled, so it could hold code")
+
+
+def _open_openvino(path: Path, threads: int | None) -> tuple[str, Run]:
+    import openvino
+
+    core = openvino.Core()
+    settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}  # bfloat16 is the default where the CPU has it
+    if threads is not None:
+        settings["INFERENCE_NUM_THREADS"] = threads
+    try:
+        model = core.read_model(path)
+        text = str(model.get_rt_info([KEY]).value) if model.has_rt_info([KEY]) else ""
+        compiled = core.compile_model(model, "CPU", settings)
+    except RuntimeError as error:
+        raise BadRequest(f"{path}: OpenVINO cannot open it: {str(error).splitlines()[0]}") from None
+
+    def run(inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        answer = compiled(list(inputs.values()))
+        return [answer[port] for port in compiled.outputs]
+
+    return text, run

@@ -1,0 +1,77 @@
+"""What an exported file says of itself: one JSON object under the key `videxp`, the same in every format."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from videxp.core.errors import BadRequest
+
+KEY = "videxp"
+FORMAT = 1
+MOST_BYTES = 1 << 24
+"""Of the JSON; no run's is a hundredth of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Port:
+    """An input or an output of the graph."""
+
+    name: str
+    dtype: str
+    """As numpy calls it."""
+    shape: Sequence[int | str]
+    """A number, or the name of an axis that may differ from call to call."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Package:
+    """What is needed to use the file alone, and to know where it comes from."""
+
+    kind: str
+    """The task's class, such as Classification."""
+    model: str
+    run_id: str
+    commit: str
+    config: str
+    """The run's config.yaml, without secrets: of it, data module and task are built where videxp opens the file."""
+    config_hash: str
+    weights_sha256: str
+    data_fingerprint: str
+    classes: Sequence[str]
+    chosen: Mapping[str, float | bool]
+    """What the task itself chose in training, such as a threshold."""
+    clip: Mapping[str, Any]
+    """frames, stride and fps as the run reads them, size in pixels."""
+    preprocessing: str
+    inputs: Sequence[Port]
+    outputs: Sequence[Port]
+    fixed_axes: Mapping[str, str] = field(default_factory=dict)
+    """Axis that cannot differ -> why."""
+    state: Sequence[Mapping[str, Any]] = ()
+    """Of one step of a stream: {input, output, dtype, shape} of each tensor that a step hands to the next."""
+    quantization: Mapping[str, Any] | None = None
+    parity: Mapping[str, Any] = field(default_factory=dict)
+    license: str = "not stated"
+    versions: Mapping[str, str] = field(default_factory=dict)
+    date: str = ""
+    format: int = FORMAT
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str, *, path: Any) -> "Package":
+        """Raises BadRequest for what this version did not write."""
+        if len(text) > MOST_BYTES:
+            raise BadRequest(f"{path}: refused: what it says of itself takes {len(text):,} bytes")
+        try:
+            found = json.loads(text)
+            if found.get("format") != FORMAT:
+                raise ValueError(f"of format {found.get('format')}, not {FORMAT}")
+            if unknown := set(found) - {one.name for one in fields(cls)}:
+                raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
+            ports = {name: [Port(**port) for port in found[name]] for name in ("inputs", "outputs")}
+            return cls(**{**found, **ports})
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise BadRequest(f"{path}: refused: not written by this version of videxp export ({error})") from None

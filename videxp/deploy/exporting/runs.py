@@ -1,0 +1,81 @@
+"""What of a run goes into a file."""
+
+from datetime import datetime, timezone
+from importlib.metadata import version
+from typing import Any
+
+from omegaconf import DictConfig
+from torch import Tensor, nn
+
+from videxp import config
+from videxp.data import VideoDataModule
+from videxp.deploy.exporting.package import Package
+from videxp.runs.folder import RunFolder, open_run
+from videxp.runs.provenance import read_provenance
+from videxp.runs.weights import weights_hash
+from videxp.tasks import VideoTask
+from videxp.tasks.building import load_task
+from videxp.tasks.deployable import Deployable
+
+SMALL = 1
+"""Values of a buffer of the task itself that a file keeps, such as a threshold."""
+
+
+def load_deployable(run: str) -> Deployable:
+    """The run's best checkpoint as a file holds it, float32 on the CPU, in evaluation mode."""
+    folder = open_run(run)
+    cfg = config.load_resolved(folder.config)
+    task = load_task(cfg, folder.checkpoint())
+    return deployable_of(task, config.build(cfg.dataset))
+
+
+def deployable_of(task: VideoTask, datamodule: VideoDataModule) -> Deployable:
+    return task.deployable(datamodule.eval_transform).float().eval().requires_grad_(False)
+
+
+def describe(run: RunFolder, cfg: DictConfig, task: VideoTask, datamodule: VideoDataModule) -> Package:
+    """What the file says of the run; `inputs`, `outputs` and `parity` are filled in when they are known."""
+    provenance = read_provenance(run)
+    transform = datamodule.eval_transform
+    return Package(
+        kind=type(task).__name__,
+        model=str(cfg.model.get("name") or cfg.model._target_.rsplit(".", 1)[-1]),
+        run_id=run.path.name,
+        commit=str(provenance.get("git", {}).get("commit") or ""),
+        config=config.resolved_text(cfg),
+        config_hash=config.config_hash(cfg),
+        weights_sha256=weights_hash(weights_of(task)),
+        data_fingerprint=str(provenance["data"]["fingerprint"]),
+        classes=list(getattr(task, "classes", []) or []),
+        chosen=chosen_by(task),
+        clip={
+            "frames": datamodule.num_frames,
+            "stride": datamodule.stride_frames,
+            "fps": datamodule.clips.clip_fps,
+            "size": datamodule.size,
+        },
+        preprocessing=preprocessing_of(transform),
+        inputs=[],
+        outputs=[],
+        versions={name: version(name) for name in ("videxp", "torch")},
+        date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )
+
+
+def weights_of(task: VideoTask) -> dict[str, Tensor]:
+    return dict(task.deployed.state_dict())
+
+
+def chosen_by(task: nn.Module) -> dict[str, float | bool]:
+    """The task's own buffers of one value, but for those of parts of it."""
+    return {name: value.item() for name, value in task.named_buffers(recurse=False) if value.numel() == SMALL}
+
+
+def preprocessing_of(transform: Any) -> str:
+    if not hasattr(transform, "preparation"):
+        return "in the graph: levels 0 to 255 become 0 to 1"
+    mean, std = ([round(float(value), 6) for value in values] for values in (transform.mean, transform.std))
+    return (
+        f"in the graph: short side to {transform.resize}, centered {transform.size}x{transform.size}, "
+        f"levels / 255, mean {mean}, std {std}, RGB"
+    )

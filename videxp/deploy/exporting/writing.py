@@ -1,0 +1,208 @@
+"""A run's graph in a file, written by a process that can be ended.
+
+Everything is float32 on the CPU: TF32 and bfloat16 would make the comparison with the run noise.
+"""
+
+import json
+import re
+import sys
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from inspect import signature
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.export import ExportedProgram
+
+from videxp.core.processes import program
+from videxp.deploy.exporting.opening import read_onnx
+from videxp.deploy.exporting.package import KEY, Package, Port
+from videxp.tasks.deployable import AXES, Deployable
+
+PROGRAM = program(f"from {__name__} import main\nmain()")
+"""For python -c, followed by REQUEST.json."""
+
+Kind = Literal["onnx", "torch", "openvino"]
+OPSET = 20  # GridSample of clips, DeformConv
+"""Of ONNX."""
+
+Free = Literal["all", "batch", "none"]
+"""Which of a task's axes are tried: of attention over all of them the symbolic algebra never ends."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the process is asked."""
+
+    run: str
+    kind: Kind
+    free: Free
+    inputs: str
+    """A .safetensors file with an example of each input, its batch 2."""
+    output: str
+    package: str
+    """JSON."""
+
+
+def main() -> None:
+    """Writes the file, and REQUEST.answer: the package as the file has it, or what stood in the way."""
+    path = Path(sys.argv[1])
+    request = Request(**json.loads(path.read_text()))
+    try:
+        answer = {"package": write_graph(request).to_json()}
+    except Exception as error:  # exporters raise whatever a graph makes them meet
+        answer = {"trouble": trouble(error)}
+    path.with_suffix(".answer").write_text(json.dumps(answer))
+
+
+def write_graph(request: Request) -> Package:
+    """The file of a run, in one format; its package, without parity."""
+    from videxp.deploy.exporting.runs import load_deployable
+
+    deployable = load_deployable(request.run)
+    held = load_file(request.inputs)
+    example = tuple(held[name] for name in deployable.axes)
+    with torch.no_grad():
+        expected = deployable(*example)
+        program = torch.export.export(deployable, example, dynamic_shapes=free_axes(deployable, request.free))
+    inputs, outputs = ports(deployable, program, example, expected)
+    package = Package.from_json(request.package, path=request.output)
+    package = replace(package, inputs=inputs, outputs=outputs, fixed_axes=fixed_axes(deployable, inputs, request.free))
+    {"onnx": write_onnx, "torch": write_torch, "openvino": write_openvino}[request.kind](
+        program, example, package, Path(request.output)
+    )
+    return package
+
+
+def free_axes(deployable: Deployable, free: Free) -> tuple[Any, ...]:
+    """As torch.export wants it: of each input, {axis: AUTO}."""
+    tried = {"all": AXES, "batch": AXES[:1], "none": ()}[free]
+    specs = tuple(
+        {place: torch.export.Dim.AUTO for place, name in enumerate(axes) if name in tried}
+        for axes in deployable.axes.values()
+    )
+    takes_any = any(one.kind is one.VAR_POSITIONAL for one in signature(deployable.forward).parameters.values())
+    return (specs,) if takes_any else specs
+
+
+def ports(
+    deployable: Deployable, program: ExportedProgram, example: Sequence[Tensor], expected: Sequence[Tensor]
+) -> tuple[list[Port], list[Port]]:
+    """Inputs and outputs, with names for the axes that torch found to be free."""
+    nodes = {node.name: node for node in program.graph.nodes}
+    shapes = [nodes[name].meta["val"].shape for name in program.graph_signature.user_inputs]
+    names = {
+        str(length): axis
+        for shape, axes in zip(shapes, deployable.axes.values())
+        for length, axis in zip(shape, axes)
+        if not isinstance(length, int)
+    }
+
+    def shape_of(lengths: Any) -> list[int | str]:
+        return [length if isinstance(length, int) else _named(str(length), names) for length in lengths]
+
+    made = [nodes[name].meta["val"].shape for name in program.graph_signature.user_outputs]
+
+    def side(of: Iterable[str], values: Sequence[Tensor], lengths: Iterable[Any]) -> list[Port]:
+        return [
+            Port(name=name, dtype=str(value.numpy().dtype), shape=shape_of(shape))
+            for name, value, shape in zip(of, values, lengths)
+        ]
+
+    return side(deployable.axes, example, shapes), side(deployable.outputs, expected, made)
+
+
+def _named(length: str, names: Mapping[str, str]) -> str:
+    """`4*s53` -> `4*height`."""
+    return re.sub(r"s\d+", lambda found: names.get(found[0], found[0]), length)
+
+
+def fixed_axes(deployable: Deployable, inputs: Sequence[Port], free: Free) -> dict[str, str]:
+    """Axes that cannot differ -> why."""
+    why = {"all": "the network's operations need it", "batch": "not tried: it took too long", "none": "not tried"}[free]
+    return {
+        axis: f"{length}: {why}"
+        for port, axes in zip(inputs, deployable.axes.values())
+        for axis, length in zip(axes, port.shape)
+        if axis and isinstance(length, int)
+    }
+
+
+# ---- the formats ----------------------------------------------------------------------------------------------------
+
+
+def write_onnx(program: ExportedProgram, example: Sequence[Tensor], package: Package, path: Path) -> None:
+    names = [[port.name for port in side] for side in (package.inputs, package.outputs)]
+    model = torch.onnx.export(
+        program, tuple(example), dynamo=True, input_names=names[0], output_names=names[1], opset_version=OPSET
+    )
+    assert model is not None
+    model.save(str(path), external_data=False)
+    set_package(path, "onnx", package)
+
+
+def write_torch(program: ExportedProgram, example: Sequence[Tensor], package: Package, path: Path) -> None:
+    torch.export.save(program, str(path), extra_files={KEY: package.to_json()})
+
+
+def write_openvino(program: ExportedProgram, example: Sequence[Tensor], package: Package, path: Path) -> None:
+    """By way of ONNX, which OpenVINO reads more of than of torch's own programs."""
+    import openvino
+
+    through = path.with_suffix(".onnx")
+    write_onnx(program, example, package, through)
+    model = openvino.convert_model(str(through))
+    for ports_, found in ((package.inputs, model.inputs), (package.outputs, model.outputs)):
+        for port, tensor in zip(ports_, found):
+            tensor.get_tensor().set_names({port.name})
+    model.set_rt_info(package.to_json(), [KEY])
+    openvino.save_model(model, str(path), compress_to_fp16=False)
+
+
+def set_package(path: Path, kind: Kind, package: Package) -> None:
+    """Says of a file, which stays as it is otherwise, what it is."""
+    text = package.to_json()
+    if kind == "onnx":
+        import onnx
+
+        model = read_onnx(path)
+        onnx.helper.set_model_props(model, {KEY: text})
+        path.write_bytes(model.SerializeToString())
+    elif kind == "torch":
+        torch.export.save(torch.export.load(str(path)), str(path), extra_files={KEY: text})
+    else:
+        import openvino
+
+        beside = path.with_name(f"{path.stem}_.xml")
+        model = openvino.Core().read_model(path)
+        model.set_rt_info(text, [KEY])
+        openvino.save_model(model, str(beside), compress_to_fp16=False)
+        del model
+        beside.replace(path)
+        beside.with_suffix(".bin").replace(path.with_suffix(".bin"))
+
+
+# ---- what stands in the way -----------------------------------------------------------------------------------------
+
+
+def trouble(error: BaseException) -> str:
+    """One or two lines: what the exporter says, and the line of the network that it says it of."""
+    causes = [error]
+    while (inner := causes[-1].__cause__ or causes[-1].__context__) is not None and inner not in causes:
+        causes.append(inner)
+    said = str(causes[-1]).strip() or str(error)
+    first = next((line.strip() for line in said.splitlines() if line.strip()), type(error).__name__)
+    frames = [frame for one in causes for frame in traceback.extract_tb(one.__traceback__)]
+    frames += [
+        traceback.FrameSummary(found[1], int(found[2]), "", line=found[3])
+        for found in re.finditer(r'File "([^"]+)", line (\d+), in \w+\n\s*(.+)', "\n".join(map(str, causes)))
+    ]
+    of_network = [frame for frame in frames if "/models/" in frame.filename and "torch/" not in frame.filename]
+    if not of_network:
+        return first
+    last = of_network[-1]
+    return f"{first}\n{Path(last.filename).name}, line {last.lineno}: {last.line}"
