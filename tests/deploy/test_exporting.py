@@ -20,19 +20,19 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def file(finished: Path, workplace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def file(finished: tuple[Path, object], workplace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("exported") / "digits.onnx"
-    done = videxp("export", str(finished), "--format", "onnx", "-o", str(path), "--clips", "4", cwd=workplace)
+    done = videxp("export", str(finished[0]), "--format", "onnx", "-o", str(path), "--clips", "4", cwd=workplace)
     assert done.returncode == 0, done.stderr
     assert "takes clip uint8 [batch, frames, height, width, 3]" in done.stdout
     assert "4 test clips beside the run: scores within" in done.stdout and "of the file" in done.stdout
     return path
 
 
-def test_a_file_says_what_it_is(file: Path, finished: Path):
+def test_a_file_says_what_it_is(file: Path, finished: tuple[Path, object]):
     package = open_exported(file).package
-    provenance = json.loads((finished / "provenance.json").read_text())
-    assert package.kind == "Classification" and package.run_id == finished.name
+    provenance = json.loads((finished[0] / "provenance.json").read_text())
+    assert package.kind == "Classification" and package.run_id == finished[0].name
     assert package.data_fingerprint == provenance["data"]["fingerprint"] and len(package.classes) == 10
     assert package.parity["outputs"]["scores"]["max_abs"] < 1e-5 and package.parity["clips"] == 4
     assert {*package.parity["metrics"]} == {"test/accuracy", "test/loss"}
