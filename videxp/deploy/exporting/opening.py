@@ -118,7 +118,8 @@ def _tensors_of(message: Any) -> "list[onnx.TensorProto]":
 
     found = []
     for _, value in message.ListFields():
-        for item in value if hasattr(value, "__iter__") and not isinstance(value, (str, bytes)) else [value]:
+        is_list = hasattr(value, "__len__") and not isinstance(value, (str, bytes))
+        for item in value if is_list else [value]:
             if isinstance(item, onnx.TensorProto):
                 found.append(item)
             elif hasattr(item, "ListFields"):
