@@ -30,7 +30,7 @@ DOORS = {  # a library that only these rooms may import
     "optuna": {"sweeps"},
     "submitit": {"sweeps"},
     "ray": {"sweeps"},
-    "omegaconf": {"config", "sweeps", "tasks", "training", "evaluation", "cli"},
+    "omegaconf": {"config", "sweeps", "tasks", "training", "evaluation", "deploy", "cli"},
 }
 
 PRIVATE = {  # private names of other packages, each library's in one module
