@@ -31,7 +31,7 @@ from videxp.deploy.exporting.parity import (
     require_parity,
 )
 from videxp.deploy.exporting.runs import deployable_of, describe
-from videxp.deploy.exporting.writing import PROGRAM, Free, Kind, Request, set_package
+from videxp.deploy.exporting.writing import PROGRAM, Free, Kind, WritingRequest, set_package
 from videxp.runs.folder import RunFolder
 from videxp.tasks import VideoTask
 from videxp.tasks.building import load_task
@@ -100,7 +100,7 @@ def write(run: RunFolder, kind: Kind, clips: Clips, *, file: Path, package: Pack
     tried: tuple[Free, ...] = ("all", "batch", "none")
     for number, free in enumerate(tried):
         left = (until - time.monotonic()) / (2 if number < len(tried) - 1 else 1)
-        request = Request(str(run.path), kind, free, str(example), str(file), package.to_json())
+        request = WritingRequest(str(run.path), kind, free, str(example), str(file), package.to_json())
         answer = _in_a_process(request, folder=file.parent, seconds=max(1.0, left))
         if "package" in answer:
             return Package.from_json(answer["package"], path=file)
@@ -108,7 +108,7 @@ def write(run: RunFolder, kind: Kind, clips: Clips, *, file: Path, package: Pack
     raise VidexpError(f"{run.path}: cannot be exported to {kind}: {said}")
 
 
-def _in_a_process(request: Request, *, folder: Path, seconds: float) -> dict[str, str]:
+def _in_a_process(request: WritingRequest, *, folder: Path, seconds: float) -> dict[str, str]:
     path = folder / "request.json"
     path.write_text(json.dumps(asdict(request)))
     answer = path.with_suffix(".answer")

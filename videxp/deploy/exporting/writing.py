@@ -35,7 +35,7 @@ Free = Literal["all", "batch", "none"]
 
 
 @dataclass(frozen=True)
-class Request:
+class WritingRequest:
     """What the process is asked."""
 
     run: str
@@ -51,7 +51,7 @@ class Request:
 def main() -> None:
     """Writes the file, and REQUEST.answer: the package as the file has it, or what stood in the way."""
     path = Path(sys.argv[1])
-    request = Request(**json.loads(path.read_text()))
+    request = WritingRequest(**json.loads(path.read_text()))
     try:
         answer = {"package": write_graph(request).to_json()}
     except Exception as error:  # exporters raise whatever a graph makes them meet
@@ -59,7 +59,7 @@ def main() -> None:
     path.with_suffix(".answer").write_text(json.dumps(answer))
 
 
-def write_graph(request: Request) -> Package:
+def write_graph(request: WritingRequest) -> Package:
     """The file of a run, in one format; its package, without parity."""
     from videxp.deploy.exporting.runs import load_deployable
 
