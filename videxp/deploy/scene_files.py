@@ -91,10 +91,12 @@ def find_shots(task: "Scenes", path: Path, *, decoding: "Decoding", threshold: f
     from videxp.core.windows import read_ahead
     from videxp.deploy.scenes.film import read_film
     from videxp.metrics.transitions import predict_transitions
+    from videxp.models.scenes.inference import inference_form
 
     with torch.inference_mode():
         frames = read_ahead(small_frames(path, decoding), count=FRAMES_AHEAD)
-        probability_T = task.film_logits(frames).one_hot.sigmoid().cpu()
+        logits = task.film_logits(frames, network=inference_form(task.network))
+        probability_T = logits.one_hot.sigmoid().cpu()
     threshold = float(task.threshold) if threshold is None else threshold
     found = predict_transitions(probability_T, threshold=threshold)
     return read_film(path, found, probabilities=probability_T.numpy(), threshold=threshold)

@@ -222,17 +222,22 @@ class Scenes(VideoTask):
             if split == "test":
                 self.rows.append({"index": index, "frames": len(video), **self._row(one_hot, true)})
 
-    def film_logits(self, frames: Iterable[Tensor]) -> TransitionLogits:
+    def film_logits(self, frames: Iterable[Tensor], *, network: nn.Module | None = None) -> TransitionLogits:
         """Of each frame of a film of any length, [C,H,W] uint8 or float in [0,1]: float32 [T] both, on the device. No
-        more frames than WINDOWS_AT_ONCE windows have are held."""
+        more frames than WINDOWS_AT_ONCE windows have are held.
 
-        return TransitionLogits(*torch.stack(list(self.frame_logits(frames))).unbind(-1))
+        network: answers in place of the task's own: its `inference_form`.
+        """
+        return TransitionLogits(*torch.stack(list(self.frame_logits(frames, network=network))).unbind(-1))
 
-    def frame_logits(self, frames: Iterable[Tensor], *, windows_at_once: int = WINDOWS_AT_ONCE) -> Iterator[Tensor]:
+    def frame_logits(
+        self, frames: Iterable[Tensor], *, network: nn.Module | None = None, windows_at_once: int = WINDOWS_AT_ONCE
+    ) -> Iterator[Tensor]:
         """The same one by one: float32 [2] (one-hot, many-hot) of each frame, as soon as its window is full."""
 
         def answer(windows: Tensor) -> Tensor:
-            logits = cast(TransitionLogits, self.answer({"video": windows.to(self.device)}))
+            inputs = self.network_inputs({"video": windows.to(self.device)})
+            logits = cast(TransitionLogits, (self if network is None else network)(*inputs))
             return torch.stack(list(logits), dim=-1).float()
 
         return answer_frames(

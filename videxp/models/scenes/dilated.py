@@ -64,7 +64,11 @@ class DilatedNetwork(SceneNetwork):
             x = first(x).relu_()
             x = _of_each_frame(partial(F.avg_pool2d, kernel_size=2), second(x).relu_() + x)
             pooled.append(x)
-        flat = x.permute(0, 2, 3, 4, 1).flatten(2)
+        return self.answer_features(video, pooled)
+
+    def answer_features(self, video: Tensor, pooled: list[Tensor]) -> TransitionLogits:
+        """Of [B,T,3,H,W] and what each pair of layers made of it, pooled: [B,C,T,h,w]."""
+        flat = pooled[-1].permute(0, 2, 3, 4, 1).flatten(2)
         features = torch.cat([self.color_hist_layer(video), self.frame_sim_layer(pooled), flat], dim=-1)
         hidden = self.dropout(self.fc1(features).relu())
         return TransitionLogits(self.cls_layer1(hidden).squeeze(-1), self.cls_layer2(hidden).squeeze(-1))
