@@ -141,5 +141,5 @@ def test_the_axis_explains_some_samples_and_tests_the_order_of_frames(run: Path,
     order = section["order"]
     assert order["samples"] == 20
     assert {*order["in_order"]} == {*order["reversed"]} == {*order["shuffled"]} == {"accuracy", "loss"}
-    assert section["clips"] == ["explained.mp4"] and str(run / "samples/explained.mp4") in done.stdout
+    assert section["clips"] == ["explained.mp4"] and f"{run.name}/samples/explained.mp4" in done.stdout
     assert (run / "samples/explained.mp4").is_file() and (run / "samples/explanation.png").is_file()

@@ -10,6 +10,7 @@ from torch import distributed, multiprocessing
 from tests import forked
 from tests.conftest import clean_environment
 from tests.shrink import tiny
+from tests.video.live.senders import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +41,7 @@ def ranks(
 
 
 def test_ranks_with_different_values_are_refused(tmp_path: Path):
-    statuses, said = ranks(tmp_path, port=23391, rates=["0.1", "0.4"], timeout=60)
+    statuses, said = ranks(tmp_path, port=free_port(), rates=["0.1", "0.4"], timeout=60)
     assert statuses == [2, 2], said
     assert "rank 1 has another config: optimizer.lr is 0.4 there and 0.1 on rank 0" in said
     assert not list(tmp_path.glob("run/checkpoints/*"))
@@ -48,7 +49,7 @@ def test_ranks_with_different_values_are_refused(tmp_path: Path):
 
 def test_ranks_whose_environments_differ_are_refused_and_no_value_is_shown(tmp_path: Path):
     statuses, said = ranks(
-        tmp_path, port=23393, rates=[FROM_OUTSIDE, FROM_OUTSIDE], variables=("0.125", "0.375"), timeout=60
+        tmp_path, port=free_port(), rates=[FROM_OUTSIDE, FROM_OUTSIDE], variables=("0.125", "0.375"), timeout=60
     )
     assert statuses == [2, 2], said
     assert "rank 1 has another config: optimizer.lr is MY_LR #" in said
@@ -65,4 +66,4 @@ def _stock_rank(rank: int, port: int) -> None:
 
 
 def test_stock_ranks_with_different_values_train_on():
-    multiprocessing.start_processes(_stock_rank, args=(23392,), nprocs=2, start_method="forkserver")
+    multiprocessing.start_processes(_stock_rank, args=(free_port(),), nprocs=2, start_method="forkserver")
