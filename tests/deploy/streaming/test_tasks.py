@@ -23,6 +23,7 @@ from videxp.deploy.streaming.restore import RestoreStreamer
 from videxp.deploy.streaming.sampler import Sampler
 from videxp.deploy.streaming.scenes import SceneStreamer
 from videxp.deploy.streaming.streamer import Answer
+from videxp.models.restoration.basicvsr import BasicVSR
 from videxp.models.restoration.bsvd import BSVD
 from videxp.tasks.building import build_task
 from videxp.video import open_video, write_video
@@ -242,6 +243,20 @@ def test_a_streaming_restorer_gives_its_clip_frame_by_frame():
     assert np.array_equal(answers(streamer, live(FILM[:1]))[0].picture_HWC, FILM[0])
     with pytest.raises(BadRequest, match="--window 4: this network goes frame by frame"):
         streamer_of(network, sizes={"window": 4})
+
+
+def test_a_recurrent_network_without_a_way_back_streams_and_one_with_it_tells_what_would():
+    torch.manual_seed(0)
+    both, forward = (BasicVSR(channels=4, blocks=1, direction=way).eval() for way in ("both", "forward"))
+    assert streamer_of(both).about["latency_frames"] == 30
+    assert "model=basicvsr_forward" in streamer_of(both).remedy
+    streamer = streamer_of(forward)
+    assert (streamer.about["mode"], streamer.about["latency_frames"]) == ("frame by frame", 0)
+    clip = torch.from_numpy(FILM[:8, :, :, :].copy()).permute(0, 3, 1, 2).float().div(255)[None]
+    with torch.inference_mode():
+        whole = forward(clip)[0].clamp(0, 1).mul(255)
+    got = np.stack([answer.picture_HWC for answer in answers(streamer, live(FILM[:8]))])
+    assert np.abs(got - whole.permute(0, 2, 3, 1).numpy()).max() <= 0.5 + 1e-3
 
 
 def test_a_pipeline_gives_its_clip_frame_by_frame():

@@ -75,6 +75,7 @@ class RestoreStreamer:
             late = plan.window if plan.overlap else plan.window - 1
             self.about = {"mode": mode, "latency_frames": late, "scale": network.scale}
             if network.radius is None:
+                self.remedy = "it looks ahead: train model=basicvsr_forward, which needs no later frame"
                 self.about["note"] = f"{type(inner).__name__} looks ahead: every frame waits for its window"
 
     def plan(self, size: tuple[int, int]) -> "RestorePlan":

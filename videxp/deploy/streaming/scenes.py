@@ -8,7 +8,7 @@ Shapes: C = 3, h, w pixels.
 import argparse
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from videxp.core.ranges import real_number
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # torch: `--help` does not wait for it
 
     from videxp.data.module import VideoDataModule
     from videxp.deploy.streaming.streamer import Answer
+    from videxp.models.scenes.interface import SceneNetwork
     from videxp.tasks.scenes import Scenes
     from videxp.video.live.capture import LiveFrame
 
@@ -51,7 +52,7 @@ class SceneStreamer:
         length, margin = task.window_frames, task.margin_frames
         self.about: dict[str, Any] = {
             "mode": f"windows of {length} frames, {length - 2 * margin} apart",
-            "latency_frames": length - margin - 1,
+            "latency_frames": cast("SceneNetwork", task.network).latency_frames[1],
             "threshold": round(self.threshold, 6),
         }
 
