@@ -12,6 +12,8 @@ from videxp.core.ranges import whole_number
 from videxp.deploy.inputs import add_inputs
 from videxp.deploy.restore_files import add_output_arguments, check_outputs, make_each, usable_device
 
+ANSWER = "answer.mp4"  # of one file, as `videxp serve` asks for it
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What comes after RUN."""

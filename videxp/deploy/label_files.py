@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # torch: `--help` does not wait for it
     from videxp.tasks.classification import Classification
 
 MAX_NAMED = 3  # files on the terminal; all are in the output
+ANSWER = "answer.json"  # of one file, as `videxp serve` asks for it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +54,15 @@ def predict(task: "Classification", datamodule: "VideoDataModule", options: argp
     for result in failed[:MAX_NAMED]:
         warn(result["error"].splitlines()[0])
     return 1 if failed else 0
+
+
+def answer_together(
+    task: "Classification", datamodule: "VideoDataModule", paths: list[Path], options: argparse.Namespace
+) -> list[dict[str, Any] | VidexpError]:
+    """What `predict` writes of each file, or why there is nothing; the network sees several at once."""
+    from videxp.deploy.labels import label_videos
+
+    return label_videos(task, datamodule, paths, threshold=threshold_of(task, options.threshold))
 
 
 def threshold_of(task: "Classification", asked: float | None) -> float:

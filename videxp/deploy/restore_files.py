@@ -30,6 +30,7 @@ NUMBERS = {
     "--tile": "height and width in pixels that it sees at once; 0: whole frames",
     "--tile-overlap": "pixels at each side of a tile that serve as surroundings",
 }
+ANSWER = "answer.mp4"  # of one file, as `videxp serve` asks for it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

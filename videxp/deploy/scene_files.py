@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # torch: `--help` does not wait for it
     from videxp.tasks.scenes import Scenes
 
 FRAMES_AHEAD = 100  # decoded while the network works
+ANSWER = "answer.json"  # of one file, as `videxp serve` asks for it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -49,10 +49,13 @@ def file_url(path: str | PathLike[str]) -> str:
     return f"file:{Path(path).absolute()}"
 
 
-def open_container(path: str | PathLike[str]) -> tuple[InputContainer, VideoStream]:
+def open_container(path: str | PathLike[str], *, formats: str = FORMATS) -> tuple[InputContainer, VideoStream]:
     """The opened container and its film: its first video stream that is neither a cover nor, if there is another, a
-    single picture (a thumbnail, the photograph of a moving one). Raises `UnreadableVideo`."""
-    container = _opened(plain_path(path))
+    single picture (a thumbnail, the photograph of a moving one). Raises `UnreadableVideo`.
+
+    formats: FFmpeg's names of those that are opened, with commas; of FORMATS.
+    """
+    container = _opened(plain_path(path), formats)
     films = film_streams(container)
     if not films:
         container.close()
@@ -100,8 +103,8 @@ def _has_one_packet(path: str, stream_index: int, size_bytes: int, mtime_ns: int
             return False
 
 
-def _opened(file: Path) -> InputContainer:
-    options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
+def _opened(file: Path, formats: str = FORMATS) -> InputContainer:
+    options = {"protocol_whitelist": "file", "format_whitelist": formats}
     try:
         return av.open(
             file_url(file),

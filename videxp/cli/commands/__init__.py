@@ -13,6 +13,7 @@ ORDER = [
         "explain",
         "predict",
         "stream",
+        "serve",
         "export",
         "compare",
         "record",

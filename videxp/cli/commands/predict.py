@@ -18,7 +18,7 @@ USAGE = """usage: videxp predict RUN INPUT... [-o OUT] [...]
 RUN is a run folder; what comes after it depends on the run's task: videxp predict RUN --help"""
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """Its errors are one line, as all others are."""
 
     def error(self, message: str) -> NoReturn:
@@ -61,6 +61,15 @@ def examples() -> list[str]:
 
 def read_request(cfg: "DictConfig", run: str, words: list[str]) -> tuple[ModuleType, argparse.Namespace]:
     """The module that the run's task names, and what it is asked for; what it refuses costs no loading of weights."""
+    predictor = find_predictor(cfg, run)
+    options = parser_of(predictor, run).parse_args(words)
+    if hasattr(predictor, "check"):
+        predictor.check(options)
+    return predictor, options
+
+
+def find_predictor(cfg: "DictConfig", run: str) -> ModuleType:
+    """Raises BadRequest where the run's task names none."""
     task = str(cfg.task._target_)
     if trouble := contract_trouble(task):
         raise BadRequest(f"{run} is a run of {task}: {trouble}")
@@ -68,10 +77,11 @@ def read_request(cfg: "DictConfig", run: str, words: list[str]) -> tuple[ModuleT
     name = contract.predictor if contract else ""
     if not name:
         raise BadRequest(f"{run} is a run of {cfg.task._target_.split('.')[-1]}, which says nothing about predicting")
-    predictor = import_module(name)
-    parser = _Parser(prog=f"videxp predict {run}", description=predictor.__doc__)
+    return import_module(name)
+
+
+def parser_of(predictor: ModuleType, run: str) -> Parser:
+    """Of what follows RUN."""
+    parser = Parser(prog=f"videxp predict {run}", description=predictor.__doc__)
     predictor.add_arguments(parser)
-    options = parser.parse_args(words)
-    if hasattr(predictor, "check"):
-        predictor.check(options)
-    return predictor, options
+    return parser
