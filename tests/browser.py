@@ -35,7 +35,9 @@ def chromium() -> str:
 
 
 class Tab:
-    """One page. `problems` collects its script errors and every request that leaves the file."""
+    """One page. `problems` collects its script errors and every request that leaves the file, or the `own` address."""
+
+    own = "file:"
 
     def __init__(self, to_browser: int, from_browser: int) -> None:
         self.to_browser, self.from_browser = to_browser, from_browser
@@ -75,14 +77,18 @@ class Tab:
             self.problems.append(json.dumps(told["exceptionDetails"])[:600])
         elif method == "Log.entryAdded" and told["entry"]["level"] == "error":
             self.problems.append(told["entry"]["text"])
-        elif method == "Network.requestWillBeSent" and not told["request"]["url"].startswith(("file:", "data:")):
+        elif method == "Network.requestWillBeSent" and not told["request"]["url"].startswith(
+            (self.own, "data:", f"blob:{self.own}")
+        ):
             self.problems.append(f"request {told['request']['url']}")
 
-    def open(self, path: Path, *, width: int = 1400, height: int = 900, dark: bool = False) -> None:
+    def open(self, page: Path | str, *, width: int = 1400, height: int = 900, dark: bool = False) -> None:
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.send("Emulation.setEmulatedMedia", features=scheme)
         self.resize(width, height)
-        self.send("Page.navigate", url=path.resolve().as_uri())
+        if isinstance(page, str):
+            self.own = page
+        self.send("Page.navigate", url=page if isinstance(page, str) else page.resolve().as_uri())
         self.wait("document.readyState === 'complete'")
 
     def resize(self, width: int, height: int) -> None:
@@ -95,6 +101,12 @@ class Tab:
         result = self.send("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in result, result["exceptionDetails"]
         return result["result"].get("value")
+
+    def choose(self, selector: str, file: Path) -> None:
+        """As a user chooses a file in a form."""
+        root = self.send("DOM.getDocument")["root"]["nodeId"]
+        node = self.send("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.send("DOM.setFileInputFiles", nodeId=node, files=[str(file.resolve())])
 
     def wait(self, condition: str, *, seconds: float = 10) -> None:
         """Until a JavaScript expression is true."""

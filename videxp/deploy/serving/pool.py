@@ -75,15 +75,22 @@ class Pool:
     async def _tend(self, worker: "Worker") -> None:
         await worker.start()
         while True:
-            jobs = [await self.waiting.get()]
+            jobs = [await self._next(worker)]
             while len(jobs) < self.batch and not self.waiting.empty():
                 jobs.append(self.waiting.get_nowait())
             if jobs := [job for job in jobs if not job.outcome.done()]:  # cancelled: the client has gone
                 await self._answer(worker, jobs)
 
+    async def _next(self, worker: "Worker") -> Job:
+        """The next job; a worker that ends while it has none is replaced."""
+        job = asyncio.create_task(self.waiting.get())
+        while not job.done():
+            await asyncio.wait({job, worker.said}, return_when=asyncio.FIRST_COMPLETED)
+            if worker.said.done():
+                await self._restart(worker)
+        return job.result()
+
     async def _answer(self, worker: "Worker", jobs: list[Job]) -> None:
-        if worker.has_ended:  # while it was idle: no request's fault
-            await self._restart(worker)
         try:
             with self.meters.timed_batch(len(jobs)):
                 outcomes = await worker.ask(jobs)
@@ -100,6 +107,7 @@ class Pool:
 
     async def _restart(self, worker: "Worker") -> None:
         self.meters.restarts += 1
+        worker.is_ready = False
         await worker.start()
 
 
@@ -109,44 +117,43 @@ class Worker:
     def __init__(self, forker: Forker, *, limits: Limits) -> None:
         self.forker, self.limits = forker, limits
         self.is_ready = False
-
-    @property
-    def has_ended(self) -> bool:
-        return self.reader.at_eof()
+        self.writer: asyncio.StreamWriter | None = None
+        self.said: asyncio.Task[bytes]
+        """Its next line; while it has nothing to answer, only its end fulfills this."""
 
     async def start(self) -> None:
         """Returns when it is ready, however often it takes."""
         while True:
+            if self.writer is not None:
+                self.writer.close()
             self.pid, connection = self.forker.fork()
             self.reader, self.writer = await asyncio.open_connection(sock=connection)
-            if await self.reader.readline() == READY:
+            if await _read_line(self.reader) == READY:
                 break
-            self.writer.close()
             await asyncio.sleep(RETRY_SECONDS)
+        self.said = asyncio.create_task(_read_line(self.reader))
         self.most_bytes = (self._resident() or 0) + self.limits.memory_bytes
         self.is_ready = True
 
     async def ask(self, jobs: list[Job]) -> list[Outcome]:
         """Raises Refused where the process has ended, or had to be ended."""
+        assert self.writer is not None
         self.writer.write(json.dumps([str(job.folder) for job in jobs]).encode() + b"\n")
-        reading = asyncio.ensure_future(self.reader.readline())
         try:
-            line = await self._watched(reading, seconds=self.limits.seconds * len(jobs))
+            line = await self._next_line(seconds=self.limits.seconds * len(jobs))
         except Refused:
             self._end()
             raise
-        finally:
-            reading.cancel()
+        self.said = asyncio.create_task(_read_line(self.reader))
         return [(int(status), str(message)) for status, message in json.loads(line)]
 
-    async def _watched(self, reading: "asyncio.Future[bytes]", *, seconds: float) -> bytes:
+    async def _next_line(self, *, seconds: float) -> bytes:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         while True:
-            done, _ = await asyncio.wait({reading}, timeout=WATCH_SECONDS)
+            done, _ = await asyncio.wait({self.said}, timeout=WATCH_SECONDS)
             if done:
-                line = b"" if reading.exception() else reading.result()
-                if not line.endswith(b"\n"):
+                if not (line := self.said.result()):
                     raise Refused(503, "the worker has ended: send the video again")
                 return line
             if loop.time() > deadline:
@@ -161,7 +168,15 @@ class Worker:
     def _end(self) -> None:
         """SIGKILL, unless it has ended: its number may be another's then."""
         self.is_ready = False
-        if not self.has_ended:
+        if not self.said.done():
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
-        self.writer.close()
+
+
+async def _read_line(reader: asyncio.StreamReader) -> bytes:
+    """b"" where the other side has ended."""
+    try:
+        line = await reader.readline()
+    except (OSError, ValueError):  # ValueError: a line without an end
+        return b""
+    return line if line.endswith(b"\n") else b""

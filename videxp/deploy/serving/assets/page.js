@@ -15,8 +15,8 @@ function say(text, { bad = false } = {}) {
   $("state").className = bad ? "bad" : "";
 }
 
-function megabytes(bytes) {
-  return `${(bytes / 1e6).toPrecision(3)} MB`;
+function sizeText(bytes) {
+  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toPrecision(3)} MB`;
 }
 
 async function readHealth() {
@@ -24,7 +24,7 @@ async function readHealth() {
   limits = health.limits;
   document.title = $("title").textContent = health.serves;
   $("limits").textContent =
-    `up to ${megabytes(limits.bytes)}, ${limits.seconds} s, ${(limits.pixels / 1e6).toFixed(1)} megapixels a frame`;
+    `up to ${sizeText(limits.bytes)}, ${limits.seconds} s, ${(limits.pixels / 1e6).toFixed(1)} megapixels a frame`;
   $("token-row").hidden = !health.token;
 }
 
@@ -52,12 +52,12 @@ function choose(file) {
   addresses.forEach(URL.revokeObjectURL);
   addresses = [];
   clearAnswer();
-  $("chosen").textContent = `${file.name} (${megabytes(file.size)})`;
+  $("chosen").textContent = `${file.name} (${sizeText(file.size)})`;
   $("answer-note").textContent = "Not sent yet";
   show($("input"), file, $("input-note"));
   const tooLarge = file.size > limits.bytes;
   $("send").disabled = tooLarge;
-  say(tooLarge ? `larger than ${megabytes(limits.bytes)}` : "", { bad: tooLarge });
+  say(tooLarge ? `larger than ${sizeText(limits.bytes)}` : "", { bad: tooLarge });
 }
 
 function bars(probabilities) {
