@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> int:
 
 def load_served(options: argparse.Namespace, words: tuple[str, ...]) -> "Served":
     """Raises BadRequest for a run that cannot be served, and for `words` that its predictor does not take."""
-    from videxp.deploy.serving.refusal import Limits
+    from videxp.deploy.serving.refusal import RequestLimits
     from videxp.deploy.serving.served import Served, require_servable
     from videxp.runs.folder import open_run
 
@@ -76,7 +76,7 @@ def load_served(options: argparse.Namespace, words: tuple[str, ...]) -> "Served"
         predictor=predictor,
         read_options=parser.parse_args,
         words=words,
-        limits=Limits(
+        limits=RequestLimits(
             max_bytes=round(options.max_mb * 1e6),
             max_seconds=options.max_seconds,
             max_pixels=options.max_pixels,

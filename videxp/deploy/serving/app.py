@@ -18,9 +18,9 @@ from videxp import __version__
 from videxp.deploy.serving.inspecting import CONTAINER_WORDS
 from videxp.deploy.serving.meters import CONTENT_TYPE, Meters
 from videxp.deploy.serving.pool import Pool
-from videxp.deploy.serving.refusal import Limits, Refused
+from videxp.deploy.serving.refusal import Refused, RequestLimits
 from videxp.deploy.serving.served import VIDEO, Served, read_answer
-from videxp.deploy.serving.uploads import FIELD, MAX_FORM_BYTES, Body, receive_video
+from videxp.deploy.serving.uploads import FIELD, MAX_FORM_BYTES, UploadBody, receive_video
 
 ASSETS = Path(__file__).parent / "assets"
 PAGE = {
@@ -90,7 +90,7 @@ def build_app(
         request: Request, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
     ) -> Response:
         """Answers one video. The file is deleted before the answer is sent."""
-        body = Body(request, max_bytes=served.limits.max_bytes + MAX_FORM_BYTES)
+        body = UploadBody(request, max_bytes=served.limits.max_bytes + MAX_FORM_BYTES)
         try:
             require_token(sent)
             with pool.admission():
@@ -121,7 +121,7 @@ def build_app(
     return app
 
 
-async def _answered(served: Served, pool: Pool, body: Body, *, folder: Path) -> Response:
+async def _answered(served: Served, pool: Pool, body: UploadBody, *, folder: Path) -> Response:
     folder.mkdir(mode=0o700)
     try:
         name = await receive_video(body, folder / VIDEO)
@@ -154,7 +154,7 @@ def _asset(name: str, media: str) -> Callable[[], Awaitable[FileResponse]]:
     return asset
 
 
-def _told(limits: Limits) -> dict[str, float]:
+def _told(limits: RequestLimits) -> dict[str, float]:
     return {"bytes": limits.max_bytes, "seconds": limits.max_seconds, "pixels": limits.max_pixels}
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from videxp.deploy.serving.refusal import Limits, Refused, without_paths
+from videxp.deploy.serving.refusal import Refused, RequestLimits, without_paths
 from videxp.video.container import open_container
 from videxp.video.errors import UnreadableVideo
 from videxp.video.probing import Probe, scan
@@ -14,7 +14,7 @@ MAX_FPS = 240
 """A video of `max_seconds` has at most so many frames a second."""
 
 
-def inspect(path: Path, limits: Limits) -> Probe:
+def inspect(path: Path, limits: RequestLimits) -> Probe:
     """What its packets tell, all of which are counted: a length that the container states may be wrong.
 
     Raises Refused: 415 for another container, 422 for a damaged file, 413 beyond the limits.
@@ -40,12 +40,12 @@ def inspect(path: Path, limits: Limits) -> Probe:
     return found
 
 
-def _require_pixels(width: int, height: int, limits: Limits) -> None:
+def _require_pixels(width: int, height: int, limits: RequestLimits) -> None:
     if width * height > limits.max_pixels:
         raise Refused(413, f"its pictures are {width}x{height}: at most {limits.max_pixels:,} pixels")
 
 
-def _require_seconds(seconds: float, limits: Limits) -> None:
+def _require_seconds(seconds: float, limits: RequestLimits) -> None:
     if seconds > limits.max_seconds:
         raise Refused(413, f"the video is {seconds:.1f} s long: at most {limits.max_seconds:g} s")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from videxp.core.memory import read_bytes
 from videxp.deploy.serving.forking import READY, Forker
 from videxp.deploy.serving.meters import Meters
-from videxp.deploy.serving.refusal import Limits, Refused
+from videxp.deploy.serving.refusal import Refused, RequestLimits
 from videxp.deploy.serving.served import Outcome
 
 WATCH_SECONDS = 0.05
@@ -35,7 +35,9 @@ class Pool:
     """workers: processes. batch: requests that a worker answers together. queue: requests that may wait beside those
     under way."""
 
-    def __init__(self, forker: Forker, *, workers: int, batch: int, queue: int, limits: Limits, meters: Meters) -> None:
+    def __init__(
+        self, forker: Forker, *, workers: int, batch: int, queue: int, limits: RequestLimits, meters: Meters
+    ) -> None:
         self.forker, self.limits, self.meters, self.batch = forker, limits, meters, batch
         self.slots = workers * batch + queue
         self.waiting: asyncio.Queue[Job] = asyncio.Queue()
@@ -114,7 +116,7 @@ class Pool:
 class Worker:
     """One process, and a new one when it has ended."""
 
-    def __init__(self, forker: Forker, *, limits: Limits) -> None:
+    def __init__(self, forker: Forker, *, limits: RequestLimits) -> None:
         self.forker, self.limits = forker, limits
         self.is_ready = False
         self.writer: asyncio.StreamWriter | None = None

@@ -8,7 +8,7 @@ A_PATH = re.compile(r"(?<![\w.<])(?:[A-Za-z]:)?[\\/]\w")
 
 
 @dataclass(frozen=True)
-class Limits:
+class RequestLimits:
     """What one request may cost."""
 
     max_bytes: int

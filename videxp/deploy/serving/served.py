@@ -15,7 +15,7 @@ from videxp.core.errors import BadRequest, VidexpError
 from videxp.core.lines import warn
 from videxp.core.printable import as_json
 from videxp.deploy.serving.inspecting import inspect
-from videxp.deploy.serving.refusal import Limits, Refused, without_paths
+from videxp.deploy.serving.refusal import Refused, RequestLimits, without_paths
 
 VIDEO = "video"
 """Name of the uploaded file in its folder."""
@@ -37,7 +37,7 @@ class Served:
     """Of the words that follow RUN in `videxp predict`."""
     words: tuple[str, ...]
     """Options of the predictor that all requests have in common."""
-    limits: Limits
+    limits: RequestLimits
 
     @property
     def answer_name(self) -> str:

@@ -24,7 +24,7 @@ MAX_NAME = 200
 BOUNDARY = re.compile(r'multipart/form-data\s*;.*?boundary=(?:"([^"]{1,70})"|([^\s;,"]{1,70}))', re.I)
 
 
-class Body:
+class UploadBody:
     """A request's body, of which at most `max_bytes` are taken in."""
 
     def __init__(self, request: "Request", *, max_bytes: int) -> None:
@@ -73,7 +73,7 @@ class Body:
         return Refused(413, f"the video is larger than {self.max_bytes - MAX_FORM_BYTES:,} bytes")
 
 
-async def receive_video(body: Body, destination: Path) -> str:
+async def receive_video(body: UploadBody, destination: Path) -> str:
     """Writes the form's one video; returns its name, as its sender calls it. Raises Refused."""
     found = BOUNDARY.match(body.request.headers.get("content-type", ""))
     if found is None:
