@@ -21,8 +21,8 @@ class Counts:
 class FrameBuffer(Generic[Item]):
     """At most `length` items, between one thread that puts and one that takes.
 
-    wait: `put` waits while it is full, so nothing is lost. drop: the oldest gives way and is counted; then what is
-    taken was put less than `length` intervals of the source ago.
+    wait: `put` waits while it is full, so nothing is lost. drop: the oldest gives way and is counted; as long as items
+    come, what is taken was put less than `length` intervals of the source ago.
     """
 
     def __init__(self, length: int, *, policy: Literal["wait", "drop"]) -> None:
