@@ -1,5 +1,6 @@
 """Pictures written as they come: at their own times, to a file that is whole or not there, and to a server."""
 
+import socket
 import subprocess
 import sys
 import time
@@ -74,3 +75,11 @@ def test_a_server_that_is_not_there_is_told_without_its_password():
     with pytest.raises(VidexpError) as failed, send_to(target, fps=25) as writer:
         writer.write(gray(0), 0)
     assert str(failed.value) == "--to rtsp://127.0.0.1:9/live: cannot be written: Connection refused"
+
+
+def test_a_server_that_says_nothing_is_given_up_on():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        target = read_address(f"rtsp://127.0.0.1:{server.getsockname()[1]}/live")
+        silent = pytest.raises(VidexpError, match=r"--to rtsp://127.0.0.1:\d+/live: no answer for 0\.4 s")
+        with silent, send_to(target, fps=25, timeout_seconds=0.4) as writer:
+            writer.write(gray(0), 0)

@@ -28,7 +28,7 @@ SUMMARY = "RUN SOURCE                a run at work on a camera, an address or a 
 USAGE = """usage: videxp stream RUN SOURCE [-o ANSWERS.jsonl] [--video OUT.mp4] [...]
 
 RUN is a run folder; some options depend on its task: videxp stream RUN --help
-SOURCE is VIDEO.mp4, /dev/video0, rtsp://user:password@host/path (rtmp, http, udp), or - for stdin"""
+SOURCE is VIDEO.mp4, /dev/video0, rtsp://host/path (rtmp, http, udp), or - for stdin"""
 
 
 def main(arguments: list[str]) -> int:

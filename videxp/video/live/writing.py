@@ -3,6 +3,8 @@
 Shapes: H, W pixels, C = 3 (red, green, blue), uint8 in [0,255].
 """
 
+import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -31,6 +33,8 @@ FORMATS = {
     "tcp": "mpegts",
 }
 """By an address's scheme, of `SENDING`."""
+TIMED = ("rtsp", "rtsps", "tcp")
+"""Whose `timeout` (microseconds) ends a server that says nothing; PyAV's own is for reading alone, RTMP has none."""
 KEYFRAME_SECONDS = 2
 AT_ONCE = {"preset": "ultrafast", "tune": "zerolatency"}  # of what is watched while it is made
 
@@ -42,10 +46,18 @@ class PictureWriter:
     """
 
     def __init__(
-        self, container: OutputContainer, name: str, *, codec: str, fps: float, options: dict[str, str]
+        self,
+        container: OutputContainer,
+        name: str,
+        *,
+        codec: str,
+        fps: float,
+        options: dict[str, str],
+        timeout_seconds: float = math.inf,
     ) -> None:
         self._container, self._name = container, name
         self._codec, self._fps, self._options = codec, fps, options
+        self._timeout_seconds = timeout_seconds
         self._stream: Any = None
         self._size = (0, 0)
         self._pts = -1
@@ -85,9 +97,12 @@ class PictureWriter:
 
     @contextmanager
     def _naming(self) -> Iterator[None]:
+        start = time.monotonic()
         try:
             yield
         except (av.error.FFmpegError, ValueError, OSError) as error:
+            if time.monotonic() - start >= self._timeout_seconds:  # it has many names: "Invalid data", "Broken pipe"
+                raise VidexpError(f"{self._name}: no answer for {self._timeout_seconds:g} s") from None
             raise VidexpError(
                 f"{self._name}: cannot be written: {one_line(getattr(error, 'strerror', error))}"
             ) from None
@@ -114,15 +129,19 @@ def write_pipe(file: IO[bytes], name: str, *, fps: float) -> Iterator[PictureWri
 
 
 @contextmanager
-def send_to(target: LiveSource, *, fps: float) -> Iterator[PictureWriter]:
+def send_to(target: LiveSource, *, fps: float, timeout_seconds: float = 10.0) -> Iterator[PictureWriter]:
     """To a server that takes it: RTSP, RTMP, MPEG-TS. Raises VidexpError, from the first picture on."""
     scheme = target.address.partition("://")[0].lower()
     options = {"rtsp_transport": "tcp"} if FORMATS[scheme] == "rtsp" else {}
+    if scheme in TIMED:
+        options["timeout"] = str(round(timeout_seconds * 1e6))
     try:
         container = av.open(target.address, "w", format=FORMATS[scheme], options=options)
     except (av.error.FFmpegError, OSError) as error:
         cause = one_line(target.hide(str(getattr(error, "strerror", None) or error)))
         raise VidexpError(f"--to {target.shown}: cannot be opened: {cause}") from None
-    writer = PictureWriter(container, f"--to {target.shown}", codec="libx264", fps=fps, options=AT_ONCE)
+    writer = PictureWriter(
+        container, f"--to {target.shown}", codec="libx264", fps=fps, options=AT_ONCE, timeout_seconds=timeout_seconds
+    )
     yield writer
     writer.close()
