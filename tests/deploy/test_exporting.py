@@ -1,8 +1,10 @@
 """A run's model in a file: it answers as the run does, and nothing is written where it does not."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import av
 import numpy as np
 import onnx
 import pytest
@@ -11,12 +13,18 @@ from onnx import numpy_helper
 
 from tests.conftest import videxp
 from videxp.core.errors import BadRequest, VidexpError
+from videxp.deploy.exporting.network import config_of
 from videxp.deploy.exporting.opening import open_exported
-from videxp.deploy.exporting.package import KEY, Package
+from videxp.deploy.exporting.package import KEY, MOST_BYTES, Package
 from videxp.deploy.exporting.parity import compare_answers, require_parity
 from videxp.transforms import EvalTransform
 
 pytestmark = pytest.mark.slow
+
+
+def decoded(path: Path) -> np.ndarray:
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +45,67 @@ def test_a_file_says_what_it_is(file: Path, finished: tuple[Path, object]):
     assert package.parity["outputs"]["scores"]["max_abs"] < 1e-5 and package.parity["clips"] == 4
     assert {*package.parity["metrics"]} == {"test/accuracy", "test/loss"}
     assert not [one.name for one in file.parent.iterdir() if one != file]
+
+
+def test_a_file_labels_videos_and_is_evaluated_as_its_run_is(
+    file: Path, finished: tuple[Path, object], workplace: Path, films: dict[str, Path]
+):
+    run, videos = str(finished[0]), [str(films["bar.mp4"]), str(films["wide.mp4"])]
+    by_run, by_file = (json.loads(videxp("predict", of, *videos, cwd=workplace).stdout) for of in (run, str(file)))
+    assert len(by_run) == 2
+    for ours, theirs in zip(by_run, by_file, strict=True):
+        assert ours["path"] == theirs["path"] and ours["label"] == theirs["label"]
+        assert theirs["probabilities"] == pytest.approx(ours["probabilities"], abs=1e-5)
+
+    whole = videxp("evaluate", run, "--json", "--split", "val", cwd=workplace)
+    result = json.loads(videxp("evaluate", str(file), "--json", "--split", "val", cwd=workplace).stdout)
+    assert result["metrics"] == pytest.approx(json.loads(whole.stdout)["metrics"], abs=1e-5)
+    assert result["data"]["is_of_run"] and result["protocol"]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["evaluate", "FILE", "--on", "robustness"], "--on is for runs"),
+        (["evaluate", "FILE", "--temperature"], "--temperature is for runs"),
+        (["evaluate", "FILE", "dataset.rot=x"], "dataset.rot"),
+        (["predict", "FILE", "none.mp4"], "none.mp4"),
+        (["predict", "no.onnx", "none.mp4"], "no.onnx: no such file"),
+    ],
+)
+def test_what_a_file_cannot_do_is_told_in_a_line_or_two(command: list[str], said: str, file: Path, workplace: Path):
+    done = videxp(*[str(file) if word == "FILE" else word for word in command], cwd=workplace)
+    assert done.returncode == 2 and said in done.stderr and len(done.stderr.splitlines()) <= 3, done.stderr
+
+
+def test_a_file_restores_videos_as_its_run_does(
+    restored: Path, workplace: Path, tmp_path: Path, films: dict[str, Path]
+):
+    file = tmp_path / "restorer.pt2"
+    done = videxp("export", str(restored), "--format", "torch", "-o", str(file), "--clips", "2", cwd=workplace)
+    assert done.returncode == 0, done.stderr
+    for name, of in (("run.mp4", str(restored)), ("file.mp4", str(file))):
+        done = videxp("predict", of, str(films["bar.mp4"]), "-o", str(tmp_path / name), "--crf", "0", cwd=workplace)
+        assert done.returncode == 0, done.stderr
+    ours, theirs = (decoded(tmp_path / name) for name in ("run.mp4", "file.mp4"))
+    assert ours.shape == theirs.shape
+    assert np.abs(ours.astype(int) - theirs).mean() < 0.01
+
+
+def test_a_config_that_names_other_packages_builds_nothing(file: Path, tmp_path: Path):
+    package = open_exported(file).package
+    hostile = replace(package, config=package.config.replace("torch.optim", "subprocess"))
+    assert hostile != package
+    model = onnx.load(file)
+    onnx.helper.set_model_props(model, {KEY: hostile.to_json()})
+    onnx.save(model, tmp_path / "hostile.onnx")
+    with pytest.raises(BadRequest, match="subprocess is not on the list of packages to build from"):
+        config_of(open_exported(tmp_path / "hostile.onnx"))
+
+
+def test_what_a_file_says_of_itself_is_bounded():
+    with pytest.raises(BadRequest, match="refused: what it says of itself takes"):
+        Package.from_json(" " * (MOST_BYTES + 1), path=KEY)
 
 
 def test_frames_of_any_size_are_cut_and_normalized_in_the_graph_and_without_that_the_answer_is_another(file: Path):

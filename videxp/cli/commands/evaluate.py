@@ -5,6 +5,8 @@ and test can be compared. `dataset=NAME dataset.root=...` evaluates on another d
 `dataset.protocol=10x3` by another protocol. evaluation.json holds the figures of the run's own test data, read as the
 run reads it; all others lie beside it, under names that say what they are of.
 
+RUN may be a file that `videxp export` made of a run (.onnx, .pt2, .xml): its metrics are printed, no file is written.
+
 `--on speed,robustness,explanation` measures these axes instead, each into a section of the same file; `--on all`, all.
 """
 
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from videxp import config
 from videxp.core.errors import BadRequest
 from videxp.core.printable import as_typed_here
+from videxp.deploy.exporting.package import is_exported
 from videxp.evaluation.axis import (
     ACCURACY,
     AXES,
@@ -43,6 +46,8 @@ SUMMARY = "RUN [overrides]           test a run's best checkpoint -> RUN/evaluat
 
 def main(arguments: list[str]) -> int:
     options = parse_arguments(arguments)
+    if is_exported(options.run) and not Path(options.run).is_dir():
+        return evaluate_by_file(options)
 
     from videxp.runs.folder import open_run
 
@@ -82,9 +87,26 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def evaluate_by_file(options: argparse.Namespace) -> int:
+    """Accuracy alone, by an exported file in place of the run's network."""
+    if options.on != [ACCURACY] or options.temperature:
+        option = "--temperature" if options.temperature else "--on"
+        raise BadRequest(f"{option} is for runs, {options.run} is a file: leave {option} out, or give the run's folder")
+
+    from videxp.deploy.exporting.measuring import evaluate_file, result_lines
+    from videxp.deploy.exporting.opening import open_exported
+    from videxp.training.log_file import quiet_libraries
+
+    quiet_libraries()
+    exported = open_exported(options.run)
+    result = evaluate_file(exported, overrides=options.overrides, split=options.split or "test")
+    print(json.dumps(result) if options.json else "\n".join(result_lines(result)))
+    return 0
+
+
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="videxp evaluate", description=__doc__)
-    parser.add_argument("run", metavar="RUN", help="a run folder")
+    parser.add_argument("run", metavar="RUN", help="a run folder, or an exported file")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="e.g. dataset.protocol=10x3 hardware=cpu")
     parser.add_argument(
         "--split",

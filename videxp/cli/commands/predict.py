@@ -1,13 +1,15 @@
-"""videxp predict: a run's model put to work on video files, or at making them."""
+"""videxp predict: a run's model, or an exported file, put to work on video files, or at making them."""
 
 import argparse
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, NoReturn
 
 from videxp import config
 from videxp.core.contract import contract_of, contract_trouble
 from videxp.core.errors import BadRequest
+from videxp.deploy.exporting.package import is_exported
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
 SUMMARY = "RUN INPUT... -o OUT       a run at work: labels of videos as JSON, restored videos, new clips"
 USAGE = """usage: videxp predict RUN INPUT... [-o OUT] [...]
 
-RUN is a run folder; what comes after it depends on the run's task: videxp predict RUN --help"""
+RUN is a run folder, or a file that videxp export made of one (.onnx, .pt2, .xml); what comes after it depends on the
+run's task: videxp predict RUN --help"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -32,6 +35,9 @@ def main(arguments: list[str]) -> int:
     path, *rest = arguments
     if path.startswith("-"):
         raise BadRequest(f"the run folder comes first, got {path}: videxp predict RUN INPUT... {path} ...")
+
+    if is_exported(path) and not Path(path).is_dir():
+        return predict_by_file(path, rest)
 
     from videxp.runs.folder import open_run
 
@@ -50,6 +56,23 @@ def main(arguments: list[str]) -> int:
     datamodule = config.build(cfg.dataset)  # for its clips and transforms; the data need not be there
     task = load_task(cfg, run.checkpoint())
     return predictor.predict(task, datamodule, options)
+
+
+def predict_by_file(path: str, words: list[str]) -> int:
+    """The same, answered by an exported file in place of the run's network."""
+    from videxp.deploy.exporting.network import config_of, task_of
+    from videxp.deploy.exporting.opening import open_exported
+    from videxp.training.log_file import quiet_libraries
+
+    exported = open_exported(path)
+    cfg = config_of(exported)
+    predictor, options = read_request(cfg, path, words)
+    if str(getattr(options, "device", "auto")) not in ("auto", "cpu"):
+        raise BadRequest(f"--device {options.device}: a file computes on the CPU here: leave --device out")
+    options.device = "cpu"
+    quiet_libraries()
+    datamodule = config.build(cfg.dataset)
+    return predictor.predict(task_of(exported, cfg, datamodule.eval_transform), datamodule, options)
 
 
 def examples() -> list[str]:

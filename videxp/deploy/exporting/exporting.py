@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 from omegaconf import DictConfig
-from pytorch_lightning import Trainer
 from safetensors.numpy import save_file
 
 from videxp import config
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.data import VideoDataModule
+from videxp.deploy.exporting.measuring import measure_metrics
 from videxp.deploy.exporting.network import task_of
 from videxp.deploy.exporting.opening import open_exported
 from videxp.deploy.exporting.package import Package
@@ -129,23 +129,10 @@ def metrics_beside(
 ) -> dict[str, tuple[float, float]]:
     """Headline metrics of some test samples, by the run and by the file."""
     by_file = task_of(open_exported(file), cfg, datamodule.eval_transform)
-    both = [tested_metrics(one, datamodule, clips=clips) for one in (task, by_file)]
+    batches = -(-clips // datamodule.eval_batch_size)
+    both = [measure_metrics(one, datamodule, batches=batches)[0] for one in (task, by_file)]
     names = [f"test/{name}" for name in task.contract.headline or task.contract.metrics]
     return {name: (both[0][name], both[1][name]) for name in names if all(name in found for found in both)}
-
-
-def tested_metrics(task: VideoTask, datamodule: VideoDataModule, *, clips: int) -> dict[str, float]:
-    trainer = Trainer(
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        limit_test_batches=max(1, -(-clips // datamodule.eval_batch_size)),
-    )
-    trainer.test(task, datamodule=datamodule, verbose=False)
-    return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
 def put_in_place(file: Path, output: Path) -> None:

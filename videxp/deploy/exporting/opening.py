@@ -3,7 +3,6 @@
 Files may come from anyone: what is not a plain graph with its weights inside is refused before anything of it runs.
 """
 
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,18 +13,14 @@ import torch
 from torch import Tensor
 
 from videxp.core.errors import BadRequest, VidexpError
-from videxp.deploy.exporting.package import KEY, Package
+from videxp.core.quiet_openvino import import_openvino
+from videxp.deploy.exporting.package import KEY, SUFFIXES, Package
+from videxp.deploy.exporting.plain_program import plain_archive
 
 if TYPE_CHECKING:
     import onnx
 
-SUFFIXES = {".onnx": "onnx", ".pt2": "torch", ".xml": "openvino"}
-"""What `videxp predict` and `videxp evaluate` open as a file -> its format."""
-
 Run = Callable[[dict[str, np.ndarray]], list[np.ndarray]]
-
-MOST_TIMES_LARGER = 200
-"""Of a zip's content against its bytes."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +51,6 @@ class Exported:
 def as_array(value: Any, dtype: str) -> np.ndarray:
     array = value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
     return np.ascontiguousarray(array, dtype=dtype)
-
-
-def is_exported(name: str) -> bool:
-    """Whether it is such a file by its name."""
-    return Path(name).suffix.lower() in SUFFIXES
 
 
 def open_exported(path: Path | str, *, threads: int | None = None) -> Exported:
@@ -128,10 +118,10 @@ def _tensors_of(message: Any) -> "list[onnx.TensorProto]":
 
 
 def _open_torch(path: Path, threads: int | None) -> tuple[str, Run]:
-    refuse_hostile_zip(path)
+    archive = plain_archive(path)
     extra = {KEY: ""}
     try:
-        program = torch.export.load(str(path), extra_files=extra)
+        program = torch.export.load(archive, extra_files=extra)
     except Exception as error:  # whatever a damaged file makes it meet
         raise BadRequest(f"{path}: torch cannot open it: {str(error).splitlines()[0]}") from None
     module = program.module()
@@ -143,28 +133,8 @@ def _open_torch(path: Path, threads: int | None) -> tuple[str, Run]:
     return extra[KEY], run
 
 
-def refuse_hostile_zip(path: Path) -> None:
-    """Raises BadRequest for what is no zip, unfolds to far more than its size, names a place outside of it, or holds
-    anything pickled, which would be code."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            heads = {one.filename: archive.open(one).read(2) for one in members if not one.is_dir()}
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
-        raise BadRequest(f"{path}: no .pt2 file, or a damaged one ({error})") from None
-    if sum(one.file_size for one in members) > MOST_TIMES_LARGER * max(path.stat().st_size, 1 << 16):
-        raise BadRequest(f"{path}: refused: it unfolds to {sum(one.file_size for one in members):,} bytes")
-    for name, head in heads.items():
-        if name.startswith(("/", "\\")) or ".." in Path(name).parts:
-            raise BadRequest(f"{path}: refused: it names a place outside of itself: {name!r}")
-        if name.endswith((".pkl", ".pickle", ".pt")) and head[:1] == b"\x80":
-            raise BadRequest(f"{path}: refused: {name!r} in it is pickled, so it could hold code")
-
-
 def _open_openvino(path: Path, threads: int | None) -> tuple[str, Run]:
-    import openvino
-
-    core = openvino.Core()
+    core = import_openvino().Core()
     settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}  # bfloat16 is the default where the CPU has it
     if threads is not None:
         settings["INFERENCE_NUM_THREADS"] = threads

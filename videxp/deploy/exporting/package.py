@@ -3,14 +3,23 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from videxp.core.errors import BadRequest
 
 KEY = "videxp"
 FORMAT = 1
+SUFFIXES = {".onnx": "onnx", ".pt2": "torch", ".xml": "openvino"}
+"""What `videxp predict` and `videxp evaluate` open as a file -> its format."""
+
 MOST_BYTES = 1 << 24
 """Of the JSON; no run's is a hundredth of it."""
+
+
+def is_exported(name: str | Path) -> bool:
+    """Whether it is such a file by its name."""
+    return Path(name).suffix.lower() in SUFFIXES
 
 
 @dataclass(frozen=True, kw_only=True)

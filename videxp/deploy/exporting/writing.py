@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.export import ExportedProgram
 
 from videxp.core.processes import program
+from videxp.core.quiet_openvino import import_openvino
 from videxp.deploy.exporting.opening import read_onnx
 from videxp.deploy.exporting.package import KEY, Package, Port
 from videxp.tasks.deployable import AXES, Deployable
@@ -151,8 +152,7 @@ def write_torch(program: ExportedProgram, example: Sequence[Tensor], package: Pa
 
 def write_openvino(program: ExportedProgram, example: Sequence[Tensor], package: Package, path: Path) -> None:
     """By way of ONNX, which OpenVINO reads more of than of torch's own programs."""
-    import openvino
-
+    openvino = import_openvino()
     through = path.with_suffix(".onnx")
     write_onnx(program, example, package, through)
     model = openvino.convert_model(str(through))
@@ -175,8 +175,7 @@ def set_package(path: Path, kind: Kind, package: Package) -> None:
     elif kind == "torch":
         torch.export.save(torch.export.load(str(path)), str(path), extra_files={KEY: text})
     else:
-        import openvino
-
+        openvino = import_openvino()
         beside = path.with_name(f"{path.stem}_.xml")
         model = openvino.Core().read_model(path)
         model.set_rt_info(text, [KEY])
