@@ -89,7 +89,7 @@ def wait_until(condition: Any, *, seconds: float = 20) -> None:
 
 
 @contextmanager
-def serving(run: Path, *words: str, folder: Path, token: str = "") -> Iterator[Server]:
+def serving(run: Path, *words: str, folder: Path, token: str = "", cwd: Path | None = None) -> Iterator[Server]:
     """Ends it by SIGTERM, if the test has not."""
     spool, printed = folder / "spool", folder / "printed"
     spool.mkdir()
@@ -97,7 +97,9 @@ def serving(run: Path, *words: str, folder: Path, token: str = "") -> Iterator[S
     if token:
         environment["VIDEXP_SERVE_TOKEN"] = token
     arguments = ("serve", str(run), "--port", "0", *words)
-    process = forked.start(*arguments, cwd=run.parent.parent, environment=environment, printed=(printed, printed))
+    process = forked.start(
+        *arguments, cwd=cwd or run.parent.parent, environment=environment, printed=(printed, printed)
+    )
     try:
         wait_until(lambda: (printed.exists() and "http://" in printed.read_text()) or process.exitcode is not None)
         said = printed.read_text()

@@ -251,6 +251,22 @@ def test_more_clients_than_it_can_answer_get_answers_or_are_told_to_wait(
         wait_until(lambda: not any(map(is_running, children)))
 
 
+def test_an_exported_file_answers_as_its_run_does(finished, videos: list[Path], tmp_path: Path):
+    file = tmp_path / "model.onnx"
+    done = videxp("export", str(finished[0]), "--format", "onnx", "-o", str(file), cwd=finished[0].parent.parent)
+    assert done.returncode == 0, done.stderr
+    expected = predicted(finished[0], videos)
+    with serving(file, folder=tmp_path, cwd=finished[0].parent.parent) as server:
+        with server.held(*videos) as sent:
+            server.signal_workers(signal.SIGCONT)
+        for answer, one in zip(sent, expected):
+            assert answer.result().json()["probabilities"] == pytest.approx(one["probabilities"], abs=1e-5)
+        assert server.get("/health").json()["serves"] == "model.onnx (Classification)"
+    file.write_bytes(file.read_bytes()[:500])
+    done = videxp("serve", str(file), cwd=tmp_path)
+    assert done.returncode == 2 and "damaged" in done.stderr and len(done.stderr.splitlines()) <= 3, done.stderr
+
+
 def test_bad_requests_are_one_line(finished, tmp_path: Path):
     run = str(finished[0])
     for words, told in (

@@ -12,6 +12,7 @@ Options of the run's task come after --, as `videxp predict RUN --help` lists th
 import argparse
 import ipaddress
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videxp import config
@@ -23,7 +24,7 @@ from videxp.core.secrets import remember
 if TYPE_CHECKING:
     from videxp.deploy.serving.served import Served
 
-SUMMARY = "RUN                       the model behind an address, with a page to try it"
+SUMMARY = "RUN|FILE                  the model behind an address, with a page to try it"
 TOKEN = "VIDEXP_SERVE_TOKEN"
 MIN_TOKEN = 8
 
@@ -52,27 +53,28 @@ def main(arguments: list[str]) -> int:
 
 
 def load_served(options: argparse.Namespace, words: tuple[str, ...]) -> "Served":
-    """Raises BadRequest for a run that cannot be served, and for `words` that its predictor does not take."""
+    """Raises BadRequest for what cannot be served, and for `words` that its predictor does not take."""
+    from videxp.deploy.exporting.opening import is_exported
+    from videxp.deploy.serving.loading import subject_of_file, subject_of_run
     from videxp.deploy.serving.refusal import RequestLimits
     from videxp.deploy.serving.served import Served, require_servable
     from videxp.runs.folder import open_run
-
-    run = open_run(options.run)
-    cfg = config.load_resolved(run.config)
-    predictor = find_predictor(cfg, options.run)
-    parser = parser_of(predictor, options.run)
-    require_servable(predictor, words, run=options.run, read_options=parser.parse_args)
-
-    from videxp.tasks.building import load_task
     from videxp.training.changed_inputs import say_changed_inputs
     from videxp.training.log_file import quiet_libraries
 
-    say_changed_inputs(run, cfg)
+    run = None if is_exported(options.run) else open_run(options.run)
+    subject = subject_of_file(Path(options.run)) if run is None else subject_of_run(run)
+    predictor = find_predictor(subject.cfg, options.run)
+    parser = parser_of(predictor, options.run)
+    require_servable(predictor, words, run=options.run, read_options=parser.parse_args)
+    if run is not None:
+        say_changed_inputs(run, subject.cfg)
     quiet_libraries()
+    datamodule = config.build(subject.cfg.dataset)  # for its clips and transforms; the data need not be there
     return Served(
-        title=f"{run.path.name} ({str(cfg.task._target_).split('.')[-1]})",
-        task=load_task(cfg, run.checkpoint()),
-        datamodule=config.build(cfg.dataset),  # for its clips and transforms; the data need not be there
+        title=f"{subject.name} ({str(subject.cfg.task._target_).split('.')[-1]})",
+        load=subject.make_loader(datamodule),
+        datamodule=datamodule,
         predictor=predictor,
         read_options=parser.parse_args,
         words=words,
@@ -88,7 +90,7 @@ def load_served(options: argparse.Namespace, words: tuple[str, ...]) -> "Served"
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser = Parser(prog="videxp serve", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", metavar="RUN", help="a run folder")
+    parser.add_argument("run", metavar="RUN|FILE", help="a run folder, or a file of videxp export")
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on; default 127.0.0.1: this machine alone"
     )

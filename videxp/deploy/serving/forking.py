@@ -69,16 +69,14 @@ def _work(
 ) -> None:
     import torch
 
-    from videxp.deploy.restore_files import usable_device
-
     _begin(closing)
     torch.set_num_threads(threads)
-    served.task.to(usable_device(device))
+    task = served.load(device, threads)
     with connection, connection.makefile("rwb") as stream:
         stream.write(READY)
         stream.flush()
         for line in stream:
-            outcomes = served.answer([Path(folder) for folder in json.loads(line)])
+            outcomes = served.answer(task, [Path(folder) for folder in json.loads(line)])
             stream.write(json.dumps(outcomes).encode() + b"\n")
             stream.flush()
 

@@ -27,10 +27,11 @@ DONE: Outcome = (200, "")
 
 @dataclass(frozen=True)
 class Served:
-    """A trained task, its data module and its predictor."""
+    """A trained task, its data module and its predictor; the task is there in workers alone."""
 
     title: str
-    task: Any
+    load: Callable[[str, int], Any]
+    """The task on a device, computing with so many threads. Called once, in each worker."""
     datamodule: Any
     predictor: ModuleType
     read_options: Callable[[list[str]], argparse.Namespace]
@@ -52,33 +53,38 @@ class Served:
     def options(self, video: Path) -> argparse.Namespace:
         return self.read_options([str(video), *self.words, "-o", str(video.with_name(self.answer_name))])
 
-    def answer(self, folders: Sequence[Path]) -> list[Outcome]:
+    def answer(self, task: Any, folders: Sequence[Path]) -> list[Outcome]:
         """Puts an answer beside the video in each folder, or says why not."""
         outcomes = {folder: self._attempt(folder, lambda video: inspect(video, self.limits)) for folder in folders}
         good = [folder for folder, outcome in outcomes.items() if outcome == DONE]
         if good and self.answers_together:
-            outcomes |= dict(zip(good, self._answer_together(good)))
+            outcomes |= dict(zip(good, self._answer_together(task, good)))
         else:
-            outcomes |= {folder: self._attempt(folder, self._predict) for folder in good}
+            outcomes |= {folder: self._attempt(folder, partial(self._predict, task)) for folder in good}
         return list(outcomes.values())
 
-    def _answer_together(self, folders: list[Path]) -> list[Outcome]:
+    def _answer_together(self, task: Any, folders: list[Path]) -> list[Outcome]:
         videos = [folder / VIDEO for folder in folders]
-        answers = self.predictor.answer_together(self.task, self.datamodule, videos, self.options(videos[0]))
+        try:
+            answers = self.predictor.answer_together(task, self.datamodule, videos, self.options(videos[0]))
+        except Exception as error:
+            if len(folders) > 1:
+                return [outcome for folder in folders for outcome in self._answer_together(task, [folder])]
+            answers = [error]
         return [self._attempt(folder, partial(self._write, one)) for folder, one in zip(folders, answers)]
 
-    def _write(self, answer: dict[str, Any] | VidexpError, video: Path) -> None:
-        if isinstance(answer, VidexpError):
+    def _write(self, answer: dict[str, Any] | Exception, video: Path) -> None:
+        if isinstance(answer, Exception):
             raise answer
         video.with_name(self.answer_name).write_text(as_json(answer, indent=2) + "\n")
 
-    def _predict(self, video: Path) -> None:
+    def _predict(self, task: Any, video: Path) -> None:
         options = self.options(video)
         if hasattr(self.predictor, "check"):
             self.predictor.check(options)
         said = io.StringIO()
         with redirect_stdout(said), redirect_stderr(said):
-            status = self.predictor.predict(self.task, self.datamodule, options)
+            status = self.predictor.predict(task, self.datamodule, options)
         if status:
             raise VidexpError("the video cannot be answered")
 
