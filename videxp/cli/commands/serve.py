@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
 def load_served(options: argparse.Namespace, words: tuple[str, ...]) -> "Served":
     """Raises BadRequest for what cannot be served, and for `words` that its predictor does not take."""
     from videxp.deploy.exporting.opening import is_exported
-    from videxp.deploy.serving.loading import subject_of_file, subject_of_run
+    from videxp.deploy.serving.loading import model_of_file, model_of_run
     from videxp.deploy.serving.refusal import RequestLimits
     from videxp.deploy.serving.served import Served, require_servable
     from videxp.runs.folder import open_run
@@ -63,17 +63,17 @@ def load_served(options: argparse.Namespace, words: tuple[str, ...]) -> "Served"
     from videxp.training.log_file import quiet_libraries
 
     run = None if is_exported(options.run) else open_run(options.run)
-    subject = subject_of_file(Path(options.run)) if run is None else subject_of_run(run)
-    predictor = find_predictor(subject.cfg, options.run)
+    model = model_of_file(Path(options.run)) if run is None else model_of_run(run)
+    predictor = find_predictor(model.cfg, options.run)
     parser = parser_of(predictor, options.run)
     require_servable(predictor, words, run=options.run, read_options=parser.parse_args)
     if run is not None:
-        say_changed_inputs(run, subject.cfg)
+        say_changed_inputs(run, model.cfg)
     quiet_libraries()
-    datamodule = config.build(subject.cfg.dataset)  # for its clips and transforms; the data need not be there
+    datamodule = config.build(model.cfg.dataset)  # for its clips and transforms; the data need not be there
     return Served(
-        title=f"{subject.name} ({str(subject.cfg.task._target_).split('.')[-1]})",
-        load=subject.make_loader(datamodule),
+        title=f"{model.name} ({str(model.cfg.task._target_).split('.')[-1]})",
+        load=model.make_loader(datamodule),
         datamodule=datamodule,
         predictor=predictor,
         read_options=parser.parse_args,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Subject:
+class ServedModel:
     """A model to be served, of which nothing that has threads is loaded yet."""
 
     name: str
@@ -34,22 +34,22 @@ class Subject:
     """Of the data module."""
 
 
-def subject_of_run(run: RunFolder) -> Subject:
+def model_of_run(run: RunFolder) -> ServedModel:
     cfg = config.load_resolved(run.config)
 
     def make_loader(_: Any) -> Callable[[str, int], Any]:
         task = load_task(cfg, run.checkpoint())
         return lambda device, threads: task.to(usable_device(device))
 
-    return Subject(run.path.name, cfg, make_loader)
+    return ServedModel(run.path.name, cfg, make_loader)
 
 
-def subject_of_file(path: Path) -> Subject:
+def model_of_file(path: Path) -> ServedModel:
     """Raises BadRequest as `open_exported` does."""
     with ProcessPoolExecutor(1, mp_context=CONTEXT) as pool:
         package = pool.submit(_read_package, path).result()
     cfg = config.parse_resolved(package.config, path=path)
-    return Subject(path.name, cfg, lambda datamodule: partial(_open_file, path, cfg, datamodule))
+    return ServedModel(path.name, cfg, lambda datamodule: partial(_open_file, path, cfg, datamodule))
 
 
 def _read_package(path: Path) -> Package:
