@@ -47,14 +47,14 @@ def main(arguments: list[str]) -> int:
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         served = load_served(options, words)
-        service = Service(options.workers, options.batch, options.queue, options.device, token, threads)
+        service = Service(options.workers, options.batch, options.queue, token, threads)
         serve(served, listening, service)
     return 0
 
 
 def load_served(options: argparse.Namespace, words: tuple[str, ...]) -> "Served":
     """Raises BadRequest for what cannot be served, and for `words` that its predictor does not take."""
-    from videxp.deploy.exporting.opening import is_exported
+    from videxp.deploy.exporting.package import is_exported
     from videxp.deploy.serving.loading import model_of_file, model_of_run
     from videxp.deploy.serving.refusal import RequestLimits
     from videxp.deploy.serving.served import Served, require_servable
@@ -62,7 +62,10 @@ def load_served(options: argparse.Namespace, words: tuple[str, ...]) -> "Served"
     from videxp.training.changed_inputs import say_changed_inputs
     from videxp.training.log_file import quiet_libraries
 
-    run = None if is_exported(options.run) else open_run(options.run)
+    is_file = is_exported(options.run) and not Path(options.run).is_dir()
+    if is_file and options.device not in ("auto", "cpu"):
+        raise BadRequest(f"--device {options.device}: a file computes on the CPU here: leave --device out")
+    run = None if is_file else open_run(options.run)
     model = model_of_file(Path(options.run)) if run is None else model_of_run(run)
     predictor = find_predictor(model.cfg, options.run)
     parser = parser_of(predictor, options.run)
@@ -74,6 +77,7 @@ def load_served(options: argparse.Namespace, words: tuple[str, ...]) -> "Served"
     return Served(
         title=f"{model.name} ({str(model.cfg.task._target_).split('.')[-1]})",
         load=model.make_loader(datamodule),
+        device="cpu" if is_file else options.device,
         datamodule=datamodule,
         predictor=predictor,
         read_options=parser.parse_args,

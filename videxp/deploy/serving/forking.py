@@ -22,12 +22,12 @@ READY = b"ready\n"
 class Forker:
     """Forks workers when it is asked to; to be made before the process has a second thread.
 
-    device: what the workers predict on. threads: of each. closing: what only the server listens on.
+    threads: of each worker. closing: what only the server listens on.
     """
 
-    def __init__(self, served: Served, *, device: str, threads: int, closing: Sequence[socket.socket]) -> None:
+    def __init__(self, served: Served, *, threads: int, closing: Sequence[socket.socket]) -> None:
         self.control, theirs = socket.socketpair()
-        arguments = (served, device, threads, theirs, [self.control, *closing])
+        arguments = (served, threads, theirs, [self.control, *closing])
         self.process = CONTEXT.Process(target=_fork_on_request, args=arguments)
         self.process.start()
         theirs.close()
@@ -50,28 +50,24 @@ class Forker:
         self.process.join()
 
 
-def _fork_on_request(
-    served: Served, device: str, threads: int, control: socket.socket, closing: Sequence[socket.socket]
-) -> None:
+def _fork_on_request(served: Served, threads: int, control: socket.socket, closing: Sequence[socket.socket]) -> None:
     _begin(closing)
     while control.recv(1):
         active_children()  # forgets those that have ended
         ours, theirs = socket.socketpair()
-        worker = CONTEXT.Process(target=_work, args=(served, device, threads, ours, [control, theirs]), daemon=True)
+        worker = CONTEXT.Process(target=_work, args=(served, threads, ours, [control, theirs]), daemon=True)
         worker.start()
         socket.send_fds(control, [str(worker.pid).encode()], [theirs.fileno()])
         ours.close()
         theirs.close()
 
 
-def _work(
-    served: Served, device: str, threads: int, connection: socket.socket, closing: Sequence[socket.socket]
-) -> None:
+def _work(served: Served, threads: int, connection: socket.socket, closing: Sequence[socket.socket]) -> None:
     import torch
 
     _begin(closing)
     torch.set_num_threads(threads)
-    task = served.load(device, threads)
+    task = served.load(served.device, threads)
     with connection, connection.makefile("rwb") as stream:
         stream.write(READY)
         stream.flush()

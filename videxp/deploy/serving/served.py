@@ -32,6 +32,7 @@ class Served:
     title: str
     load: Callable[[str, int], Any]
     """The task on a device, computing with so many threads. Called once, in each worker."""
+    device: str
     datamodule: Any
     predictor: ModuleType
     read_options: Callable[[list[str]], argparse.Namespace]
@@ -51,7 +52,10 @@ class Served:
         return hasattr(self.predictor, "answer_together")
 
     def options(self, video: Path) -> argparse.Namespace:
-        return self.read_options([str(video), *self.words, "-o", str(video.with_name(self.answer_name))])
+        options = self.read_options([str(video), *self.words, "-o", str(video.with_name(self.answer_name))])
+        if hasattr(options, "device"):
+            options.device = self.device
+        return options
 
     def answer(self, task: Any, folders: Sequence[Path]) -> list[Outcome]:
         """Puts an answer beside the video in each folder, or says why not."""

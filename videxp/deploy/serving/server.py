@@ -32,7 +32,6 @@ class Service:
     workers: int
     batch: int
     queue: int
-    device: str
     token: str
     threads: int
 
@@ -51,7 +50,7 @@ def serve(served: Served, listening: socket.socket, service: Service) -> None:
     """Returns when it was ended; until then this process must not use a GPU. Raises VidexpError."""
     torch.set_num_threads(1)  # threads would not be there after a fork
     threads = max(1, service.threads // service.workers)
-    forker = Forker(served, device=service.device, threads=threads, closing=[listening])
+    forker = Forker(served, threads=threads, closing=[listening])
     meters, failures = Meters(), list[BaseException]()
     counts = {"workers": service.workers, "batch": service.batch if served.answers_together else 1}
     pool = Pool(forker, **counts, queue=service.queue, limits=served.limits, meters=meters)
