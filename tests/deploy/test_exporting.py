@@ -18,6 +18,7 @@ from videxp.deploy.exporting.opening import open_exported
 from videxp.deploy.exporting.package import KEY, MOST_BYTES, Package
 from videxp.deploy.exporting.parity import compare_answers, require_parity
 from videxp.transforms import EvalTransform
+from videxp.video import write_video
 
 pytestmark = pytest.mark.slow
 
@@ -166,3 +167,17 @@ def test_the_graphs_preparation_is_the_transforms():
     large = large.repeat_interleave(8, 2).repeat_interleave(8, 3)
     there = transform({"clip": large, "index": torch.arange(1)})["video"]
     assert (preparation(large) - there).abs().mean() < 0.02
+
+
+def test_a_file_answers_a_stream_as_its_run_does(file: Path, finished: tuple[Path, object], tmp_path: Path):
+    clips = np.random.default_rng(0).integers(0, 255, (20, 48, 64, 3), np.uint8)
+    write_video(film := tmp_path / "a.mp4", clips, fps=25)
+    lines = []
+    for source in (str(file), str(finished[0])):
+        done = videxp("stream", source, str(film), cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        lines.append([line for line in map(json.loads, done.stdout.splitlines()) if "label" in line])
+    assert len(lines[0]) == len(lines[1]) == 5
+    for ours, theirs in zip(*lines):
+        assert (ours["frame"], ours["label"]) == (theirs["frame"], theirs["label"])
+        assert ours["probabilities"] == pytest.approx(theirs["probabilities"], abs=2e-6)

@@ -5,6 +5,7 @@ A file loses no frame; a live source never waits: what is too late is dropped an
 """
 
 import argparse
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -18,16 +19,17 @@ from videxp.core.options import OneLineParser, positive
 from videxp.core.ranges import whole_number
 
 if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
     from videxp.deploy.streaming.outputs import Places
     from videxp.deploy.streaming.streamer import Streamer
-    from videxp.runs.folder import RunFolder
     from videxp.video.live.options import CaptureOptions
     from videxp.video.live.source import LiveSource
 
 SUMMARY = "RUN SOURCE                a run at work on a camera, an address or a file at its pace"
 USAGE = """usage: videxp stream RUN SOURCE [-o ANSWERS.jsonl] [--video OUT.mp4] [...]
 
-RUN is a run folder; some options depend on its task: videxp stream RUN --help
+RUN is a run folder, or a file of videxp export; some options depend on its task: videxp stream RUN --help
 SOURCE is VIDEO.mp4, /dev/video0, rtsp://host/path (rtmp, http, udp), or - for stdin"""
 
 
@@ -39,10 +41,7 @@ def main(arguments: list[str]) -> int:
     if path.startswith("-"):
         raise BadRequest(f"the run folder comes first, got {path}: videxp stream RUN SOURCE {path} ...")
 
-    from videxp.runs.folder import open_run
-
-    run = open_run(path)  # before the slow imports
-    cfg = config.load_resolved(run.config)
+    cfg, load = open_file(path) if Path(path).is_file() else open_folder(path)
     module, options = read_request(path, str(cfg.task._target_), rest)
 
     from videxp.deploy.streaming.outputs import require_places
@@ -60,13 +59,41 @@ def main(arguments: list[str]) -> int:
         source=source,
     )
 
-    from videxp.training.changed_inputs import say_changed_inputs
-
-    say_changed_inputs(run, cfg)
-    streamer = open_run_streamer(module, run, cfg, options)
+    streamer = open_run_streamer(module, cfg, load, options)
     require_latency(streamer, options.max_latency)
-    about = {"run": str(run.path), "task": str(cfg.task._target_).rsplit(".", maxsplit=1)[-1]}
+    about = {"run": path, "task": str(cfg.task._target_).rsplit(".", maxsplit=1)[-1]}
     return stream(streamer, source, capture, places, about=about, attempts=options.reconnect)
+
+
+Load = Callable[[Any], Any]
+"""A data module -> the run's task, trained."""
+
+
+def open_folder(path: str) -> "tuple[DictConfig, Load]":
+    """A run folder's config and its task, without torch until that is loaded. Raises BadRequest."""
+    from videxp.runs.folder import open_run
+
+    run = open_run(path)
+    cfg = config.load_resolved(run.config)
+
+    def load(datamodule: Any) -> Any:
+        from videxp.tasks.building import load_task
+        from videxp.training.changed_inputs import say_changed_inputs
+
+        say_changed_inputs(run, cfg)
+        return load_task(cfg, run.checkpoint())
+
+    return cfg, load
+
+
+def open_file(path: str) -> "tuple[DictConfig, Load]":
+    """The same of a file that `videxp export` wrote. Raises BadRequest."""
+    from videxp.deploy.exporting.network import config_of, task_of
+    from videxp.deploy.exporting.opening import open_exported
+
+    exported = open_exported(path)
+    cfg = config_of(exported)
+    return cfg, lambda datamodule: task_of(exported, cfg, datamodule.eval_transform)
 
 
 def read_request(run: str, task: str, words: list[str]) -> tuple[ModuleType, argparse.Namespace]:
@@ -160,16 +187,14 @@ def hide_addresses(options: argparse.Namespace) -> None:
     hide_arguments(secret for text in (options.source, options.to or "") for secret in secrets_of(text))
 
 
-def open_run_streamer(module: ModuleType, run: "RunFolder", cfg: Any, options: argparse.Namespace) -> "Streamer":
+def open_run_streamer(module: ModuleType, cfg: "DictConfig", load: Load, options: argparse.Namespace) -> "Streamer":
     """Raises BadRequest."""
     from videxp.deploy.restore_files import usable_device
-    from videxp.tasks.building import load_task
     from videxp.training.log_file import quiet_libraries
 
     quiet_libraries()
     datamodule = config.build(cfg.dataset)  # for its clips and transforms; the data need not be there
-    task = load_task(cfg, run.checkpoint()).to(usable_device(options.device))
-    return module.open_streamer(task, datamodule, options)
+    return module.open_streamer(load(datamodule).to(usable_device(options.device)), datamodule, options)
 
 
 def require_latency(streamer: "Streamer", most: int | None) -> None:

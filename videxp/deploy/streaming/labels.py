@@ -73,12 +73,12 @@ class LabelStreamer:
         span: int | None = None,
         threshold: float = 0.5,
     ) -> None:
-        from videxp.models.layers.streaming import Streaming
+        from videxp.deploy.streaming.streamer import takes_frames
 
         self.task, self.data, self.threshold = task, datamodule, threshold
         self.choice = choice = datamodule.choice_of("test")
         self.clip_frames = datamodule.num_frames if choice.num_frames == "all" else choice.num_frames
-        self.network = task.deployed if isinstance(task.deployed, Streaming) else None
+        self.network = task.deployed if takes_frames(task.deployed) else None
         self.stride = _require_stride(choice.sampling, choice.stride_frames, self.clip_frames, span)
         self.hop = hop or (1 if self.network else self.clip_frames)
         late = self.network.delay_frames if self.network else self.clip_frames - 1

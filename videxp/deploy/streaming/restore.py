@@ -57,13 +57,16 @@ class RestoreStreamer:
         device: Any = "cpu",
         sizes: dict[str, int | None] | None = None,
     ) -> None:
-        from videxp.models.layers.streaming import Streaming
+        from videxp.deploy.exporting.network import FileNetwork
+        from videxp.deploy.streaming.streamer import takes_frames
 
         self.network, self.condition, self.device = network.to(device).eval(), condition, device
         self.sizes = sizes or {}
         inner = network.network
-        self.steps = inner if isinstance(inner, Streaming) else None
-        self.is_pipeline = hasattr(inner, "stream")  # BSVD's, of frames one after the other
+        self.steps = inner if takes_frames(inner) else None
+        self.is_pipeline = hasattr(inner, "stream") and not isinstance(
+            inner, FileNetwork
+        )  # BSVD's, of frames one after the other
         if self.steps or self.is_pipeline:
             if given := [f"--{name.replace('_', '-')} {value}" for name, value in self.sizes.items() if value]:
                 raise BadRequest(f"{given[0]}: this network goes frame by frame over whole frames: leave it out")
