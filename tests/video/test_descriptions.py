@@ -15,6 +15,7 @@ from tests.deploy.networks import Identity
 from tests.video.test_remaking import remake, stock
 from tests.video.torture_set import run_ffmpeg
 from videxp.deploy.restore import restore_video
+from videxp.video import write_video
 from videxp.video.sequence import PictureFolder, VideoFile
 
 CHAPTERS = """;FFMETADATA1
@@ -117,3 +118,28 @@ def test_what_pictures_have_beside_their_colors_is_told(tmp_path: Path):
     restore_video(Identity(), tmp_path / "clear", tmp_path / "out", say=said.append, show_progress=False)
     assert said[1:] == ["pictures: left out: transparency, color profile"]
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["take{1}_001.png"]
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "webm"])
+def test_a_new_file_says_who_made_it_behind_the_comment_that_the_film_has(tmp_path: Path, suffix: str):
+    source, target = tmp_path / "in.mkv", tmp_path / f"out.{suffix}"
+    words = "-f lavfi -i testsrc2=s=64x64:r=12:d=0.5 -c:v libx264 -pix_fmt yuv420p -metadata title=Film"
+    run_ffmpeg([*words.split(), "-metadata", "comment=Take 3", str(source)])
+    said: list[str] = []
+    restore_video(
+        Identity(), source, target, made_by="made by videxp 1, run r", say=said.append, show_progress=False
+    )
+    with av.open(str(target)) as file:
+        tags = {key.lower(): value for key, value in file.metadata.items()}
+    assert (tags["title"], tags["comment"]) == ("Film", "Take 3; made by videxp 1, run r")
+    assert not [line for line in said if "left out" in line]
+
+
+def test_frames_alone_say_who_made_them_and_the_same_frames_still_give_the_same_bytes(tmp_path: Path):
+    frames = np.zeros((3, 16, 16, 3), np.uint8)
+    for name in ("a.mp4", "b.mp4"):
+        write_video(tmp_path / name, frames, fps=5, made_by="made by videxp 1")
+    write_video(tmp_path / "plain.mp4", frames, fps=5)
+    with av.open(str(tmp_path / "a.mp4")) as file, av.open(str(tmp_path / "plain.mp4")) as plain:
+        assert file.metadata["comment"] == "made by videxp 1" and "comment" not in plain.metadata
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()

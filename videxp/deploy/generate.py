@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1; default: a GPU if there is one")
     parser.add_argument("--overwrite", action="store_true", help="replace clips that are there already")
+    parser.set_defaults(made_by="")  # the comment of new files, which the command fills in
 
 
 def check(options: argparse.Namespace) -> None:
@@ -74,9 +75,10 @@ def predict(task: "Generation", datamodule: "VideoDataModule", options: argparse
         video = task.generate(numbers, seed=options.seed, num_frames=num_frames, classes=classes, fps=fps).cpu()
         folder.mkdir(parents=True, exist_ok=True)
         for number, clip in zip(numbers, video):
-            write_video(folder / f"{number:05d}.mp4", to_uint8(clip).permute(0, 2, 3, 1).contiguous(), fps=fps, crf=12)
+            frames = to_uint8(clip).permute(0, 2, 3, 1).contiguous()
+            write_video(folder / f"{number:05d}.mp4", frames, fps=fps, crf=12, made_by=options.made_by)
         shown += [clip for number, clip in zip(numbers, video) if number < IN_GRID]
-    save_clip_grid(shown, folder / GRID, fps=fps)
+    save_clip_grid(shown, folder / GRID, fps=fps, made_by=options.made_by)
     show(f"{options.num} clips of {num_frames} frames ({num_frames / fps:.1f} s at {fps:g} fps) -> {folder}")
     return 0
 

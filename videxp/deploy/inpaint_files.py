@@ -94,6 +94,7 @@ def predict(task: Any, datamodule: Any, options: argparse.Namespace) -> int:
             codec=options.codec,
             crf=options.crf,
             pixel_format=options.pixel_format,
+            made_by=options.made_by,
         )
 
     return make_each(options, make)

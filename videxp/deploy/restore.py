@@ -145,6 +145,7 @@ def restore_video(
     crf: int = 18,
     pixel_format: str | None = None,
     overwrite: bool = False,
+    made_by: str = "",
     show_progress: bool = True,
     say: Callable[[str], None] = print,
 ) -> int:
@@ -173,6 +174,7 @@ def restore_video(
         codec=codec,
         crf=crf,
         pixel_format=pixel_format,
+        made_by=made_by,
         show_progress=show_progress,
         say=say,
     )
@@ -187,6 +189,7 @@ def write_pictures(
     codec: str | None = None,
     crf: int = 18,
     pixel_format: str | None = None,
+    made_by: str = "",
     show_progress: bool = True,
     say: Callable[[str], None] = print,
 ) -> int:
@@ -198,7 +201,14 @@ def write_pictures(
         output: Any = picture_folder(destination)
     else:
         output = remade_video(
-            destination, like=like, size=size, codec=codec, crf=crf, pixel_format=pixel_format, say=say
+            destination,
+            like=like,
+            size=size,
+            codec=codec,
+            crf=crf,
+            pixel_format=pixel_format,
+            made_by=made_by,
+            say=say,
         )
     bar = progress(like.path.name, like.num_frames, unit="frames") if show_progress else nullcontext(lambda: None)
     done = 0

@@ -75,6 +75,7 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--codec", help="FFmpeg's name; default libx264, in WebM libvpx-vp9")
     parser.add_argument("--pixel-format", help="FFmpeg's name; default yuv420p, for odd sizes yuv444p")
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that are there already")
+    parser.set_defaults(made_by="")  # the comment of new files, which the command fills in
 
 
 def check(options: argparse.Namespace) -> None:
@@ -116,6 +117,7 @@ def predict(task: Any, datamodule: Any, options: argparse.Namespace) -> int:
             crf=options.crf,
             pixel_format=options.pixel_format,
             overwrite=options.overwrite,
+            made_by=options.made_by,
         )
 
     return make_each(options, restore)

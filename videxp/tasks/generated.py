@@ -21,11 +21,17 @@ GAP = 2  # pixels between clips
 
 
 def save_clip_grid(
-    clips: Tensor | Sequence[Tensor], path: Path, *, fps: float | Fraction, columns: int = 4, least_side: int = 96
+    clips: Tensor | Sequence[Tensor],
+    path: Path,
+    *,
+    fps: float | Fraction,
+    columns: int = 4,
+    least_side: int = 96,
+    made_by: str = "",
 ) -> list[Path]:
     """All clips playing side by side: `path` (mp4), and a GIF beside it, which every page plays by itself."""
     grid_THWC = _grid(torch.stack(list(clips)), columns=columns, least_side=least_side)
-    write_video(path, grid_THWC, fps=fps)
+    write_video(path, grid_THWC, fps=fps, made_by=made_by)
     first, *others = [Image.fromarray(frame).quantize(128, dither=Image.Dither.NONE) for frame in grid_THWC]
     gif = path.with_suffix(".gif")
     with replacing(gif) as temporary:

@@ -102,9 +102,21 @@ def said_tags(metadata: dict[str, str]) -> dict[str, str]:
     }
 
 
-def copy_description(source: InputContainer, output: OutputContainer, *, start_seconds: Fraction) -> None:
-    """The film's tags and chapters; times in the new file count from `start_seconds` of the old one."""
-    output.metadata.update(said_tags(source.metadata))
+def with_maker(tags: dict[str, str], made_by: str) -> dict[str, str]:
+    """The tags, with who made the file behind the comment that they hold; made_by "": unchanged.
+
+    {"comment": "Take 3"}, "made by videxp" -> {"comment": "Take 3; made by videxp"}
+    """
+    if not made_by:
+        return tags
+    return {**tags, "comment": "; ".join(filter(None, (tags.get("comment"), made_by)))}
+
+
+def copy_description(
+    source: InputContainer, output: OutputContainer, *, start_seconds: Fraction, made_by: str = ""
+) -> None:
+    """The film's tags and chapters, and who made the new file; times in it count from `start_seconds` of the old."""
+    output.metadata.update(with_maker(said_tags(source.metadata), made_by))
     chapters: list[Any] = source.chapters()
     for chapter in chapters:
         shift = round(start_seconds / chapter["time_base"])

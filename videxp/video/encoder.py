@@ -50,12 +50,14 @@ def write_video(
     codec: str = "libx264",
     keyframe_interval: int = 48,
     pixel_format: str | None = None,
+    made_by: str = "",
 ) -> int:
     """Encodes uint8 [T,H,W,C] (array or tensor), or an iterable of [H,W,C], and returns the number of frames.
 
     The container follows the suffix of `path`. One thread, no dates: the same frames give the same bytes. The file
     appears whole under its name, or not at all. `pixel_format`: None takes yuv420p, the one that everything plays,
     for even sizes, and yuv444p for odd ones: yuv420p cannot hold them, and padding would change the size of the data.
+    `made_by`: the file's comment.
 
     Raises `ValueError` for frames of another type or shape, or none at all; `BadRequest` for an unknown codec.
     """
@@ -66,8 +68,11 @@ def write_video(
         raise ValueError(f"{path}: no frames to write")
     options = encoder_options(codec, crf=crf)
     with replacing(Path(path)) as temporary:
+        container = _opened(temporary)
+        if made_by:
+            container.metadata["comment"] = made_by
         return _encode(
-            _opened(temporary),
+            container,
             _chain(first, pictures),
             size=first.shape[:2],
             rate=rate,

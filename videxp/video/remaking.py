@@ -22,7 +22,7 @@ from videxp.core.files import naming_file, replacing, temporary_name
 from videxp.video.audio import AudioTracks, open_audio
 from videxp.video.color import coded_picture
 from videxp.video.container import open_container
-from videxp.video.descriptions import copy_description, copy_track_description, describe, lost_descriptions
+from videxp.video.descriptions import copy_description, copy_track_description, describe, lost_descriptions, with_maker
 from videxp.video.encoder import default_pixel_format, encoder_options, muxer_options
 from videxp.video.errors import one_line
 from videxp.video.sequence import Picture, VideoFile
@@ -42,13 +42,14 @@ def remade_video(
     codec: str | None = None,
     crf: int = 18,
     pixel_format: str | None = None,
+    made_by: str = "",
     say: Callable[[str], None] = print,
 ) -> Iterator[Write]:
     """Yields a function that takes the new pictures, of `size` (height, width), with the times of those of `like`.
 
     The file appears whole under its name when the block ends well, or not at all. Turned pictures stay upright, and
     need no turn any more. `codec`: None takes libx264, in WebM libvpx-vp9. `pixel_format`: None takes yuv420p for even
-    sizes and yuv444p for odd ones, which yuv420p cannot hold.
+    sizes and yuv444p for odd ones, which yuv420p cannot hold. `made_by`: is put behind the comment that the file has.
 
     Raises `BadRequest` for a container, codec or pixel format that cannot be written.
     """
@@ -63,11 +64,21 @@ def remade_video(
         with (
             av.open(str(temporary), "w", options=options) as output,
             _writer(
-                output, path, like=like, size=size, codec=codec, crf=crf, pixel_format=pixel_format, say=say
+                output,
+                path,
+                like=like,
+                size=size,
+                codec=codec,
+                crf=crf,
+                pixel_format=pixel_format,
+                made_by=made_by,
+                say=say,
             ) as write,
         ):
             yield write
-        lost = lost_descriptions(describe(like.path), describe(temporary), start_seconds=float(like.start_seconds))
+        due = describe(like.path)
+        due.tags = with_maker(due.tags, made_by)
+        lost = lost_descriptions(due, describe(temporary), start_seconds=float(like.start_seconds))
         if lost:
             say(f"left out, since {path.suffix} has no place for it: {', '.join(lost)}")
 
@@ -82,6 +93,7 @@ def _writer(
     codec: str,
     crf: int,
     pixel_format: str,
+    made_by: str,
     say: Callable[[str], None],
 ) -> Iterator[Write]:
     """Encodes pictures, with the audio and the descriptions of `like`. `path`: what the file is called in the end."""
@@ -92,7 +104,7 @@ def _writer(
         raise BadRequest(f"{path}: {codec} with {pixel_format} cannot be written there: {error}") from None
     source, video = open_container(like.path)
     with source:
-        copy_description(source, output, start_seconds=like.start_seconds)
+        copy_description(source, output, start_seconds=like.start_seconds, made_by=made_by)
         copy_track_description(video, stream)
     reformatter = VideoReformatter()
     with open_audio(like.path) as tracks:

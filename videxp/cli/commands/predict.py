@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, NoReturn
 
-from videxp import config
+from videxp import __version__, config
 from videxp.core.contract import contract_of, contract_trouble
 from videxp.core.errors import BadRequest
 from videxp.deploy.exporting.package import is_exported
@@ -55,6 +55,10 @@ def main(arguments: list[str]) -> int:
     quiet_libraries()
     datamodule = config.build(cfg.dataset)  # for its clips and transforms; the data need not be there
     task = load_task(cfg, run.checkpoint())
+    if hasattr(options, "made_by"):
+        from videxp.runs.weights import checkpoint_hash
+
+        options.made_by = made_by(run.path.resolve().name, str(checkpoint_hash(run.checkpoint())))
     return predictor.predict(task, datamodule, options)
 
 
@@ -70,9 +74,15 @@ def predict_by_file(path: str, words: list[str]) -> int:
     if str(getattr(options, "device", "auto")) not in ("auto", "cpu"):
         raise BadRequest(f"--device {options.device}: a file computes on the CPU here: leave --device out")
     options.device = "cpu"
+    options.made_by = made_by(str(exported.package["run_id"]), str(exported.package["weights_sha256"]))
     quiet_libraries()
     datamodule = config.build(cfg.dataset)
     return predictor.predict(task_of(exported, cfg, datamodule.eval_transform), datamodule, options)
+
+
+def made_by(run_id: str, weights: str) -> str:
+    """What new videos say of their making: `made by videxp 0.1.0, run 20260731-1a2b, weights 3f9a1c02`."""
+    return f"made by videxp {__version__}, run {run_id}, weights {weights[:8]}"
 
 
 def examples() -> list[str]:
