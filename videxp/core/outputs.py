@@ -28,6 +28,7 @@ RUN_FILES = frozenset(
         "evaluation.json",
         "predictions.csv",
         "robustness.jsonl",
+        "card.md",
     }
 )
 SWEEP_FILES = frozenset({"sweep.yaml", "study.db"})

@@ -1,7 +1,7 @@
 """The run folder: where its files are, and the run's state.
 
 config.yaml overrides.yaml provenance.json data.jsonl.gz status.json metrics.csv log.txt evaluation.json predictions.csv
-robustness.jsonl checkpoints/{best,last}.ckpt samples/ wandb/ manifest.tsv.gz
+robustness.jsonl card.md checkpoints/{best,last}.ckpt samples/ wandb/ manifest.tsv.gz
 """
 
 import json
@@ -82,6 +82,11 @@ class RunFolder:
     def robustness(self) -> Path:
         """Figures under corruptions and attacks, a line for each as it came."""
         return self.path / "robustness.jsonl"
+
+    @property
+    def card(self) -> Path:
+        """What the model is, for those who get it: `videxp record` writes it."""
+        return self.path / "card.md"
 
     @property
     def samples(self) -> Path:

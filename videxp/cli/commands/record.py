@@ -22,6 +22,7 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace the recipe's record")
     parser.add_argument("--check", action="store_true", help="which records are of a recipe that has changed since")
+    parser.add_argument("--license", metavar="TEXT", default="", help="of the weights, for the card of each run")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
     if options.check == bool(options.runs):
@@ -33,6 +34,7 @@ def _record(options: argparse.Namespace) -> int:
     import json
 
     from videxp.runs import record
+    from videxp.runs.card import write_card
     from videxp.runs.reading import find_runs, read_run
 
     paths, _ = find_runs(options.runs)
@@ -44,11 +46,13 @@ def _record(options: argparse.Namespace) -> int:
         raise BadRequest(f"{as_typed_here(path)} is there already: videxp record {' '.join(options.runs)} --overwrite")
     result = record.build_record(runs, recipe=recipe.name, recipe_hash=recipe.hash, about=about)
     record.write_record(path, result, experiments=experiments)
+    cards = [write_card(run.folder, license=options.license) for run in runs]
     if options.json:
         print(json.dumps(result))
     else:
         print(f"{recipe.name}: {len(runs)} run{'s' if len(runs) > 1 else ''}\n{record.to_text(result)}")
         print(f"{as_typed_here(path)}, {as_typed_here(experiments / 'README.md')}")
+        print(f"{', '.join(as_typed_here(card) for card in cards[:3])}{', ...' if len(cards) > 3 else ''}")
     return 0
 
 
