@@ -33,6 +33,7 @@ def test_runs_of_two_seeds_become_a_record_that_notices_an_edited_recipe(tmp_pat
     assert accuracy["mean"] == pytest.approx(sum(accuracy["per_seed"].values()) / 2, abs=1e-5)
     assert all(run["seconds"] > 0 and "CPU" in run["hardware"] for run in record["runs"])
     assert "| [classification/tiny]" in (tmp_path / "experiments/README.md").read_text()
+    assert "classification/tiny" in (tmp_path / "recorded/0/card.md").read_text()
     assert videxp("record", "--check", cwd=tmp_path).returncode == 0
 
     recipe.write_text(recipe.read_text().replace("max_epochs: 2", "max_epochs: 3"))

@@ -126,9 +126,7 @@ def test_a_new_file_says_who_made_it_behind_the_comment_that_the_film_has(tmp_pa
     words = "-f lavfi -i testsrc2=s=64x64:r=12:d=0.5 -c:v libx264 -pix_fmt yuv420p -metadata title=Film"
     run_ffmpeg([*words.split(), "-metadata", "comment=Take 3", str(source)])
     said: list[str] = []
-    restore_video(
-        Identity(), source, target, made_by="made by videxp 1, run r", say=said.append, show_progress=False
-    )
+    restore_video(Identity(), source, target, made_by="made by videxp 1, run r", say=said.append, show_progress=False)
     with av.open(str(target)) as file:
         tags = {key.lower(): value for key, value in file.metadata.items()}
     assert (tags["title"], tags["comment"]) == ("Film", "Take 3; made by videxp 1, run r")

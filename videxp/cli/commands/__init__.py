@@ -17,6 +17,7 @@ ORDER = [
         "export",
         "compare",
         "record",
+        "verify",
     ),
     *("prepare", "check", "bench", "list", "completion"),
 ]

@@ -23,6 +23,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--overwrite", action="store_true", help="replace the recipe's record")
     parser.add_argument("--check", action="store_true", help="which records are of a recipe that has changed since")
     parser.add_argument("--license", metavar="TEXT", default="", help="of the weights, for the card of each run")
+    parser.add_argument(
+        "--sign", metavar="KEY.pem", type=Path, help="sign each run with an Ed25519 key: run.sig.json in it"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
     if options.check == bool(options.runs):
@@ -36,7 +39,10 @@ def _record(options: argparse.Namespace) -> int:
     from videxp.runs import record
     from videxp.runs.card import write_card
     from videxp.runs.reading import find_runs, read_run
+    from videxp.runs.signing import require_private_key, write_signature
 
+    if options.sign is not None:
+        require_private_key(options.sign)
     paths, _ = find_runs(options.runs)
     runs = [read_run(path) for path in paths]
     record.refuse_unfit(runs, allow_dirty=options.allow_dirty)
@@ -47,12 +53,14 @@ def _record(options: argparse.Namespace) -> int:
     result = record.build_record(runs, recipe=recipe.name, recipe_hash=recipe.hash, about=about)
     record.write_record(path, result, experiments=experiments)
     cards = [write_card(run.folder, license=options.license) for run in runs]
+    for run in runs if options.sign else ():
+        write_signature(run.path, options.sign)
     if options.json:
         print(json.dumps(result))
     else:
         print(f"{recipe.name}: {len(runs)} run{'s' if len(runs) > 1 else ''}\n{record.to_text(result)}")
         print(f"{as_typed_here(path)}, {as_typed_here(experiments / 'README.md')}")
-        print(f"{', '.join(as_typed_here(card) for card in cards[:3])}{', ...' if len(cards) > 3 else ''}")
+        print(f"{', '.join(str(as_typed_here(card)) for card in cards[:3])}{', ...' if len(cards) > 3 else ''}")
     return 0
 
 
