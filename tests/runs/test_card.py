@@ -91,6 +91,22 @@ def test_verify_tells_weights_config_and_evaluations_that_are_not_those_recorded
     assert none.returncode == 2 and "no signature" in none.stderr
 
 
+def test_an_exported_file_has_a_card_and_a_signature_beside_it(finished: tuple[Path, Run], tmp_path: Path):
+    private, public = put_keys(tmp_path, "mine")
+    file = tmp_path / "weights.safetensors"
+    words = ["--format", "safetensors", "-o", str(file), "--license", "CC0-1.0", "--sign", str(private)]
+    done = videxp("export", str(finished[0]), *words, cwd=finished[0].parent)
+    assert done.returncode == 0, done.stderr
+    assert "CC0-1.0" in (tmp_path / "weights.safetensors.card.md").read_text()
+    verify = ["verify", str(file), "--key", str(public)]
+    assert videxp(*verify, cwd=tmp_path).returncode == 0
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1  # one bit of one weight: the file still opens
+    file.write_bytes(content)
+    bad = videxp(*verify, cwd=tmp_path)
+    assert (bad.returncode, bad.stdout) == (1, f"{file}: is not as it was signed\n")
+
+
 def test_a_restored_video_says_which_run_made_it(restored: Path, films: dict[str, Path], tmp_path: Path):
     import av
 

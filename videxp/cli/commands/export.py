@@ -5,6 +5,7 @@ import argparse
 import json
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from videxp import config
 from videxp.core.contract import Contract, contract_of
@@ -12,6 +13,9 @@ from videxp.core.errors import BadRequest, VidexpError
 from videxp.core.files import replacing
 from videxp.core.outputs import identities, require_output_file
 from videxp.core.ranges import whole_number
+
+if TYPE_CHECKING:
+    from videxp.runs.folder import RunFolder
 
 SUMMARY = "RUN --format onnx         a model in a file that needs no videxp, checked against the run"
 GRAPHS = {"onnx": ".onnx", "torch": ".pt2", "openvino": ".xml"}
@@ -32,7 +36,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--time-limit", metavar="SECONDS", type=whole_number(1), default=900, help="for writing, and for comparing"
     )
+    parser.add_argument("--license", metavar="TEXT", default="", help="of the weights, for the card beside the file")
+    parser.add_argument("--sign", metavar="KEY.pem", type=Path, help="sign the file with an Ed25519 key: FILE.sig.json")
     options = parser.parse_args(arguments)
+    if options.format == "cube" and (options.sign or options.license):
+        raise BadRequest("--sign and --license are of models: leave them out with --format cube")
+    if options.sign is not None:
+        from videxp.runs.signing import require_private_key
+
+        require_private_key(options.sign)
     if (options.format == "cube") != (options.video is not None):
         raise BadRequest("--format cube and --video VIDEO go together: the colors hang on how the video looks")
     if options.format in GRAPHS:
@@ -63,7 +75,22 @@ def _export_graph(options: argparse.Namespace) -> int:
     package = export_run(run, cfg, kind=options.format, output=output, limits=limits, say=print)
     for line in [str(output), *described(package)]:
         print(line)
+    write_beside(run, output, options)
     return 0
+
+
+def write_beside(run: "RunFolder", output: Path, options: argparse.Namespace) -> None:
+    """FILE.card.md, which is made anew with the file, and with --sign FILE.sig.json, which covers both."""
+    from videxp.runs.card import write_card
+
+    card = write_card(run, output.with_name(f"{output.name}.card.md"), license=options.license)
+    print(card)
+    if options.sign is not None:
+        from videxp.runs.signing import write_signature
+
+        weights = output.with_suffix(".bin")
+        beside = [card, weights] if output.suffix == ".xml" and weights.exists() else [card]
+        print(write_signature(output, options.sign, beside=beside))
 
 
 def require_packages(kind: str) -> None:
@@ -118,4 +145,5 @@ def _export_weights(options: argparse.Namespace) -> int:
     count = sum(tensor.numel() for tensor in network.values())
     print(f"{output}: {len(network)} tensors, {count:,} values of {checkpoint.relative_to(run.path)}")
     print(f"sha256 {digest} (names, shapes, types and bytes; read back and compared)")
+    write_beside(run, output, options)
     return 0

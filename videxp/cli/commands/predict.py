@@ -74,7 +74,7 @@ def predict_by_file(path: str, words: list[str]) -> int:
     if str(getattr(options, "device", "auto")) not in ("auto", "cpu"):
         raise BadRequest(f"--device {options.device}: a file computes on the CPU here: leave --device out")
     options.device = "cpu"
-    options.made_by = made_by(str(exported.package["run_id"]), str(exported.package["weights_sha256"]))
+    options.made_by = made_by(exported.package.run_id, exported.package.weights_sha256)
     quiet_libraries()
     datamodule = config.build(cfg.dataset)
     return predictor.predict(task_of(exported, cfg, datamodule.eval_transform), datamodule, options)
