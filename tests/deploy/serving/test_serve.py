@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 import requests
+import torch
 
 from benchmarks.serve import descendants, run_load
 from tests.browser import browser
@@ -278,3 +279,13 @@ def test_bad_requests_are_one_line(finished, tmp_path: Path):
     ):
         done = videxp("serve", *words, cwd=tmp_path)
         assert done.returncode == 2 and told in done.stderr and len(done.stderr.splitlines()) <= 3, done.stderr
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU: that one which is not there ends the service")
+def test_a_service_that_can_start_no_worker_ends_and_says_why(finished):
+    done = videxp("serve", str(finished[0]), "--port", "0", "--device", "cuda", cwd=finished[0].parent.parent)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    cause, end = done.stderr.splitlines()
+    assert (
+        cause.startswith("videxp: --device cuda: not to be used here") and end == "videxp: no worker could be started"
+    )

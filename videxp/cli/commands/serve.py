@@ -1,10 +1,10 @@
-"""videxp serve: a run's model behind an address: a video in, what `videxp predict` makes of it out.
-
-The page at / is for trying it, /openapi.json describes it, /health and /metrics are for machines:
+"""videxp serve: a model behind an address, to which videos are sent; the answer is
+what `videxp predict` writes. The page at / is for trying it, /openapi.json describes
+it, /health and /metrics are for machines:
 
   curl -F video=@VIDEO.mp4 http://127.0.0.1:8000/predict
 
-Options of the run's task come after --, as `videxp predict RUN --help` lists them:
+Options of the run's task come after --, as videxp predict RUN --help lists them:
 
   videxp serve RUN --port 8001 -- --threshold 0.3
 """
@@ -102,7 +102,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         "--port", type=whole_number(0, 65535), default=8000, metavar="N", help="default 8000; 0: a free one"
     )
     parser.add_argument(
-        "--token", metavar="TEXT", help=f"what requests must send (Authorization: Bearer TEXT); better in {TOKEN}"
+        "--token", metavar="TEXT", help=f"what requests must send as their bearer token; better in {TOKEN}"
     )
     parser.add_argument("--workers", type=whole_number(1), default=1, metavar="N", help="processes; default 1")
     parser.add_argument(

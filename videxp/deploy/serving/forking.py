@@ -12,6 +12,7 @@ from multiprocessing import active_children, get_context
 from pathlib import Path
 
 from videxp.core.errors import VidexpError
+from videxp.core.lines import warn
 from videxp.core.parent import die_with_parent
 from videxp.deploy.serving.served import Served
 
@@ -67,7 +68,11 @@ def _work(served: Served, threads: int, connection: socket.socket, closing: Sequ
 
     _begin(closing)
     torch.set_num_threads(threads)
-    task = served.load(served.device, threads)
+    try:
+        task = served.load(served.device, threads)
+    except VidexpError as error:
+        warn(str(error))
+        return
     with connection, connection.makefile("rwb") as stream:
         stream.write(READY)
         stream.flush()

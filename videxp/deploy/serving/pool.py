@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from videxp.core.errors import VidexpError
 from videxp.core.memory import read_bytes
 from videxp.deploy.serving.forking import READY, Forker
 from videxp.deploy.serving.meters import Meters
@@ -120,11 +121,12 @@ class Worker:
         self.forker, self.limits = forker, limits
         self.is_ready = False
         self.writer: asyncio.StreamWriter | None = None
+        self.most_bytes: int | None = None
         self.said: asyncio.Task[bytes]
         """Its next line; while it has nothing to answer, only its end fulfills this."""
 
     async def start(self) -> None:
-        """Returns when it is ready, however often it takes."""
+        """Returns when it is ready; once one was, however often it takes. Raises VidexpError where the first cannot."""
         while True:
             if self.writer is not None:
                 self.writer.close()
@@ -132,6 +134,8 @@ class Worker:
             self.reader, self.writer = await asyncio.open_connection(sock=connection)
             if await _read_line(self.reader) == READY:
                 break
+            if self.most_bytes is None:
+                raise VidexpError("no worker could be started")
             await asyncio.sleep(RETRY_SECONDS)
         self.said = asyncio.create_task(_read_line(self.reader))
         self.most_bytes = (self._resident() or 0) + self.limits.memory_bytes
@@ -160,7 +164,7 @@ class Worker:
                 return line
             if loop.time() > deadline:
                 raise Refused(504, f"no answer within {self.limits.seconds:g} s: send a shorter or smaller video")
-            if (self._resident() or 0) > self.most_bytes:
+            if (self._resident() or 0) > (self.most_bytes or 0):
                 most = self.limits.memory_bytes >> 20
                 raise Refused(413, f"the video takes more than {most:,} MiB of memory: send a shorter or smaller one")
 
