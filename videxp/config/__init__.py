@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from videxp.config.checking.targets import accepts_parameter as accepts_parameter
     from videxp.config.composing.composed import Composed as Composed
     from videxp.config.composing.elsewhere import load_for_evaluation as load_for_evaluation
+    from videxp.config.composing.launcher import compose_launcher as compose_launcher
     from videxp.config.composing.recipe import compose as compose
     from videxp.config.composing.recipe import compose_dataset as compose_dataset
     from videxp.config.composing.showing import run_hydra_flag as run_hydra_flag
@@ -59,6 +60,7 @@ __getattr__, __all__ = lazy_exports(
         "check_config": "videxp.config.checking.check",
         "compose": "videxp.config.composing.recipe",
         "compose_dataset": "videxp.config.composing.recipe",
+        "compose_launcher": "videxp.config.composing.launcher",
         "config_hash": "videxp.config.saving",
         "environment_values": "videxp.config.environment",
         "flat": "videxp.config.saving",

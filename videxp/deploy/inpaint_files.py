@@ -10,7 +10,8 @@ from typing import Any
 from videxp.core.errors import BadRequest
 from videxp.core.ranges import whole_number
 from videxp.deploy.inputs import add_inputs
-from videxp.deploy.restore_files import add_output_arguments, check_outputs, make_each, usable_device
+from videxp.deploy.parts import Part
+from videxp.deploy.restore_files import add_output_arguments, check_outputs, make_each, output_parts, usable_device
 
 ANSWER = "answer.mp4"  # of one file, as `videxp serve` asks for it
 
@@ -68,6 +69,11 @@ def check(options: argparse.Namespace) -> None:
             f"--mask {options.mask}: masks of single frames are of one video, and {len(options.inputs)} are given: "
             "fill them one by one, or with one picture or a --box for all"
         )
+
+
+def parts(options: argparse.Namespace) -> list[Part]:
+    """Each input with its own output."""
+    return output_parts(options)
 
 
 def predict(task: Any, datamodule: Any, options: argparse.Namespace) -> int:

@@ -1,16 +1,20 @@
 """Labels for video files, as JSON."""
 
 import argparse
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from videxp.core.errors import BadRequest, VidexpError
-from videxp.core.files import write_text
+from videxp.core.files import read_json, write_text
 from videxp.core.lines import show, warn
 from videxp.core.outputs import identities, require_output_file
 from videxp.core.printable import as_json
 from videxp.core.ranges import real_number
 from videxp.deploy.inputs import add_inputs, expand
+from videxp.deploy.parts import Part, jobs_folder
 
 if TYPE_CHECKING:  # torch: `--help` does not wait for it
     from videxp.data.module import VideoDataModule
@@ -63,6 +67,26 @@ def answer_together(
     from videxp.deploy.labels import label_videos
 
     return label_videos(task, datamodule, paths, threshold=threshold_of(task, options.threshold))
+
+
+def parts(options: argparse.Namespace) -> list[Part]:
+    """The labels of each file go into a file of their own, until `join`."""
+    folder = jobs_folder(options) / "labels"
+    names = [
+        f"{hashlib.blake2b(os.fsencode(path.absolute()), digest_size=12).hexdigest()}.json" for path in options.inputs
+    ]
+    return [Part(path, {"output": str(folder / name)}, [folder / name]) for path, name in zip(options.inputs, names)]
+
+
+def join(options: argparse.Namespace, parts: Sequence[Part], failed: Mapping[Path, str]) -> None:
+    """One list of all labels, as without jobs."""
+    results: list[dict[str, Any]] = []
+    for part in parts:
+        written = part.files[0]
+        results += (
+            read_json(written) if written.exists() else [{"path": str(part.source), "error": failed[part.source]}]
+        )
+    write_text(options.output, as_json(results, indent=2) + "\n")
 
 
 def threshold_of(task: "Classification", asked: float | None) -> float:

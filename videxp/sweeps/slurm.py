@@ -156,7 +156,9 @@ class Slurm:
 
 
 def _size(run: Path, *, gpus: int) -> tuple[int, int]:
-    """(nodes, tasks on each) of a planned run."""
+    """(nodes, tasks on each) of a planned run, or of a shard."""
+    if not RunFolder(run).config.exists():  # a shard of a batch, which is one process
+        return 1, 1
     hardware = config.load_resolved(RunFolder(run).config).hardware
     if hardware.num_nodes == 1:
         return 1, 1

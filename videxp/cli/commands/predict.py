@@ -4,7 +4,7 @@ import argparse
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from videxp import __version__, config
 from videxp.core.contract import contract_of, contract_trouble
@@ -14,11 +14,18 @@ from videxp.deploy.exporting.package import is_exported
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from videxp.runs.folder import RunFolder
+    from videxp.tasks import VideoTask
+
 SUMMARY = "RUN INPUT... -o OUT       a run at work: labels of videos as JSON, restored videos, new clips"
 USAGE = """usage: videxp predict RUN INPUT... [-o OUT] [...]
 
 RUN is a run folder, or a file that videxp export made of one (.onnx, .pt2, .xml); what comes after it depends on the
-run's task: videxp predict RUN --help"""
+run's task: videxp predict RUN --help
+
+With launcher=local, slurm or ray (and launcher.KEY=VALUE, as for a sweep) jobs divide the inputs among them; the same
+command again does what is left."""
+LAUNCHER = ("launcher=", "launcher.")
 
 
 class Parser(argparse.ArgumentParser):
@@ -36,6 +43,8 @@ def main(arguments: list[str]) -> int:
     if path.startswith("-"):
         raise BadRequest(f"the run folder comes first, got {path}: videxp predict RUN INPUT... {path} ...")
 
+    if any(text.startswith(LAUNCHER) for text in rest):
+        return predict_by_jobs(path, rest)
     if is_exported(path) and not Path(path).is_dir():
         return predict_by_file(path, rest)
 
@@ -49,17 +58,81 @@ def main(arguments: list[str]) -> int:
 
     say_changed_inputs(run, cfg)
 
-    from videxp.tasks.building import load_task
     from videxp.training.log_file import quiet_libraries
 
     quiet_libraries()
+    task, datamodule = load_run(run, cfg, options)
+    return predictor.predict(task, datamodule, options)
+
+
+def predict_by_jobs(path: str, words: list[str]) -> int:
+    """The same by jobs of a launcher, of inputs that are not done already."""
+    from videxp.runs.folder import open_run
+    from videxp.runs.weights import checkpoint_hash
+    from videxp.sweeps.batch import spread
+
+    around = [text for text in words if text.startswith(LAUNCHER)]
+    own = [text for text in words if not text.startswith(LAUNCHER)]
+    if is_exported(path) and not Path(path).is_dir():
+        raise BadRequest(f"{path}: jobs are of a run folder: give that, or leave launcher out")
+    run = open_run(path)
+    cfg = config.load_resolved(run.config)
+    predictor = find_predictor(cfg, path)
+    options = parser_of(predictor, path).parse_args(own)
+    if not hasattr(predictor, "parts"):
+        raise BadRequest(f"launcher: a run of {cfg.task._target_} does not divide its work: leave launcher out")
+    node = config.compose_launcher(around)
+    overwrite, options.overwrite = options.overwrite, True  # what an earlier call has done is there already
+    predictor.check(options)
+    options.overwrite = overwrite
+    launcher = config.build(node)
+    try:
+        return spread(
+            options,
+            predictor=predictor,
+            launcher=launcher,
+            run=run.path.absolute(),
+            words=own,
+            weights=str(checkpoint_hash(run.checkpoint())),
+        )
+    finally:
+        launcher.close()
+
+
+def carry_out_shard_in(folder: Path) -> int:
+    """What one of these jobs does; `folder` holds its shard.json."""
+    import torch
+
+    from videxp.core.files import read_json
+    from videxp.runs.folder import open_run
+    from videxp.sweeps.batch import SHARD, carry_out_shard
+    from videxp.training.log_file import quiet_libraries
+
+    shard = read_json(folder / SHARD)
+    if shard["threads"]:
+        torch.set_num_threads(shard["threads"])
+    run = open_run(shard["run"])
+    cfg = config.load_resolved(run.config)
+    predictor = find_predictor(cfg, shard["run"])
+    options = parser_of(predictor, shard["run"]).parse_args(shard["words"])
+    quiet_libraries()
+    task, datamodule = load_run(run, cfg, options)
+    return carry_out_shard(
+        shard, options, check=predictor.check, predict=lambda own: predictor.predict(task, datamodule, own)
+    )
+
+
+def load_run(run: "RunFolder", cfg: "DictConfig", options: argparse.Namespace) -> tuple["VideoTask", Any]:
+    """(the trained task, the data module); new videos will name the run in their comment."""
+    from videxp.tasks.building import load_task
+
     datamodule = config.build(cfg.dataset)  # for its clips and transforms; the data need not be there
     task = load_task(cfg, run.checkpoint())
     if hasattr(options, "made_by"):
         from videxp.runs.weights import checkpoint_hash
 
         options.made_by = made_by(run.path.resolve().name, str(checkpoint_hash(run.checkpoint())))
-    return predictor.predict(task, datamodule, options)
+    return task, datamodule
 
 
 def predict_by_file(path: str, words: list[str]) -> int:

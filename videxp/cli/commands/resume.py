@@ -34,6 +34,10 @@ def main(arguments: list[str]) -> int:
 
     if options.ends_with is not None:
         end_with(options.ends_with)
+    if ((folder := Path(options.run)) / "shard.json").is_file():  # a job of `videxp predict ... launcher=NAME`
+        from videxp.cli.commands.predict import carry_out_shard_in
+
+        return carry_out_shard_in(folder)
     return resume(open_run(options.run))
 
 

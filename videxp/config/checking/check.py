@@ -238,6 +238,11 @@ def _check_fields(plain: dict[str, Any], group: str) -> Iterator[Problem]:
             yield Problem(path, value, wrong)
 
 
+def check_launcher(plain: dict[str, Any]) -> list[Problem]:
+    """A launcher by itself, `{"_target_": ..., "jobs": 4}`."""
+    return list(_check_group({"launcher": plain}, "launcher"))
+
+
 def _check_group(plain: dict[str, Any], group: str) -> Iterator[Problem]:
     node = plain.get(group)
     if not isinstance(node, dict):
