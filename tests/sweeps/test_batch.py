@@ -14,7 +14,7 @@ from tests.films import copy_apart
 from tests.sweeps.slurm_cluster import Cluster
 from videxp.config import compose_launcher
 from videxp.core.errors import BadRequest
-from videxp.deploy.parts import Part, jobs_folder
+from videxp.deploy.parts import InputPart, jobs_folder
 from videxp.sweeps.batch import Batch, carry_out_shard
 
 
@@ -45,7 +45,7 @@ def test_a_launcher_is_composed_without_a_recipe_and_a_typo_is_refused():
 def test_a_part_is_done_again_only_where_input_weights_options_or_output_are_others(tmp_path: Path):
     source, output = tmp_path / "a.mp4", tmp_path / "out/a.mp4"
     source.write_bytes(b"one")
-    part = Part(source, {"output": str(output)}, [output])
+    part = InputPart(source, {"output": str(output)}, [output])
 
     def batch(*, weights: str = "w", settings: str = "s") -> Batch:
         return Batch(tmp_path / "out.jobs", [part], weights, settings)

@@ -10,7 +10,7 @@ from typing import Any
 from videxp.core.errors import BadRequest
 from videxp.core.ranges import whole_number
 from videxp.deploy.inputs import add_inputs
-from videxp.deploy.parts import Part
+from videxp.deploy.parts import InputPart
 from videxp.deploy.restore_files import add_output_arguments, check_outputs, make_each, output_parts, usable_device
 
 ANSWER = "answer.mp4"  # of one file, as `videxp serve` asks for it
@@ -71,7 +71,7 @@ def check(options: argparse.Namespace) -> None:
         )
 
 
-def parts(options: argparse.Namespace) -> list[Part]:
+def parts(options: argparse.Namespace) -> list[InputPart]:
     """Each input with its own output."""
     return output_parts(options)
 

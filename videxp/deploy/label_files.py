@@ -14,7 +14,7 @@ from videxp.core.outputs import identities, require_output_file
 from videxp.core.printable import as_json
 from videxp.core.ranges import real_number
 from videxp.deploy.inputs import add_inputs, expand
-from videxp.deploy.parts import Part, jobs_folder
+from videxp.deploy.parts import InputPart, jobs_folder
 
 if TYPE_CHECKING:  # torch: `--help` does not wait for it
     from videxp.data.module import VideoDataModule
@@ -69,16 +69,18 @@ def answer_together(
     return label_videos(task, datamodule, paths, threshold=threshold_of(task, options.threshold))
 
 
-def parts(options: argparse.Namespace) -> list[Part]:
+def parts(options: argparse.Namespace) -> list[InputPart]:
     """The labels of each file go into a file of their own, until `join`."""
     folder = jobs_folder(options) / "labels"
     names = [
         f"{hashlib.blake2b(os.fsencode(path.absolute()), digest_size=12).hexdigest()}.json" for path in options.inputs
     ]
-    return [Part(path, {"output": str(folder / name)}, [folder / name]) for path, name in zip(options.inputs, names)]
+    return [
+        InputPart(path, {"output": str(folder / name)}, [folder / name]) for path, name in zip(options.inputs, names)
+    ]
 
 
-def join(options: argparse.Namespace, parts: Sequence[Part], failed: Mapping[Path, str]) -> None:
+def join(options: argparse.Namespace, parts: Sequence[InputPart], failed: Mapping[Path, str]) -> None:
     """One list of all labels, as without jobs."""
     results: list[dict[str, Any]] = []
     for part in parts:

@@ -1,7 +1,7 @@
 """A request to predict many files, as parts that can be predicted on machines of their own.
 
-A predictor whose inputs are independent of one another has `parts(options) -> list[Part]`, called with what `check` let
-through; where the outputs of the parts are to become one, also `join(options, parts, failed)`.
+A predictor whose inputs are independent of one another has `parts(options) -> list[InputPart]`, called with
+what `check` let through; where the outputs of the parts are to become one, also `join(options, parts, failed)`.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from videxp.core.errors import BadRequest
 
 
 @dataclass(frozen=True)
-class Part:
+class InputPart:
     """One input of a request."""
 
     source: Path

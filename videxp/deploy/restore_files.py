@@ -16,7 +16,7 @@ from videxp.core.lines import show, show_error
 from videxp.core.outputs import identities
 from videxp.core.ranges import whole_number
 from videxp.deploy.inputs import add_inputs, expand
-from videxp.deploy.parts import Part
+from videxp.deploy.parts import InputPart
 from videxp.video.timed_files import TIMED_SUFFIXES, require_timed
 
 if TYPE_CHECKING:  # `--help` does not wait for it
@@ -96,15 +96,15 @@ def check_outputs(options: argparse.Namespace, *, others: list[Path]) -> None:
         refuse_to_lose(source, destination, overwrite=options.overwrite, inputs=inputs)
 
 
-def parts(options: argparse.Namespace) -> list[Part]:
+def parts(options: argparse.Namespace) -> list[InputPart]:
     """Each input with its own output."""
     return output_parts(options)
 
 
-def output_parts(options: argparse.Namespace) -> list[Part]:
+def output_parts(options: argparse.Namespace) -> list[InputPart]:
     """The same, for whatever writes a new video for each input."""
     pairs = destinations(options.inputs, options.output)
-    return [Part(source, {"output": str(target)}, [target]) for source, target in pairs]
+    return [InputPart(source, {"output": str(target)}, [target]) for source, target in pairs]
 
 
 def predict(task: Any, datamodule: Any, options: argparse.Namespace) -> int:

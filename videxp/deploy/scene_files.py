@@ -10,7 +10,7 @@ from videxp.core.errors import BadRequest, VidexpError
 from videxp.core.lines import show_error, warn
 from videxp.core.ranges import real_number
 from videxp.deploy.inputs import add_inputs, expand
-from videxp.deploy.parts import Part
+from videxp.deploy.parts import InputPart
 
 if TYPE_CHECKING:  # torch: `--help` does not wait for it
     from torch import Tensor
@@ -50,12 +50,12 @@ def check(options: argparse.Namespace) -> None:
     check_outputs(options)
 
 
-def parts(options: argparse.Namespace) -> list[Part]:
+def parts(options: argparse.Namespace) -> list[InputPart]:
     """Each film with its own lists; the films of --split have one folder in any case."""
     from videxp.deploy.scenes.outputs import output_path
 
     outputs = {film: [output_path(output, film) for output in options.outputs] for film in options.inputs}
-    return [Part(film, {"outputs": list(map(str, paths))}, paths) for film, paths in outputs.items()]
+    return [InputPart(film, {"outputs": list(map(str, paths))}, paths) for film, paths in outputs.items()]
 
 
 def predict(task: "Scenes", datamodule: "VideoDataModule", options: argparse.Namespace) -> int:

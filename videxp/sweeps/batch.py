@@ -18,7 +18,7 @@ from typing import Any
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.core.files import hash_file, read_json
 from videxp.core.lines import show, warn
-from videxp.deploy.parts import Part, jobs_folder, part_options
+from videxp.deploy.parts import InputPart, jobs_folder, part_options
 from videxp.runs.evaluation_files import short_hash
 from videxp.runs.folder import write_json
 from videxp.sweeps.launching import OUTPUT, Launcher, started
@@ -36,7 +36,7 @@ class Batch:
     """A request, and the folder of its jobs."""
 
     folder: Path
-    parts: Sequence[Part]
+    parts: Sequence[InputPart]
     weights: str
     settings: str
     """Hash of the options."""
@@ -44,12 +44,12 @@ class Batch:
     def record(self, source: Path) -> Path:
         return record_path(self.folder, source)
 
-    def facts(self, part: Part) -> dict[str, str]:
+    def facts(self, part: InputPart) -> dict[str, str]:
         """What an output follows from. Raises OSError for an input that cannot be read."""
         given = {"input": str(part.source), "input_sha256": _content_hash(part.source)}
         return {**given, "weights": self.weights, "settings": self.settings}
 
-    def to_do(self, *, overwrite: bool) -> list[Part]:
+    def to_do(self, *, overwrite: bool) -> list[InputPart]:
         """The parts that are not done, written down as planned. Raises BadRequest where outputs of something else are
         in their places."""
         left = {part.source: facts for part in self.parts if not self._is_done(part, facts := self.facts(part))}
@@ -75,7 +75,7 @@ class Batch:
             if record.get("state") != "done"
         }
 
-    def _is_done(self, part: Part, facts: dict[str, str]) -> bool:
+    def _is_done(self, part: InputPart, facts: dict[str, str]) -> bool:
         record = _read(self.record(part.source))
         same = record.get("state") == "done" and _without_state(record) == facts
         return same and all(file.exists() for file in part.files)
@@ -138,7 +138,7 @@ def carry_out_shard(
 
 
 def _write_shards(
-    folder: Path, parts: Sequence[Part], *, count: int, run: Path, words: list[str], share: dict[str, int]
+    folder: Path, parts: Sequence[InputPart], *, count: int, run: Path, words: list[str], share: dict[str, int]
 ) -> list[Path]:
     """A folder for each job, beneath one of this attempt; those of earlier attempts are removed."""
     attempt = int(_read(folder / "batch.json").get("attempt", 0)) + 1
