@@ -40,6 +40,10 @@ from videxp.tasks.deployable import Deployable
 SUFFIX: Mapping[Kind, str] = {"onnx": ".onnx", "torch": ".pt2", "openvino": ".xml"}
 
 
+CUT = {"frames": 1, "height": 8, "width": 8}
+"""By how much a clip is made smaller along an axis, to see whether the file answers there, too."""
+
+
 @dataclass(frozen=True)
 class Limits:
     clips: int
@@ -62,19 +66,82 @@ def export_run(
     clips = test_clips(task, deployable, datamodule, count=limits.clips)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".export_") as held:
         file = Path(held) / f"model{SUFFIX[kind]}"
-        package = write(run, kind, clips, file=file, package=describe(run, cfg, task, datamodule), limits=limits)
-        answers = answers_of_file(file, clips, folder=Path(held), time_limit=limits.seconds)
-        parity = compare_answers(answers_of_run(deployable, clips), answers)
-        require_parity(parity, file=output)
-        if not task.contract.makes_clips:
+        package = describe(run, cfg, task, datamodule)
+        package = write_and_compare(run, kind, deployable, clips, file=file, package=package, limits=limits)
+        parity = dict(package.parity)
+        if not task.contract.makes_clips and all(fits(package, clip) for clip in clips):
             parity["metrics"] = metrics_beside(task, datamodule, cfg, file, clips=limits.clips)
-        package = replace(package, parity=parity)
+            package = replace(package, parity=parity)
         set_package(file, kind, package)
         put_in_place(file, output)
     say(parity_line(parity))
     for name, (before, after) in parity.get("metrics", {}).items():
         say(f"{name} {before:.4f} of the run, {after:.4f} of the file")
     return package
+
+
+def write_and_compare(
+    run: RunFolder,
+    kind: Kind,
+    deployable: Deployable,
+    clips: Clips,
+    *,
+    file: Path,
+    package: Package,
+    limits: Limits,
+) -> Package:
+    """With all axes free; where that cannot be written, or answers otherwise at some size, with the batch alone free;
+    then with none. A file is compared on the clips that it takes, and on the first one cut along each free axis.
+
+    Raises VidexpError with what stood in the way last.
+    """
+    until = time.monotonic() + limits.seconds
+    trouble = VidexpError("")
+    tried: tuple[Free, ...] = ("all", "batch", "none")
+    for number, free in enumerate(tried):
+        left = max(1.0, (until - time.monotonic()) / (2 if number < len(tried) - 1 else 1))
+        try:
+            found = write(run, kind, free, clips[0], file=file, package=package, seconds=left)
+            of_file = [clip for clip in clips if fits(found, clip)]
+            of_file += other_sizes(clips[0], deployable, found)
+            answers = answers_of_file(file, of_file, folder=file.parent, time_limit=limits.seconds)
+            parity = compare_answers(answers_of_run(deployable, of_file), answers)
+            require_parity(parity, file=file)
+        except VidexpError as error:
+            trouble = error
+        else:
+            return replace(found, parity=parity)
+    raise VidexpError(f"{run.path}: cannot be exported to {kind}: {trouble}")
+
+
+def fits(package: Package, clip: Mapping[str, np.ndarray]) -> bool:
+    """Whether the file takes inputs of this size."""
+    return all(
+        isinstance(length, str) or length == given
+        for port in package.inputs
+        for length, given in zip(port.shape, clip[port.name].shape)
+    )
+
+
+def other_sizes(clip: Mapping[str, np.ndarray], deployable: Deployable, package: Package) -> Clips:
+    """The clip cut along each axis that the file says is free, where the network itself takes such a clip."""
+    free = sorted({length for port in package.inputs for length in port.shape if length in CUT})
+    cut = [
+        {
+            name: value[tuple(slice(None, -CUT[axis] if one == axis else None) for one in deployable.axes[name])]
+            for name, value in clip.items()
+        }
+        for axis in map(str, free)
+    ]
+    return [one for one in cut if all(value.size for value in one.values()) and _takes(deployable, one)]
+
+
+def _takes(deployable: Deployable, clip: Mapping[str, np.ndarray]) -> bool:
+    try:
+        answers_of_run(deployable, [dict(clip)])
+    except Exception:  # networks have their own words for a size that they do not take
+        return False
+    return True
 
 
 def test_clips(task: VideoTask, deployable: Deployable, datamodule: VideoDataModule, *, count: int) -> Clips:
@@ -91,21 +158,24 @@ def test_clips(task: VideoTask, deployable: Deployable, datamodule: VideoDataMod
     return clips
 
 
-def write(run: RunFolder, kind: Kind, clips: Clips, *, file: Path, package: Package, limits: Limits) -> Package:
-    """By a process that is ended at the limit: with all axes free, then with the batch alone, then with none."""
+def write(
+    run: RunFolder,
+    kind: Kind,
+    free: Free,
+    clip: Mapping[str, np.ndarray],
+    *,
+    file: Path,
+    package: Package,
+    seconds: float,
+) -> Package:
+    """The file, by a process that is ended after so many seconds. Raises VidexpError with what stands in the way."""
     example = file.with_name("example.safetensors")
-    save_file({name: np.concatenate([value, value]) for name, value in clips[0].items()}, example)
-    until = time.monotonic() + limits.seconds
-    said = ""
-    tried: tuple[Free, ...] = ("all", "batch", "none")
-    for number, free in enumerate(tried):
-        left = (until - time.monotonic()) / (2 if number < len(tried) - 1 else 1)
-        request = WritingRequest(str(run.path), kind, free, str(example), str(file), package.to_json())
-        answer = _in_a_process(request, folder=file.parent, seconds=max(1.0, left))
-        if "package" in answer:
-            return Package.from_json(answer["package"], path=file)
-        said = answer["trouble"]
-    raise VidexpError(f"{run.path}: cannot be exported to {kind}: {said}")
+    save_file({name: np.concatenate([value, value]) for name, value in clip.items()}, example)
+    request = WritingRequest(str(run.path), kind, free, str(example), str(file), package.to_json())
+    answer = _in_a_process(request, folder=file.parent, seconds=seconds)
+    if "package" not in answer:
+        raise VidexpError(answer["trouble"])
+    return Package.from_json(answer["package"], path=file)
 
 
 def _in_a_process(request: WritingRequest, *, folder: Path, seconds: float) -> dict[str, str]:
