@@ -96,12 +96,12 @@ def write_and_compare(
     Raises VidexpError with what stood in the way last.
     """
     until = time.monotonic() + limits.seconds
-    trouble = VidexpError("")
+    why, trouble = "", VidexpError("")
     tried: tuple[Free, ...] = ("all", "batch", "none")
     for number, free in enumerate(tried):
         left = max(1.0, (until - time.monotonic()) / (2 if number < len(tried) - 1 else 1))
         try:
-            found = write(run, kind, free, clips[0], file=file, package=package, seconds=left)
+            found = write(run, kind, free, clips[0], file=file, package=package, seconds=left, why=why)
             of_file = [clip for clip in clips if fits(found, clip)]
             of_file += other_sizes(clips[0], deployable, found)
             answers = answers_of_file(file, of_file, folder=file.parent, time_limit=limits.seconds)
@@ -109,6 +109,7 @@ def write_and_compare(
             require_parity(parity, file=file)
         except VidexpError as error:
             trouble = error
+            why = why or f"where it is free, {str(error).splitlines()[0]}"
         else:
             return replace(found, parity=parity)
     raise VidexpError(f"{run.path}: cannot be exported to {kind}: {trouble}")
@@ -167,11 +168,12 @@ def write(
     file: Path,
     package: Package,
     seconds: float,
+    why: str,
 ) -> Package:
     """The file, by a process that is ended after so many seconds. Raises VidexpError with what stands in the way."""
     example = file.with_name("example.safetensors")
     save_file({name: np.concatenate([value, value]) for name, value in clip.items()}, example)
-    request = WritingRequest(str(run.path), kind, free, str(example), str(file), package.to_json())
+    request = WritingRequest(str(run.path), kind, free, str(example), str(file), package.to_json(), why)
     answer = _in_a_process(request, folder=file.parent, seconds=seconds)
     if "package" not in answer:
         raise VidexpError(answer["trouble"])

@@ -47,6 +47,8 @@ class WritingRequest:
     output: str
     package: str
     """JSON."""
+    why: str = ""
+    """Axes are fixed."""
 
 
 def main() -> None:
@@ -72,7 +74,7 @@ def write_graph(request: WritingRequest) -> Package:
         program = torch.export.export(deployable, example, dynamic_shapes=free_axes(deployable, request.free))
     inputs, outputs = ports(deployable, program, example, expected)
     package = Package.from_json(request.package, path=request.output)
-    package = replace(package, inputs=inputs, outputs=outputs, fixed_axes=fixed_axes(deployable, inputs, request.free))
+    package = replace(package, inputs=inputs, outputs=outputs, fixed_axes=fixed_axes(deployable, inputs, request.why))
     {"onnx": write_onnx, "torch": write_torch, "openvino": write_openvino}[request.kind](
         program, example, package, Path(request.output)
     )
@@ -122,9 +124,9 @@ def _named(length: str, names: Mapping[str, str]) -> str:
     return re.sub(r"s\d+", lambda found: names.get(found[0], found[0]), length)
 
 
-def fixed_axes(deployable: Deployable, inputs: Sequence[Port], free: Free) -> dict[str, str]:
+def fixed_axes(deployable: Deployable, inputs: Sequence[Port], why: str) -> dict[str, str]:
     """Axes that cannot differ -> why."""
-    why = {"all": "the network's operations need it", "batch": "not tried: it took too long", "none": "not tried"}[free]
+    why = why or "the network's operations need it"
     return {
         axis: f"{length}: {why}"
         for port, axes in zip(inputs, deployable.axes.values())
