@@ -34,7 +34,10 @@ def file(finished: tuple[Path, object], workplace: Path, tmp_path_factory: pytes
     done = videxp("export", str(finished[0]), "--format", "onnx", "-o", str(path), "--clips", "4", cwd=workplace)
     assert done.returncode == 0, done.stderr
     assert "takes clip uint8 [batch, frames, height, width, 3]" in done.stdout
-    assert "4 test clips beside the run: scores within" in done.stdout and "of the file" in done.stdout
+    assert (
+        "4 test clips, and one of them at 3 other sizes, beside the run: scores within" in done.stdout
+        and "of the file" in done.stdout
+    )
     return path
 
 

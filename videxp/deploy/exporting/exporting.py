@@ -102,10 +102,11 @@ def write_and_compare(
         left = max(1.0, (until - time.monotonic()) / (2 if number < len(tried) - 1 else 1))
         try:
             found = write(run, kind, free, clips[0], file=file, package=package, seconds=left, why=why)
-            of_file = [clip for clip in clips if fits(found, clip)]
-            of_file += other_sizes(clips[0], deployable, found)
-            answers = answers_of_file(file, of_file, folder=file.parent, time_limit=limits.seconds)
-            parity = compare_answers(answers_of_run(deployable, of_file), answers)
+            taken = [clip for clip in clips if fits(found, clip)]
+            cut = other_sizes(clips[0], deployable, found)
+            answers = answers_of_file(file, taken + cut, folder=file.parent, time_limit=limits.seconds)
+            parity = compare_answers(answers_of_run(deployable, taken + cut), answers)
+            parity |= {"clips": len(taken), "other_sizes": len(cut)}
             require_parity(parity, file=file)
         except VidexpError as error:
             trouble = error

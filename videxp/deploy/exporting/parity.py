@@ -90,7 +90,8 @@ def parity_line(parity: Mapping[str, Any]) -> str:
     for name, facts in parity["outputs"].items():
         more = f", same class in {facts['agreement']:.1%}" if "agreement" in facts else ""
         parts.append(f"{name} within {facts['max_abs']:.2g}{' levels' if 'psnr' in facts else ''}{more}")
-    return f"{parity['clips']} test clips beside the run: {'; '.join(parts)}"
+    sizes = f", and one of them at {parity['other_sizes']} other sizes" if parity["other_sizes"] else ""
+    return f"{parity['clips']} test clips{sizes}, beside the run: {'; '.join(parts)}"
 
 
 def _pack(clips: Clips, path: Path) -> None:
