@@ -48,7 +48,7 @@ def test_a_file_says_what_it_is(file: Path, finished: tuple[Path, object]):
     assert package.data_fingerprint == provenance["data"]["fingerprint"] and len(package.classes) == 10
     assert package.parity["outputs"]["scores"]["max_abs"] < 1e-5 and package.parity["clips"] == 4
     assert {*package.parity["metrics"]} == {"test/accuracy", "test/loss"}
-    assert not [one.name for one in file.parent.iterdir() if one != file]
+    assert {one.name for one in file.parent.iterdir()} == {file.name, f"{file.name}.card.md"}
 
 
 def test_a_file_labels_videos_and_is_evaluated_as_its_run_is(
