@@ -47,10 +47,12 @@ class MotionCodes(nn.Module):
         return (num_frames - 1) // self.step + 2 + 2 * (_KERNEL - 1)
 
     def forward(self, noise: Tensor, times: Tensor) -> Tensor:
-        """Raises ValueError for a time before 0 or after the last anchor, on the CPU: asking a GPU waits for it."""
+        """Raises ValueError for a time before 0 or after the last anchor, on the CPU: asking a GPU waits for it, and an
+        exported graph cannot ask."""
         u = activate(self.smooth2(activate(self.smooth1(noise.transpose(1, 2))))).transpose(1, 2)  # [B,A,width]
         last = (u.shape[1] - 1) * self.step
-        if times.device.type == "cpu" and not bool(((times >= 0) & (times <= last)).all()):
+        asks = times.device.type == "cpu" and not torch.compiler.is_exporting()
+        if asks and not bool(((times >= 0) & (times <= last)).all()):
             reach = f"{float(times.min()):g} to {float(times.max()):g}"
             raise ValueError(
                 f"times from {reach}, but the latent reaches from 0 to {last}: draw it with more num_frames"

@@ -118,6 +118,8 @@ def flows_back(network: SPyNet | None, video: Tensor) -> Flows:
 
 
 def is_mirrored(video: Tensor) -> bool:
-    """Whether the second half of every clip [B,T,...] is its first half backwards."""
+    """Whether the second half of every clip [B,T,...] is its first half backwards; False where there are no values to
+    look at: an exported graph computes the flows both ways."""
     half, odd = divmod(video.shape[1], 2)
-    return not odd and not video.is_meta and torch.equal(video[:, :half], video[:, half:].flip(1))
+    has_values = not video.is_meta and not torch.compiler.is_exporting()
+    return not odd and has_values and torch.equal(video[:, :half], video[:, half:].flip(1))
