@@ -159,12 +159,12 @@ def with_noise(x: Tensor, *, sigma: float, rngs: Rngs | None) -> Tensor:
 
 def frame_numbers(video: Tensor) -> Tensor:
     """[B,T,...] -> float [B,T]: 0, 1, 2 ... for each clip."""
-    return torch.arange(video.shape[1], dtype=torch.float32, device=video.device).expand(len(video), -1)
+    return torch.arange(video.shape[1], dtype=torch.float32, device=video.device).expand(video.shape[0], -1)
 
 
 def pick_frames(x: Tensor, index_BT: Tensor) -> Tensor:
     """x [B,T,...], index int64 [B,T'] -> [B,T',...]: each clip's own frames."""
-    return x[torch.arange(len(x), device=x.device)[:, None], index_BT]
+    return x[torch.arange(x.shape[0], device=x.device)[:, None], index_BT]
 
 
 def halvings(size: int) -> tuple[int, int]:

@@ -162,7 +162,7 @@ class MoViNetStream(nn.Module):
 
     def forward(self, video: Tensor) -> Tensor:
         height, width = video.shape[-2:]
-        state = self.initial_state(len(video), (height, width), device=video.device, dtype=video.dtype)
+        state = self.initial_state(video.shape[0], (height, width), device=video.device, dtype=video.dtype)
         pooled, _ = self._pool(video, state)
         return self._classify(pooled[:, -1])
 
@@ -240,7 +240,7 @@ class _Block(nn.Module):
     def _look_back(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         """A convolution over the frames before and this one: [N,D,h,w] -> the same."""
         height, width = x.shape[-2:]
-        both, past = join_past(past, x.unflatten(0, (len(past), -1)), dim=1)
+        both, past = join_past(past, x.unflatten(0, (past.shape[0], -1)), dim=1)
         both = both.flatten(3).transpose(1, 2)  # [B,D,k-1+t,h*w]
         return self.time(both).transpose(1, 2).unflatten(3, (height, width)).flatten(0, 1), past
 

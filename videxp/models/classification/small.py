@@ -119,7 +119,7 @@ class SmallCausalCNN3D(nn.Module):
     def forward(self, video: Tensor) -> Tensor:
         """[B,T,C,H,W] -> [B,num_classes]."""
         height, width = video.shape[-2:]
-        state = self.initial_state(len(video), (height, width), device=video.device, dtype=video.dtype)
+        state = self.initial_state(video.shape[0], (height, width), device=video.device, dtype=video.dtype)
         return self.step(video, state)[0][:, -1]
 
 

@@ -133,13 +133,13 @@ class ContinuousGenerator(VideoGenerator):
     ) -> Tensor:
         """-> [B,T,3,H,W] in [-1,1]. times: float [T] or [B,T], in frames of the data; torch.arange(2 * T) / 2 doubles
         the frame rate. Without it 0, 1 ... num_frames - 1."""
-        batch_size, device = len(latent["motion"]), latent["motion"].device
+        batch_size, device = latent["motion"].shape[0], latent["motion"].device
         if times is None:
             times = torch.arange(num_frames or self.num_frames, dtype=torch.float32, device=device)
         times = times.expand(batch_size, -1)
         num_frames, w = times.shape[1], latent["w"] if "w" in latent else self.style(latent, label=label)
         motion_N = self.motion(latent["motion"], times).flatten(0, 1)
-        constant = self.constant.expand(len(motion_N), -1, -1, -1)
+        constant = self.constant.expand(motion_N.shape[0], -1, -1, -1)
         moment = motion_N[:, :, None, None].expand(-1, -1, *constant.shape[2:])
         frames = self.synthesis(torch.cat([constant, moment], dim=1), w.repeat_interleave(num_frames, dim=0))
         return frames.tanh().unflatten(0, (batch_size, num_frames))

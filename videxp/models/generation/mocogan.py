@@ -115,7 +115,7 @@ class ImageDiscriminator(Discriminator):
     def select(self, video: Tensor, *, rngs: Rngs | None = None) -> DiscriminatorInput:
         """One frame of each clip; without chance the one in the middle."""
         num_frames = video.shape[1]
-        middle = torch.full((len(video),), num_frames // 2, device=video.device)
+        middle = torch.full((video.shape[0],), num_frames // 2, device=video.device)
         index = middle if rngs is None else integers(rngs, num_frames, device=video.device)
         return DiscriminatorInput(pick_frames(video, index[:, None]), index[:, None].float())
 

@@ -85,7 +85,7 @@ class TGANv2Generator(VideoGenerator):
     ) -> list[DiscriminatorInput]:
         """A view for each level, coarse first: each has half the frames of the one before, at twice its size."""
         x, label_N, num_frames = self._maps(latent, None, label)
-        times = torch.arange(num_frames, device=x.device).expand(len(x) // num_frames, -1)
+        times = torch.arange(num_frames, device=x.device).expand(x.shape[0] // num_frames, -1)
         first_level = len(self.blocks) - self.levels
         inputs: list[DiscriminatorInput] = []
         for position, block in enumerate(self.blocks):
@@ -106,7 +106,7 @@ class TGANv2Generator(VideoGenerator):
         self.require_label(label)
         num_frames = num_frames or self.num_frames
         first = self.unfold(latent["code"]).unflatten(1, self.map_shape)[:, None]
-        zeros = first.new_zeros(len(first), num_frames - 1, *self.map_shape)
+        zeros = first.new_zeros(first.shape[0], num_frames - 1, *self.map_shape)
         states = self.recurrent(torch.cat([first, zeros], dim=1))
         return states.flatten(0, 1), None if label is None else label.repeat_interleave(num_frames), num_frames
 

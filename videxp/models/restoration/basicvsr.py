@@ -111,7 +111,8 @@ class BasicVSR(nn.Module):
             return video
         unfinished = torch.ones_like(video[:, :1, :1, :1, :1])  # [B,1,1,1,1]
         for times in range(1 if self.training else self.max_cleanings):
-            if times > 0 and not video.is_meta and not unfinished.any():
+            has_values = not video.is_meta and not torch.compiler.is_exporting()  # else finished clips add zeros
+            if times > 0 and has_values and not unfinished.any():
                 break
             residue = self.cleaner(video.flatten(0, 1)).unflatten(0, video.shape[:2])
             video = video + unfinished * residue
@@ -123,7 +124,7 @@ class BasicVSR(nn.Module):
         """[B,T,3,h,w] -> [B,T,3,scale*h,scale*w] by propagation alone."""
         height, width = video.shape[-2:]
         if self.backward_trunk is None:
-            state = self.initial_state(len(video), (height, width), device=video.device, dtype=video.dtype)
+            state = self.initial_state(video.shape[0], (height, width), device=video.device, dtype=video.dtype)
             return self.step(video, state)[0]
         padded = pad_to_multiple(video, feature_multiple(self.scale))
         frames = self.encoder(padded.flatten(0, 1)).unflatten(0, padded.shape[:2]).unbind(1)

@@ -66,7 +66,7 @@ class EDVRFeatures(nn.Module):
             self.pcd_align([level[:, list(frames)].flatten(0, 1) for level in pyramid], reference)
             for frames in zip(*around, strict=True)  # all first frames of the windows, then all second ones, ...
         ]
-        return self.fusion(torch.stack(aligned, dim=1)).unflatten(0, (len(video), len(around)))
+        return self.fusion(torch.stack(aligned, dim=1)).unflatten(0, (video.shape[0], len(around)))
 
     def _pyramid(self, video: Tensor) -> list[Tensor]:
         """[B,T,D,h,w], [B,T,D,h/2,w/2], [B,T,D,h/4,w/4]."""

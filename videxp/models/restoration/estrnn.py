@@ -75,7 +75,7 @@ class ESTRNN(nn.Module):
 
     def forward(self, video: Tensor) -> Tensor:
         frames = (pad_to_multiple(video, 4) - 0.5).unbind(1)
-        state = frames[0].new_zeros(len(video), self.channels, *(n // 4 for n in frames[0].shape[-2:]))
+        state = frames[0].new_zeros(video.shape[0], self.channels, *(n // 4 for n in frames[0].shape[-2:]))
         features = []
         for frame in frames:
             known, state = self.cell(frame, state)

@@ -98,7 +98,7 @@ def flows_along(network: SPyNet | None, video: Tensor) -> tuple[Flows, Flows]:
     A clip that is followed by its own mirror image (a trick of Vimeo-90K's
     recipes) has the same flows both ways in reverse, and they are computed once.
     """
-    batch_size, steps = len(video), video.shape[1] - 1
+    batch_size, steps = video.shape[0], video.shape[1] - 1
     if network is None or steps == 0:
         return [None] * steps, [None] * steps
     first, second = video[:, :-1].flatten(0, 1), video[:, 1:].flatten(0, 1)
@@ -110,7 +110,7 @@ def flows_along(network: SPyNet | None, video: Tensor) -> tuple[Flows, Flows]:
 
 def flows_back(network: SPyNet | None, video: Tensor) -> Flows:
     """[B,T,3,h,w] -> flows [B,2,h,w] from frame i+1 to i alone, for i = 0..T-2."""
-    batch_size, steps = len(video), video.shape[1] - 1
+    batch_size, steps = video.shape[0], video.shape[1] - 1
     if network is None:
         return [None] * steps
     flow = network(video[:, 1:].flatten(0, 1), video[:, :-1].flatten(0, 1))
