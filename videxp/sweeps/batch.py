@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from videxp.core.errors import BadRequest, VidexpError
-from videxp.core.files import hash_file, read_json
+from videxp.core.files import hash_file, read_json, sweep
 from videxp.core.lines import show, warn
 from videxp.deploy.parts import InputPart, jobs_folder, part_options
 from videxp.runs.evaluation_files import short_hash
@@ -61,6 +61,7 @@ class Batch:
                 raise BadRequest(f"{there}: is there already, and not of {NOT_OURS}")
         for part in parts:
             for file in part.files:
+                sweep(file)  # halves that a kill left, under hidden names
                 if file.is_relative_to(self.folder):
                     file.unlink(missing_ok=True)
             write_json(self.record(part.source), {**left[part.source], "state": "planned"})
