@@ -79,7 +79,7 @@ def complete(line: str, cwd: Path) -> set[str]:
 @pytest.mark.slow
 def test_tab_completes_commands_recipes_groups_and_values(tmp_path: Path):
     assert complete("videxp tr", tmp_path) == {"train"}
-    assert complete("videxp train classification/moving_digits_", tmp_path) == {"classification/moving_digits_2d"}
+    assert complete("videxp train classification/moving_digits_2", tmp_path) == {"classification/moving_digits_2d"}
     assert {"hardware=cpu", "hardware=ddp_cpu"} <= complete(
         "videxp train classification/moving_digits hardware=", tmp_path
     )
