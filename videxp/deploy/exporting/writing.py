@@ -102,11 +102,11 @@ def ports(
         str(length): axis
         for shape, axes in zip(shapes, deployable.axes.values())
         for length, axis in zip(shape, axes)
-        if not isinstance(length, int)
+        if not is_fixed(length)
     }
 
     def shape_of(lengths: Any) -> list[int | str]:
-        return [length if isinstance(length, int) else _named(str(length), names) for length in lengths]
+        return [int(length) if is_fixed(length) else _named(str(length), names) for length in lengths]
 
     made = [nodes[name].meta["val"].shape for name in program.graph_signature.user_outputs]
 
@@ -117,6 +117,11 @@ def ports(
         ]
 
     return side(deployable.axes, example, shapes), side(deployable.outputs, expected, made)
+
+
+def is_fixed(length: Any) -> bool:
+    """Whether torch found it to be a number: a symbol may have come to stand for one."""
+    return str(length).isdigit()
 
 
 def _named(length: str, names: Mapping[str, str]) -> str:
