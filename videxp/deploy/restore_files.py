@@ -107,6 +107,13 @@ def output_parts(options: argparse.Namespace) -> list[InputPart]:
     return [InputPart(source, {"output": str(target)}, [target]) for source, target in pairs]
 
 
+def window_frames(network: Any, size: tuple[int, int]) -> int:
+    """Frames that the network sees at once of a video with frames of (height, width)."""
+    from videxp.deploy.restore import plan_for
+
+    return plan_for(network, size).window
+
+
 def predict(task: Any, datamodule: Any, options: argparse.Namespace) -> int:
     """Restores one input after the other; one that fails costs a line and the exit status 1, not the others."""
     from videxp.deploy.restore import Restorer, restore_video

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def export_run(
         package = describe(run, cfg, task, datamodule)
         package = write_and_compare(run, kind, deployable, clips, file=file, package=package, limits=limits)
         parity = dict(package.parity)
-        if not task.contract.makes_clips and all(fits(package, clip) for clip in clips):
+        if takes_test(package, task, clips):
             parity["metrics"] = metrics_beside(task, datamodule, cfg, file, clips=limits.clips)
             package = replace(package, parity=parity)
         set_package(file, kind, package)
@@ -116,6 +117,12 @@ def write_and_compare(
     raise VidexpError(f"{run.path}: cannot be exported to {kind}: {trouble}")
 
 
+def takes_test(package: Package, task: VideoTask, clips: Clips) -> bool:
+    """Whether the file takes the samples of the test as the test gives them, which may be longer than a window."""
+    is_cut = window_of(task) is not None and "frames" in package.fixed_axes
+    return not task.contract.makes_clips and not is_cut and all(fits(package, clip) for clip in clips)
+
+
 def fits(package: Package, clip: Mapping[str, np.ndarray]) -> bool:
     """Whether the file takes inputs of this size."""
     return all(
@@ -156,8 +163,22 @@ def test_clips(task: VideoTask, deployable: Deployable, datamodule: VideoDataMod
     for index in chosen:
         batch = datamodule.transformed(datamodule.read("test", [index]), "test", device=torch.device("cpu"))
         inputs = task.deployable_inputs(deployable, batch)
-        clips.append({name: value.detach().cpu().numpy() for name, value in inputs.items()})
+        clips.append(one_window(task, {name: value.detach().cpu().numpy() for name, value in inputs.items()}))
     return clips
+
+
+def one_window(task: VideoTask, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The frames that `videxp predict` would show the network at once, where it goes over a video by windows."""
+    if (window := window_of(task)) is None:
+        return inputs
+    frames = window(task.deployed, inputs["clip"].shape[2:4])
+    return {name: np.ascontiguousarray(value[:, :frames]) for name, value in inputs.items()}
+
+
+def window_of(task: VideoTask) -> Callable[..., int] | None:
+    """What tells how many frames these are; None where files are not gone over by windows of frames."""
+    predictor = import_module(task.contract.predictor) if task.contract.predictor else None
+    return getattr(predictor, "window_frames", None)
 
 
 def write(
