@@ -12,6 +12,7 @@ import torch
 from onnx import numpy_helper
 
 from tests.conftest import videxp
+from tests.deploy.test_export_steps import parse
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.deploy.exporting.network import config_of
 from videxp.deploy.exporting.opening import open_exported
@@ -94,6 +95,30 @@ def test_a_file_restores_videos_as_its_run_does(
     ours, theirs = (decoded(tmp_path / name) for name in ("run.mp4", "file.mp4"))
     assert ours.shape == theirs.shape
     assert np.abs(ours.astype(int) - theirs).mean() < 0.01
+
+
+def test_a_run_becomes_a_model_of_a_triton_server(
+    file: Path, finished: tuple[Path, object], workplace: Path, tmp_path: Path
+):
+    models = tmp_path / "models"
+    command = ["export", str(finished[0]), "--format", "triton", "-o", str(models), "--clips", "2"]
+    done = videxp(*command, cwd=workplace)
+    assert done.returncode == 0, done.stderr
+    (model,) = models.iterdir()  # nothing else that a server would take for one
+    assert model.name == finished[0].name and f"--model-repository={models}" in done.stdout
+    assert {one.name for one in (model / "1").iterdir()} == {"model.onnx", "model.onnx.card.md"}
+    config = parse((model / "config.pbtxt").read_text())
+    assert config["name"] == [model.name] and config["max_batch_size"] == ["8"]
+    assert config["input"] == [{"name": ["clip"], "data_type": ["TYPE_UINT8"], "dims": ["-1", "-1", "-1", "3"]}]
+    assert [one["name"] for one in config["output"]] == [["scores"], ["logits"]]
+    clip = np.random.default_rng(0).integers(0, 256, (2, 8, 50, 70, 3), dtype=np.uint8)
+    scores = [open_exported(one, threads=1)(clip=clip)["scores"] for one in (file, model / "1/model.onnx")]
+    torch.testing.assert_close(*scores)
+
+    again = videxp(*command, cwd=workplace)
+    assert again.returncode == 2 and f"{model}: is there already; give another folder with -o" in again.stderr
+    refused = videxp(*command, "--overwrite", cwd=workplace)
+    assert refused.returncode == 2 and "--overwrite is for files" in refused.stderr
 
 
 def test_a_config_that_names_other_packages_builds_nothing(file: Path, tmp_path: Path):

@@ -30,7 +30,7 @@ def apply_lut(frames: Tensor, lut: Tensor) -> Tensor:
 
     Colors beyond [0,1] are taken as the nearest within.
     """
-    tables = lut.expand(len(frames), *lut.shape[-4:]).float()
+    tables = lut.expand(frames.shape[0], *lut.shape[-4:]).float()
     with without_autocast(frames):
         places_N1HW3 = (frames.float() * 2 - 1).movedim(1, -1).unsqueeze(1)
         return F.grid_sample(tables, places_N1HW3, mode="bilinear", padding_mode="border", align_corners=True)[:, :, 0]

@@ -3,6 +3,7 @@ become."""
 
 import argparse
 import json
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from videxp.core.outputs import identities, require_output_file
 from videxp.core.ranges import whole_number
 
 if TYPE_CHECKING:
+    from videxp.deploy.exporting.writing import Kind
     from videxp.runs.folder import RunFolder
 
 SUMMARY = "RUN --format onnx         a model in a file that needs no videxp, checked against the run"
@@ -24,10 +26,14 @@ GRAPHS = {"onnx": ".onnx", "torch": ".pt2", "openvino": ".xml"}
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="videxp export", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="a run folder")
-    parser.add_argument("--format", choices=[*GRAPHS, "safetensors", "cube"], required=True)
+    parser.add_argument("--format", choices=[*GRAPHS, "triton", "safetensors", "cube"], required=True)
     parser.add_argument("--video", metavar="VIDEO", type=Path, help="of cube: the video whose colors it is for")
     parser.add_argument(
-        "-o", "--output", metavar="FILE", type=Path, help="default: RUN/model.onnx, RUN/weights.safetensors, ..."
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=Path,
+        help="default: RUN/model.onnx, RUN/weights.safetensors, ...; of triton: the folder of models, RUN/triton",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a file that is there already")
     parser.add_argument(
@@ -47,6 +53,8 @@ def main(arguments: list[str]) -> int:
         require_private_key(options.sign)
     if (options.format == "cube") != (options.video is not None):
         raise BadRequest("--format cube and --video VIDEO go together: the colors hang on how the video looks")
+    if options.format == "triton":
+        return _export_repository(options)
     if options.format in GRAPHS:
         return _export_graph(options)
     return _export_cube(options) if options.format == "cube" else _export_weights(options)
@@ -62,8 +70,37 @@ def _export_graph(options: argparse.Namespace) -> int:
     if output.suffix.lower() != suffix:
         raise BadRequest(f"{output}: a file of --format {options.format} is called {output.with_suffix(suffix).name}")
     require_output_file(output, overwrite=options.overwrite)
+    lines = _write_graph(run, options.format, output, options)
+    for line in [str(output), *lines]:
+        print(line)
+    write_beside(run, output, options)
+    return 0
+
+
+def _export_repository(options: argparse.Namespace) -> int:
+    """FOLDER/NAME of a Triton server: the ONNX file, its card, and config.pbtxt. NAME is that of the run's folder."""
+    from videxp.deploy.exporting.triton import require_absent, write_repository
+    from videxp.runs.folder import open_run
+
+    if options.overwrite:
+        raise BadRequest("--overwrite is for files: a server may be reading the folder; give another with -o FOLDER")
+    run = open_run(options.run)
+    folder, name = options.output or run.path / "triton", run.path.resolve().name
+    require_absent(folder, name)
+    with tempfile.TemporaryDirectory(dir=run.path, prefix=".export_") as held:
+        file = Path(held) / "model.onnx"
+        lines = _write_graph(run, "onnx", file, options)
+        repository = write_repository(file, folder, name=name)
+    for line in [f"{repository}: for tritonserver --model-repository={folder}", *lines]:
+        print(line)
+    write_beside(run, repository / "1/model.onnx", options)
+    return 0
+
+
+def _write_graph(run: "RunFolder", kind: "Kind", output: Path, options: argparse.Namespace) -> list[str]:
+    """The file, and lines that say what it takes and gives."""
     cfg = config.load_resolved(run.config)
-    require_packages(options.format)
+    require_packages(kind)
 
     from videxp.deploy.exporting.exporting import Limits, described, export_run
     from videxp.training.changed_inputs import say_changed_inputs
@@ -72,11 +109,7 @@ def _export_graph(options: argparse.Namespace) -> int:
     say_changed_inputs(run, cfg)
     quiet_libraries()
     limits = Limits(clips=options.clips, seconds=options.time_limit)
-    package = export_run(run, cfg, kind=options.format, output=output, limits=limits, say=print)
-    for line in [str(output), *described(package)]:
-        print(line)
-    write_beside(run, output, options)
-    return 0
+    return described(export_run(run, cfg, kind=kind, output=output, limits=limits, say=print))
 
 
 def write_beside(run: "RunFolder", output: Path, options: argparse.Namespace) -> None:

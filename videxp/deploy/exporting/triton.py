@@ -4,6 +4,7 @@ https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/use
 """
 
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -27,14 +28,22 @@ def write_repository(file: Path, folder: Path, *, name: str, state: Sequence[tup
 
     Raises BadRequest where it is there already, and for a state whose first axis is no free batch.
     """
-    target = folder / name
-    if target.exists():
-        raise BadRequest(f"{target}: is there already; give another folder")
+    require_absent(folder, name)
     text = describe_model(file, name=name, state=state)
-    (target / "1").mkdir(parents=True)
-    shutil.copyfile(file, target / "1/model.onnx")
-    (target / "config.pbtxt").write_text(text)
-    return target
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".writing_") as held:
+        model = Path(held) / name
+        (model / "1").mkdir(parents=True)
+        shutil.copyfile(file, model / "1/model.onnx")
+        (model / "config.pbtxt").write_text(text)
+        return model.rename(folder / name)  # whole, for a server that looks for models meanwhile
+
+
+def require_absent(folder: Path, name: str) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise BadRequest(f"{folder}: not a folder; Triton's models lie in one: give another with -o FOLDER")
+    if (folder / name).exists():
+        raise BadRequest(f"{folder / name}: is there already; give another folder with -o FOLDER")
 
 
 def describe_model(file: Path, *, name: str, state: Sequence[tuple[str, str]] = ()) -> str:

@@ -225,7 +225,7 @@ class _Block(nn.Module):
         return [(batch, self.past, self.width, *size), total] if self.past else [total]
 
     def forward(self, x: Tensor, count: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, list[Tensor]]:
-        batch, after = len(count), []
+        batch, after = count.shape[0], []
         inner = self.space(self.expand(x))
         if self.past:
             inner, past = self._look_back(inner, state[0])
@@ -255,7 +255,7 @@ class _RunningExcitation(nn.Module):
         self.fc2 = nn.Conv2d(squeezed, width, 1)
 
     def forward(self, x: Tensor, count: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
-        of_frame = x.mean(dim=(2, 3)).unflatten(0, (len(count), -1))  # [B,t,D]
+        of_frame = x.mean(dim=(2, 3)).unflatten(0, (count.shape[0], -1))  # [B,t,D]
         so_far, total = running_mean(total, count, of_frame)
         squeezed = F.hardswish(self.fc1(torch.cat([so_far, of_frame], dim=2).flatten(0, 1)[:, :, None, None]))
         scale = (0.2 * self.fc2(squeezed) + 0.5).clamp(0, 1)  # Keras' hard sigmoid, not PyTorch's

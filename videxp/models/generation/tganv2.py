@@ -198,7 +198,7 @@ class TGANv2(VideoGAN):
 
 def every_other(rngs: Rngs | None, times: Tensor) -> Tensor:
     """Positions int64 [B,T//2] of every other frame of [B,T], from the first or the second on, drawn for each clip."""
-    index = 2 * torch.arange(times.shape[1] // 2, device=times.device).expand(len(times), -1)
+    index = 2 * torch.arange(times.shape[1] // 2, device=times.device).expand(times.shape[0], -1)
     return index if rngs is None else index + integers(rngs, 2, device=times.device)[:, None]
 
 

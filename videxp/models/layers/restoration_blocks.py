@@ -101,7 +101,8 @@ def pad_to_multiple(video: Tensor, multiple: int) -> Tensor:
     """
     height, width = video.shape[-2:]
     bottom, right = -height % multiple, -width % multiple
-    if bottom == right == 0:
+    is_free = not (isinstance(height, int) and isinstance(width, int))  # in an exported graph, which pads what is due
+    if not is_free and bottom == right == 0:
         return video
     mode = "reflect" if bottom < height and right < width else "replicate"
     return F.pad(video.flatten(0, 1), (0, right, 0, bottom), mode=mode).unflatten(0, video.shape[:2])

@@ -178,7 +178,7 @@ def propagate(
     T frames [B,C,h,w] in the order of travel; flows[i] leads from frame i+1 back to frame i, None: stay in place.
     `refills` change the state of some frames before the trunk sees it.
     """
-    state = frames[0].new_zeros(len(frames[0]), width, *frames[0].shape[-2:])
+    state = frames[0].new_zeros(frames[0].shape[0], width, *frames[0].shape[-2:])
     states = []
     for i, frame in enumerate(frames):
         if i > 0 and (flow := flows[i - 1]) is not None:

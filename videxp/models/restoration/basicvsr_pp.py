@@ -114,4 +114,4 @@ class BasicVSRPlusPlus(nn.Module):
 
 
 def _or_zero(flow: Tensor | None, like: Tensor) -> Tensor:
-    return like.new_zeros(len(like), 2, *like.shape[-2:]) if flow is None else flow
+    return like.new_zeros(like.shape[0], 2, *like.shape[-2:]) if flow is None else flow

@@ -120,6 +120,7 @@ def flows_back(network: SPyNet | None, video: Tensor) -> Flows:
 def is_mirrored(video: Tensor) -> bool:
     """Whether the second half of every clip [B,T,...] is its first half backwards; False where there are no values to
     look at: an exported graph computes the flows both ways."""
-    half, odd = divmod(video.shape[1], 2)
-    has_values = not video.is_meta and not torch.compiler.is_exporting()
-    return not odd and has_values and torch.equal(video[:, :half], video[:, half:].flip(1))
+    if video.is_meta or torch.compiler.is_exporting() or video.shape[1] % 2:
+        return False
+    first, second = video.chunk(2, dim=1)
+    return torch.equal(first, second.flip(1))
