@@ -22,9 +22,7 @@ NAMES = [
     pytest.param("basicvsr_forward", marks=pytest.mark.slow),
 ]
 
-ONE_LAYER_A_STAGE = Widths(
-    8, ((8, "24x1x5"), (32, "80x3x3"), (56, "184x5x3"), (56, "184x3x3"), (104, "280x1x5")), 480
-)
+ONE_LAYER_A_STAGE = Widths(8, ((8, "24x1x5"), (32, "80x3x3"), (56, "184x5x3"), (56, "184x3x3"), (104, "280x1x5")), 480)
 """Of MoViNet: the exporter takes 30 s for all 16 layers."""
 
 
