@@ -1,0 +1,1 @@
+"""A trained run made smaller and faster."""
