@@ -13,11 +13,14 @@ from onnx import numpy_helper
 
 from tests.conftest import videxp
 from tests.deploy.test_export_steps import parse
+from videxp import config
 from videxp.core.errors import BadRequest, VidexpError
+from videxp.deploy.compressing.compressing import Settings, compress_file, result_lines
 from videxp.deploy.exporting.network import config_of
 from videxp.deploy.exporting.opening import open_exported
 from videxp.deploy.exporting.package import KEY, MOST_BYTES, Package
 from videxp.deploy.exporting.parity import compare_answers, require_parity
+from videxp.runs.folder import open_run
 from videxp.transforms import EvalTransform
 from videxp.video import write_video
 
@@ -209,3 +212,34 @@ def test_a_file_answers_a_stream_as_its_run_does(file: Path, finished: tuple[Pat
     for ours, theirs in zip(*lines):
         assert (ours["frame"], ours["label"]) == (theirs["frame"], theirs["label"])
         assert ours["probabilities"] == pytest.approx(theirs["probabilities"], abs=2e-6)
+
+
+@pytest.mark.filterwarnings("ignore:.*(does not have many workers|litlogger|LeafSpec)")
+def test_an_int8_folder_tells_where_it_comes_from_and_what_it_is_like(
+    file: Path, finished: tuple[Path, object], workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(workplace)
+    run = open_run(str(finished[0]))
+    settings = Settings(clips=6, min_share=0.9, min_channels=8)
+    cfg = config.load_resolved(run.config)
+    found = compress_file(run, cfg, file, new=tmp_path / "two", settings=settings, seconds=0.2, time_limit=120)
+    assert json.loads((tmp_path / "two" / "compression.json").read_text()) == json.loads(json.dumps(found))
+
+    own, two = (json.loads((folder / "provenance.json").read_text()) for folder in (run.path, tmp_path / "two"))
+    assert found["parent"]["run_id"] == run.path.name and found["settings"]["min_channels"] == 8
+    assert two["weights"]["best"] == own["weights"]["best"] and two["compressed"]["parent"] == found["parent"]
+
+    package = open_exported(tmp_path / "two" / "int8.onnx").package
+    assert package.quantization is not None and package.quantization["layers"]["share"] == 1
+    assert package.quantization["calibration"]["clips"] == 6
+    assert package.quantization["calibration"]["data_fingerprint"] == package.data_fingerprint
+    before, after = package.parity["metrics"]["test/loss"]
+    assert 0 < abs(before - after) < 0.1 * before
+    paired = found["metrics"]["loss"]["paired"]
+    assert paired["low"] <= after - before + 1e-5 and after - before - 1e-5 <= paired["high"]
+    assert found["bytes"]["int8"] < found["bytes"]["onnx"] and found["times"]["torch"]["faster"] == 1
+    assert max(map(len, result_lines(found))) <= 80
+
+    tested = videxp("evaluate", str(tmp_path / "two" / "int8.onnx"), "--json", cwd=workplace)
+    assert json.loads(tested.stdout)["metrics"]["test/loss"] == pytest.approx(after, abs=1e-4)
+    assert videxp("compare", str(run.path), str(tmp_path / "two"), cwd=workplace).returncode == 0

@@ -29,6 +29,8 @@ RUN_FILES = frozenset(
         "predictions.csv",
         "robustness.jsonl",
         "card.md",
+        "int8.onnx",
+        "compression.json",
     }
 )
 SWEEP_FILES = frozenset({"sweep.yaml", "study.db"})

@@ -15,6 +15,7 @@ ORDER = [
         "stream",
         "serve",
         "export",
+        "compress",
         "compare",
         "record",
         "verify",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -64,7 +64,7 @@ def export_run(
     datamodule: VideoDataModule = config.build(cfg.dataset)
     datamodule.prepare()
     deployable = deployable_of(task, datamodule)
-    clips = test_clips(task, deployable, datamodule, count=limits.clips)
+    clips = sample_clips(task, deployable, datamodule, split="test", count=limits.clips)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".export_") as held:
         file = Path(held) / f"model{SUFFIX[kind]}"
         package = describe(run, cfg, task, datamodule)
@@ -153,15 +153,17 @@ def _takes(deployable: Deployable, clip: Mapping[str, np.ndarray]) -> bool:
     return True
 
 
-def test_clips(task: VideoTask, deployable: Deployable, datamodule: VideoDataModule, *, count: int) -> Clips:
-    """What a file is given for samples of the test, spread evenly over it."""
-    total = len(datamodule.dataset("test"))
+def sample_clips(
+    task: VideoTask, deployable: Deployable, datamodule: VideoDataModule, *, split: Literal["train", "test"], count: int
+) -> Clips:
+    """What a file is given for samples of a split, spread evenly over it, transformed as the test's are."""
+    total = datamodule.dataset(split).num_samples
     if not total:
-        raise BadRequest(f"{datamodule.name}: no test samples, on which a file could be compared with the run")
+        raise BadRequest(f"{datamodule.name}: no {split} samples, on which a file could be compared with the run")
     chosen = sorted({round(place) for place in np.linspace(0, total - 1, min(count, total))})
     clips = []
     for index in chosen:
-        batch = datamodule.transformed(datamodule.read("test", [index]), "test", device=torch.device("cpu"))
+        batch = datamodule.transformed(datamodule.read(split, [index]), "test", device=torch.device("cpu"))
         inputs = task.deployable_inputs(deployable, batch)
         clips.append(one_window(task, {name: value.detach().cpu().numpy() for name, value in inputs.items()}))
     return clips
