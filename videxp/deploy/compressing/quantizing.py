@@ -52,7 +52,7 @@ def quantize(
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    class Clips(CalibrationDataReader):
+    class Feeds(CalibrationDataReader):
         def __init__(self) -> None:
             self.left: Iterator[Mapping[str, Any]] = iter(feeds)
 
@@ -66,7 +66,7 @@ def quantize(
         quantize_static(
             folded,
             temporary,
-            Clips(),
+            Feeds(),
             quant_format=QuantFormat.QDQ,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
