@@ -30,6 +30,8 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]):
         (["evaluate", "nowhere"], "nowhere is not a run folder"),
         (["compare", "nowhere"], "nowhere: no such folder"),
         (["predict", "nowhere", "no.mp4"], "nowhere is not a run folder"),
+        (["predict", "nowhere.onnx", "no.mp4"], "nowhere.onnx: no such file"),
+        (["evaluate", "nowhere.onnx"], "nowhere.onnx: no such file"),
         (["completion", "bash"], "expected install=bash"),
     ],
 )

@@ -34,7 +34,7 @@ def decoded(path: Path) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def file(finished: tuple[Path, object], workplace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("exported") / "digits.onnx"
+    path = tmp_path_factory.mktemp("exported") / "made" / "for" / "digits.onnx"
     done = videxp("export", str(finished[0]), "--format", "onnx", "-o", str(path), "--clips", "4", cwd=workplace)
     assert done.returncode == 0, done.stderr
     assert "takes clip uint8 [batch, frames, height, width, 3]" in done.stdout

@@ -311,7 +311,9 @@ def open_run(path: str) -> RunFolder:
     """An existing run folder, as RUN is given on the command line. Raises BadRequest where there is none."""
     run = RunFolder(Path(path))
     if not os.path.isfile(run.config):  # False for a name that is too long, too
-        raise BadRequest(f"{path} is not a run folder: it has no config.yaml (runs are made by videxp train)")
+        is_file = os.path.isfile(path)
+        why = "it is a file" if is_file else "it has no config.yaml (runs are made by videxp train)"
+        raise BadRequest(f"{path} is not a run folder: {why}")
     return run
 
 

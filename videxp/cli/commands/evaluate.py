@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from videxp import config
 from videxp.core.errors import BadRequest
 from videxp.core.printable import as_typed_here
-from videxp.deploy.exporting.package import is_exported
+from videxp.deploy.exporting.package import is_exported, require_exported
 from videxp.evaluation.axis import (
     ACCURACY,
     AXES,
@@ -92,6 +92,7 @@ def evaluate_by_file(options: argparse.Namespace) -> int:
     if options.on != [ACCURACY] or options.temperature:
         option = "--temperature" if options.temperature else "--on"
         raise BadRequest(f"{option} is for runs, {options.run} is a file: leave {option} out, or give the run's folder")
+    require_exported(Path(options.run))  # before the slow imports
 
     from videxp.deploy.exporting.measuring import evaluate_file, result_lines
     from videxp.deploy.exporting.opening import open_exported

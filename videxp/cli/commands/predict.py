@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from videxp import __version__, config
 from videxp.core.contract import contract_of, contract_trouble
 from videxp.core.errors import BadRequest
-from videxp.deploy.exporting.package import is_exported
+from videxp.deploy.exporting.package import is_exported, require_exported
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -137,6 +137,8 @@ def load_run(run: "RunFolder", cfg: "DictConfig", options: argparse.Namespace) -
 
 def predict_by_file(path: str, words: list[str]) -> int:
     """The same, answered by an exported file in place of the run's network."""
+    require_exported(Path(path))  # before the slow imports
+
     from videxp.deploy.exporting.network import config_of, task_of
     from videxp.deploy.exporting.opening import open_exported
     from videxp.training.log_file import quiet_libraries

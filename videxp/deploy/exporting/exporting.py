@@ -18,6 +18,7 @@ from safetensors.numpy import save_file
 
 from videxp import config
 from videxp.core.errors import BadRequest, VidexpError
+from videxp.core.files import adding_files
 from videxp.data import VideoDataModule
 from videxp.deploy.exporting.measuring import measure_metrics
 from videxp.deploy.exporting.network import task_of
@@ -65,7 +66,7 @@ def export_run(
     datamodule.prepare()
     deployable = deployable_of(task, datamodule)
     clips = sample_clips(task, deployable, datamodule, split="test", count=limits.clips)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".export_") as held:
+    with adding_files(output.parent) as finished, tempfile.TemporaryDirectory(dir=finished) as held:
         file = Path(held) / f"model{SUFFIX[kind]}"
         package = describe(run, cfg, task, datamodule)
         package = write_and_compare(run, kind, deployable, clips, file=file, package=package, limits=limits)
@@ -74,7 +75,7 @@ def export_run(
             parity["metrics"] = metrics_beside(task, datamodule, cfg, file, clips=limits.clips)
             package = replace(package, parity=parity)
         set_package(file, kind, package)
-        put_in_place(file, output)
+        put_in_place(file, finished / output.name)
     say(parity_line(parity))
     for name, (before, after) in parity.get("metrics", {}).items():
         say(f"{name} {before:.4f} of the run, {after:.4f} of the file")

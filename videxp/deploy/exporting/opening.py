@@ -14,7 +14,7 @@ from torch import Tensor
 
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.core.quiet_openvino import import_openvino
-from videxp.deploy.exporting.package import KEY, SUFFIXES, Package
+from videxp.deploy.exporting.package import KEY, Package, require_exported
 from videxp.deploy.exporting.plain_program import plain_archive
 
 if TYPE_CHECKING:
@@ -60,11 +60,7 @@ def open_exported(path: Path | str, *, threads: int | None = None) -> Exported:
     runtime is not installed.
     """
     path = Path(path)
-    kind = SUFFIXES.get(path.suffix.lower())
-    if kind is None:
-        raise BadRequest(f"{path}: none of the exported kinds: {', '.join(SUFFIXES)}")
-    if not path.is_file():
-        raise BadRequest(f"{path}: {'not a regular' if path.exists() else 'no such'} file")
+    kind = require_exported(path)
     opened = {"onnx": _open_onnx, "torch": _open_torch, "openvino": _open_openvino}[kind]
     try:
         text, run = opened(path, threads)

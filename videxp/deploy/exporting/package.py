@@ -22,6 +22,16 @@ def is_exported(name: str | Path) -> bool:
     return Path(name).suffix.lower() in SUFFIXES
 
 
+def require_exported(path: Path) -> str:
+    """The format of such a file. Raises BadRequest for another name, and for what is no regular file."""
+    kind = SUFFIXES.get(path.suffix.lower())
+    if kind is None:
+        raise BadRequest(f"{path}: none of the exported kinds: {', '.join(SUFFIXES)}")
+    if not path.is_file():
+        raise BadRequest(f"{path}: {'not a regular' if path.exists() else 'no such'} file")
+    return kind
+
+
 @dataclass(frozen=True, kw_only=True)
 class Port:
     """An input or an output of the graph."""

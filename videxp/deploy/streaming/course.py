@@ -89,5 +89,6 @@ def _summary(source: LiveSource, reason: str, totals: dict[str, Any], latency: L
     rate = totals["processed"] / seconds if seconds else 0.0
     facts = latency.facts()
     late = f"latency {facts['latency_mean']:.3f} s on average, {facts['latency_max']:.3f} s at most"
-    pace = f"{latency.count:,} answers in {seconds:.1f} s ({rate:.1f} frames/s)"
+    answers = f"{latency.count:,} answer{'' if latency.count == 1 else 's'}"
+    pace = f"{answers} in {seconds:.1f} s ({rate:.1f} frames/s)"
     return f"{source.shown}: {reason}: {counts}\n{pace}; {late}"
