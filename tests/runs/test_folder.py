@@ -61,11 +61,11 @@ def test_the_checkpoint_is_the_best_then_the_last_then_an_error(tmp_path: Path):
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path: Path):
-    with pytest.raises(BadRequest, match="is not a run folder: it has no config.yaml"):
+    with pytest.raises(BadRequest, match=r"is not a run folder: it has no config\.yaml"):
         open_run(str(tmp_path))
     file = tmp_path / "config.yaml"
     file.touch()
-    with pytest.raises(BadRequest, match="config.yaml is not a run folder: it is a file"):
+    with pytest.raises(BadRequest, match=r"config\.yaml is not a run folder: it is a file"):
         open_run(str(file))
 
 
