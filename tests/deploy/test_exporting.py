@@ -181,7 +181,7 @@ def test_a_file_of_another_program_is_refused(file: Path, tmp_path: Path):
     model = onnx.load(file)
     del model.metadata_props[:]
     onnx.save(model, tmp_path / "plain.onnx")
-    with pytest.raises(BadRequest, match="not written by this version of videxp export"):
+    with pytest.raises(BadRequest, match="refused: no file of videxp export"):
         open_exported(tmp_path / "plain.onnx")
     with pytest.raises(BadRequest, match="unknown: code"):
         Package.from_json(json.dumps({"format": 1, "code": "print()"}), path=KEY)

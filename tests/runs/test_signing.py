@@ -103,3 +103,9 @@ def test_what_is_no_key_and_what_has_no_signature_is_refused_in_a_line_or_two(tm
             require_private_key(tmp_path / f"{name}.pem")
     with pytest.raises(BadRequest, match="there is no signature"):
         verify_signature(tmp_path / "ec.pem")
+
+
+def test_a_private_key_in_the_place_of_the_public_one_is_told(signed: tuple[Path, Path], tmp_path: Path):
+    private, _ = put_keys(tmp_path, "other")
+    with pytest.raises(BadRequest, match=r"is a private key: openssl pkey -in .* -pubout"):
+        verify_signature(signed[0], private)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
@@ -90,6 +91,8 @@ def test_jobs_of_this_machine_label_what_one_process_does_and_do_nothing_twice(
     assert (alone.returncode, done.returncode) == (1, 1), done.stdout + done.stderr
     assert (tmp_path / "labels.json").read_bytes() == (tmp_path / "alone.json").read_bytes()
     assert "3 of 4 inputs -> labels.json" in done.stdout and "videos/d.mp4" in done.stderr
+    (output,) = re.findall(r"see (labels.json.jobs/\S+)", done.stderr)
+    assert "videos/d.mp4: unreadable video" in (tmp_path / output).read_text()
 
     labels = tmp_path / "labels.json.jobs/labels"
     before = {file.name: file.stat().st_mtime_ns for file in labels.iterdir()}

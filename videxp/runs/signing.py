@@ -169,7 +169,10 @@ def _public_key(path: Path) -> "Ed25519PublicKey":
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     try:
-        key = load_pem_public_key(path.read_bytes())
+        content = path.read_bytes()
+        if b"PRIVATE KEY" in content:
+            raise BadRequest(f"{path}: is a private key: openssl pkey -in {path} -pubout -out PUB.pem")
+        key = load_pem_public_key(content)
     except (OSError, ValueError, TypeError) as error:
         raise BadRequest(f"{path}: no public key that can be read: {_cause(error)}\n{HOW}") from None
     if not isinstance(key, Ed25519PublicKey):

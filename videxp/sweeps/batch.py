@@ -130,7 +130,7 @@ def carry_out_shard(
         try:
             check(own)
             if predict(own):
-                why = "see its output"
+                why = f"see {shard['output']}"
         except (VidexpError, OSError, RuntimeError) as error:
             why = " ".join(str(error).split())[:300]
         state = {"state": "failed", "why": why} if why else {"state": "done"}
@@ -152,6 +152,7 @@ def _write_shards(
         own = [(str(part.source), part.settings) for part in parts[number::count]]
         threads = share.get("hardware.num_threads")
         facts = {"folder": str(folder.absolute()), "run": str(run), "words": words, "threads": threads, "parts": own}
+        facts["output"] = str(shard / OUTPUT)
         write_json(shard / SHARD, facts)
         shards.append(shard)
     write_json(folder / "batch.json", {**_read(folder / "batch.json"), "attempt": attempt, "handles": []})

@@ -263,6 +263,13 @@ def test_an_exported_file_answers_as_its_run_does(finished, videos: list[Path], 
         for answer, one in zip(sent, expected):
             assert answer.result().json()["probabilities"] == pytest.approx(one["probabilities"], abs=1e-5)
         assert server.get("/health").json()["serves"] == "model.onnx (Classification)"
+        starter, *_ = descendants(server.process.pid)
+        with server.held(videos[0]) as (waiting,):
+            os.kill(starter, signal.SIGKILL)
+            server.signal_workers(signal.SIGKILL)
+            assert waiting.result().json() == {"error": "the service has ended: send the video again later"}
+        server.process.join(20)
+        assert server.process.exitcode == 1 and "Traceback" not in server.printed.read_text()
     file.write_bytes(file.read_bytes()[:500])
     done = videxp("serve", str(file), cwd=tmp_path)
     assert done.returncode == 2 and "damaged" in done.stderr and len(done.stderr.splitlines()) <= 3, done.stderr

@@ -33,6 +33,7 @@ def main(arguments: list[str]) -> int:
     own, words = _parted(arguments)
     options = parse_arguments(own)
     token = read_token(options.token, host=options.host)
+    require_model(options.run)  # before the slow imports
     try:
         import fastapi  # noqa: F401  # asked for before anything slow
         import uvicorn  # noqa: F401
@@ -50,6 +51,17 @@ def main(arguments: list[str]) -> int:
         service = Service(options.workers, options.batch, options.queue, token, threads)
         serve(served, listening, service)
     return 0
+
+
+def require_model(path: str) -> None:
+    """Raises BadRequest for what is neither a run folder nor a file that may be an exported one."""
+    from videxp.deploy.exporting.package import is_exported, require_exported
+    from videxp.runs.folder import open_run
+
+    if is_exported(path) and not Path(path).is_dir():
+        require_exported(Path(path))
+    else:
+        open_run(path)
 
 
 def load_served(options: argparse.Namespace, words: tuple[str, ...]) -> "Served":

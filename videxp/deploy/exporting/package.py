@@ -82,6 +82,8 @@ class Package:
     @classmethod
     def from_json(cls, text: str, *, path: Any) -> "Package":
         """Raises BadRequest for what this version did not write."""
+        if not text:
+            raise BadRequest(f"{path}: refused: no file of videxp export: nothing stands in it under the key {KEY}")
         if len(text) > MOST_BYTES:
             raise BadRequest(f"{path}: refused: what it says of itself takes {len(text):,} bytes")
         try:

@@ -42,6 +42,7 @@ class Pool:
         self.forker, self.limits, self.meters, self.batch = forker, limits, meters, batch
         self.slots = workers * batch + queue
         self.waiting: asyncio.Queue[Job] = asyncio.Queue()
+        self.taken_in: set[Job] = set()
         self.workers = [Worker(forker, limits=limits) for _ in range(workers)]
 
     @property
@@ -50,8 +51,14 @@ class Pool:
         return sum(worker.is_ready for worker in self.workers)
 
     async def run(self) -> None:
-        """Until it is cancelled. Raises VidexpError where no worker can be started any more."""
-        await asyncio.gather(*map(self._tend, self.workers))
+        """Until it is cancelled. Raises VidexpError where no worker can be started any more: who waits is told so."""
+        try:
+            await asyncio.gather(*map(self._tend, self.workers))
+        except VidexpError:
+            for job in self.taken_in:
+                if not job.outcome.done():
+                    job.outcome.set_result((503, "the service has ended: send the video again later"))
+            raise
 
     @contextmanager
     def admission(self) -> Iterator[None]:
@@ -70,8 +77,12 @@ class Pool:
     async def answer(self, folder: Path) -> None:
         """Returns when the answer is in the folder. Raises Refused."""
         job = Job(folder, asyncio.get_running_loop().create_future())
+        self.taken_in.add(job)
         self.waiting.put_nowait(job)
-        status, message = await job.outcome
+        try:
+            status, message = await job.outcome
+        finally:
+            self.taken_in.discard(job)
         if status != 200:
             raise Refused(status, message, retry_after=RETRY_SECONDS if status == 503 else None)
 
