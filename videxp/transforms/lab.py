@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 _XYZ = ((0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169), (0.019334, 0.119193, 0.950227))
+_FROM_XYZ_T = torch.linalg.inv(torch.tensor(_XYZ, dtype=torch.float64)).T.tolist()  # ONNX has no inverse
 _WHITE = (0.95047, 1.0, 1.08883)  # D65, 2 degrees
 LUMINANCE = _XYZ[1]
 """Weights of linear red, green and blue in Y, which alone makes L."""
@@ -42,7 +43,7 @@ def lab_to_linear(lab: Tensor) -> Tensor:
     y = (lightness + 16) / 116
     f = torch.stack([a / 500 + y, y, (y - b / 200).clamp(min=0)], dim=-1)
     xyz = torch.where(f > 0.2068966, f**3, (f - 16 / 116) / 7.787) * lab.new_tensor(_WHITE)
-    return xyz @ torch.linalg.inv(torch.tensor(_XYZ, dtype=torch.float64)).to(lab).T
+    return xyz @ lab.new_tensor(_FROM_XYZ_T)
 
 
 # The powers are of clamped values: torch.where takes others, but at 0 their gradient is infinite, and 0 * inf is NaN.

@@ -116,7 +116,7 @@ class Upward(nn.Module):
 
 def halved(x: Tensor) -> Tensor:
     """The greatest of 2x2 pixels, of which none is below the pixel: [N,D,h,w] -> [N,D,h/2,w/2]; at least one."""
-    return F.max_pool2d(shifted_down(x), 2, ceil_mode=min(x.shape[-2:]) < 2)
+    return F.max_pool2d(shifted_down(x), 2, ceil_mode=bool(min(x.shape[-2:]) < 2))
 
 
 def shifted_down(x: Tensor) -> Tensor:
