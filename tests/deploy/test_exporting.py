@@ -20,6 +20,7 @@ from videxp.deploy.exporting.network import config_of
 from videxp.deploy.exporting.opening import open_exported
 from videxp.deploy.exporting.package import KEY, MOST_BYTES, Package
 from videxp.deploy.exporting.parity import compare_answers, require_parity
+from videxp.deploy.exporting.writing import set_package
 from videxp.runs.folder import open_run
 from videxp.transforms import EvalTransform
 from videxp.video import write_video
@@ -153,11 +154,15 @@ def test_frames_of_any_size_are_cut_and_normalized_in_the_graph_and_without_that
         exported(clip=clip[0])
 
 
-def test_a_file_of_other_weights_differs_from_the_run(file: Path, tmp_path: Path):
+def test_a_file_of_other_weights_differs_from_the_run_and_is_refused_where_nobody_says_so(file: Path, tmp_path: Path):
+    package = open_exported(file).package
     model = onnx.load(file)
     weights = max(model.graph.initializer, key=lambda one: np.prod(one.dims))
     weights.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weights) * np.float32(1.05), weights.name))
     onnx.save(model, tmp_path / "changed.onnx")
+    with pytest.raises(BadRequest, match="refused: the numbers in it are not those that were written"):
+        open_exported(tmp_path / "changed.onnx")
+    set_package(tmp_path / "changed.onnx", "onnx", package)
     clip = np.random.default_rng(0).integers(0, 256, (1, 8, 40, 40, 3), dtype=np.uint8)
     ours, theirs = (
         {n: v.numpy() for n, v in open_exported(p)(clip=clip).items()} for p in (file, tmp_path / "changed.onnx")

@@ -73,12 +73,15 @@ def export_run(
         parity = dict(package.parity)
         if takes_test(package, task, clips):
             parity["metrics"] = metrics_beside(task, datamodule, cfg, file, clips=limits.clips)
+            parity["metrics_of"], parity["test_samples"] = datamodule.seen["test"]
             package = replace(package, parity=parity)
         set_package(file, kind, package)
         put_in_place(file, finished / output.name)
     say(parity_line(parity))
+    if "metrics" in parity:
+        say(f"metrics of {parity['metrics_of']} of {parity['test_samples']} test samples:")
     for name, (before, after) in parity.get("metrics", {}).items():
-        say(f"{name} {before:.4f} of the run, {after:.4f} of the file")
+        say(f"  {name} {before:.4f} of the run, {after:.4f} of the file")
     return package
 
 

@@ -3,6 +3,7 @@
 Files may come from anyone: what is not a plain graph with its weights inside is refused before anything of it runs.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,13 +64,16 @@ def open_exported(path: Path | str, *, threads: int | None = None) -> Exported:
     kind = require_exported(path)
     opened = {"onnx": _open_onnx, "torch": _open_torch, "openvino": _open_openvino}[kind]
     try:
-        text, run = opened(path, threads)
+        text, run, tensors = opened(path, threads)
     except ModuleNotFoundError as error:
         raise BadRequest(f"{path}: {error.name} is not installed: pip install 'videxp[export]'") from None
-    return Exported(path, Package.from_json(text, path=path), run)
+    package = Package.from_json(text, path=path)
+    if tensors != package.tensors_sha256:
+        raise BadRequest(f"{path}: refused: the numbers in it are not those that were written: export it again")
+    return Exported(path, package, run)
 
 
-def _open_onnx(path: Path, threads: int | None) -> tuple[str, Run]:
+def _open_onnx(path: Path, threads: int | None) -> tuple[str, Run, str]:
     import onnxruntime
 
     model = read_onnx(path)
@@ -82,7 +86,7 @@ def _open_onnx(path: Path, threads: int | None) -> tuple[str, Run]:
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own classes have no public base
         raise BadRequest(f"{path}: onnxruntime cannot open it: {str(error).splitlines()[0]}") from None
-    return text, lambda inputs: session.run(None, inputs)
+    return text, lambda inputs: session.run(None, inputs), hash_onnx(model)
 
 
 def read_onnx(path: Path) -> "onnx.ModelProto":
@@ -113,7 +117,21 @@ def _tensors_of(message: Any) -> "list[onnx.TensorProto]":
     return found
 
 
-def _open_torch(path: Path, threads: int | None) -> tuple[str, Run]:
+def hash_onnx(model: "onnx.ModelProto") -> str:
+    """SHA-256 of all its numbers, with their names, types and shapes; what it says of itself is left out."""
+    digest = hashlib.sha256()
+    for tensor in _tensors_of(model.graph):
+        digest.update(tensor.SerializeToString(deterministic=True))
+    return digest.hexdigest()
+
+
+def hash_openvino(path: Path) -> str:
+    """SHA-256 of the weights beside an .xml."""
+    weights = path.with_suffix(".bin")
+    return hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else ""
+
+
+def _open_torch(path: Path, threads: int | None) -> tuple[str, Run, str]:
     archive = plain_archive(path)
     extra = {KEY: ""}
     try:
@@ -126,10 +144,10 @@ def _open_torch(path: Path, threads: int | None) -> tuple[str, Run]:
         with torch.inference_mode():
             return [tensor.numpy() for tensor in module(*(torch.from_numpy(value) for value in inputs.values()))]
 
-    return extra[KEY], run
+    return extra[KEY], run, ""
 
 
-def _open_openvino(path: Path, threads: int | None) -> tuple[str, Run]:
+def _open_openvino(path: Path, threads: int | None) -> tuple[str, Run, str]:
     core = import_openvino().Core()
     settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}  # bfloat16 is the default where the CPU has it
     if threads is not None:
@@ -145,4 +163,4 @@ def _open_openvino(path: Path, threads: int | None) -> tuple[str, Run]:
         answer = compiled(list(inputs.values()))
         return [answer[port] for port in compiled.outputs]
 
-    return text, run
+    return text, run, hash_openvino(path)

@@ -56,6 +56,7 @@ class Package:
     """The run's config.yaml, without secrets: of it, data module and task are built where videxp opens the file."""
     config_hash: str
     weights_sha256: str
+    """Of the run's network."""
     data_fingerprint: str
     classes: Sequence[str]
     chosen: Mapping[str, float | bool]
@@ -71,6 +72,8 @@ class Package:
     """Of one step of a stream: {input, output, dtype, shape} of each tensor that a step hands to the next."""
     quantization: Mapping[str, Any] | None = None
     parity: Mapping[str, Any] = field(default_factory=dict)
+    tensors_sha256: str = ""
+    """Of the numbers in the file itself, which opening compares; "" of a .pt2 file, whose zip has checksums."""
     license: str = "not stated"
     versions: Mapping[str, str] = field(default_factory=dict)
     date: str = ""

@@ -18,9 +18,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.export import ExportedProgram
 
+from videxp.core.errors import VidexpError
 from videxp.core.processes import program
 from videxp.core.quiet_openvino import import_openvino
-from videxp.deploy.exporting.opening import read_onnx
+from videxp.deploy.exporting.opening import hash_onnx, hash_openvino, read_onnx
 from videxp.deploy.exporting.package import KEY, Package, Port
 from videxp.tasks.deployable import AXES, Deployable
 
@@ -166,28 +167,32 @@ def write_openvino(program: ExportedProgram, example: Sequence[Tensor], package:
     for ports_, found in ((package.inputs, model.inputs), (package.outputs, model.outputs)):
         for port, tensor in zip(ports_, found):
             tensor.get_tensor().set_names({port.name})
-    model.set_rt_info(package.to_json(), [KEY])
     openvino.save_model(model, str(path), compress_to_fp16=False)
+    set_package(path, "openvino", package)
 
 
 def set_package(path: Path, kind: Kind, package: Package) -> None:
     """Says of a file, which stays as it is otherwise, what it is."""
-    text = package.to_json()
     if kind == "onnx":
         import onnx
 
         model = read_onnx(path)
+        text = replace(package, tensors_sha256=hash_onnx(model)).to_json()
         onnx.helper.set_model_props(model, {KEY: text})
         path.write_bytes(model.SerializeToString())
     elif kind == "torch":
-        torch.export.save(torch.export.load(str(path)), str(path), extra_files={KEY: text})
+        torch.export.save(torch.export.load(str(path)), str(path), extra_files={KEY: package.to_json()})
     else:
         openvino = import_openvino()
+        digest = hash_openvino(path)
+        text = replace(package, tensors_sha256=digest).to_json()
         beside = path.with_name(f"{path.stem}_.xml")
         model = openvino.Core().read_model(path)
         model.set_rt_info(text, [KEY])
         openvino.save_model(model, str(beside), compress_to_fp16=False)
         del model
+        if hash_openvino(beside) != digest:
+            raise VidexpError(f"{path}: OpenVINO writes other weights than it read")
         beside.replace(path)
         beside.with_suffix(".bin").replace(path.with_suffix(".bin"))
 
