@@ -143,5 +143,5 @@ def test_exported_weights_are_the_networks_bit_for_bit_and_can_be_loaded_by_name
     fresh = SmallCNN3D(num_classes=10)
     load_weights(fresh, str(workplace / "out/weights.safetensors"), head="head")
     assert weights_hash(fresh.state_dict()) == weights_hash(network)
-    refused = videxp("export", str(run), "--format", "onnx", cwd=workplace)
+    refused = videxp("export", str(run), "--format", "pickle", cwd=workplace)
     assert refused.returncode == 2 and "safetensors" in refused.stderr

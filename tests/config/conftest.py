@@ -1,5 +1,7 @@
 """A researcher's folder, and `videxp` called inside this process."""
 
+import io
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,11 +22,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def keep_stderr_open() -> None:
+    """Hydra's set-up of logging closes all handlers, and absl's, where a library has imported it, closes its stream with
+    it: pytest's own stderr, while the command writes to another."""
+    if absl := sys.modules.get("absl.logging"):
+        absl.get_absl_handler().python_handler.setStream(io.StringIO())
+
+
 @pytest.fixture
 def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """`status, stdout, stderr = call("check", RECIPE)`."""
 
     def run(*arguments: str) -> tuple[int, str, str]:
+        keep_stderr_open()
         status = cli.main(list(arguments))
         captured = capsys.readouterr()
         return status, captured.out, captured.err
