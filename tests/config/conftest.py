@@ -23,8 +23,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def keep_stderr_open() -> None:
-    """Hydra's set-up of logging closes all handlers, and absl's, where a library has imported it, closes its stream with
-    it: pytest's own stderr, while the command writes to another."""
+    """Hydra's set-up of logging closes all handlers. That of absl, where a library has imported it, closes its stream,
+    too: pytest's own stderr, while the command writes to another."""
     if absl := sys.modules.get("absl.logging"):
         absl.get_absl_handler().python_handler.setStream(io.StringIO())
 
