@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 from torch import nn
@@ -11,9 +13,6 @@ from tests.conftest import videxp
 from videxp.core.errors import BadRequest
 from videxp.deploy.compressing.compressing import metric_lines
 from videxp.deploy.compressing.quantizing import count_layers, quantize
-
-onnxruntime = pytest.importorskip("onnxruntime", reason="the int8 of a file is not checked: videxp[export]")
-import onnx  # noqa: E402
 
 CLIPS = [{"clip": torch.rand(1, 3, 4, 8, 8).numpy()} for _ in range(8)]
 

@@ -1,6 +1,7 @@
 """What videxp says when it cannot go on: one to three lines that name the thing, the value and the remedy."""
 
 import os
+from importlib.util import find_spec
 
 
 def system_words(error: BaseException) -> str | None:
@@ -28,3 +29,10 @@ class NotInstalled(BadRequest):
 
     def __init__(self, package: str, *, extra: str) -> None:
         super().__init__(f"{package} is not installed: pip install 'videxp[{extra}]'")
+
+
+def require_installed(*packages: str, extra: str) -> None:
+    """Raises NotInstalled for the first that is not there; none is imported."""
+    for package in packages:
+        if find_spec(package) is None:
+            raise NotInstalled(package, extra=extra)

@@ -5,7 +5,7 @@
 """
 
 import sys
-from typing import Any
+from typing import Any, cast
 
 
 def import_openvino() -> Any:
@@ -14,7 +14,8 @@ def import_openvino() -> Any:
     It takes a stub in place of a telemetry package that cannot be imported; so does nncf. Where a program of the user's
     has imported either before, it is as the program left it.
     """
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    modules: dict[str, Any] = cast(Any, sys.modules)  # typed for modules alone, though None forbids an import
+    modules.setdefault("openvino_telemetry", None)
     import openvino
 
     return openvino

@@ -7,11 +7,10 @@ says: a signature alone proves that nothing changed since somebody signed it.
 import hashlib
 import json
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from videxp.core.errors import BadRequest, NotInstalled
+from videxp.core.errors import BadRequest, require_installed
 from videxp.core.files import hash_file, is_run_folder, read_json
 from videxp.core.outputs import RUN_FILES
 from videxp.runs.folder import write_json
@@ -137,7 +136,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _is_genuine(signed: dict[str, Any]) -> bool:
-    _require_cryptography()
+    require_installed("cryptography", extra="sign")
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -150,7 +149,7 @@ def _is_genuine(signed: dict[str, Any]) -> bool:
 
 
 def _private_key(path: Path) -> "Ed25519PrivateKey":
-    _require_cryptography()
+    require_installed("cryptography", extra="sign")
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -164,7 +163,7 @@ def _private_key(path: Path) -> "Ed25519PrivateKey":
 
 
 def _public_key(path: Path) -> "Ed25519PublicKey":
-    _require_cryptography()
+    require_installed("cryptography", extra="sign")
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
@@ -185,8 +184,3 @@ def _cause(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
     return "it is encrypted" if "ncrypted" in str(error) else "it is no PEM of a key"
-
-
-def _require_cryptography() -> None:
-    if find_spec("cryptography") is None:
-        raise NotInstalled("cryptography", extra="sign")

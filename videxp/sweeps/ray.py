@@ -2,11 +2,10 @@
 
 import os
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from videxp.core.errors import BadRequest, NotInstalled
+from videxp.core.errors import BadRequest, require_installed
 from videxp.core.limits import Ge, Gt
 from videxp.sweeps.launching import clean_environment, resume_command
 from videxp.sweeps.ray_cluster import NAMESPACE, connect, last_line, nodes, refuse_unreachable, share_out
@@ -40,8 +39,7 @@ class Ray:
         gpus: Annotated[float, Ge(0)] | Literal["auto"] = "auto",
         cpus: Annotated[float, Gt(0)] | Literal["auto"] = "auto",
     ) -> None:
-        if find_spec("ray") is None:
-            raise NotInstalled("ray", extra="ray")
+        require_installed("ray", extra="ray")
         if address is not None:
             refuse_unreachable(address)
         self.address, self.outlived = address, address is not None

@@ -6,12 +6,11 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
 from videxp import config
-from videxp.core.errors import BadRequest, NotInstalled, VidexpError
+from videxp.core.errors import BadRequest, VidexpError, require_installed
 from videxp.core.limits import Ge, Gt
 from videxp.runs.folder import RunFolder
 from videxp.sweeps.launching import clean_environment
@@ -169,8 +168,7 @@ def _size(run: Path, *, gpus: int) -> tuple[int, int]:
 
 
 def _refuse_if_missing() -> None:
-    if find_spec("submitit") is None:
-        raise NotInstalled("submitit", extra="slurm")
+    require_installed("submitit", extra="slurm")
     if missing := [name for name in ("sbatch", "srun", "squeue", "scancel") if shutil.which(name) is None]:
         raise BadRequest(f"launcher=slurm: there is no {missing[0]} here; run this on a machine of the cluster")
 

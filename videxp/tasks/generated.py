@@ -20,6 +20,11 @@ from videxp.video import write_video
 GAP = 2  # pixels between clips
 
 
+def to_unit(video: Tensor) -> Tensor:
+    """As a generator gives it, in [-1,1] -> float [0,1]."""
+    return ((video.float() + 1) / 2).clamp(0, 1)
+
+
 def save_clip_grid(
     clips: Tensor | Sequence[Tensor],
     path: Path,

@@ -29,7 +29,7 @@ from videxp.models.summary import gmacs_of_call
 from videxp.tasks.adversarial import Adversarial, Generated, clip_rng
 from videxp.tasks.base import Split
 from videxp.tasks.deployable import Deployable, DeployableGenerator
-from videxp.tasks.generated import interpolated, save_clip_grid, save_clip_strips
+from videxp.tasks.generated import interpolated, save_clip_grid, save_clip_strips, to_unit
 from videxp.tasks.generation_scores import KEPT, ClassifierScore, RealStatistics
 from videxp.tasks.schedules import Schedule
 
@@ -201,15 +201,12 @@ class Generation(Adversarial):
         return path_lengths(video, codes, noise=normal(rngs, *video.shape[1:], device=self.device))
 
     def deployable(self, transform: nn.Module) -> DeployableGenerator:
-        codes = cast(VideoGenerator, self.average).latent([clip_rng(self.seed, 0)], num_frames=self.num_frames)
-        return DeployableGenerator(self.average, codes=codes, has_classes=self.num_classes is not None)
+        return DeployableGenerator(self.average, codes=self._codes(0), has_classes=self.num_classes is not None)
 
     def deployable_inputs(self, deployable: Deployable, batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """The codes of the clip whose number the first sample has."""
-        numbers = [int(batch["index"][0])]
-        rngs = [clip_rng(self.seed, number) for number in numbers]
-        latent = cast(VideoGenerator, self.average).latent(rngs, num_frames=self.num_frames)
-        return deployable.taken(latent, label=self._labels(numbers, None))
+        number = int(batch["index"][0])
+        return deployable.taken(self._codes(number), label=self._labels([number], None))
 
     def answer(self, batch: Mapping[str, Tensor]) -> Tensor:
         return self.generate(range(len(batch["index"])), seed=self.seed)
@@ -390,17 +387,14 @@ class Generation(Adversarial):
         return {key: self._walk(0, {key}, steps=steps) for key in self._ends(0)[0]}
 
     def _walk(self, row: int, keys: set[str], *, steps: int) -> Tensor:
-        maker = self.average
-        assert isinstance(maker, VideoGenerator)
+        maker = cast(VideoGenerator, self.average)
         latent = interpolated(*self._ends(row), keys=keys, steps=steps)
         return to_unit(maker(latent, label=self._labels([row] * steps, None)))
 
     def _ends(self, row: int) -> list[dict[str, Tensor]]:
-        maker = self.average
-        assert isinstance(maker, VideoGenerator)
-        return [maker.latent([clip_rng(self.seed, 2 * row + end)], device=self.device) for end in (0, 1)]
+        return [self._codes(2 * row + end) for end in (0, 1)]
 
-
-def to_unit(video: Tensor) -> Tensor:
-    """[-1,1] -> float [0,1]."""
-    return ((video.float() + 1) / 2).clamp(0, 1)
+    def _codes(self, number: int) -> dict[str, Tensor]:
+        """Of the clip of this number."""
+        maker = cast(VideoGenerator, self.average)
+        return maker.latent([clip_rng(self.seed, number)], num_frames=self.num_frames, device=self.device)

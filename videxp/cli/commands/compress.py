@@ -7,11 +7,10 @@ The checkpoint in RUN2 is the run's own, in float32.
 
 import argparse
 import json
-from importlib.util import find_spec
 from pathlib import Path
 
 from videxp import config
-from videxp.core.errors import BadRequest
+from videxp.core.errors import require_installed
 from videxp.core.options import positive
 from videxp.core.printable import as_typed_here
 from videxp.core.ranges import real_number, whole_number
@@ -59,8 +58,7 @@ def main(arguments: list[str]) -> int:
     from videxp.training.log_file import quiet_libraries
 
     require_new_folder(options.output)
-    if missing := [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]:
-        raise BadRequest(f"--quantize int8 needs {missing[0]}: pip install 'videxp[export]'")
+    require_installed("onnx", "onnxscript", "onnxruntime", extra="export")
     say_changed_inputs(run, cfg)
     quiet_libraries()
     settings = Settings(clips=options.clips, min_share=options.min_share, min_channels=options.min_channels)

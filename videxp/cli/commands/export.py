@@ -4,13 +4,12 @@ become."""
 import argparse
 import json
 import tempfile
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videxp import config
 from videxp.core.contract import Contract, contract_of
-from videxp.core.errors import BadRequest, VidexpError
+from videxp.core.errors import BadRequest, VidexpError, require_installed
 from videxp.core.files import replacing
 from videxp.core.outputs import identities, require_output_file
 from videxp.core.ranges import whole_number
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from videxp.runs.folder import RunFolder
 
 SUMMARY = "RUN --format onnx         a model in a file that needs no videxp, checked against the run"
+WRITERS = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("openvino", "onnx", "onnxscript")}
+"""What writes and opens a format: OpenVINO's by way of ONNX."""
 GRAPHS = {"onnx": ".onnx", "torch": ".pt2", "openvino": ".xml"}
 
 
@@ -100,7 +101,7 @@ def _export_repository(options: argparse.Namespace) -> int:
 def _write_graph(run: "RunFolder", kind: "Kind", output: Path, options: argparse.Namespace) -> list[str]:
     """The file, and lines that say what it takes and gives."""
     cfg = config.load_resolved(run.config)
-    require_packages(kind)
+    require_installed(*WRITERS.get(kind, ()), extra="export")
 
     from videxp.deploy.exporting.exporting import Limits, described, export_run
     from videxp.training.changed_inputs import say_changed_inputs
@@ -124,13 +125,6 @@ def write_beside(run: "RunFolder", output: Path, options: argparse.Namespace) ->
         weights = output.with_suffix(".bin")
         beside = [card, weights] if output.suffix == ".xml" and weights.exists() else [card]
         print(write_signature(output, options.sign, beside=beside))
-
-
-def require_packages(kind: str) -> None:
-    """Raises BadRequest where what writes or opens the format is not installed."""
-    needed = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("openvino",)}.get(kind, ())
-    if missing := [name for name in needed if find_spec(name) is None]:
-        raise BadRequest(f"--format {kind} needs {missing[0]}: pip install 'videxp[export]'")
 
 
 def _export_cube(options: argparse.Namespace) -> int:

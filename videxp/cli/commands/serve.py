@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from videxp import config
 from videxp.cli.commands.predict import Parser, find_predictor, parser_of
-from videxp.core.errors import BadRequest, NotInstalled
+from videxp.core.errors import BadRequest, require_installed
 from videxp.core.ranges import real_number, whole_number
 from videxp.core.secrets import remember
 
@@ -34,11 +34,7 @@ def main(arguments: list[str]) -> int:
     options = parse_arguments(own)
     token = read_token(options.token, host=options.host)
     require_model(options.run)  # before the slow imports
-    try:
-        import fastapi  # noqa: F401  # asked for before anything slow
-        import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise NotInstalled(error.name or "fastapi", extra="serve") from error
+    require_installed("fastapi", "uvicorn", extra="serve")
 
     from videxp.deploy.serving.server import Service, listen, serve
 
