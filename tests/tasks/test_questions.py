@@ -21,8 +21,7 @@ from videxp.evaluation.explaining.removal import frame_importance
 from videxp.evaluation.explaining.walks import describe_walks, walk_line
 from videxp.models.scenes.interface import TransitionLogits
 from videxp.tasks import VideoTask
-from videxp.tasks.generated import interpolated
-from videxp.tasks.generated import to_unit
+from videxp.tasks.generated import interpolated, to_unit
 from videxp.tasks.patches import PATCH, Patch, chosen_patch, cut_around, detail_of_pixels
 from videxp.tasks.schedules import Constant
 
