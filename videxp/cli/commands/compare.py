@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from videxp.core.errors import BadRequest
 from videxp.core.files import replacing, write_csv, write_text
+from videxp.core.options import OneLineParser
 from videxp.core.outputs import require_output_file
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="videxp compare",
         description=__doc__,
         epilog=EPILOG,

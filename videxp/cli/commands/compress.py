@@ -5,13 +5,12 @@ and transformed as the run's test is. RUN2/compression.json holds where it comes
 The checkpoint in RUN2 is the run's own, in float32.
 """
 
-import argparse
 import json
 from pathlib import Path
 
 from videxp import config
 from videxp.core.errors import require_installed
-from videxp.core.options import positive
+from videxp.core.options import OneLineParser, positive
 from videxp.core.printable import as_typed_here
 from videxp.core.ranges import real_number, whole_number
 
@@ -19,7 +18,7 @@ SUMMARY = "RUN --quantize int8 -o RUN2  a smaller, faster file of a run, tested 
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="videxp compress", description=__doc__)
+    parser = OneLineParser(prog="videxp compress", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="a run folder")
     parser.add_argument("--quantize", choices=["int8"], required=True)
     parser.add_argument("-o", "--output", metavar="RUN2", type=Path, required=True, help="the folder that is made")

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from videxp import config
 from videxp.core.errors import BadRequest
+from videxp.core.options import OneLineParser
 from videxp.core.printable import as_typed_here
 from videxp.deploy.exporting.package import is_exported, require_exported
 from videxp.evaluation.axis import (
@@ -106,7 +107,7 @@ def evaluate_by_file(options: argparse.Namespace) -> int:
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="videxp evaluate", description=__doc__)
+    parser = OneLineParser(prog="videxp evaluate", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="a run folder, or an exported file")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="e.g. dataset.protocol=10x3 hardware=cpu")
     parser.add_argument(

@@ -15,6 +15,7 @@ from videxp import config
 from videxp.core.contract import MAP_METHODS, Contract, contract_of, contract_trouble
 from videxp.core.errors import BadRequest
 from videxp.core.lines import show, warn
+from videxp.core.options import OneLineParser
 from videxp.core.outputs import identities
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def explain_walks(task: Any, options: argparse.Namespace, about: dict[str, Any])
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="videxp explain", description=__doc__)
+    parser = OneLineParser(prog="videxp explain", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="a run folder")
     parser.add_argument("inputs", nargs="*", metavar="INPUT", help="video files, folders or globs; none of a generator")
     parser.add_argument("-o", "--output", metavar="OUT", type=Path, required=True, help="a folder")

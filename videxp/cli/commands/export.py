@@ -11,6 +11,7 @@ from videxp import config
 from videxp.core.contract import Contract, contract_of
 from videxp.core.errors import BadRequest, VidexpError, require_installed
 from videxp.core.files import replacing
+from videxp.core.options import OneLineParser
 from videxp.core.outputs import identities, require_output_file
 from videxp.core.ranges import whole_number
 
@@ -25,7 +26,7 @@ GRAPHS = {"onnx": ".onnx", "torch": ".pt2", "openvino": ".xml"}
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="videxp export", description=__doc__)
+    parser = OneLineParser(prog="videxp export", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="a run folder")
     parser.add_argument("--format", choices=[*GRAPHS, "triton", "safetensors", "cube"], required=True)
     parser.add_argument("--video", metavar="VIDEO", type=Path, help="of cube: the video whose colors it is for")

@@ -1,12 +1,12 @@
 """videxp list: what there is to choose from, read from the YAML files themselves."""
 
-import argparse
 import json
 from dataclasses import asdict
 from typing import Any
 
 from videxp.config import Choice, group_options, recipes, suggestion, task_contracts
 from videxp.core.errors import BadRequest
+from videxp.core.options import OneLineParser
 from videxp.core.printable import as_typed_here
 
 SUMMARY = "[recipes|datasets|...]    what there is, with one line each"
@@ -31,7 +31,7 @@ ALIASES = {"recipe": "recipes", "callback": "callbacks", "experiments": "recipes
 
 def main(arguments: list[str]) -> int:
     kinds = ["recipes", *GROUPS]
-    parser = argparse.ArgumentParser(prog="videxp list", description=__doc__)
+    parser = OneLineParser(prog="videxp list", description=__doc__)
     parser.add_argument("kind", nargs="?", metavar="KIND", help=", ".join(kinds))
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)

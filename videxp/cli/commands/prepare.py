@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from videxp import config
 from videxp.core.errors import BadRequest
 from videxp.core.files import expand_home
+from videxp.core.options import OneLineParser
 from videxp.core.outputs import require_own_folder
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ SUMMARY = "DATASET [overrides]       scan a data set, list unreadable files, wri
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="videxp prepare", description=__doc__)
+    parser = OneLineParser(prog="videxp prepare", description=__doc__)
     parser.add_argument("dataset", metavar="DATASET", help="a name from `videxp list datasets`")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="e.g. dataset.root=/data/ucf101")
     parser.add_argument(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from videxp import config
 from videxp.core.errors import BadRequest
+from videxp.core.options import OneLineParser
 from videxp.core.printable import as_typed_here
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ SUMMARY = "RUN...                    keep a recipe's results: experiments/TASK/N
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="videxp record", description=__doc__)
+    parser = OneLineParser(prog="videxp record", description=__doc__)
     parser.add_argument("runs", nargs="*", metavar="RUN", help="finished runs of one recipe, each with another seed")
     parser.add_argument(
         "--allow-dirty", action="store_true", help="also runs whose code was not committed; the record says so"

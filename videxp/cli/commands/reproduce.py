@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from videxp import config
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.core.files import read_text
+from videxp.core.options import OneLineParser
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -31,7 +32,7 @@ OTHER = {"config": "config.yaml was edited since the run", "variable": "other va
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="videxp reproduce", description=__doc__)
+    parser = OneLineParser(prog="videxp reproduce", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="a finished run's folder")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="hydra.run.dir=FOLDER, hardware=cpu, ...")
     parser.add_argument("--anyway", action="store_true", help="go on though data, code or other inputs differ")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from videxp import config
 from videxp.core.errors import BadRequest
+from videxp.core.options import OneLineParser
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -18,7 +19,7 @@ SUMMARY = "RUN                       go on with a run that was stopped, where it
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="videxp resume", description=__doc__)
+    parser = OneLineParser(prog="videxp resume", description=__doc__)
     parser.add_argument("run", metavar="RUN", help="a run folder")
     parser.add_argument("--ends-with", metavar="PID", type=int, help=argparse.SUPPRESS)  # the sweep that started it
     options, others = parser.parse_known_args(arguments)

@@ -4,12 +4,12 @@ Of a run: its weights, its config, what its evaluations were of, and the files t
 signature beside it: that too; `--key PUB.pem` says whose signature it has to be.
 """
 
-import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videxp.core.errors import BadRequest
 from videxp.core.files import is_run_folder
+from videxp.core.options import OneLineParser
 
 if TYPE_CHECKING:
     from videxp.runs.folder import RunFolder
@@ -18,7 +18,7 @@ SUMMARY = "RUN|FILE                  whether files are as they were recorded, an
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="videxp verify", description=__doc__)
+    parser = OneLineParser(prog="videxp verify", description=__doc__)
     parser.add_argument("target", metavar="RUN|FILE", type=Path, help="a run folder, an exported file, or a folder")
     parser.add_argument("--key", metavar="PUB.pem", type=Path, help="the public key that it must be signed with")
     options = parser.parse_args(arguments)
