@@ -136,9 +136,11 @@ def test_what_cannot_be_opened_ends_with_one_and_later_answers_than_allowed_with
     finished: tuple[Path, Run], film: Path, tmp_path: Path
 ):
     address = "rtsp://ann:Ottokar77@127.0.0.1:9/cam"
-    done = videxp("stream", str(finished[0]), address, "--timeout", "3", cwd=tmp_path)
+    words = ("-o", "new/a.jsonl", "--video", "a.mp4", "--timeout", "3")
+    done = videxp("stream", str(finished[0]), address, *words, cwd=tmp_path)
     assert done.returncode == 1 and "Ottokar77" not in done.stdout + done.stderr
     assert done.stderr.endswith("videxp: rtsp://127.0.0.1:9/cam: Connection refused\n")
+    assert list(tmp_path.iterdir()) == []  # the same command with the right address is not refused
     done = videxp("stream", str(finished[0]), str(film), "--max-latency", "2", cwd=tmp_path)
     assert done.returncode == 2 and done.stdout == ""
     assert "--max-latency 2: windows of 4 frames: an answer may come 3 frames after its own\n" in done.stderr

@@ -76,9 +76,6 @@ class Connections:
                     return
                 self.totals.connections += 1
                 opened, self.lost = capture.opened, ""
-                height, width = opened.size
-                size = f"{width}x{height}"
-                self._tell("connected", size=size, fps=round(opened.fps, 3), policy=opened.policy)
                 yield Connection(opened, self._frames(capture))
             finally:
                 capture.close()

@@ -12,6 +12,7 @@ from videxp.core.lines import show_error
 from videxp.deploy.streaming.connections import Connections
 from videxp.deploy.streaming.outputs import Outputs
 from videxp.deploy.streaming.streamer import Answer, Streamer
+from videxp.video.live.capture import Opened
 from videxp.video.live.options import CaptureOptions
 from videxp.video.live.source import LiveSource
 
@@ -48,7 +49,6 @@ def run_stream(
     about: of the first event. draws: whether pictures are made. Returns the exit status, 1 where it was lost.
     Raises LostSource where it cannot be opened in the first place, VidexpError where an output fails.
     """
-    outputs.tell("opened", source=source.shown, **about, **streamer.about)
     connections = Connections(
         source,
         options,
@@ -61,15 +61,24 @@ def run_stream(
     latency, start = Latency(), time.monotonic()
     with closing(iter(connections)) as each:
         for connection in each:
-            outputs.fps = connection.opened.fps
+            if connections.totals.connections == 1:
+                outputs.tell("opened", source=source.shown, **about, **streamer.about)
+            _tell_connected(connection.opened, outputs)
             for answer in streamer.answers(connection.frames, draw=draws):  # nothing is left of the connection before
                 _write(answer, outputs, latency)
     seconds = time.monotonic() - start
     reason = f"lost: {connections.lost}" if connections.lost else "interrupted" if stopped() else "end"
     totals = {name: round(value, 4) for name, value in asdict(connections.totals).items()}
-    outputs.tell("ended", reason=reason, seconds=round(seconds, 3), **totals, **latency.facts())
+    if connections.totals.connections:  # else stopped before there was any
+        outputs.tell("ended", reason=reason, seconds=round(seconds, 3), **totals, **latency.facts())
     show_error(_summary(source, reason, totals, latency, seconds))
     return 1 if connections.lost else 0
+
+
+def _tell_connected(opened: Opened, outputs: Outputs) -> None:
+    height, width = opened.size
+    outputs.fps = opened.fps
+    outputs.tell("connected", size=f"{width}x{height}", fps=round(opened.fps, 3), policy=opened.policy)
 
 
 def _write(answer: Answer, outputs: Outputs, latency: Latency) -> None:

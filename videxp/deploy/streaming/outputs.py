@@ -64,10 +64,12 @@ def require_places(
 
 
 class Outputs:
-    """Opened within `with open_outputs(...)`. fps: of videos, until the source says its own."""
+    """Opened within `with open_outputs(...)`: each place with the first that goes there, so that a source that never
+    connects leaves nothing. fps: of videos, until the source says its own."""
 
-    def __init__(self, places: Places, lines: IO[str] | None, stack: ExitStack) -> None:
-        self._places, self._lines, self._stack = places, lines, stack
+    def __init__(self, places: Places, stack: ExitStack) -> None:
+        self._places, self._stack = places, stack
+        self._lines: IO[str] | None = None
         self._writers: list[PictureWriter] | None = None
         self._player: PictureWriter | None = None
         self.fps = 25.0
@@ -79,10 +81,13 @@ class Outputs:
 
     def write_line(self, value: dict[str, Any]) -> None:
         text = as_json(value)
-        if self._lines is None:
+        if self._places.lines is None:
             show(text)
-        else:
-            self._lines.write(scrubbed(text) + "\n" if "event" in value else text + "\n")
+            return
+        if self._lines is None:
+            self._places.lines.parent.mkdir(parents=True, exist_ok=True)
+            self._lines = self._stack.enter_context(self._places.lines.open("w", encoding="utf-8", buffering=1))
+        self._lines.write(scrubbed(text) + "\n" if "event" in value else text + "\n")
 
     def write_picture(self, picture_HWC: "np.ndarray", seconds: float) -> None:
         """To all places for pictures, which are opened with the first one."""
@@ -114,11 +119,7 @@ class Outputs:
 def open_outputs(places: Places) -> Iterator[Outputs]:
     """Video files appear whole when the block ends well; lines are there as they are written."""
     with ExitStack() as stack:
-        lines = None
-        if places.lines is not None:
-            places.lines.parent.mkdir(parents=True, exist_ok=True)
-            lines = stack.enter_context(places.lines.open("w", encoding="utf-8", buffering=1))
-        yield Outputs(places, lines, stack)
+        yield Outputs(places, stack)
 
 
 @contextmanager
