@@ -18,6 +18,7 @@ from videxp.data.loading.file_clips import read_file_clips
 from videxp.deploy.labels import label_video
 from videxp.deploy.restore import plan_for, restored
 from videxp.deploy.scene_files import find_shots
+from videxp.deploy.streaming.drawing import draw_line
 from videxp.deploy.streaming.labels import LabelStreamer
 from videxp.deploy.streaming.restore import RestoreStreamer
 from videxp.deploy.streaming.sampler import Sampler
@@ -166,8 +167,19 @@ def test_the_latest_answer_is_drawn_on_every_frame(classifier: tuple[Any, Any], 
     before, after = drawn[0], drawn[-1]
     with open_video(film) as reader:
         frames = reader.frames(range(len(FILM))).numpy()
-    assert np.array_equal(before, frames[0])  # nothing is known yet
-    assert not np.array_equal(after[:10], frames[-1][:10]) and np.array_equal(after[24:], frames[-1][24:])
+    first, last = (frame.repeat(4, 0).repeat(4, 1) for frame in (frames[0], frames[-1]))  # 48x64: too small for letters
+    assert np.array_equal(before, first)  # nothing is known yet
+    assert not np.array_equal(after[:10], last[:10]) and np.array_equal(after[24:], last[24:])
+
+
+@pytest.mark.parametrize(("size", "drawn"), [((27, 48), (162, 288)), ((40, 40), (160, 160)), ((240, 320), (240, 320))])
+def test_a_line_is_read_in_a_picture_of_any_size_and_leaves_most_of_it(size: tuple[int, int], drawn: tuple[int, int]):
+    picture = np.full((*size, 3), 128, np.uint8)
+    seen = draw_line(picture, "playing the trombone 0.87", share=0.5)
+    is_covered = (seen != 128).any(-1)
+    assert seen.shape == (*drawn, 3) and is_covered.mean() < 1 / 8
+    letters = np.flatnonzero((seen[:10] > 200).all(-1).any(0))
+    assert letters.min() > 0 and letters.max() < drawn[1] - 1  # none is cut off
 
 
 # ---- restoration ----------------------------------------------------------------------------------------------------
