@@ -170,7 +170,11 @@ def test_openapi_describes_the_form(classifier: Server):
     form = predict["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert form["properties"]["video"]["format"] == "binary" and form["required"] == ["video"]
     assert {"200", "413", "415", "429", "503"} <= set(predict["responses"])
-    assert classifier.get("/docs").status_code == 404  # FastAPI's page asks other hosts for its scripts
+    missing = classifier.get("/docs")  # FastAPI's page asks other hosts for its scripts
+    assert (missing.status_code, missing.json()) == (404, {"error": "Not Found: GET /docs"})
+    other = classifier.get("/predict")
+    assert (other.status_code, other.json()) == (405, {"error": "Method Not Allowed: GET /predict"})
+    assert other.headers["Allow"] == "POST"
 
 
 def test_a_restored_video_is_what_predict_writes(
@@ -234,9 +238,7 @@ def test_the_page_plays_a_restored_video_beside_its_input(restorer: Server, film
         assert page.run("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_more_clients_than_it_can_answer_get_answers_or_are_told_to_wait(
-    classifier: Server, finished, videos: list[Path], tmp_path: Path
-):
+def test_more_clients_than_it_can_answer_get_answers_or_are_told_to_wait(finished, videos: list[Path], tmp_path: Path):
     with serving(finished[0], "--batch", "4", "--queue", "4", folder=tmp_path) as server:
         load = run_load(
             server.address, server.process.pid, [video.read_bytes() for video in videos], clients=24, seconds=4
@@ -282,6 +284,7 @@ def test_bad_requests_are_one_line(finished, tmp_path: Path):
         ([run, "--", "-o", "x.json"], "leave it out"),
         ([run, "--token", "short"], "at least 8 characters"),
         ([run, "--port", "1.5"], "--port"),
+        ([run, "--host", "192.0.2.1", "--token", TOKEN], "give an address of this machine"),
         ([str(tmp_path)], str(tmp_path)),
     ):
         done = videxp("serve", *words, cwd=tmp_path)

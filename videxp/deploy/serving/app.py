@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.exceptions import HTTPException
 
 from videxp import __version__
 from videxp.deploy.serving.inspecting import CONTAINER_WORDS
@@ -84,6 +85,12 @@ def build_app(
         if refused.retry_after is not None:
             headers["retry-after"] = str(refused.retry_after)
         return JSONResponse({"error": refused.message}, refused.status, headers=headers)
+
+    @app.exception_handler(HTTPException)
+    async def refuse_address(request: Request, error: HTTPException) -> JSONResponse:
+        """Of an address or a method that there is not."""
+        told = f"{error.detail}: {request.method} {request.url.path}"
+        return JSONResponse({"error": told}, error.status_code, headers=error.headers)
 
     @app.post(PREDICT, **_described(served))
     async def predict(

@@ -51,10 +51,11 @@ class Pool:
         return sum(worker.is_ready for worker in self.workers)
 
     async def run(self) -> None:
-        """Until it is cancelled. Raises VidexpError where no worker can be started any more: who waits is told so."""
+        """Until it is cancelled. Raises VidexpError where no worker can be started any more; whatever it raises, who
+        waits is told so."""
         try:
             await asyncio.gather(*map(self._tend, self.workers))
-        except VidexpError:
+        except Exception:
             for job in self.taken_in:
                 if not job.outcome.done():
                     job.outcome.set_result((503, "the service has ended: send the video again later"))

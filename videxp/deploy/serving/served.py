@@ -2,7 +2,6 @@
 
 import argparse
 import io
-import json
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from videxp.core.errors import BadRequest, VidexpError
+from videxp.core.files import read_json, write_text
 from videxp.core.lines import warn
 from videxp.core.printable import as_json
 from videxp.deploy.serving.inspecting import inspect
@@ -80,7 +80,7 @@ class Served:
     def _write(self, answer: dict[str, Any] | Exception, video: Path) -> None:
         if isinstance(answer, Exception):
             raise answer
-        video.with_name(self.answer_name).write_text(as_json(answer, indent=2) + "\n")
+        write_text(video.with_name(self.answer_name), as_json(answer, indent=2) + "\n")
 
     def _predict(self, task: Any, video: Path) -> None:
         options = self.options(video)
@@ -118,7 +118,7 @@ def require_servable(
 
 def read_answer(path: Path, *, name: str) -> bytes:
     """An answer in JSON, in which the video is called as its sender calls it."""
-    answer = json.loads(path.read_text())
+    answer = read_json(path)
     if isinstance(answer, list) and len(answer) == 1:
         answer = answer[0]
     if isinstance(answer, dict) and "path" in answer:

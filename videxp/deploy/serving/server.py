@@ -1,5 +1,6 @@
 """The server's process: from a loaded task to an address, until Ctrl-C or SIGTERM."""
 
+import errno
 import os
 import signal
 import socket
@@ -9,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 import uvicorn
 
 from videxp.core.errors import BadRequest, VidexpError
@@ -21,6 +21,7 @@ from videxp.deploy.serving.pool import Pool
 from videxp.deploy.serving.served import Served
 
 BACKLOG = 512
+PORT_TROUBLES = (errno.EADDRINUSE, errno.EACCES)
 GRACE_SECONDS = 10
 """For requests that are under way when the service is ended."""
 
@@ -42,13 +43,13 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        cause = error.strerror or str(error)
-        raise BadRequest(f"--host {host} --port {port}: {cause}: --port 0 takes a free one") from None
+        remedy = "--port 0 takes a free one" if error.errno in PORT_TROUBLES else "give an address of this machine"
+        raise BadRequest(f"--host {host} --port {port}: {error.strerror or error}: {remedy}") from None
 
 
 def serve(served: Served, listening: socket.socket, service: Service) -> None:
-    """Returns when it was ended; until then this process must not use a GPU. Raises VidexpError."""
-    torch.set_num_threads(1)  # threads would not be there after a fork
+    """Returns when it was ended; until then this process must not use a GPU, nor have begun torch's threads, which
+    would not be there after a fork. Raises VidexpError."""
     threads = max(1, service.threads // service.workers)
     forker = Forker(served, threads=threads, closing=[listening])
     meters, failures = Meters(), list[BaseException]()
