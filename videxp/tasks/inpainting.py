@@ -46,7 +46,7 @@ class Inpainting(Restoration):
         headline=("psnr_hole", "psnr", "ssim"),
         undefined="their frames are smaller than 65 x 65 (ssim_65)",
         predictor="videxp.deploy.inpaint_files",
-        predict_example="VIDEO.mp4 --mask MASK.mp4 -o WHOLE.mp4",
+        predict_example="VIDEO.mp4 --mask MASK -o WHOLE.mp4",
         explains=("map", "frames"),
         map_method="integrated_gradients",
     )
@@ -111,7 +111,7 @@ class AdversarialInpainting(AdversarialRestoration, Inpainting):
         headline=("psnr_hole", "psnr", "ssim"),
         undefined="their frames are smaller than 65 x 65 (ssim_65)",
         predictor="videxp.deploy.inpaint_files",
-        predict_example="VIDEO.mp4 --mask MASK.mp4 -o WHOLE.mp4",
+        predict_example="VIDEO.mp4 --mask MASK -o WHOLE.mp4",
         explains=("map", "frames"),
         map_method="integrated_gradients",
         exported="average.",

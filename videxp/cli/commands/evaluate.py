@@ -47,7 +47,7 @@ SUMMARY = "RUN [overrides]           test a run's best checkpoint -> RUN/evaluat
 
 def main(arguments: list[str]) -> int:
     options = parse_arguments(arguments)
-    if is_exported(options.run) and not Path(options.run).is_dir():
+    if is_exported(options.run):
         return evaluate_by_file(options)
 
     from videxp.runs.folder import open_run

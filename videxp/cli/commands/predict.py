@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 SUMMARY = "RUN INPUT... -o OUT       a run at work: labels of videos as JSON, restored videos, new clips"
 USAGE = """usage: videxp predict RUN INPUT... [-o OUT] [...]
 
-RUN is a run folder, or a file that videxp export made of one (.onnx, .pt2, .xml); what comes after it depends on the
-run's task: videxp predict RUN --help
+RUN is a run folder, or a file that videxp export made of one (.onnx, .pt2,
+.xml); what comes after it depends on the run's task: videxp predict RUN --help
 
-With launcher=local, slurm or ray (and launcher.KEY=VALUE, as for a sweep) jobs divide the inputs among them; the same
-command again does what is left."""
+With launcher=local, slurm or ray (and launcher.KEY=VALUE, as for a sweep) jobs
+divide the inputs among them; the same command again does what is left."""
 LAUNCHER = ("launcher=", "launcher.")
 
 
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
 
     if any(text.startswith(LAUNCHER) for text in rest):
         return predict_by_jobs(path, rest)
-    if is_exported(path) and not Path(path).is_dir():
+    if is_exported(path):
         return predict_by_file(path, rest)
 
     from videxp.runs.folder import open_run
@@ -73,7 +73,7 @@ def predict_by_jobs(path: str, words: list[str]) -> int:
 
     around = [text for text in words if text.startswith(LAUNCHER)]
     own = [text for text in words if not text.startswith(LAUNCHER)]
-    if is_exported(path) and not Path(path).is_dir():
+    if is_exported(path):
         raise BadRequest(f"{path}: jobs are of a run folder: give that, or leave launcher out")
     run = open_run(path)
     cfg = config.load_resolved(run.config)

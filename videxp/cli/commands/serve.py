@@ -1,10 +1,10 @@
-"""videxp serve: a model behind an address, to which videos are sent; the answer is
-what `videxp predict` writes. The page at / is for trying it, /openapi.json describes
-it, /health and /metrics are for machines:
+"""videxp serve: a model behind an address, to which videos are sent; the answer
+is what `videxp predict` writes. The page at / is for trying it, /openapi.json
+describes it, /health and /metrics are for machines:
 
   curl -F video=@VIDEO.mp4 http://127.0.0.1:8000/predict
 
-Options of the run's task come after --, as videxp predict RUN --help lists them:
+Options of the run's task, which videxp predict RUN --help lists, come after --:
 
   videxp serve RUN --port 8001 -- --threshold 0.3
 """
@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videxp import config
-from videxp.cli.commands.predict import Parser, find_predictor, parser_of
+from videxp.cli.commands.predict import find_predictor, parser_of
 from videxp.core.errors import BadRequest, require_installed
+from videxp.core.options import OneLineParser
 from videxp.core.ranges import real_number, whole_number
 from videxp.core.secrets import remember
 
 if TYPE_CHECKING:
     from videxp.deploy.serving.served import Served
+    from videxp.runs.folder import RunFolder
 
 SUMMARY = "RUN|FILE                  the model behind an address, with a page to try it"
 TOKEN = "VIDEXP_SERVE_TOKEN"
@@ -33,7 +35,7 @@ def main(arguments: list[str]) -> int:
     own, words = _parted(arguments)
     options = parse_arguments(own)
     token = read_token(options.token, host=options.host)
-    require_model(options.run)  # before the slow imports
+    run = find_run(options.run)  # before the slow imports
     require_installed("fastapi", "uvicorn", extra="serve")
 
     from videxp.deploy.serving.server import Service, listen, serve
@@ -42,38 +44,35 @@ def main(arguments: list[str]) -> int:
         import torch
 
         threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        served = load_served(options, words)
+        torch.set_num_threads(1)  # others would not be there after a fork
+        served = load_served(run, options, words)
         service = Service(options.workers, options.batch, options.queue, token, threads)
         serve(served, listening, service)
     return 0
 
 
-def require_model(path: str) -> None:
-    """Raises BadRequest for what is neither a run folder nor a file that may be an exported one."""
+def find_run(path: str) -> "RunFolder | None":
+    """None: `path` may be an exported file. Raises BadRequest for what is neither that nor a run folder."""
     from videxp.deploy.exporting.package import is_exported, require_exported
     from videxp.runs.folder import open_run
 
-    if is_exported(path) and not Path(path).is_dir():
-        require_exported(Path(path))
-    else:
-        open_run(path)
+    if not is_exported(path):
+        return open_run(path)
+    require_exported(Path(path))
+    return None
 
 
-def load_served(options: argparse.Namespace, words: tuple[str, ...]) -> "Served":
-    """Raises BadRequest for what cannot be served, and for `words` that its predictor does not take."""
-    from videxp.deploy.exporting.package import is_exported
+def load_served(run: "RunFolder | None", options: argparse.Namespace, words: tuple[str, ...]) -> "Served":
+    """run: see `find_run`. Raises BadRequest for what cannot be served, and for `words` that its predictor does not
+    take."""
     from videxp.deploy.serving.loading import model_of_file, model_of_run
     from videxp.deploy.serving.refusal import RequestLimits
     from videxp.deploy.serving.served import Served, require_servable
-    from videxp.runs.folder import open_run
     from videxp.training.changed_inputs import say_changed_inputs
     from videxp.training.log_file import quiet_libraries
 
-    is_file = is_exported(options.run) and not Path(options.run).is_dir()
-    if is_file and options.device not in ("auto", "cpu"):
+    if run is None and options.device not in ("auto", "cpu"):
         raise BadRequest(f"--device {options.device}: a file computes on the CPU here: leave --device out")
-    run = None if is_file else open_run(options.run)
     model = model_of_file(Path(options.run)) if run is None else model_of_run(run)
     predictor = find_predictor(model.cfg, options.run)
     parser = parser_of(predictor, options.run)
@@ -85,7 +84,7 @@ def load_served(options: argparse.Namespace, words: tuple[str, ...]) -> "Served"
     return Served(
         title=f"{model.name} ({str(model.cfg.task._target_).split('.')[-1]})",
         load=model.make_loader(datamodule),
-        device="cpu" if is_file else options.device,
+        device="cpu" if run is None else options.device,
         datamodule=datamodule,
         predictor=predictor,
         read_options=parser.parse_args,
@@ -101,7 +100,8 @@ def load_served(options: argparse.Namespace, words: tuple[str, ...]) -> "Served"
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
-    parser = Parser(prog="videxp serve", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = OneLineParser(prog="videxp serve", description=__doc__, formatter_class=raw)
     parser.add_argument("run", metavar="RUN|FILE", help="a run folder, or a file of videxp export")
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on; default 127.0.0.1: this machine alone"

@@ -17,6 +17,7 @@ from videxp.core.errors import BadRequest
 from videxp.core.files import sweep
 from videxp.core.options import OneLineParser, positive
 from videxp.core.ranges import whole_number
+from videxp.deploy.exporting.package import is_exported
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -29,8 +30,10 @@ if TYPE_CHECKING:
 SUMMARY = "RUN SOURCE                a run at work on a camera, an address or a file at its pace"
 USAGE = """usage: videxp stream RUN SOURCE [-o ANSWERS.jsonl] [--video OUT.mp4] [...]
 
-RUN is a run folder, or a file of videxp export; some options depend on its task: videxp stream RUN --help
-SOURCE is VIDEO.mp4, /dev/video0, rtsp://host/path (rtmp, http, udp), or - for stdin"""
+RUN is a run folder, or a file of videxp export; some options depend on its
+task: videxp stream RUN --help
+SOURCE is VIDEO.mp4, /dev/video0, rtsp://host/path (rtmp, http, udp), or - for
+stdin"""
 
 
 def main(arguments: list[str]) -> int:
@@ -41,7 +44,7 @@ def main(arguments: list[str]) -> int:
     if path.startswith("-"):
         raise BadRequest(f"the run folder comes first, got {path}: videxp stream RUN SOURCE {path} ...")
 
-    cfg, load = open_file(path) if Path(path).is_file() else open_folder(path)
+    cfg, load = open_file(path) if is_exported(path) else open_folder(path)
     module, options = read_request(path, str(cfg.task._target_), rest)
 
     from videxp.deploy.streaming.outputs import require_places

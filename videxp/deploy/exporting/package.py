@@ -18,8 +18,8 @@ MOST_BYTES = 1 << 24
 
 
 def is_exported(name: str | Path) -> bool:
-    """Whether it is such a file by its name."""
-    return Path(name).suffix.lower() in SUFFIXES
+    """Whether it is such a file by its name, and no folder: a run may be called `x.onnx`, too."""
+    return Path(name).suffix.lower() in SUFFIXES and not Path(name).is_dir()
 
 
 def require_exported(path: Path) -> str:
