@@ -67,17 +67,17 @@ def test_a_file_waits_however_slow_its_reader_is(tmp_path: Path):
 def test_a_paced_file_before_a_slow_network_drops_and_counts(tmp_path: Path):
     """As from a camera: of 60 frames in 0.6 s, one is taken each 0.05 s, and none is older than the buffer lasts."""
     film = write_steps(tmp_path / "a.mp4", 60, fps=100)
+    numbers, start = [], time.monotonic()
     capture = Capture(read_source(str(film)), CaptureOptions(policy="drop", pace="real", buffer=4))
-    lags, numbers = [], []
     while (frame := capture.take()) is not None:
-        lags.append(time.monotonic() - frame.captured_at)
+        assert start < frame.captured_at < time.monotonic()
+        assert capture.counts.captured - frame.number <= 4
         numbers.append(frame.number)
         assert round(frame.pixels_HWC.mean() / 5) == frame.number % 50
         time.sleep(0.05)
     capture.close()
     assert capture.counts.captured == 60 == len(numbers) + capture.counts.dropped
     assert numbers[-1] == 59 and len(numbers) < 30
-    assert np.median(lags) < 4 / 100 + 0.01  # other processes may hold up a single one
 
 
 def test_stdin_is_read_by_the_reading_process(tmp_path: Path):

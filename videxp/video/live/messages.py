@@ -17,7 +17,7 @@ def send(channel: socket.socket, message: dict[str, Any], pixels: memoryview | b
 
 
 def receive(channel: socket.socket) -> tuple[dict[str, Any], bytearray] | None:
-    """(message, pixels); None where the other side has ended. Raises TimeoutError, as the socket is set."""
+    """(message, pixels); None where the other side has ended."""
     head = _read(channel, HEAD.size)
     if head is None:
         return None

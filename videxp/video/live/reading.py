@@ -49,6 +49,10 @@ class Unreadable(Exception):
     """Why a source cannot be opened, or not be read on."""
 
 
+FAILURES = (Unreadable, VidexpError, av.error.FFmpegError, OSError, ValueError)
+"""Of a source: what is told as its cause."""
+
+
 @dataclass(frozen=True)
 class Decoded:
     """A frame in the decoder's own format: it is made RGB only if it is asked for."""
@@ -72,7 +76,7 @@ def main() -> None:
     source, options = LiveSource(**order[0]["source"]), CaptureOptions(**order[0]["options"])
     try:
         serve_frames(channel, source, options)
-    except (Unreadable, VidexpError, av.error.FFmpegError, OSError, ValueError) as error:
+    except FAILURES as error:
         _fail(channel, cause_of(error, source))
 
 
@@ -116,7 +120,7 @@ def serve_frames(channel: socket.socket, source: LiveSource, options: CaptureOpt
         fill(buffer, first, frames, pace=pace)
         if source.kind == "file" and (missing := missing_bytes(source.address)):
             raise Unreadable(f"it breaks off: {missing:,} bytes are missing at its end")
-    except (Unreadable, av.error.FFmpegError, OSError) as error:
+    except FAILURES as error:
         trouble.append(error)
     buffer.close()
     sender.join()
