@@ -163,10 +163,11 @@ def main() -> None:
     parser.add_argument("videos", metavar="VIDEO", nargs="+", type=Path)
     parser.add_argument("--clients", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=300)
-    own, _, options = " ".join(sys.argv[1:]).partition(" -- ")
-    asked = parser.parse_args(own.split())
+    words = sys.argv[1:]
+    at = words.index("--") if "--" in words else len(words)
+    asked = parser.parse_args(words[:at])
     videos = [path.read_bytes() for path in asked.videos]
-    with served(asked.run, *options.split()) as (address, process):
+    with served(asked.run, *words[at + 1 :]) as (address, process):
         load = run_load(address, process, videos, clients=asked.clients, seconds=asked.seconds)
     print(f"{asked.clients} clients, {asked.seconds:g} s", *load.lines(), sep="\n")
 
