@@ -17,7 +17,7 @@ from torchvision.ops import StochasticDepth
 from videxp.core.limits import Ge, Gt, Interval, accepts
 from videxp.core.token_layout import FeatureMap
 from videxp.models.layers.stages import multiple_of_8
-from videxp.models.layers.streaming import join_past, running_mean
+from videxp.models.layers.streaming import begin, divide_size, join_past, running_mean
 from videxp.models.weights import Renames, load_weights
 
 MOVINET_NAMES: Renames = (
@@ -148,9 +148,9 @@ class MoViNetStream(nn.Module):
         """Frames so far [B]; for each block its features of the frames before [B,k-1,D,h,w], where it looks back, and
         their total [B,D]; the total of the last features [B,D]."""
         shapes: list[tuple[int, ...]] = [(batch,)]
-        size = _divide(size, 2)
+        size = divide_size(size, 2)
         for block in self._blocks:
-            size = _divide(size, block.stride)
+            size = divide_size(size, block.stride)
             shapes += block.state_shapes(batch, size)
         shapes.append((batch, self.hidden.in_channels))
         return tuple(torch.zeros(shape, device=device, dtype=dtype) for shape in shapes)
@@ -161,9 +161,7 @@ class MoViNetStream(nn.Module):
         return self._classify(pooled.flatten(0, 1)).unflatten(0, pooled.shape[:2]), state
 
     def forward(self, video: Tensor) -> Tensor:
-        height, width = video.shape[-2:]
-        state = self.initial_state(video.shape[0], (height, width), device=video.device, dtype=video.dtype)
-        pooled, _ = self._pool(video, state)
+        pooled, _ = self._pool(video, begin(self, video))
         return self._classify(pooled[:, -1])
 
     @property
@@ -293,8 +291,3 @@ def _conv(d_in: int, d_out: int, *, kernel: int = 1, stride: int = 1, groups: in
         norm=nn.BatchNorm2d(d_out, eps=1e-3),
     )
     return nn.Sequential(layers | OrderedDict(act=nn.Hardswish())) if act else nn.Sequential(layers)
-
-
-def _divide(size: tuple[int, int], stride: int) -> tuple[int, int]:
-    height, width = size
-    return -(-height // stride), -(-width // stride)

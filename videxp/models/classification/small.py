@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from videxp.core.limits import Ge, Interval, accepts
 from videxp.core.token_layout import FeatureMap
-from videxp.models.layers.streaming import join_past, running_mean
+from videxp.models.layers.streaming import begin, divide_size, join_past, running_mean
 
 
 def _conv3d(d_in: int, d_out: int, *, stride: tuple[int, int, int], time_padding: int = 1) -> nn.Sequential:
@@ -98,11 +98,10 @@ class SmallCausalCNN3D(nn.Module):
     ) -> tuple[Tensor, ...]:
         """Frames so far [B]; their features' total [B,D]; the two frames before that each convolution sees."""
         shapes: list[tuple[int, ...]] = [(batch,), (batch, self.head.in_features)]
-        height, width = size
         for layer in self.features:
             conv = cast(nn.Conv3d, cast(nn.Sequential, layer)[0])
-            shapes.append((batch, conv.in_channels, 2, height, width))
-            height, width = (-(-side // conv.stride[1]) for side in (height, width))
+            shapes.append((batch, conv.in_channels, 2, *size))
+            size = divide_size(size, conv.stride[1])
         return tuple(torch.zeros(shape, device=device, dtype=dtype) for shape in shapes)
 
     def step(self, video: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -118,9 +117,7 @@ class SmallCausalCNN3D(nn.Module):
 
     def forward(self, video: Tensor) -> Tensor:
         """[B,T,C,H,W] -> [B,num_classes]."""
-        height, width = video.shape[-2:]
-        state = self.initial_state(video.shape[0], (height, width), device=video.device, dtype=video.dtype)
-        return self.step(video, state)[0][:, -1]
+        return self.step(video, begin(self, video))[0][:, -1]
 
 
 @accepts()

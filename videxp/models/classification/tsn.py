@@ -17,7 +17,7 @@ from torchvision.models.resnet import Bottleneck
 from videxp.core.limits import Ge, Interval, accepts
 from videxp.core.token_layout import FeatureMap
 from videxp.models.layers.stages import require_four_stages
-from videxp.models.layers.streaming import join_past, running_mean
+from videxp.models.layers.streaming import begin, divide_size, join_past, running_mean
 from videxp.models.weights import Renames, load_weights
 
 SHIFT_DIVISOR = 8  # one of so many channels is shown another frame's, each way
@@ -97,10 +97,10 @@ class OnlineTSM(TSN):
     ) -> tuple[Tensor, ...]:
         """Frames so far [B]; their logits' total [B,num_classes]; for each block what it keeps [B,1,D/8,h,w]."""
         shapes: list[tuple[int, ...]] = [(batch,), (batch, self.fc.out_features)]
-        height, width = (-(-side // 4) for side in size)
+        size = divide_size(size, 4)
         for block in self.blocks:
-            shapes.append((batch, 1, block.conv1.in_channels // SHIFT_DIVISOR, height, width))
-            height, width = (-(-side // block.stride) for side in (height, width))
+            shapes.append((batch, 1, block.conv1.in_channels // SHIFT_DIVISOR, *size))
+            size = divide_size(size, block.stride)
         return tuple(torch.zeros(shape, device=device, dtype=dtype) for shape in shapes)
 
     def step(self, video: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -117,9 +117,7 @@ class OnlineTSM(TSN):
 
     def forward(self, video: Tensor) -> Tensor:
         """[B,T,C,H,W] -> [B,num_classes]."""
-        height, width = video.shape[-2:]
-        state = self.initial_state(video.shape[0], (height, width), device=video.device, dtype=video.dtype)
-        return self.step(video, state)[0][:, -1]
+        return self.step(video, begin(self, video))[0][:, -1]
 
 
 def run_bottleneck(block: Bottleneck, features: Tensor, shifted: Tensor) -> Tensor:
@@ -173,23 +171,13 @@ def tsm_r50(
     dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.5,
     width_per_group: Annotated[int, Ge(1)] = 64,
     depths: Sequence[Annotated[int, Ge(1)]] = (3, 4, 6, 3),
+    online: bool = False,
 ) -> nn.Module:
-    """TSM-R50. Published with 8 frames at 224x224; `width_per_group` narrows the bottlenecks."""
-    net = TSM(num_classes=num_classes, dropout=dropout, width_per_group=width_per_group, depths=depths)
-    load_weights(net, weights, head="fc", renames=RESNET_NAMES)
-    return net
+    """TSM-R50. Published with 8 frames at 224x224; `width_per_group` narrows the bottlenecks.
 
-
-@accepts()
-def tsm_r50_online(
-    *,
-    num_classes: Annotated[int, Ge(1)] = 400,
-    weights: str | None = None,
-    dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.5,
-    width_per_group: Annotated[int, Ge(1)] = 64,
-    depths: Sequence[Annotated[int, Ge(1)]] = (3, 4, 6, 3),
-) -> nn.Module:
-    """TSM-R50 that sees the past alone. Weights of TSM-R50 load as they are: train it further from them."""
-    net = OnlineTSM(num_classes=num_classes, dropout=dropout, width_per_group=width_per_group, depths=depths)
+    online: it sees the past alone. Weights of TSM-R50 load as they are: train it further from them.
+    """
+    network = OnlineTSM if online else TSM
+    net = network(num_classes=num_classes, dropout=dropout, width_per_group=width_per_group, depths=depths)
     load_weights(net, weights, head="fc", renames=RESNET_NAMES)
     return net

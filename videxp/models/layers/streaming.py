@@ -34,6 +34,18 @@ class Streaming(Protocol):
         ...
 
 
+def begin(network: Streaming, video: Tensor) -> tuple[Tensor, ...]:
+    """The state before the first frame of a video [B,t,C,H,W]."""
+    height, width = video.shape[-2:]
+    return network.initial_state(video.shape[0], (height, width), device=video.device, dtype=video.dtype)
+
+
+def divide_size(size: tuple[int, int], stride: int) -> tuple[int, int]:
+    """(height, width) behind a padded convolution of this stride: half a pixel is a pixel."""
+    height, width = size
+    return -(-height // stride), -(-width // stride)
+
+
 def join_past(past: Tensor, x: Tensor, *, dim: int) -> tuple[Tensor, Tensor]:
     """The k frames before and the t new ones along `dim`; and the last k of them, the past of the next step."""
     both = torch.cat([past, x], dim=dim)

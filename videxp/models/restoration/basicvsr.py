@@ -23,6 +23,7 @@ from videxp.models.layers.restoration_blocks import (
     quarter_size,
     residual_trunk,
 )
+from videxp.models.layers.streaming import begin, divide_size
 from videxp.models.restoration.spynet import SPYNET_NAMES, Flow, Flows, flow_network, flows_along, flows_back
 from videxp.models.restoration.srresnet import HEAD_NAMES
 from videxp.models.weights import Renames, load_weights
@@ -122,10 +123,9 @@ class BasicVSR(nn.Module):
 
     def restore(self, video: Tensor) -> Tensor:
         """[B,T,3,h,w] -> [B,T,3,scale*h,scale*w] by propagation alone."""
-        height, width = video.shape[-2:]
         if self.backward_trunk is None:
-            state = self.initial_state(video.shape[0], (height, width), device=video.device, dtype=video.dtype)
-            return self.step(video, state)[0]
+            return self.step(video, begin(self, video))[0]
+        height, width = video.shape[-2:]
         padded = pad_to_multiple(video, feature_multiple(self.scale))
         frames = self.encoder(padded.flatten(0, 1)).unflatten(0, padded.shape[:2]).unbind(1)
         to_next, to_previous = flows_along(self.flow, at_feature_size(padded, self.scale))
@@ -138,9 +138,7 @@ class BasicVSR(nn.Module):
         self, batch: int, size: tuple[int, int], *, device: torch.device | str, dtype: torch.dtype = torch.float32
     ) -> tuple[Tensor, ...]:
         """Of direction=forward: the frame before [B,3,h,w] and its features, zeros: warped, they are zeros still."""
-        multiple = feature_multiple(self.scale)
-        height, width = (-(-side // multiple) for side in size)
-        shapes = (batch, 3, *size), (batch, self.channels, height, width)
+        shapes = (batch, 3, *size), (batch, self.channels, *divide_size(size, feature_multiple(self.scale)))
         return tuple(torch.zeros(shape, device=device, dtype=dtype) for shape in shapes)
 
     def step(self, video: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
