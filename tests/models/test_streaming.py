@@ -121,28 +121,6 @@ def test_no_step_depends_on_what_is_in_the_tensors(name: str):
     assert answers.shape[:2] == (2, 3) and [part.shape for part in after] == [part.shape for part in state]
 
 
-class Step(nn.Module):
-    def __init__(self, net: Any) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, clip: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        answers, state = self.net.step(clip, state)
-        return (answers, *state)
-
-
-@pytest.mark.slow
-def test_a_step_is_one_exported_graph_with_its_state_as_inputs_and_outputs():
-    net, clip = network("tsm_r50_online"), video()
-    state = net.initial_state(1, SIZE, device="cpu")
-    program = torch.export.export(Step(net), (clip[:, :1], *state)).module()
-    answers = []
-    for frame in clip.split(1, dim=1):
-        answer, *state = program(frame, *state)
-        answers.append(answer)
-    assert_same(torch.cat(answers, dim=1), stream(net, clip, frames=7)[0])
-
-
 def test_the_past_is_the_last_frames_before_even_where_a_step_has_fewer():
     past, frames = torch.zeros(1, 2, 3), torch.arange(12.0).reshape(1, 4, 3)
     both, past = join_past(past, frames[:, :1], dim=1)
