@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from tests.conftest import Run, videxp
-from tests.runs.test_signing import put_keys
-from videxp.runs.card import card_text, metric_intervals
+from videxp.evaluation.axis import ACCURACY
+from videxp.evaluation.axis import AXES as MEASURABLE
+from videxp.runs.card import AXES, card_text, metric_intervals
 from videxp.runs.folder import RunFolder
 from videxp.runs.reading import read_run
+from videxp.runs.signing import write_signature
 
 pytestmark = pytest.mark.slow
 
@@ -36,6 +38,15 @@ def run(finished: tuple[Path, Run], tmp_path_factory: pytest.TempPathFactory) ->
     return path
 
 
+@pytest.fixture
+def keys(tmp_path: Path) -> tuple[Path, Path]:
+    """(KEY.pem, PUB.pem)."""
+    pytest.importorskip("cryptography", reason="cryptography is not installed: no run's signature is checked")
+    from tests.runs.test_signing import put_keys
+
+    return put_keys(tmp_path, "mine")
+
+
 def test_a_card_says_data_figures_and_what_was_not_measured(run: Path):
     text = card_text(read_run(run), license="CC-BY-4.0")
     told = json.loads((run / "provenance.json").read_text())
@@ -58,18 +69,20 @@ def test_the_interval_of_a_metric_is_that_of_the_binomial(run: Path):
     assert found["accuracy"] == pytest.approx(tuple(np.quantile(draws, [0.025, 0.975])), abs=0.026)
 
 
+def test_all_that_can_be_measured_is_missed_where_it_was_not():
+    assert set(AXES) == {*MEASURABLE, "calibration"} - {ACCURACY}
+
+
 def test_verify_tells_weights_config_and_evaluations_that_are_not_those_recorded(
-    finished: tuple[Path, Run], tmp_path: Path
+    finished: tuple[Path, Run], keys: tuple[Path, Path], tmp_path: Path
 ):
     source, cwd = finished[0], finished[0].parents[1]
     good = videxp("verify", str(source), cwd=cwd)
     assert (good.returncode, good.stdout) == (0, f"{source}: as it was recorded\n"), good.stderr
 
-    run = cwd / "runs/tampered"
+    run = tmp_path / "tampered"
     shutil.copytree(source, run)
-    private, public = put_keys(tmp_path, "mine")
-    from videxp.runs.signing import write_signature
-
+    private, public = keys
     write_signature(run, private)
     signed = videxp("verify", str(run), "--key", str(public), cwd=cwd)
     assert signed.returncode == 0 and "that of" in signed.stdout, signed.stdout + signed.stderr
@@ -78,7 +91,6 @@ def test_verify_tells_weights_config_and_evaluations_that_are_not_those_recorded
     config.write_text(config.read_text().replace("seed: 0", "seed: 1"))
     (run / "evaluation.json").write_text('{"weights": "abcdef0123", "metrics": {}}')
     bad = videxp("verify", str(run), "--key", str(public), cwd=cwd)
-    shutil.rmtree(run)
     assert bad.returncode == 1
     for part in (
         "best.ckpt: is missing; weights",
@@ -87,12 +99,14 @@ def test_verify_tells_weights_config_and_evaluations_that_are_not_those_recorded
         "as it was signed",
     ):
         assert part in bad.stdout, bad.stdout
-    none = videxp("verify", str(tmp_path / "mine.pem"), cwd=cwd)
+    none = videxp("verify", str(private), cwd=cwd)
     assert none.returncode == 2 and "no signature" in none.stderr
 
 
-def test_an_exported_file_has_a_card_and_a_signature_beside_it(finished: tuple[Path, Run], tmp_path: Path):
-    private, public = put_keys(tmp_path, "mine")
+def test_an_exported_file_has_a_card_and_a_signature_beside_it(
+    finished: tuple[Path, Run], keys: tuple[Path, Path], tmp_path: Path
+):
+    private, public = keys
     file = tmp_path / "weights.safetensors"
     words = ["--format", "safetensors", "-o", str(file), "--license", "CC0-1.0", "--sign", str(private)]
     done = videxp("export", str(finished[0]), *words, cwd=finished[0].parent)
