@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+from argparse import Namespace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -52,8 +53,6 @@ def test_a_part_is_done_again_only_where_input_weights_options_or_output_are_oth
         return Batch(tmp_path / "out.jobs", [part], weights, settings)
 
     def work() -> None:
-        from argparse import Namespace
-
         def predict(options: Namespace) -> int:
             options.output.parent.mkdir(exist_ok=True)
             options.output.write_bytes(b"made")
@@ -138,8 +137,6 @@ def test_a_real_ray_labels_what_one_process_does(finished: tuple[Path, Run], vid
 
 
 def test_work_that_writes_nothing_is_refused():
-    from argparse import Namespace
-
     with pytest.raises(BadRequest, match="add -o OUT"):
         jobs_folder(Namespace(output=None))
     assert jobs_folder(Namespace(output=Path("x/out"))) == Path("x/out.jobs")

@@ -103,9 +103,9 @@ def _figures(run: Run) -> Iterator[str]:
 def metric_intervals(run: RunFolder) -> dict[str, tuple[float, float]]:
     """Metric -> the 95 % bootstrap interval over videos (recordings, where they are known) of its mean, for those that
     predictions.csv holds per sample; of the run's own test."""
-    own = RunFolder(run.path).evaluation
+    own = read_json(run.evaluation)
     try:
-        found = next((one for one in read_evaluations(run) if one.evaluation == read_json(own)), None)
+        found = next((one for one in read_evaluations(run) if one.evaluation == own), None)
     except BadRequest:
         return {}
     if found is None:

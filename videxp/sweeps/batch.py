@@ -7,7 +7,6 @@ any moment leaves a part that is done or one that is to be done.
 
 import argparse
 import hashlib
-import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -230,6 +229,6 @@ def _read(path: Path) -> dict[str, Any]:
     """Empty where there is none, or a damaged one: then the part is done again."""
     try:
         value = read_json(path)
-    except (OSError, ValueError, json.JSONDecodeError):
+    except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
         found = verify_signature(target, options.key)
         troubles += found
         if not found:
-            whose = "which --key PUB.pem would compare" if options.key is None else f"that of {options.key}"
+            whose = f"that of {options.key}" if options.key else "whoever has it: --key PUB.pem compares it with yours"
             print(f"{target}: as it was signed by {signer(target)}, {whose}")
     for line in troubles:
         print(line)
