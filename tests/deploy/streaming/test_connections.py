@@ -187,6 +187,13 @@ def test_a_stop_ends_a_file_and_what_it_had_ready_was_never_captured(tmp_path: P
     assert ended["reason"] == "interrupted"
 
 
+def test_a_stop_before_the_source_is_open_leaves_nothing(tmp_path: Path):
+    film = write_steps(tmp_path / "a.mp4", 4)
+    kept = Kept()
+    assert stream(Levels(), str(film), kept, stopped=lambda: True) == 0
+    assert kept.lines == []
+
+
 @pytest.mark.slow
 def test_ten_thousand_frames_take_no_more_memory_than_a_thousand(tmp_path: Path):
     film = write_steps(tmp_path / "a.avi", 10_000, codec="mpeg4")
