@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.data.annotations.masks import hidden
-from videxp.deploy.restore import WHOLE_FRAME_PIXELS, scale_and_radius
+from videxp.deploy.restore import WHOLE_FRAME_PIXELS, require_finite, scale_and_radius
 from videxp.video.file_kinds import is_image
 from videxp.video.picture_file import BadPicture, decode_picture
 from videxp.video.sequence import FrameSequence, Picture, open_sequence
@@ -220,8 +220,7 @@ def fill_window(
     output: Tensor = network(video, mask.float())
     if output.shape != video.shape:
         raise VidexpError(f"the network gave {list(output.shape)} where {list(video.shape)} is due")
-    if not output.isfinite().all():
-        raise VidexpError("the network gave pixels that are not finite: its training has diverged")
+    require_finite(output)
     filled_THWC = output[0, : len(window)].float().clamp_(0, 1).permute(0, 2, 3, 1).cpu().numpy()
     for number, pixels_HWC in zip(window, filled_THWC):
         one = held[number]

@@ -282,8 +282,7 @@ def restored_clip(
         expected = (*video.shape[:3], video.shape[3] * scale, video.shape[4] * scale)
         if output.shape != expected:
             raise VidexpError(f"the network gave {list(output.shape)} where {list(expected)} is due")
-        if not output.isfinite().all():
-            raise VidexpError("the network gave pixels that are not finite: its training has diverged")
+        require_finite(output)
         pixels = output[0, kept].float().clamp_(0, 1).mul_(255).round_().to(torch.uint8)
         return pixels.permute(0, 2, 3, 1).cpu()
 
@@ -293,6 +292,12 @@ def restored_clip(
         return joined((tile(row, column) for column in columns), _scaled(columns, scale), axis=2, fade=fade)
 
     return joined((strip(row) for row in rows), _scaled(rows, scale), axis=1, fade=fade)
+
+
+def require_finite(output: Tensor) -> None:
+    """Raises VidexpError for pixels of a network that are not finite."""
+    if not output.isfinite().all():
+        raise VidexpError("the network gave pixels that are not finite: its training has diverged")
 
 
 def _scaled(places: list[tuple[int, int]], scale: int) -> list[tuple[int, int]]:

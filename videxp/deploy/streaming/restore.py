@@ -13,7 +13,7 @@ from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from videxp.core.errors import BadRequest, VidexpError
+from videxp.core.errors import BadRequest
 
 if TYPE_CHECKING:  # torch: `--help` does not wait for it
     from torch import Tensor
@@ -167,8 +167,9 @@ def _picture(made_BCHW: "Tensor") -> Any:
     """uint8 [sH,sW,C]. Raises VidexpError for pixels that are not finite."""
     import torch
 
-    if not made_BCHW.isfinite().all():
-        raise VidexpError("the network gave pixels that are not finite: its training has diverged")
+    from videxp.deploy.restore import require_finite
+
+    require_finite(made_BCHW)
     pixels = made_BCHW[0].float().clamp(0, 1).mul(255).round().to(torch.uint8)
     return pixels.permute(1, 2, 0).contiguous().cpu().numpy()
 
