@@ -20,6 +20,11 @@ class OneLineParser(argparse.ArgumentParser):
         raise BadRequest(f"{self.prog.removeprefix('videxp ')}: {message}; {self.prog} --help")
 
 
+def add_device(parser: Options) -> None:
+    """`--device`, as `videxp.deploy.restore_files.usable_device` takes it."""
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1; default: a GPU if there is one")
+
+
 def positive(text: str) -> float:
     """An option's value. Raises ArgumentTypeError."""
     value = float(text)

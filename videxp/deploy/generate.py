@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from videxp.core.errors import BadRequest
 from videxp.core.lines import show
+from videxp.core.options import add_device
 from videxp.core.outputs import refuse_inputs_and_runs, require_place
 from videxp.core.ranges import real_number, whole_number
 from videxp.deploy.restore_files import usable_device
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help="of a generator in continuous time; default: the data's",
     )
-    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1; default: a GPU if there is one")
+    add_device(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace clips that are there already")
     parser.set_defaults(made_by="")  # the comment of new files, which the command fills in
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.core.files import read_json, write_text
 from videxp.core.lines import show, warn
+from videxp.core.options import Options
 from videxp.core.outputs import identities, require_output_file
 from videxp.core.printable import as_json
 from videxp.core.ranges import real_number
@@ -27,14 +28,19 @@ ANSWER = "answer.json"  # of one file, as `videxp serve` asks for it
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What comes after RUN."""
     add_inputs(parser, what="video files, folders or globs")
+    add_threshold(parser)
+    parser.add_argument("-o", "--output", metavar="OUT", type=Path, help="a JSON file; default: the terminal")
+    parser.add_argument("--overwrite", action="store_true", help="replace an output that is there already")
+
+
+def add_threshold(parser: Options) -> None:
+    """Of the labels that are told."""
     parser.add_argument(
         "--threshold",
         metavar="P",
         type=real_number(0, 1, above=True),
         help="where videos have several labels: of what probability; 0.5",
     )
-    parser.add_argument("-o", "--output", metavar="OUT", type=Path, help="a JSON file; default: the terminal")
-    parser.add_argument("--overwrite", action="store_true", help="replace an output that is there already")
 
 
 def check(options: argparse.Namespace) -> None:

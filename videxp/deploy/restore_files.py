@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.core.lines import show, show_error
+from videxp.core.options import add_device
 from videxp.core.outputs import identities
 from videxp.core.ranges import whole_number
 from videxp.deploy.inputs import add_inputs, expand
@@ -69,7 +70,7 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help=f"a file ({', '.join(sorted(TIMED_SUFFIXES))}); for folders of frames or several inputs a folder",
     )
-    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1; default: a GPU if there is one")
+    add_device(parser)
     parser.add_argument(
         "--crf", type=whole_number(0, 51), default=18, metavar="N", help="quality, 0 (best) to 51; default 18"
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.core.lines import show_error, warn
+from videxp.core.options import Options, add_device
 from videxp.core.ranges import real_number
 from videxp.deploy.inputs import add_inputs, expand
 from videxp.deploy.parts import InputPart
@@ -31,13 +32,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     add_inputs(parser, what="video files, folders or globs")
     add_outputs(parser)
+    add_threshold(parser)
+    add_device(parser)
+
+
+def add_threshold(parser: Options) -> None:
+    """Of transitions."""
     parser.add_argument(
         "--threshold",
         metavar="P",
         type=real_number(0, 1, above=True),
         help="probability above which a frame is a transition; default: the run's own",
     )
-    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1; default: a GPU if there is one")
 
 
 def check(options: argparse.Namespace) -> None:

@@ -15,7 +15,7 @@ from videxp import config
 from videxp.core.contract import MAP_METHODS, Contract, contract_of, contract_trouble
 from videxp.core.errors import BadRequest
 from videxp.core.lines import show, warn
-from videxp.core.options import OneLineParser
+from videxp.core.options import OneLineParser, add_device
 from videxp.core.outputs import identities
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         metavar="X,Y",
         help="of a restored video: where this pixel and those around it come from",
     )
-    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1; default: a GPU if there is one")
+    add_device(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace explanations that are there already")
     return parser.parse_intermixed_args(arguments)
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from videxp import config
 from videxp.cli.commands.predict import find_predictor, parser_of
 from videxp.core.errors import BadRequest, require_installed
-from videxp.core.options import OneLineParser
+from videxp.core.options import OneLineParser, add_device
 from videxp.core.ranges import real_number, whole_number
 from videxp.core.secrets import remember
 
@@ -127,7 +127,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         metavar="N",
         help="requests that may wait, others get 429; default 16",
     )
-    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1; default: a GPU if there is one")
+    add_device(parser)
     limits = parser.add_argument_group("limits of a request")
     limits.add_argument(
         "--max-mb", type=real_number(0, above=True), default=100, metavar="N", help="megabytes of the file; default 100"

@@ -15,7 +15,7 @@ from videxp import config
 from videxp.core.contract import contract_of, contract_trouble
 from videxp.core.errors import BadRequest
 from videxp.core.files import sweep
-from videxp.core.options import OneLineParser, positive
+from videxp.core.options import OneLineParser, add_device, positive
 from videxp.core.ranges import whole_number
 from videxp.deploy.exporting.package import is_exported
 
@@ -156,7 +156,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-latency", type=whole_number(0), metavar="N", help="refuse a network that answers more frames late"
     )
-    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1; default: a GPU if there is one")
+    add_device(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that are there already")
 
 

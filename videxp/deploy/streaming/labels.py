@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from videxp.core.errors import BadRequest
-from videxp.core.ranges import real_number, whole_number
+from videxp.core.ranges import whole_number
 
 if TYPE_CHECKING:  # torch: `--help` does not wait for it
     from torch import Tensor
@@ -27,6 +27,8 @@ TOP = 5  # classes that are told
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What comes after RUN and SOURCE."""
+    from videxp.deploy.label_files import add_threshold
+
     parser.add_argument(
         "--hop",
         type=whole_number(1),
@@ -39,12 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="frames of the stream that a clip is spread over, of a run with dataset.clips.sampling=segments",
     )
-    parser.add_argument(
-        "--threshold",
-        metavar="P",
-        type=real_number(0, 1, above=True),
-        help="where videos have several labels: of what probability; 0.5",
-    )
+    add_threshold(parser)
 
 
 def open_streamer(

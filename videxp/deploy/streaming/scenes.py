@@ -10,8 +10,6 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
-from videxp.core.ranges import real_number
-
 if TYPE_CHECKING:  # torch: `--help` does not wait for it
     from torch import Tensor
 
@@ -24,12 +22,9 @@ if TYPE_CHECKING:  # torch: `--help` does not wait for it
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What comes after RUN and SOURCE."""
-    parser.add_argument(
-        "--threshold",
-        metavar="P",
-        type=real_number(0, 1, above=True),
-        help="probability above which a frame is a transition; default: the run's own",
-    )
+    from videxp.deploy.scene_files import add_threshold
+
+    add_threshold(parser)
 
 
 def open_streamer(task: "Scenes", datamodule: "VideoDataModule", options: argparse.Namespace) -> "SceneStreamer":
