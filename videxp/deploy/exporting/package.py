@@ -13,6 +13,7 @@ FORMAT = 1
 SUFFIXES = {".onnx": "onnx", ".pt2": "torch", ".xml": "openvino"}
 """What `videxp predict` and `videxp evaluate` open as a file -> its format."""
 
+NOT_STATED = "not stated"
 MOST_BYTES = 1 << 24
 """Of the JSON; no run's is a hundredth of it."""
 
@@ -52,6 +53,7 @@ class Package:
     model: str
     run_id: str
     commit: str
+    """Of the code in the folder that the run was started in; "" of no repository."""
     config: str
     """The run's config.yaml, without secrets: of it, data module and task are built where videxp opens the file."""
     config_hash: str
@@ -69,12 +71,13 @@ class Package:
     fixed_axes: Mapping[str, str] = field(default_factory=dict)
     """Axis that cannot differ -> why."""
     state: Sequence[Mapping[str, Any]] = ()
-    """Of one step of a stream: {input, output, dtype, shape} of each tensor that a step hands to the next."""
+    """Of one step of a stream: {input, output, dtype, shape} of each tensor that a step hands to the next; () of what
+    `videxp export` writes, which takes whole clips."""
     quantization: Mapping[str, Any] | None = None
     parity: Mapping[str, Any] = field(default_factory=dict)
     tensors_sha256: str = ""
     """Of the numbers in the file itself, which opening compares; "" of a .pt2 file, whose zip has checksums."""
-    license: str = "not stated"
+    license: str = NOT_STATED
     versions: Mapping[str, str] = field(default_factory=dict)
     date: str = ""
     format: int = FORMAT
