@@ -4,7 +4,7 @@ Files may come from anyone: what is not a plain graph with its weights inside is
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from videxp.core.errors import BadRequest, VidexpError
+from videxp.core.errors import BadRequest, VidexpError, require_installed
 from videxp.core.quiet_openvino import import_openvino
 from videxp.deploy.exporting.package import KEY, Package, require_exported
 from videxp.deploy.exporting.plain_program import plain_archive
@@ -21,6 +21,7 @@ from videxp.deploy.exporting.plain_program import plain_archive
 if TYPE_CHECKING:
     import onnx
 
+RUNTIMES: Mapping[str, Sequence[str]] = {"onnx": ("onnx", "onnxruntime"), "torch": (), "openvino": ("openvino",)}
 Run = Callable[[dict[str, np.ndarray]], list[np.ndarray]]
 
 
@@ -62,11 +63,9 @@ def open_exported(path: Path | str, *, threads: int | None = None) -> Exported:
     """
     path = Path(path)
     kind = require_exported(path)
+    require_installed(*RUNTIMES[kind], extra="export")
     opened = {"onnx": _open_onnx, "torch": _open_torch, "openvino": _open_openvino}[kind]
-    try:
-        text, run, tensors = opened(path, threads)
-    except ModuleNotFoundError as error:
-        raise BadRequest(f"{path}: {error.name} is not installed: pip install 'videxp[export]'") from None
+    text, run, tensors = opened(path, threads)
     package = Package.from_json(text, path=path)
     if tensors != package.tensors_sha256:
         raise BadRequest(f"{path}: refused: the numbers in it are not those that were written: export it again")
