@@ -118,9 +118,8 @@ class DeployableGenerator(Deployable):
         """codes: an example of each."""
         self.codes = sorted(codes)
         label = {"label": ("batch",)} if has_classes else {}
-        super().__init__(
-            network, axes={name: ("batch", *[""] * (codes[name].ndim - 1)) for name in sorted(codes)} | label
-        )
+        axes = {name: ("batch", *[""] * (codes[name].ndim - 1)) for name in self.codes}
+        super().__init__(network, axes=axes | label)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor]:
         latent = dict(zip(self.codes, inputs))

@@ -1,6 +1,11 @@
 """One step of a `Streaming` network as a graph: frames and state in, answers and the state after them out.
 
-The graph keeps nothing: who runs it hands each step's state to the next, and begins a video with zeros.
+The graph keeps nothing: who runs it hands each step's state to the next, and begins a video with zeros. `videxp export`
+writes graphs of whole clips; this is for programs, which put steps before a server of their own, or by
+`triton.write_repository(..., state=step.state)` before Triton, which keeps the state of each of its sequences:
+
+    step = export_step(load_task(cfg, checkpoint).deployed.eval(), size=(172, 172))
+    write_step(step, Path("step.onnx"))
 """
 
 from collections.abc import Sequence
