@@ -42,7 +42,12 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--seconds", metavar="S", type=positive, default=5.0, help="of timing, at most (default 5)")
     parser.add_argument(
-        "--time-limit", metavar="SECONDS", type=whole_number(1), default=900, help="for writing, and for comparing"
+        "--time-limit",
+        metavar="SECONDS",
+        type=whole_number(1),
+        default=900,
+        help="for writing and comparing the float file, and again for the answers of the int8 file (default 900); "
+        "loading, calibrating and testing come on top",
     )
     parser.add_argument("--json", action="store_true", help="print compression.json")
     options = parser.parse_args(arguments)

@@ -42,9 +42,15 @@ def main(arguments: list[str]) -> int:
         "--clips", metavar="N", type=whole_number(1), default=16, help="test clips that the file is compared on"
     )
     parser.add_argument(
-        "--time-limit", metavar="SECONDS", type=whole_number(1), default=900, help="for writing, and for comparing"
+        "--time-limit",
+        metavar="SECONDS",
+        type=whole_number(1),
+        default=900,
+        help="for writing the file and comparing its answers (default 900); loading and testing the run come on top",
     )
-    parser.add_argument("--license", metavar="TEXT", default="", help="of the weights, for the card beside the file")
+    parser.add_argument(
+        "--license", metavar="TEXT", default="", help="of the weights, for the file and the card beside it"
+    )
     parser.add_argument("--sign", metavar="KEY.pem", type=Path, help="sign the file with an Ed25519 key: FILE.sig.json")
     options = parser.parse_args(arguments)
     if options.format == "cube" and (options.sign or options.license):
@@ -71,7 +77,8 @@ def _export_graph(options: argparse.Namespace) -> int:
     output = options.output or run.path / f"model{suffix}"
     if output.suffix.lower() != suffix:
         raise BadRequest(f"{output}: a file of --format {options.format} is called {output.with_suffix(suffix).name}")
-    require_output_file(output, overwrite=options.overwrite)
+    for file in (output, output.with_suffix(".bin")) if options.format == "openvino" else (output,):
+        require_output_file(file, overwrite=options.overwrite)
     lines = _write_graph(run, options.format, output, options)
     for line in [str(output), *lines]:
         print(line)
@@ -111,7 +118,8 @@ def _write_graph(run: "RunFolder", kind: "Kind", output: Path, options: argparse
     say_changed_inputs(run, cfg)
     quiet_libraries()
     limits = Limits(clips=options.clips, seconds=options.time_limit)
-    return described(export_run(run, cfg, kind=kind, output=output, limits=limits, say=print))
+    package = export_run(run, cfg, kind=kind, output=output, limits=limits, say=print, license=options.license)
+    return described(package)
 
 
 def write_beside(run: "RunFolder", output: Path, options: argparse.Namespace) -> None:

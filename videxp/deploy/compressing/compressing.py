@@ -63,7 +63,7 @@ def compress_run(
 ) -> dict[str, Any]:
     """Make the folder `output`, whole or not at all; returns what its compression.json holds.
 
-    seconds: of timing. time_limit: of writing the float file, and of answering, each.
+    seconds: of timing. time_limit: of writing and comparing the float file, and again of the int8 file's answers.
     Raises BadRequest where too few layers became int8, VidexpError where the run cannot be exported.
     """
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -33,7 +33,7 @@ from videxp.deploy.exporting.parity import (
     require_parity,
 )
 from videxp.deploy.exporting.runs import deployable_of, describe
-from videxp.deploy.exporting.writing import PROGRAM, Free, Kind, WritingRequest, set_package
+from videxp.deploy.exporting.writing import PROGRAM, Kind, WritingRequest, set_package
 from videxp.runs.folder import RunFolder
 from videxp.tasks import VideoTask
 from videxp.tasks.building import load_task
@@ -41,9 +41,11 @@ from videxp.tasks.deployable import Deployable
 
 SUFFIX: Mapping[Kind, str] = {"onnx": ".onnx", "torch": ".pt2", "openvino": ".xml"}
 
-
 CUT = {"frames": 1, "height": 8, "width": 8}
 """By how much a clip is made smaller along an axis, to see whether the file answers there, too."""
+
+Answered = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
+"""A clip, and what the run answers."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +53,22 @@ class Limits:
     clips: int
     """Of the test that the file is compared on."""
     seconds: float
-    """That writing may take, and comparing."""
+    """That writing and comparing may take together; the run's loading and its own answers are not counted."""
 
 
 def export_run(
-    run: RunFolder, cfg: DictConfig, *, kind: Kind, output: Path, limits: Limits, say: Callable[[str], None]
+    run: RunFolder,
+    cfg: DictConfig,
+    *,
+    kind: Kind,
+    output: Path,
+    limits: Limits,
+    say: Callable[[str], None],
+    license: str = "",
 ) -> Package:
     """Writes the run's model at `output`; nothing is there unless the file answers as the run does.
 
+    license: of the weights, as the user states it.
     Raises BadRequest for data or a task that cannot be exported, VidexpError where it fails or answers otherwise.
     """
     task = load_task(cfg, run.checkpoint())
@@ -68,7 +78,7 @@ def export_run(
     clips = sample_clips(task, deployable, datamodule, split="test", count=limits.clips)
     with adding_files(output.parent) as finished, tempfile.TemporaryDirectory(dir=finished) as held:
         file = Path(held) / f"model{SUFFIX[kind]}"
-        package = describe(run, cfg, task, datamodule)
+        package = describe(run, cfg, task, datamodule, license=license)
         package = write_and_compare(run, kind, deployable, clips, file=file, package=package, limits=limits)
         parity = dict(package.parity)
         if takes_test(package, task, clips):
@@ -95,27 +105,32 @@ def write_and_compare(
     package: Package,
     limits: Limits,
 ) -> Package:
-    """With all axes free; where that cannot be written, or answers otherwise at some size, with the batch alone free;
-    then with none. A file is compared on the clips that it takes, and on the first one cut along each free axis.
+    """With all axes free that the network itself takes other lengths of; where that cannot be written, or answers
+    otherwise at some size, with the batch alone free; then with none. A file is compared on the clips that it takes,
+    and on the first one at another length of each free axis.
 
     Raises VidexpError with what stood in the way last.
     """
-    until = time.monotonic() + limits.seconds
-    why, trouble = "", VidexpError("")
-    tried: tuple[Free, ...] = ("all", "batch", "none")
-    for number, free in enumerate(tried):
-        left = max(1.0, (until - time.monotonic()) / (2 if number < len(tried) - 1 else 1))
+    answered = [*zip(clips, answers_of_run(deployable, clips))]
+    sizes, why = other_sizes(clips[0], deployable)
+    attempts = [*dict.fromkeys([("batch", *sizes), ("batch",), ()])]
+    until, trouble = time.monotonic() + limits.seconds, VidexpError("")
+    for free in attempts:
+        if (left := until - time.monotonic()) <= 0:
+            break
+        seconds = left if free is attempts[-1] else left / 2
         try:
-            found = write(run, kind, free, clips[0], file=file, package=package, seconds=left, why=why)
-            taken = [clip for clip in clips if fits(found, clip)]
-            cut = other_sizes(clips[0], deployable, found)
-            answers = answers_of_file(file, taken + cut, folder=file.parent, time_limit=limits.seconds)
-            parity = compare_answers(answers_of_run(deployable, taken + cut), answers)
-            parity |= {"clips": len(taken), "other_sizes": len(cut)}
+            found = write(run, kind, free, clips[0], file=file, package=package, seconds=seconds, why=why)
+            taken = [one for one in answered if fits(found, one[0])]
+            other = [sizes[axis] for axis in sizes if axis not in found.fixed_axes]
+            given, expected = map(list, zip(*taken, *other))
+            left = max(0.0, until - time.monotonic())
+            parity = compare_answers(expected, answers_of_file(file, given, folder=file.parent, time_limit=left))
+            parity |= {"clips": len(taken), "other_sizes": len(other)}
             require_parity(parity, file=file)
         except VidexpError as error:
             trouble = error
-            why = why or f"where it is free, {str(error).splitlines()[0]}"
+            why = dict.fromkeys(free, f"where it is free, {str(error).splitlines()[0]}") | why
         else:
             return replace(found, parity=parity)
     raise VidexpError(f"{run.path}: cannot be exported to {kind}: {trouble}")
@@ -136,25 +151,37 @@ def fits(package: Package, clip: Mapping[str, np.ndarray]) -> bool:
     )
 
 
-def other_sizes(clip: Mapping[str, np.ndarray], deployable: Deployable, package: Package) -> Clips:
-    """The clip cut along each axis that the file says is free, where the network itself takes such a clip."""
-    free = sorted({length for port in package.inputs for length in port.shape if length in CUT})
-    cut = [
-        {
-            name: value[tuple(slice(None, -CUT[axis] if one == axis else None) for one in deployable.axes[name])]
-            for name, value in clip.items()
-        }
-        for axis in map(str, free)
-    ]
-    return [one for one in cut if all(value.size for value in one.values()) and _takes(deployable, one)]
+def other_sizes(clip: Mapping[str, np.ndarray], deployable: Deployable) -> tuple[dict[str, Answered], dict[str, str]]:
+    """By axis: the clip at another length of it, shorter or twice as long, and the network's answer; and of axes where
+    the network takes neither, what it says."""
+    found: dict[str, Answered] = {}
+    refused: dict[str, str] = {}
+    for axis in CUT:
+        if not any(axis in axes for axes in deployable.axes.values()):
+            continue
+        for other in (_cut(clip, axis, deployable), _doubled(clip, axis, deployable)):
+            if not all(value.size for value in other.values()):
+                continue
+            try:
+                found[axis] = other, answers_of_run(deployable, [other])[0]
+                break
+            except Exception as error:  # networks have their own words for a size that they do not take
+                said = (str(error).strip() or type(error).__name__).splitlines()[0]
+                refused[axis] = f"the network took no other length that was tried: {said}"
+    return found, {axis: said for axis, said in refused.items() if axis not in found}
 
 
-def _takes(deployable: Deployable, clip: Mapping[str, np.ndarray]) -> bool:
-    try:
-        answers_of_run(deployable, [dict(clip)])
-    except Exception:  # networks have their own words for a size that they do not take
-        return False
-    return True
+def _cut(clip: Mapping[str, np.ndarray], axis: str, deployable: Deployable) -> dict[str, np.ndarray]:
+    return {
+        name: value[tuple(slice(None, -CUT[axis] if one == axis else None) for one in deployable.axes[name])]
+        for name, value in clip.items()
+    }
+
+
+def _doubled(clip: Mapping[str, np.ndarray], axis: str, deployable: Deployable) -> dict[str, np.ndarray]:
+    return {
+        name: np.tile(value, [2 if one == axis else 1 for one in deployable.axes[name]]) for name, value in clip.items()
+    }
 
 
 def sample_clips(
@@ -190,18 +217,18 @@ def window_of(task: VideoTask) -> Callable[..., int] | None:
 def write(
     run: RunFolder,
     kind: Kind,
-    free: Free,
+    free: Sequence[str],
     clip: Mapping[str, np.ndarray],
     *,
     file: Path,
     package: Package,
     seconds: float,
-    why: str,
+    why: Mapping[str, str],
 ) -> Package:
     """The file, by a process that is ended after so many seconds. Raises VidexpError with what stands in the way."""
     example = file.with_name("example.safetensors")
     save_file({name: np.concatenate([value, value]) for name, value in clip.items()}, example)
-    request = WritingRequest(str(run.path), kind, free, str(example), str(file), package.to_json(), why)
+    request = WritingRequest(str(run.path), kind, free, str(example), str(file), package.to_json(), dict(why))
     answer = _in_a_process(request, folder=file.parent, seconds=seconds)
     if "package" not in answer:
         raise VidexpError(answer["trouble"])
@@ -217,7 +244,7 @@ def _in_a_process(request: WritingRequest, *, folder: Path, seconds: float) -> d
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
-        return {"trouble": f"not done after {seconds:.0f} s; a longer --time-limit may help"}
+        return {"trouble": f"not done after {seconds:.2g} s; a longer --time-limit may help"}
     if not answer.is_file():
         return {"trouble": (done.stderr.strip().splitlines() or ["the exporter ended without a word"])[-1]}
     found: dict[str, str] = json.loads(answer.read_text())

@@ -47,7 +47,9 @@ def answers_of_file(file: Path, clips: Clips, *, folder: Path, time_limit: float
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=time_limit, check=False)
     except subprocess.TimeoutExpired:
-        raise VidexpError(f"{file}: it had not answered {len(clips)} clips after {time_limit:g} s") from None
+        raise VidexpError(
+            f"{file}: it had not answered {len(clips)} clips after {time_limit:.2g} s; a longer --time-limit may help"
+        ) from None
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
         raise VidexpError(f"{file}: it cannot be used where it was opened: {last}")

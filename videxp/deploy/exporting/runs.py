@@ -9,16 +9,13 @@ from torch import Tensor, nn
 
 from videxp import config
 from videxp.data import VideoDataModule
-from videxp.deploy.exporting.package import Package
+from videxp.deploy.exporting.package import NOT_STATED, Package
 from videxp.runs.folder import RunFolder, open_run
 from videxp.runs.provenance import read_provenance
 from videxp.runs.weights import weights_hash
 from videxp.tasks import VideoTask
 from videxp.tasks.building import load_task
 from videxp.tasks.deployable import Deployable
-
-SMALL = 1
-"""Values of a buffer of the task itself that a file keeps, such as a threshold."""
 
 
 def load_deployable(run: str) -> Deployable:
@@ -33,7 +30,9 @@ def deployable_of(task: VideoTask, datamodule: VideoDataModule) -> Deployable:
     return task.deployable(datamodule.eval_transform).float().eval().requires_grad_(False)
 
 
-def describe(run: RunFolder, cfg: DictConfig, task: VideoTask, datamodule: VideoDataModule) -> Package:
+def describe(
+    run: RunFolder, cfg: DictConfig, task: VideoTask, datamodule: VideoDataModule, *, license: str = ""
+) -> Package:
     """What the file says of the run; `inputs`, `outputs` and `parity` are filled in when they are known."""
     provenance = read_provenance(run)
     transform = datamodule.eval_transform
@@ -41,7 +40,7 @@ def describe(run: RunFolder, cfg: DictConfig, task: VideoTask, datamodule: Video
         kind=type(task).__name__,
         model=str(cfg.model.get("name") or cfg.model._target_.rsplit(".", 1)[-1]),
         run_id=run.path.name,
-        commit=str(provenance.get("git", {}).get("commit") or ""),
+        commit=str((provenance.get("code") or {}).get("commit") or ""),
         config=config.resolved_text(cfg),
         config_hash=config.config_hash(cfg),
         weights_sha256=weights_hash(weights_of(task)),
@@ -57,6 +56,7 @@ def describe(run: RunFolder, cfg: DictConfig, task: VideoTask, datamodule: Video
         preprocessing=preprocessing_of(transform),
         inputs=[],
         outputs=[],
+        license=license or NOT_STATED,
         versions={name: version(name) for name in ("videxp", "torch")},
         date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
@@ -67,8 +67,8 @@ def weights_of(task: VideoTask) -> dict[str, Tensor]:
 
 
 def chosen_by(task: nn.Module) -> dict[str, float | bool]:
-    """The task's own buffers of one value, but for those of parts of it."""
-    return {name: value.item() for name, value in task.named_buffers(recurse=False) if value.numel() == SMALL}
+    """The task's own buffers of one value, such as a threshold, but for those of parts of it."""
+    return {name: value.item() for name, value in task.named_buffers(recurse=False) if value.numel() == 1}
 
 
 def preprocessing_of(transform: Any) -> str:

@@ -23,17 +23,15 @@ from videxp.core.processes import program
 from videxp.core.quiet_openvino import import_openvino
 from videxp.deploy.exporting.opening import hash_onnx, hash_openvino, read_onnx
 from videxp.deploy.exporting.package import KEY, Package, Port
-from videxp.tasks.deployable import AXES, Deployable
+from videxp.tasks.deployable import Deployable
 
 PROGRAM = program(f"from {__name__} import main\nmain()")
 """For python -c, followed by REQUEST.json."""
 
 Kind = Literal["onnx", "torch", "openvino"]
+OF_OPERATIONS = "the network's operations need it"
 OPSET = 20  # GridSample of clips, DeformConv
 """Of ONNX."""
-
-Free = Literal["all", "batch", "none"]
-"""Which of a task's axes are tried: of attention over all of them the symbolic algebra never ends."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +40,15 @@ class WritingRequest:
 
     run: str
     kind: Kind
-    free: Free
+    free: Sequence[str]
+    """Axes that may differ from call to call: of attention over all of them the symbolic algebra never ends."""
     inputs: str
     """A .safetensors file with an example of each input, its batch 2."""
     output: str
     package: str
     """JSON."""
-    why: str = ""
-    """Axes are fixed."""
+    why: Mapping[str, str]
+    """Of axes that are not free: what stood in the way."""
 
 
 def main() -> None:
@@ -82,11 +81,10 @@ def write_graph(request: WritingRequest) -> Package:
     return package
 
 
-def free_axes(deployable: Deployable, free: Free) -> tuple[Any, ...]:
+def free_axes(deployable: Deployable, free: Sequence[str]) -> tuple[Any, ...]:
     """As torch.export wants it: of each input, {axis: AUTO}."""
-    tried = {"all": AXES, "batch": AXES[:1], "none": ()}[free]
     specs = tuple(
-        {place: torch.export.Dim.AUTO for place, name in enumerate(axes) if name in tried}
+        {place: torch.export.Dim.AUTO for place, name in enumerate(axes) if name in free}
         for axes in deployable.axes.values()
     )
     takes_any = any(one.kind is one.VAR_POSITIONAL for one in signature(deployable.forward).parameters.values())
@@ -130,11 +128,10 @@ def _named(length: str, names: Mapping[str, str]) -> str:
     return re.sub(r"s\d+", lambda found: names.get(found[0], found[0]), length)
 
 
-def fixed_axes(deployable: Deployable, inputs: Sequence[Port], why: str) -> dict[str, str]:
+def fixed_axes(deployable: Deployable, inputs: Sequence[Port], why: Mapping[str, str]) -> dict[str, str]:
     """Axes that cannot differ -> why."""
-    why = why or "the network's operations need it"
     return {
-        axis: f"{length}: {why}"
+        axis: f"{length}: {why.get(axis, OF_OPERATIONS)}"
         for port, axes in zip(inputs, deployable.axes.values())
         for axis, length in zip(axes, port.shape)
         if axis and isinstance(length, int)
