@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 
 from tests.conftest import Run, videxp
 from videxp.evaluation.axis import ACCURACY
@@ -112,6 +113,8 @@ def test_an_exported_file_has_a_card_and_a_signature_beside_it(
     done = videxp("export", str(finished[0]), *words, cwd=finished[0].parent)
     assert done.returncode == 0, done.stderr
     assert "CC0-1.0" in (tmp_path / "weights.safetensors.card.md").read_text()
+    with safe_open(file, framework="numpy") as opened:
+        assert opened.metadata()["license"] == "CC0-1.0"
     verify = ["verify", str(file), "--key", str(public)]
     assert videxp(*verify, cwd=tmp_path).returncode == 0
     content = bytearray(file.read_bytes())

@@ -174,6 +174,8 @@ def _export_weights(options: argparse.Namespace) -> int:
         raise BadRequest(f"{checkpoint}: no tensor's name starts with {prefix!r}: not a run of videxp")
     digest = weights_hash(network)
     about = {"format": "pt", "weights_sha256": digest, "model": json.dumps(config.plain(cfg)["model"])}
+    if options.license:
+        about["license"] = options.license
     with replacing(output) as temporary:
         save_file(network, temporary, metadata=about)
         if weights_hash(load_file(temporary)) != digest:
