@@ -14,7 +14,7 @@ from videxp.core.errors import BadRequest
 from videxp.deploy.compressing.compressing import metric_lines
 from videxp.deploy.compressing.quantizing import count_layers, quantize
 
-CLIPS = [{"clip": torch.rand(1, 3, 4, 8, 8).numpy()} for _ in range(8)]
+CLIPS = [{"clip": clip} for clip in np.random.default_rng(0).random((8, 1, 3, 4, 8, 8), dtype=np.float32)]
 
 
 @pytest.fixture(scope="module")
