@@ -127,9 +127,15 @@ def match_boxes(
 
 
 def _units(true: FrameBoxes, detected: FrameBoxes) -> Iterable[tuple[np.ndarray, np.ndarray]]:
-    for unit in np.union1d(true.unit_M, detected.unit_M):
-        here = detected.unit_M == unit
-        yield detected.score_M[here], box_iou(detected.xyxy_M4[here], true.xyxy_M4[true.unit_M == unit])
+    units = np.union1d(true.unit_M, detected.unit_M)
+    for found, there in zip(rows_of(detected.unit_M, units), rows_of(true.unit_M, units), strict=True):
+        yield detected.score_M[found], box_iou(detected.xyxy_M4[found], true.xyxy_M4[there])
+
+
+def rows_of(unit_M: np.ndarray, units: np.ndarray) -> list[np.ndarray]:
+    """Numbers of the rows of each unit, in their order. units: sorted, all that there are; one sort serves them all."""
+    order_M = np.argsort(unit_M, kind="stable")
+    return np.split(order_M, np.searchsorted(unit_M[order_M], units[1:]))[: len(units)]
 
 
 # ---- tubes ----------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from scipy.optimize import linear_sum_assignment
 
 from videxp.core.boxes import box_iou
 from videxp.core.errors import VidexpError
+from videxp.metrics.detection import rows_of
 
 ALPHAS = np.arange(1, 20) / 20
 IOU = 0.5
@@ -124,8 +125,9 @@ class _Frame:
 def _frames(true: Tracks, predicted: Tracks) -> Iterator[_Frame]:
     """The frames on which there is a box of either, in order of time."""
     numbers = [np.unique(tracks.track_M, return_inverse=True)[1].reshape(-1) for tracks in (true, predicted)]
-    for frame in np.union1d(true.frame_M, predicted.frame_M):
-        of_true, of_predicted = true.frame_M == frame, predicted.frame_M == frame
+    present = np.union1d(true.frame_M, predicted.frame_M)
+    of_both = zip(rows_of(true.frame_M, present), rows_of(predicted.frame_M, present), strict=True)
+    for of_true, of_predicted in of_both:
         overlap_gp = box_iou(true.xyxy_M4[of_true], predicted.xyxy_M4[of_predicted])
         yield _Frame(numbers[0][of_true], numbers[1][of_predicted], overlap_gp)
 
