@@ -67,10 +67,8 @@ class STDF(nn.Module):
         for conv in self.modules():
             if isinstance(conv, nn.Conv2d | nn.ConvTranspose2d) and conv is not self.fusion.offsets:
                 keep_scale(conv)
-        kernel = self.fusion.kernel.weight
-        nn.init.normal_(
-            kernel, 0, (8 / kernel[0].numel()) ** 0.5
-        )  # twice `keep_scale`'s: what it sees is halved at first
+        kernel = self.fusion.kernel.weight  # twice `keep_scale`'s: what it sees is halved at first
+        nn.init.normal_(kernel, 0, (8 / kernel[0].numel()) ** 0.5)
         nn.init.normal_(to_luma.weight, 0, 1e-3)  # begins near the input
         last = f"enhance.{len(layers)}."
         load_weights(self, weights, renames=(*STDF_NAMES, (r"\bqenet\.out_conv\.", last)))
