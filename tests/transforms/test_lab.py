@@ -1,9 +1,13 @@
 """CIELAB is scikit-image's, comes back exactly, and lets color be added to a grey that keeps its lightness."""
 
+import runpy
+
 import numpy as np
+import pytest
 import torch
 from skimage import color
 
+from videxp.transforms import lab as module
 from videxp.transforms.lab import lab_to_rgb, lab_to_rgb_of_same_lightness, rgb_to_lab
 
 LEVELS = torch.cartesian_prod(*[torch.tensor([0, 1, 2, 9, 10, 11, 12, 40, 101, 128, 200, 254, 255])] * 3)
@@ -42,3 +46,13 @@ def test_gradients_are_finite_at_black_and_white():
     for back in (lab_to_rgb, lab_to_rgb_of_same_lightness):
         (gradient,) = torch.autograd.grad(back(lab).sum(), rgb, retain_graph=True)
         assert gradient.isfinite().all()
+
+
+def test_the_module_can_be_imported_where_tensors_have_no_values():
+    """As where a network is built to count its operations, and this is imported for it."""
+    with torch.device("meta"):
+        constants = runpy.run_path(module.__file__)
+        with pytest.raises(NotImplementedError):
+            torch.zeros(2).tolist()  # the stock way
+    expected = torch.linalg.inv(torch.tensor(constants["_XYZ"], dtype=torch.float64)).T
+    assert constants["_FROM_XYZ_T"] == expected.tolist()

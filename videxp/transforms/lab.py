@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 _XYZ = ((0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169), (0.019334, 0.119193, 0.950227))
-_FROM_XYZ_T = torch.linalg.inv(torch.tensor(_XYZ, dtype=torch.float64)).T.tolist()  # ONNX has no inverse
+_FROM_XYZ_T = torch.linalg.inv(torch.tensor(_XYZ, dtype=torch.float64, device="cpu")).T.tolist()  # ONNX has no inverse
 _WHITE = (0.95047, 1.0, 1.08883)  # D65, 2 degrees
 LUMINANCE = _XYZ[1]
 """Weights of linear red, green and blue in Y, which alone makes L."""
