@@ -87,9 +87,9 @@ def test_a_signal_finishes_what_it_has(finished: tuple[Path, Run], film: Path, t
 
 
 def test_pictures_go_to_stdout_and_to_a_player(finished: tuple[Path, Run], film: Path, tmp_path: Path):
-    """The player is a program of that name that keeps what it is given."""
+    """The player is a program of that name that keeps what it is given, all of it before it ends."""
     player = tmp_path / "ffplay"
-    player.write_text(f"#!/bin/sh\ncat > {tmp_path}/shown.mkv\n")
+    player.write_text(f"#!/bin/sh\ntrap '' TERM\ncat > {tmp_path}/shown.mkv\n")
     player.chmod(player.stat().st_mode | stat.S_IXUSR)
     words = ("stream", str(finished[0]), str(film), "-o", str(tmp_path / "a.jsonl"), "--show")
     refused = videxp(*words, cwd=tmp_path, PATH=str(tmp_path / "none"))

@@ -19,7 +19,7 @@ from videxp.deploy.compressing.compressing import Settings, compress_file, resul
 from videxp.deploy.exporting.exporting import Limits, export_run
 from videxp.deploy.exporting.network import config_of
 from videxp.deploy.exporting.opening import open_exported
-from videxp.deploy.exporting.package import KEY, MOST_BYTES, Package
+from videxp.deploy.exporting.package import KEY, MOST_BYTES, Package, is_exported
 from videxp.deploy.exporting.parity import compare_answers, require_parity
 from videxp.deploy.exporting.runs import describe
 from videxp.deploy.exporting.writing import set_package
@@ -140,6 +140,12 @@ def test_a_config_that_names_other_packages_builds_nothing(file: Path, tmp_path:
     onnx.save(model, tmp_path / "hostile.onnx")
     with pytest.raises(BadRequest, match="subprocess is not on the list of packages to build from"):
         config_of(open_exported(tmp_path / "hostile.onnx"))
+
+
+def test_a_run_folder_may_be_called_as_a_file_is(tmp_path: Path):
+    (tmp_path / "run.onnx").mkdir()
+    assert not is_exported(tmp_path / "run.onnx")
+    assert is_exported(tmp_path / "file.onnx") and not is_exported(tmp_path / "run")  # there or not
 
 
 def test_what_a_file_says_of_itself_is_bounded():
