@@ -212,6 +212,6 @@ def test_a_node_that_does_not_have_the_folder_is_named(tmp_path: Path):
 
 
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("videxp.sweeps.ray.find_spec", lambda name: None)
+    monkeypatch.setattr("videxp.core.errors.find_spec", lambda name: None)
     with pytest.raises(NotInstalled, match=r"ray is not installed: pip install 'videxp\[ray\]'"):
         Ray()

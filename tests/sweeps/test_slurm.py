@@ -269,7 +269,7 @@ def test_without_slurm_a_line_says_what_is_missing(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BadRequest, match=r"^launcher=slurm: there is no sbatch here; run this on a machine of the"):
         launcher()
-    monkeypatch.setattr(slurm_launcher, "find_spec", lambda name: None)
+    monkeypatch.setattr("videxp.core.errors.find_spec", lambda name: None)
     with pytest.raises(BadRequest, match=r"^submitit is not installed: pip install 'videxp\[slurm\]'$"):
         launcher()
 
