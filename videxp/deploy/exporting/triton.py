@@ -7,9 +7,13 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from videxp.core.errors import BadRequest
 from videxp.deploy.exporting.opening import read_onnx
+
+if TYPE_CHECKING:
+    import onnx
 
 TYPES: Mapping[int, str] = {1: "FP32", 2: "UINT8", 3: "INT8", 6: "INT32", 7: "INT64", 9: "BOOL", 10: "FP16", 11: "FP64"}
 """ONNX's TensorProto.DataType -> Triton's, which are written TYPE_FP32 and so on."""
@@ -78,8 +82,8 @@ def _sequence(inputs: Tensors, state: Sequence[tuple[str, str]]) -> list[str]:
     return [*lines, "}"]
 
 
-def _tensor(value: object) -> tuple[str, Shape]:
+def _tensor(value: "onnx.ValueInfoProto") -> tuple[str, Shape]:
     """Type and shape, -1 for what is free, of an ONNX value."""
-    tensor = value.type.tensor_type  # type: ignore[attr-defined]
+    tensor = value.type.tensor_type
     lengths = [axis.dim_value if axis.HasField("dim_value") else -1 for axis in tensor.shape.dim]
     return f"TYPE_{TYPES[tensor.elem_type]}", lengths
