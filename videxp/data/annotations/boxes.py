@@ -4,8 +4,8 @@ Legend: K clips of a sample, V views of a clip, N clips of a batch, T frames, M 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from videxp.video.placing import Move, Placement
 
 
-@dataclass(frozen=True)
-class BoxOnFrame:
+class BoxOnFrame(NamedTuple):
     """One box in pixels of the video as it is shown, from 0 to its width and height."""
 
     frame: int
@@ -32,6 +31,10 @@ class BoxOnFrame:
     label: str
     track: int = -1
     """The same for one thing in all frames; -1: not known."""
+    score: float = 1.0
+    """From 0 to 1, of what was detected; 0 in a ground truth: not to be counted."""
+    visible: float = 1.0
+    """Share of it that nothing hides."""
 
 
 class Boxes(Annotation):
