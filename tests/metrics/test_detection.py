@@ -10,7 +10,7 @@ import pytest
 from videxp.core.tubes import Tube, tube_iou
 from videxp.metrics.detection import (
     COCO_THRESHOLDS,
-    FrameBoxes,
+    PooledBoxes,
     Interpolation,
     Matched,
     match_boxes,
@@ -20,7 +20,7 @@ from videxp.metrics.detection import (
 )
 
 
-def random_boxes(rng: np.random.Generator, *, frames: int, classes: int) -> tuple[FrameBoxes, FrameBoxes]:
+def random_boxes(rng: np.random.Generator, *, frames: int, classes: int) -> tuple[PooledBoxes, PooledBoxes]:
     """What is true, and detections of it: shifted, missing, invented, of a wrong class."""
     true: list[list[float]] = []
     found: list[list[float]] = []
@@ -36,18 +36,18 @@ def random_boxes(rng: np.random.Generator, *, frames: int, classes: int) -> tupl
     return as_boxes(true), as_boxes(found)
 
 
-def as_boxes(rows: list[list[float]]) -> FrameBoxes:
+def as_boxes(rows: list[list[float]]) -> PooledBoxes:
     table = np.array(rows, float).reshape(-1, 7)
-    return FrameBoxes(table[:, 0].astype(int), table[:, 1].astype(int), table[:, 2], table[:, 3:])
+    return PooledBoxes(table[:, 0].astype(int), table[:, 1].astype(int), table[:, 2], table[:, 3:])
 
 
-def coco_map(true: FrameBoxes, found: FrameBoxes, *, frames: int, classes: int) -> np.ndarray:
+def coco_map(true: PooledBoxes, found: PooledBoxes, *, frames: int, classes: int) -> np.ndarray:
     coco = pytest.importorskip(
         "pycocotools.coco", reason="COCO's own figures are not compared: pip install pycocotools"
     )
     evaluation = pytest.importorskip("pycocotools.cocoeval")
 
-    def annotations(boxes: FrameBoxes) -> list[dict[str, Any]]:
+    def annotations(boxes: PooledBoxes) -> list[dict[str, Any]]:
         rows = zip(boxes.unit_M, boxes.label_M, boxes.score_M, boxes.xyxy_M4)
         return [
             {
@@ -108,7 +108,7 @@ def test_perfect_boxes_have_one_and_a_class_without_true_boxes_is_not_counted():
     for interpolation in get_args(Interpolation):
         np.testing.assert_allclose(mean_average_precision(matched, interpolation), 1.0)
     assert np.isnan(matched[2].average_precision("all_point")).all()
-    away = FrameBoxes(true.unit_M, true.label_M, true.score_M, true.xyxy_M4 + 500)
+    away = PooledBoxes(true.unit_M, true.label_M, true.score_M, true.xyxy_M4 + 500)
     assert mean_average_precision(match_boxes(true, away, classes=range(2))) == 0
 
 

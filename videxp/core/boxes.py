@@ -1,6 +1,22 @@
-"""Overlap of boxes. xyxy float [...,4]: left, top, right, bottom; areas are products of differences (no +1)."""
+"""Boxes and their overlap. xyxy float [...,4]: left, top, right, bottom; areas are products of differences (no +1)."""
+
+from typing import NamedTuple
 
 import numpy as np
+
+
+class FrameBoxes(NamedTuple):
+    """D boxes that were found on one frame of a video, the surest first. A box that belongs to several classes is there
+    once for each, with the same track."""
+
+    xyxy: np.ndarray
+    """float32 [D,4], in pixels of the video as it is shown"""
+    label: np.ndarray
+    """int64 [D], number of its class"""
+    score: np.ndarray
+    """float32 [D], probability"""
+    track: np.ndarray
+    """int64 [D], the same for one thing in all frames; -1: none (yet)"""
 
 
 def box_iou(one_A4: np.ndarray, other_B4: np.ndarray) -> np.ndarray:

@@ -94,7 +94,7 @@ def _area(precision_D: np.ndarray, recall_D: np.ndarray, interpolation: Interpol
 
 
 @dataclass(frozen=True)
-class FrameBoxes:
+class PooledBoxes:
     """Boxes of many units: detections, or what is true (then `score_M` is of no account)."""
 
     unit_M: np.ndarray
@@ -104,13 +104,13 @@ class FrameBoxes:
     score_M: np.ndarray
     xyxy_M4: np.ndarray
 
-    def of(self, keep_M: np.ndarray) -> "FrameBoxes":
-        return FrameBoxes(self.unit_M[keep_M], self.label_M[keep_M], self.score_M[keep_M], self.xyxy_M4[keep_M])
+    def of(self, keep_M: np.ndarray) -> "PooledBoxes":
+        return PooledBoxes(self.unit_M[keep_M], self.label_M[keep_M], self.score_M[keep_M], self.xyxy_M4[keep_M])
 
 
 def match_boxes(
-    true: FrameBoxes,
-    detected: FrameBoxes,
+    true: PooledBoxes,
+    detected: PooledBoxes,
     *,
     classes: Iterable[int],
     thresholds: Sequence[float] = (0.5,),
@@ -126,7 +126,7 @@ def match_boxes(
     }
 
 
-def _units(true: FrameBoxes, detected: FrameBoxes) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+def _units(true: PooledBoxes, detected: PooledBoxes) -> Iterable[tuple[np.ndarray, np.ndarray]]:
     units = np.union1d(true.unit_M, detected.unit_M)
     for found, there in zip(rows_of(detected.unit_M, units), rows_of(true.unit_M, units), strict=True):
         yield detected.score_M[found], box_iou(detected.xyxy_M4[found], true.xyxy_M4[there])
