@@ -10,9 +10,9 @@ import pytest
 from videxp.core.tubes import Tube, tube_iou
 from videxp.metrics.detection import (
     COCO_THRESHOLDS,
-    PooledBoxes,
     Interpolation,
     Matched,
+    PooledBoxes,
     match_boxes,
     match_detections,
     match_tubes,
