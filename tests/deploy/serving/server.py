@@ -81,8 +81,8 @@ def is_running(process: int) -> bool:
         return False
 
 
-def wait_until(condition: Any, *, seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
+def wait_until(condition: Any) -> None:
+    end = time.monotonic() + SECONDS
     while not condition():
         assert time.monotonic() < end, "still not so"
         time.sleep(0.02)
@@ -110,5 +110,5 @@ def serving(run: Path, *words: str, folder: Path, token: str = "", cwd: Path | N
         yield server
     finally:
         process.terminate()
-        process.join(30)
+        process.join(SECONDS)
         process.kill()
