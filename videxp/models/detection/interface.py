@@ -44,9 +44,17 @@ class DenseAnswer(NamedTuple):
     strides: Tensor
     """float [A], pixels between neighboring places of its feature map"""
 
+    def detected(self) -> DetectedBoxes:
+        """All of them, D = A. A class's score is the square root of both probabilities' product, as of YOWOv2."""
+        product_BAK = self.classes.sigmoid() * self.objectness.sigmoid()[..., None]
+        return DetectedBoxes(self.xyxy, product_BAK.sqrt())
+
 
 class DetectionNetwork(Protocol):
-    """Finds the boxes of one frame of a clip, its key frame."""
+    """Finds the boxes of one frame of a clip, its key frame.
+
+    A class that comes with videxp says that it is one: `network_parameter: ClassVar[str] = "clip_frames"`.
+    """
 
     clip_frames: int
     """T that it sees for one answer; 1: a detector of single frames"""
@@ -58,6 +66,7 @@ class DetectionNetwork(Protocol):
     def __call__(self, video: Tensor, targets: BoxTargets | None = None) -> DetectedBoxes | dict[str, Tensor]:
         """video float [B,T,3,H,W] in [0,1], which the network normalizes itself.
 
-        With `targets` its losses by name, scalars, of which the sum is trained on; without them its boxes before
-        suppression of those that overlap (a torchvision detector's: after).
+        With `targets` its losses, scalars, of which the sum is trained on, by name: of `objectness`, `class` and `box`
+        those that it has. Without them its boxes before suppression of those that overlap (a torchvision detector's:
+        after).
         """
