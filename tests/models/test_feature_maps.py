@@ -1,5 +1,6 @@
 """What each classifier says of the places of its features and tokens: a wrong order of axes draws plausible maps."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.models.zoo import CLASSIFIERS, MODELS, OPTIONAL, build_tiny, cases
-from videxp.core.token_layout import grid_of, pack_like, read_axes, unpack
+from videxp.core.token_layout import FeatureMap, feature_map_of, grid_of, pack_like, read_axes, unpack
 from videxp.evaluation.explaining.maps import features_tapped
 
 FRAMES, SIZE = 16, 96
@@ -27,27 +28,29 @@ def build(name: str, **arguments: Any) -> nn.Module:
     return build_tiny(name, **shape, **arguments).eval()
 
 
-def features(net: Any, video: Tensor) -> Tensor:
+def features(net: Any, video: Tensor, where: FeatureMap) -> Tensor:
     """[D,t,h,w] at the declared feature map."""
     seen: list[Tensor] = []
-    with torch.no_grad(), features_tapped(net, net.feature_map, clip_THW=(FRAMES, SIZE, SIZE)) as tap:
+    with torch.no_grad(), features_tapped(net, where, clip_THW=(FRAMES, SIZE, SIZE)) as tap:
         tap.register_forward_hook(lambda _, __, output: seen.append(output))
         net(video)
     (found,) = seen
     return found[0]
 
 
-def peaks_follow(net: Any) -> bool:
-    """Whether a change in one place of a clip is largest in that place of the feature map, along each axis that is long
-    enough to tell."""
+def peaks_follow(net: Any, *, where: Callable[[Any], FeatureMap | None] = feature_map_of) -> bool:
+    """Whether a change in one place of a clip is largest in that place of the feature map that `where` tells, along
+    each axis that is long enough to tell."""
+    declared = where(net)
+    assert declared is not None
     generator = torch.Generator().manual_seed(1)
     clip = 0.3 * torch.randn(1, FRAMES, 3, SIZE, SIZE, generator=generator)
-    before = features(net, clip)
+    before = features(net, clip, declared)
     changed = clip.clone()
     rows, columns = (slice(third * SIZE // 3, (third + 1) * SIZE // 3) for third in PLACE[1:])
     part = changed[:, THIRD[PLACE[0]], :, rows, columns]
     part.copy_(2 * torch.randn(part.shape, generator=generator))
-    change_THW = (features(net, changed) - before).abs().sum(0)
+    change_THW = (features(net, changed, declared) - before).abs().sum(0)
     for axis, third in enumerate(PLACE):
         of_axis = change_THW.sum([other for other in range(3) if other != axis])
         peak = (int(of_axis.argmax()) + 0.5) / len(of_axis)

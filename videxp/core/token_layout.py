@@ -65,6 +65,14 @@ def feature_map_of(network: object) -> FeatureMap | None:
     return found if isinstance(found, FeatureMap) else None
 
 
+def box_features_of(network: object) -> FeatureMap | None:
+    """What of the network a head over boxes reads: its attribute `box_features` where that is not its `feature_map`,
+    as of several pathways (all outputs of the module), and where patches' tokens go on after the last map that the
+    answer comes from; None where it says nothing."""
+    found = getattr(network, "box_features", None)
+    return found if isinstance(found, FeatureMap) else feature_map_of(network)
+
+
 def attention_of(network: object) -> Sequence[AttentionStage]:
     """What the network says of its attention; () where it says nothing: `attention` may be one of its layers, too."""
     found = getattr(network, "attention", ())

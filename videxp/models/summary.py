@@ -24,13 +24,13 @@ def gmacs_of_call(module: nn.Module, *arguments: Any, **named: Any) -> float:
     The unit that papers call "GFLOPs". Convolutions and matrix products are counted; norms, activations and pooling are
     not. Nothing is computed, and `module` is neither changed nor copied in memory: a twin without storage is measured.
     """
-    twin = _on_meta(module).eval()
+    twin = without_storage(module).eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         twin(*arguments, **named)
     return counter.get_total_flops() / 2e9
 
 
-def _on_meta(module: nn.Module) -> nn.Module:
+def without_storage(module: nn.Module) -> nn.Module:
     """A deep copy in which one without storage stands for every parameter and buffer, of the same shape and dtype."""
     twins: dict[int, torch.Tensor] = {}
     for parameter in module.parameters():

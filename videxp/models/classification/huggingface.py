@@ -20,14 +20,21 @@ from videxp.models.weights import load_weights
 
 
 class Logits(nn.Module):
-    """A `transformers` video classifier that returns its logits alone. feature_map, attention: how its tokens lie."""
+    """A `transformers` video classifier that returns its logits alone. feature_map, box_features, attention: how
+    its tokens lie."""
 
     def __init__(
-        self, network: nn.Module, *, feature_map: FeatureMap, attention: tuple[AttentionStage, ...] = ()
+        self,
+        network: nn.Module,
+        *,
+        feature_map: FeatureMap,
+        box_features: FeatureMap | None = None,
+        attention: tuple[AttentionStage, ...] = (),
     ) -> None:
         super().__init__()
         self.network = network
         self.feature_map = feature_map
+        self.box_features = box_features
         self.attention = attention
 
     def forward(self, video: Tensor) -> Tensor:
@@ -83,6 +90,7 @@ def videomae_b(
     net = Logits(
         library.VideoMAEForVideoClassification(config),
         feature_map=FeatureMap(f"network.videomae.encoder.layer.{depth - 1}.layernorm_before", f"{tokens} d", stride),
+        box_features=FeatureMap(f"network.videomae.encoder.layer.{depth - 1}", f"{tokens} d", stride),
         attention=(AttentionStage("network.videomae.encoder", (tokens,), readout="mean", stride=stride),),
     )
     load_weights(net.network, weights, head="classifier")
@@ -116,7 +124,7 @@ def timesformer_b(
         hidden_dropout_prob=dropout,
     )
     of_frames, jointly, stride = "(b t) (1 h w)", "b (1 h w t)", (1, 16, 16)  # jointly, time runs fastest
-    is_joint = attention == "joint_space_time"
+    is_joint, is_alone = attention == "joint_space_time", attention == "space_only"
     axes = {"divided_space_time": ("(b h w) t", of_frames), "joint_space_time": (jointly,), "space_only": ()}[attention]
     net = Logits(
         library.TimesformerForVideoClassification(config),
@@ -125,6 +133,7 @@ def timesformer_b(
             f"{jointly if is_joint else of_frames} d",
             stride,
         ),
+        box_features=FeatureMap("network.timesformer.layernorm", f"{of_frames if is_alone else jointly} d", stride),
         attention=(AttentionStage("network.timesformer.encoder", axes, "class", stride),) if axes else (),
     )
     load_weights(net.network, weights, head="classifier")

@@ -6,6 +6,8 @@ is fed into the slow one after the stem and stages 2-4 by a convolution of strid
 Keys are pytorchvideo's: `.../pytorchvideo/model_zoo/kinetics/SLOWFAST_8x8_R50.pyth` loads into `slowfast_r50_8x8`, and
 `SLOW_8x8_R50.pyth` into `slow_r50_8x8`. PySlowFast's and mmaction2's files load, too: `slowfast_names.py`.
 mmaction2's SlowFast is another network: set `variant=mmaction2` for its weights.
+`output_stride=16` keeps the last stage's pictures as large as its input's, and dilates its kernels: as detection of
+actions on AVA has it (section 5), with the same parameters.
 """
 
 from collections import OrderedDict
@@ -23,6 +25,8 @@ from videxp.models.layers.stages import require_four_stages
 from videxp.models.weights import load_weights
 
 Variant = Literal["paper", "mmaction2"]
+OutputStride = Literal[16, 32]
+"""Pixels of the clip for one of the last stage's."""
 _FAST_SHARE = 8  # 1 / beta: slow channels per fast channel
 _SLOW_TIME_KERNELS = (1, 1, 3, 3)  # no motion in the slow pathway's early stages
 _FAST_TIME_KERNELS = (3, 3, 3, 3)
@@ -36,6 +40,7 @@ class SlowFast(nn.Module):
     """
 
     feature_map = FeatureMap("blocks.4", item=0)  # the slow pathway's
+    box_features = FeatureMap("blocks.4")
 
     def __init__(
         self,
@@ -47,6 +52,7 @@ class SlowFast(nn.Module):
         width: int,
         depths: Sequence[int],
         variant: Variant = "paper",
+        output_stride: OutputStride = 32,
     ) -> None:
         super().__init__()
         require_four_stages(depths, name="depths")
@@ -61,19 +67,20 @@ class SlowFast(nn.Module):
         d_slow, d_fast = width, fast
         for i, depth in enumerate(depths):
             inner, last = 2**i, i == len(depths) - 1
+            space = _space(i, output_stride)
             slow_stage = bottleneck_stage(
                 d_slow + 2 * d_fast,
                 width * inner,
                 width * inner * 4,
                 time_kernels=[_SLOW_TIME_KERNELS[i]] * depth,
-                space_stride=1 if i == 0 else 2,
+                **space,
             )
             fast_stage = bottleneck_stage(
                 d_fast,
                 fast * inner,
                 fast * inner * 4,
                 time_kernels=[_FAST_TIME_KERNELS[i]] * depth,
-                space_stride=1 if i == 0 else 2,
+                **space,
             )
             d_slow, d_fast = width * inner * 4, fast * inner * 4
             blocks.append(_Pathways([slow_stage, fast_stage], None if last else fusion(d_fast)))
@@ -96,7 +103,15 @@ class Slow(nn.Module):
 
     feature_map = FeatureMap("blocks.4")
 
-    def __init__(self, *, num_classes: int, dropout: float, width: int, depths: Sequence[int]) -> None:
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        dropout: float,
+        width: int,
+        depths: Sequence[int],
+        output_stride: OutputStride = 32,
+    ) -> None:
         super().__init__()
         require_four_stages(depths, name="depths")
         blocks: list[nn.Module] = [stem(width, time_kernel=1)]
@@ -104,9 +119,7 @@ class Slow(nn.Module):
         for i, depth in enumerate(depths):
             inner = width * 2**i
             kernels = [_SLOW_TIME_KERNELS[i]] * depth
-            blocks.append(
-                bottleneck_stage(d_in, inner, 4 * inner, time_kernels=kernels, space_stride=1 if i == 0 else 2)
-            )
+            blocks.append(bottleneck_stage(d_in, inner, 4 * inner, time_kernels=kernels, **_space(i, output_stride)))
             d_in = 4 * inner
         blocks.append(_Head(d_in, num_classes=num_classes, dropout=dropout))
         self.blocks = nn.ModuleList(blocks)
@@ -128,6 +141,13 @@ def slow_frames(num_frames: int, *, alpha: int, variant: Variant = "paper") -> l
         return list(range(0, num_frames - alpha + 1, alpha))
     num_slow = num_frames // alpha
     return [i * (num_frames - 1) // max(num_slow - 1, 1) for i in range(num_slow)]
+
+
+def _space(stage: int, output_stride: OutputStride) -> dict[str, int]:
+    """Stride and dilation of the stage's pictures; the first one's are the stem's."""
+    if stage == 3 and output_stride == 16:
+        return {"space_stride": 1, "space_dilation": 2}
+    return {"space_stride": 1 if stage == 0 else 2}
 
 
 class _Fusion(nn.Module):
@@ -189,10 +209,11 @@ def slowfast_r50_4x16(
     width: Annotated[int, Ge(8)] = 64,
     depths: Sequence[Annotated[int, Ge(1)]] = (3, 4, 6, 3),
     variant: Variant = "paper",
+    output_stride: OutputStride = 32,
 ) -> nn.Module:
     """SlowFast 4x16, R50: 32 frames in, of which the slow pathway sees 4; fusion kernel 5."""
     shape = {"alpha": 8, "fusion_kernel": 5, "width": width, "depths": depths, "variant": variant}
-    return _slowfast(weights, num_classes=num_classes, dropout=dropout, **shape)
+    return _slowfast(weights, num_classes=num_classes, dropout=dropout, output_stride=output_stride, **shape)
 
 
 @accepts(min_frames=4, frames_multiple=4)
@@ -204,10 +225,11 @@ def slowfast_r50_8x8(
     width: Annotated[int, Ge(8)] = 64,
     depths: Sequence[Annotated[int, Ge(1)]] = (3, 4, 6, 3),
     variant: Variant = "paper",
+    output_stride: OutputStride = 32,
 ) -> nn.Module:
     """SlowFast 8x8, R50: 32 frames in, of which the slow pathway sees 8; fusion kernel 7."""
     shape = {"alpha": 4, "fusion_kernel": 7, "width": width, "depths": depths, "variant": variant}
-    return _slowfast(weights, num_classes=num_classes, dropout=dropout, **shape)
+    return _slowfast(weights, num_classes=num_classes, dropout=dropout, output_stride=output_stride, **shape)
 
 
 @accepts()
@@ -218,8 +240,9 @@ def slow_r50_8x8(
     dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.5,
     width: Annotated[int, Ge(1)] = 64,
     depths: Sequence[Annotated[int, Ge(1)]] = (3, 4, 6, 3),
+    output_stride: OutputStride = 32,
 ) -> nn.Module:
     """Slow-only 8x8, R50. Published at 8x256x256 (test crops), stride 8."""
-    net = Slow(num_classes=num_classes, dropout=dropout, width=width, depths=depths)
+    net = Slow(num_classes=num_classes, dropout=dropout, width=width, depths=depths, output_stride=output_stride)
     load_weights(net, weights, head="blocks.5.proj", renames=SLOW_NAMES)
     return net

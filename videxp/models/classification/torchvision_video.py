@@ -158,9 +158,18 @@ class MViT(tv.MViT):
     @property
     def feature_map(self) -> FeatureMap:
         """What the last block attends over: after it the class token alone is read."""
-        strides = [block.pool_skip.pool.stride for block in self.blocks[:-1] if block.pool_skip is not None]
+        last = len(self.blocks) - 1
+        return FeatureMap(f"blocks.{last}.norm1", "b (1 t h w) d", stride=self._stride(last))
+
+    @property
+    def box_features(self) -> FeatureMap:
+        return FeatureMap("norm", "b (1 t h w) d", stride=self._stride(len(self.blocks)))
+
+    def _stride(self, blocks: int) -> tuple[int, int, int]:
+        """After so many of the blocks."""
+        strides = [block.pool_skip.pool.stride for block in self.blocks[:blocks] if block.pool_skip is not None]
         t, h, w = (prod(along) for along in zip(_MVIT_PATCH, *strides))
-        return FeatureMap(f"blocks.{len(self.blocks) - 1}.norm1", "b (1 t h w) d", stride=(t, h, w))
+        return t, h, w
 
     def forward(self, video: Tensor) -> Tensor:
         """[B,T,C,H,W] -> [B,num_classes]."""

@@ -24,6 +24,8 @@ class ViViT(nn.Module):
         AttentionStage("time", ("b (1 t)",), readout="class", stride=_TUBELET),
     )
 
+    box_features = FeatureMap("space.blocks", "(b t) (1 h w) d", stride=_TUBELET)
+
     @property
     def feature_map(self) -> FeatureMap:
         """What the last block over space attends over: after it the class tokens alone are read."""

@@ -42,10 +42,13 @@ class ResStage(nn.Module):
         return self.res_blocks(x)
 
 
-def same_padding_conv(d_in: int, d_out: int, *, kernel: Size3, stride: Size3 = (1, 1, 1), groups: int = 1) -> nn.Conv3d:
+def same_padding_conv(
+    d_in: int, d_out: int, *, kernel: Size3, stride: Size3 = (1, 1, 1), groups: int = 1, space_dilation: int = 1
+) -> nn.Conv3d:
     """A convolution without bias whose output has the input's size divided by `stride`."""
-    padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
-    return nn.Conv3d(d_in, d_out, kernel, stride=stride, padding=padding, groups=groups, bias=False)
+    dilation = (1, space_dilation, space_dilation)
+    padding = (kernel[0] // 2, kernel[1] // 2 * space_dilation, kernel[2] // 2 * space_dilation)
+    return nn.Conv3d(d_in, d_out, kernel, stride=stride, padding=padding, dilation=dilation, groups=groups, bias=False)
 
 
 def stem(d_out: int, *, time_kernel: int) -> nn.Sequential:
@@ -61,30 +64,33 @@ def stem(d_out: int, *, time_kernel: int) -> nn.Sequential:
 
 
 def bottleneck_stage(
-    d_in: int, d_inner: int, d_out: int, *, time_kernels: Iterable[int], space_stride: int
+    d_in: int, d_inner: int, d_out: int, *, time_kernels: Iterable[int], space_stride: int, space_dilation: int = 1
 ) -> ResStage:
     """A ResNet-50 stage: for each entry of `time_kernels` a block of Tx1x1, 1x3x3, 1x1x1; the first one is strided."""
     blocks = []
     for i, time_kernel in enumerate(time_kernels):
-        stride = (1, space_stride, space_stride) if i == 0 else (1, 1, 1)
-        blocks.append(_bottleneck(d_in if i == 0 else d_out, d_inner, d_out, time_kernel=time_kernel, stride=stride))
+        shape = {"time_kernel": time_kernel, "space_stride": space_stride if i == 0 else 1}
+        blocks.append(_bottleneck(d_in if i == 0 else d_out, d_inner, d_out, **shape, space_dilation=space_dilation))
     return ResStage(blocks)
 
 
-def _bottleneck(d_in: int, d_inner: int, d_out: int, *, time_kernel: int, stride: Size3) -> ResBlock:
+def _bottleneck(
+    d_in: int, d_inner: int, d_out: int, *, time_kernel: int, space_stride: int, space_dilation: int
+) -> ResBlock:
+    stride = (1, space_stride, space_stride)
     branch2 = nn.Sequential(
         OrderedDict(
             conv_a=same_padding_conv(d_in, d_inner, kernel=(time_kernel, 1, 1)),
             norm_a=nn.BatchNorm3d(d_inner),
             act_a=nn.ReLU(inplace=True),
-            conv_b=same_padding_conv(d_inner, d_inner, kernel=(1, 3, 3), stride=stride),
+            conv_b=same_padding_conv(d_inner, d_inner, kernel=(1, 3, 3), stride=stride, space_dilation=space_dilation),
             norm_b=nn.BatchNorm3d(d_inner),
             act_b=nn.ReLU(inplace=True),
             conv_c=same_padding_conv(d_inner, d_out, kernel=(1, 1, 1)),
             norm_c=nn.BatchNorm3d(d_out),
         )
     )
-    changes = d_in != d_out or stride != (1, 1, 1)
+    changes = d_in != d_out or space_stride != 1
     return ResBlock(
         branch1_conv=same_padding_conv(d_in, d_out, kernel=(1, 1, 1), stride=stride) if changes else None,
         branch1_norm=nn.BatchNorm3d(d_out) if changes else None,
