@@ -23,9 +23,9 @@ from footage import make_footage
 from own import CASES, ours
 
 from videxp.data import ClipDataset, VideoDataModule
-from videxp.data.loading.views import resize
 from videxp.data.preparing.cache import make_cache
 from videxp.data.preparing.shards import Making
+from videxp.transforms.geometry import fit_pictures
 
 SETTINGS = ["small-21", "small-27", "medium-18", "medium-21", "medium-24", "raw"]
 """Format and crf."""
@@ -40,7 +40,7 @@ def psnr_db(copies: ClipDataset, sources: ClipDataset) -> float:
             copy = reader.frames(FRAMES)
         with sources.open(row, FRAMES) as reader:
             source = torch.cat(
-                [resize(f[None], size=tuple(copy.shape[1:3]), fit="stretch") for f in reader.frames(FRAMES)]
+                [fit_pictures(f[None], size=tuple(copy.shape[1:3]), fit="stretch") for f in reader.frames(FRAMES)]
             )
         errors.append(float(((copy.float() - source.float()) ** 2).mean()))
     return 10 * float(np.log10(255**2 / max(statistics.mean(errors), 1e-9)))

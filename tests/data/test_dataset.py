@@ -9,7 +9,7 @@ import torch
 from tests.films import Put, module, moving_bar, save_picture
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.data import FolderPerClass, FrameFolders
-from videxp.data.loading.views import resize
+from videxp.transforms.geometry import fit_pictures
 from videxp.video import DecodeError
 from videxp.video.timing import FrameTimes
 
@@ -100,7 +100,7 @@ def test_sizes_that_differ_are_refused_before_training(root: Path, put: Put, tmp
 def test_fits(fit: str) -> None:
     clip = torch.zeros(2, 10, 30, 3, dtype=torch.uint8)
     clip[:, :, :10], clip[:, :, 10:20], clip[:, :, 20:] = 50, 100, 150
-    out = resize(clip, size=(10, 10), fit=fit)
+    out = fit_pictures(clip, size=(10, 10), fit=fit)
     assert out.shape == (2, 10, 10, 3)
     assert out.is_contiguous()
     row = out[0, 5, :, 0].tolist()
@@ -116,7 +116,9 @@ def test_fits(fit: str) -> None:
 def test_resizing_is_antialiased() -> None:
     stripes = torch.zeros(1, 8, 64, 3, dtype=torch.uint8)
     stripes[:, :, ::2] = 200
-    assert resize(stripes, size=(8, 16), fit="stretch").float().std() < 15  # every fourth column would be 0 or 200
+    assert (
+        fit_pictures(stripes, size=(8, 16), fit="stretch").float().std() < 15
+    )  # every fourth column would be 0 or 200
 
 
 def test_an_unreadable_video_is_an_error_and_never_another_video(root: Path, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ class Stream(IntEnum):
     ATTACK = 15  # where an attack on a network begins, and the noise that it is compared with
     EXPLAIN = 16  # shuffled frames, random maps and re-drawn weights that explanations are compared with
     BOOTSTRAP = 17  # samples drawn anew: intervals of figures
+    MOSAIC = 18  # which clips are parts of one, and where they meet
 
 
 def generator(

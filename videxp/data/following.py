@@ -7,7 +7,7 @@ from torch import nn
 
 from videxp.core.errors import BadRequest
 from videxp.data.annotations.annotation import Annotation
-from videxp.data.loading.views import Cutter, Mover
+from videxp.data.loading.views import Cutter, Joiner, Mover
 
 
 def check_following(
@@ -18,6 +18,12 @@ def check_following(
     transforms: by the argument of the data module that each is.
     """
     _check_corruptions(annotations, transforms)
+    for argument, transform in transforms.items():
+        if getattr(transform, "mosaic", 0) and not any(annotation.joins for annotation in annotations):
+            raise BadRequest(
+                f"dataset.{argument}.mosaic: it joins clips with boxes, and these have none: "
+                f"set dataset.{argument}.mosaic=0"
+            )
     if not (names := ", ".join(annotation.name for annotation in annotations if annotation.follows_cuts)):
         return
     for argument, transform in transforms.items():
@@ -46,8 +52,19 @@ def _check_corruptions(annotations: Sequence[Annotation], transforms: Mapping[st
 
 def moved_fields(batch: dict[str, Any], annotations: Sequence[Annotation], transform: nn.Module) -> dict[str, Any]:
     """Those fields of a batch that follow what its transform is about to do to the clips."""
-    fields = [annotation for annotation in annotations if annotation.moves and annotation.name in batch]
+    lost = lost_fields(annotations, transform)
+    fields = [one for one in annotations if one.moves and one.name in batch and one.name not in lost]
     if not fields or not isinstance(transform, Mover):
         return {}
-    moves, (frames, height, width) = transform.moves(batch), batch["clip"].shape[1:4]
-    return {one.name: one.move(batch[one.name], moves, clip_THW=(frames, height, width)) for one in fields}
+    frames, height, width = batch["clip"].shape[1:4]
+    values = {one.name: batch[one.name] for one in fields}
+    if isinstance(transform, Joiner) and (mosaics := transform.mosaics(batch)) is not None:
+        values = {one.name: one.join(values[one.name], mosaics, clip_HW=(height, width)) for one in fields}
+    moves, min_visible = transform.moves(batch), getattr(transform, "min_visible", 0.0)
+    moved = {one.name: one.move(values[one.name], moves, clip_THW=(frames, height, width)) for one in fields}
+    return {one.name: one.leave_hidden(moved[one.name], min_visible=min_visible) for one in fields}
+
+
+def lost_fields(annotations: Sequence[Annotation], transform: nn.Module) -> set[str]:
+    """Those fields that clips made of parts of several have not: each part has its own."""
+    return {one.name for one in annotations if not one.joins} if getattr(transform, "mosaic", 0) else set()

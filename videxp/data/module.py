@@ -191,8 +191,8 @@ class VideoDataModule(SampledDataModule):
         trainer, dataset, shuffle = self.trainer, self.dataset("train"), self.loading.shuffle
         if getattr(self.train_transform, "mixes", False) and self.batch_size < 2 * world_size:
             raise BadRequest(
-                f"dataset.batch_size={self.batch_size}: a device gets one video, which mixup and cutmix would mix with "
-                f"another there; make it {2 * world_size}, or mixup_alpha and cutmix_alpha 0"
+                f"dataset.batch_size={self.batch_size}: a device gets one video, which mixup, cutmix or mosaic "
+                f"would mix with another there; make it {2 * world_size}, or mixup_alpha, cutmix_alpha and mosaic 0"
             )
         of_classes = "dataset.loading.shuffle=class_balanced"
         return EpochBatches(

@@ -16,7 +16,7 @@ from videxp.data.annotations.companion_clip import CompanionClip
 from videxp.data.annotations.multi_label import MultiLabel
 from videxp.data.annotations.single_label import SingleLabel
 from videxp.data.description import Description
-from videxp.data.following import check_following, moved_fields
+from videxp.data.following import check_following, lost_fields, moved_fields
 from videxp.data.left_out import nothing_left
 from videxp.data.loading.clips import ClipChoice, Clips
 from videxp.data.loading.dataset import ClipDataset, Samples, collate
@@ -196,8 +196,9 @@ class SampledDataModule(PreparedDataModule):
     def transform(self, batch: dict[str, Tensor], split: Split) -> dict[str, Tensor]:
         """A batch on the device as a network gets it: `video` float [N',T,C,h,w] in place of `clip`."""
         transform, cutter = self._transform(split), self.cutter(split)
-        moved = moved_fields(batch, self.annotations, transform)
+        moved, lost = moved_fields(batch, self.annotations, transform), lost_fields(self.annotations, transform)
         given = {**(transform(batch) if cutter is None else cutter.finish(batch)), **moved}
+        given = {name: value for name, value in given.items() if name not in lost}
         if (corrupter := self._corrupter(split, of="inputs")) is not None:
             given["video"] = self._corrupted(given, corrupter, split)
         return given if split != "test" or self.attack is None else self.attack(given)

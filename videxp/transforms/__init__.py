@@ -1,7 +1,7 @@
 """Batched transforms on the device: uint8 [N,T,H,W,C] in, normalized float [N',T,C,H,W] out.
 
 Read `train.py` and `evaluate.py` first: they are the two modules that a recipe names. What they do stands in the pure
-functions of `geometry.py`, `color.py` and `mixing.py`; `memory.py` may be skipped.
+functions of `geometry.py`, `color.py`, `mixing.py` and `mosaic.py`; `memory.py` may be skipped.
 
 For restoration it is `restoration.py`, whose degradations are those of `downscale.py`, `noise.py`, `motion_blur.py` and
 `grading.py`, which takes color or light away; `real_world.py`, `mixed.py` and `reencode.py` make theirs on the CPU.

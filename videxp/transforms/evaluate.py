@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from videxp.core.errors import BadRequest
 from videxp.core.limits import Gt
 from videxp.transforms.color import normalize
-from videxp.transforms.geometry import crop, place_box, resize_short_side, short_side_size, view_boxes
+from videxp.transforms.geometry import crop, fit_pictures, place_box, resize_short_side, short_side_size, view_boxes
 from videxp.transforms.memory import Blocks
 from videxp.transforms.train import check_clip, without
-from videxp.video.placing import Placement
+from videxp.video.placing import Fit, Placement, fitted_placement
 
 
 class EvalTransform(nn.Module):
@@ -22,6 +22,8 @@ class EvalTransform(nn.Module):
 
     crops: 1: the center. 3: left (or top), center, right (or bottom) along the long side; the views of a clip are
         adjacent in the output, so the mean of 3 predictions in a row is the clip's.
+    fit: "crop": as said. "pad", "stretch": nothing is cut off: the whole picture is brought to `size` by `size`, black
+        around what it does not fill, or in another shape. So boxes at its border are kept.
     mean, std: RGB in [0,1]; the defaults are torchvision's for Kinetics.
     """
 
@@ -31,13 +33,16 @@ class EvalTransform(nn.Module):
         size: Annotated[int, Gt(0)],
         resize: Annotated[int, Gt(0)] | None = None,
         crops: Literal[1, 3] = 1,
+        fit: Fit = "crop",
         mean: tuple[float, float, float] = (0.43216, 0.394666, 0.37645),
         std: tuple[float, float, float] = (0.22803, 0.22145, 0.216989),
     ) -> None:
         super().__init__()
         if resize is not None and resize < size:
             raise BadRequest(f"transform: resize={resize} is smaller than size={size}: make it at least {size}")
-        self.size, self.resize, self.crops = size, resize or size, crops
+        if fit != "crop" and (crops != 1 or resize not in (None, size)):
+            raise BadRequest(f"transform: fit={fit} cuts nothing off: set resize=null crops=1, or fit=crop")
+        self.size, self.resize, self.crops, self.fit = size, resize or size, crops, fit
         self.mean, self.std = tuple(mean), tuple(std)
         self._blocks = Blocks()
 
@@ -57,12 +62,16 @@ class EvalTransform(nn.Module):
     ) -> list[list[Callable[[Tensor], Tensor]]]:
         """The part of `forward` that cuts and resizes, for each clip of a sample with pictures of (height, width): as
         many functions as there are crops, uint8 [T,H,W,C] -> uint8 [T,size,size,C]."""
+        if self.fit != "crop":
+            return [[partial(fit_pictures, size=(self.size, self.size), fit=self.fit)]] * clips
         height, width = short_side_size(height=size[0], width=size[1], short=self.resize)
         boxes = view_boxes(height=height, width=width, size=self.size, crops=self.crops)
         return [[partial(self._cut, box=box) for box in boxes]] * clips
 
     def placements(self, size: tuple[int, int], *, clips: int, epoch: int = 0, index: int = 0) -> list[list[Placement]]:
         """Where each of these views has what pictures of (height, width) show."""
+        if self.fit != "crop":
+            return [[fitted_placement(size, (self.size, self.size), self.fit)]] * clips
         inner = short_side_size(height=size[0], width=size[1], short=self.resize)
         boxes = view_boxes(height=inner[0], width=inner[1], size=self.size, crops=self.crops)
         return [[place_box(Placement(size).resize(inner), box) for box in boxes]] * clips
@@ -72,7 +81,10 @@ class EvalTransform(nn.Module):
         return self._normalized(batch, batch["clip"], clips=len(batch["clip"]))
 
     def preparation(self) -> "FramePreparation":
-        """The transform of one centered view, for a file that is to be used alone."""
+        """The transform of one centered view, for a file that is to be used alone. Raises BadRequest where the whole
+        picture is brought to the size."""
+        if self.fit != "crop":
+            raise BadRequest(f"transform: fit={self.fit}: an exported file cuts out the middle: set fit=crop")
         return FramePreparation(size=self.size, resize=self.resize, mean=self.mean, std=self.std)
 
     def _cut(self, clip: Tensor, box: tuple[int, int, int, int]) -> Tensor:

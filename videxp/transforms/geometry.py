@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from videxp.video.placing import Placement
+from videxp.video.placing import Fit, Placement, inner_size
 
 TRIES = 10  # as torchvision's RandomResizedCrop
 BOX_DRAWS = 2 * TRIES + 2  # uniform numbers for one box: an area and a ratio per try, then top and left
@@ -119,6 +119,20 @@ def resize_short_side(clip: Tensor, short: int) -> Tensor:
     """uint8 [T,H,W,C] -> uint8 [T,H',W',C] with min(H',W') = short, aspect ratio kept."""
     height, width = short_side_size(height=clip.shape[1], width=clip.shape[2], short=short)
     return resize(clip, height=height, width=width)
+
+
+def fit_pictures(clip: Tensor, *, size: tuple[int, int], fit: Fit) -> Tensor:
+    """uint8 [T,H,W,C] -> uint8 [T,height,width,C], brought to (height, width) as `Fit` says, antialiased."""
+    height, width = clip.shape[1:3]
+    if (height, width) == size:
+        return clip
+    inner = inner_size((height, width), size, fit)
+    scaled = resize(clip, height=inner[0], width=inner[1])
+    top, left = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+    if fit == "pad":
+        scaled = F.pad(scaled, (0, 0, left, size[1] - inner[1] - left, top, size[0] - inner[0] - top))
+        top = left = 0
+    return scaled[:, -top : size[0] - top, -left : size[1] - left].contiguous()
 
 
 def crop_resize(clip: Tensor, box: tuple[int, int, int, int], *, size: int) -> Tensor:

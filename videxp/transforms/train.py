@@ -17,6 +17,7 @@ from videxp.transforms.geometry import (
     BOX_DRAWS,
     crop,
     crop_resize,
+    fit_pictures,
     flip,
     jittered_boxes,
     place_box,
@@ -28,14 +29,16 @@ from videxp.transforms.geometry import (
 )
 from videxp.transforms.memory import Blocks
 from videxp.transforms.mixing import draw_mix, mix_
+from videxp.transforms.mosaic import draw_tiles, join_tiles, whole_tile
 from videxp.transforms.rand_augment import MAX_MAGNITUDE, Operation, apply, draw_operations
-from videxp.video.placing import Move, Placement
+from videxp.video.placing import Fit, Move, Placement, Tile, fitted_placement
 
 # Columns of a clip's uniform numbers. A new use takes new columns at the end, so that it shifts no other.
 _BOX, _FLIP = slice(0, BOX_DRAWS), BOX_DRAWS
 _FACTORS, _ORDER = slice(BOX_DRAWS + 1, BOX_DRAWS + 5), slice(BOX_DRAWS + 5, BOX_DRAWS + 9)
 _DRAWS = BOX_DRAWS + 9
 
+_WHOLE: dict[str, Fit] = {"pad": "pad", "stretch": "stretch"}
 _ERASED, _ERASED_RATIO = (0.02, 0.33), (0.3, 3.3)  # share of the frame, and width / height, of what is erased
 
 
@@ -44,10 +47,16 @@ class TrainTransform(nn.Module):
 
     size: side of the square output, pixels.
     crop: "resized": a box of random area and ratio (torchvision's RandomResizedCrop). "random": the short side becomes
-        `resize`, then a square of `size` at a random place. "center": the same in the middle, nothing random.
+        `resize`, then a square of `size` at a random place. "center": the same in the middle, nothing random. "pad",
+        "stretch": the whole picture, black around what it does not fill, or in another shape.
     resize: short side in pixels for "random" and "center"; None: `size`. For "random" also [low, high]: a short side
         is drawn for each clip, all equally likely (scale jittering; Simonyan & Zisserman 2015, section 3.1).
     scale, ratio: for "resized": the box's share of the frame's area, and its width / height.
+    mosaic: chance that a clip is joined with three others of its batch, drawn by itself, to one that shows a part of
+        each, and their boxes: see `mosaic.py`. Before the flip. For data with boxes; what else a sample is told of,
+        such as its class, is left out of batches, since it is of one of the four.
+    min_visible: the share of a box's area that the clip must show; boxes that are cut to less are left out. The others
+        are kept, cut to the clip. Evaluation keeps every box of which anything is to be seen.
     flip: chance of a left-right mirror; 0 where direction is the label.
     brightness, contrast, saturation, hue: strengths of the color jitter as in torchvision's ColorJitter: factors from
         [1 - x, 1 + x], hue from [-x, x] turns; 0 is off. See `color.py` for what differs.
@@ -66,10 +75,12 @@ class TrainTransform(nn.Module):
         self,
         *,
         size: Annotated[int, Gt(0)],
-        crop: Literal["resized", "random", "center"] = "resized",
+        crop: Literal["resized", "random", "center", "pad", "stretch"] = "resized",
         resize: Annotated[int, Gt(0)] | tuple[int, int] | None = None,
         scale: tuple[float, float] = (0.08, 1.0),
         ratio: tuple[float, float] = (3 / 4, 4 / 3),
+        mosaic: Annotated[float, Interval(ge=0, le=1)] = 0.0,
+        min_visible: Annotated[float, Interval(ge=0, le=1)] = 0.1,
         flip: Annotated[float, Interval(ge=0, le=1)] = 0.5,
         brightness: Annotated[float, Ge(0)] = 0.0,
         contrast: Annotated[float, Ge(0)] = 0.0,
@@ -94,6 +105,8 @@ class TrainTransform(nn.Module):
             raise BadRequest(f"transform: ratio={list(ratio)} must be [low, high] with 0 < low <= high")
         self.size, self.crop, self.shorts = size, crop, shorts
         self.scale, self.ratio = (scale[0], scale[1]), (ratio[0], ratio[1])
+        self.whole = _WHOLE.get(crop)
+        self.mosaic, self.min_visible = mosaic, min_visible
         self.flip = flip
         self.jitter = (brightness, contrast, saturation, hue)
         self.num_ops, self.magnitude = _rand_augment(rand_augment)
@@ -107,6 +120,10 @@ class TrainTransform(nn.Module):
     @property
     def mixes(self) -> bool:
         """Whether a video is mixed with another of its batch."""
+        return self._blends or self.mosaic > 0
+
+    @property
+    def _blends(self) -> bool:
         return self.mixup_alpha > 0 or self.cutmix_alpha > 0
 
     @property
@@ -131,14 +148,14 @@ class TrainTransform(nn.Module):
     ) -> list[list[Callable[[Tensor], Tensor]]]:
         """The part of `forward` that cuts and resizes, for each clip of a sample with pictures of (height, width):
         functions uint8 [T,H,W,C] -> uint8 [T,size,size,C], to be called where the pictures are decoded."""
-        uniform = self._uniform([(epoch, index)], clips)
-        boxes = self._boxes(uniform[:, _BOX], height=size[0], width=size[1])
-        return [[partial(self._cut, box=box)] for box in boxes]
+        return [[cut] for cut in self._cuts(self._uniform([(epoch, index)], clips), size)]
 
     def placements(self, size: tuple[int, int], *, epoch: int, index: int, clips: int) -> list[list[Placement]]:
         """Where each of these views has what pictures of (height, width) show."""
-        boxes = self._boxes(self._uniform([(epoch, index)], clips)[:, _BOX], height=size[0], width=size[1])
         whole, side = Placement(size), (self.size, self.size)
+        if self.whole is not None:
+            return [[fitted_placement(size, side, self.whole)]] * clips
+        boxes = self._boxes(self._uniform([(epoch, index)], clips)[:, _BOX], height=size[0], width=size[1])
         if self._is_resized_first:
             whole = whole.resize(short_side_size(height=size[0], width=size[1], short=self.shorts[0]))
         return [[place_box(whole, box).resize(side)] for box in boxes]
@@ -148,6 +165,11 @@ class TrainTransform(nn.Module):
         keys = list(zip(batch["epoch"].tolist(), batch["index"].tolist()))
         uniform = self._uniform(keys, check_clip(batch["clip"], items=len(keys)))
         return [Move(flip=bool(chance < self.flip)) for chance in uniform[:, _FLIP]]
+
+    def mosaics(self, batch: dict[str, Any]) -> list[tuple[Tile, ...]] | None:
+        """What `forward` and `finish` make each of a batch's N clips of, before they move it; None: of itself."""
+        keys = list(zip(batch["epoch"].tolist(), batch["index"].tolist()))
+        return self._mosaics(keys, check_clip(batch["clip"], items=len(keys))) if self.mosaic else None
 
     def finish(self, batch: dict[str, Any]) -> dict[str, Any]:
         """The rest of `forward`, for clips that `views` have cut: bit for bit the same result."""
@@ -160,17 +182,19 @@ class TrainTransform(nn.Module):
 
         shape = (*clips.shape[:2], self.size, self.size, clips.shape[-1])
         out = self._blocks.take(shape, device=clips.device)
-        boxes = [] if cut else self._boxes(uniform[:, _BOX], height=clips.shape[2], width=clips.shape[3])
+        cuts = [] if cut else self._cuts(uniform, (clips.shape[2], clips.shape[3]))
+        mosaics = self._mosaics(keys, clips_per_item) if self.mosaic else []
+        parts = [clips[n] if cut else cuts[n](clips[n]) for n in range(len(clips))] if mosaics else []
         operations, erased = self._operations(keys, clips_per_item), self._erased(keys, clips_per_item)
         # One clip at a time: it stays in the cache from one step to the next, and no bit depends on its neighbors.
         for n in range(len(clips)):
-            clip = clips[n] if cut else self._cut(clips[n], boxes[n])
+            clip = join_tiles(parts, mosaics[n]) if mosaics else clips[n] if cut else cuts[n](clips[n])
             self._augment(clip, uniform[n], operations[n], out=out[n])
             if (box := erased[n]) is not None:
                 crop(out[n], box).zero_()
 
         new = without(batch, "clip") | {"video": out.permute(0, 1, 4, 2, 3)}
-        if self.mixes:
+        if self._blends:
             new |= self._mix(out, keys, batch["label"], clips_per_item)
         return new
 
@@ -181,9 +205,28 @@ class TrainTransform(nn.Module):
         """float64 [N,_DRAWS]"""
         return np.concatenate([self._rng(Stream.AUGMENT, key).random((clips_per_item, _DRAWS)) for key in keys])
 
+    def _mosaics(self, keys: list[tuple[int, int]], clips_per_item: int) -> list[tuple[Tile, ...]]:
+        """Of each clip. A part of each of three other items, not always other ones: that is one clip of it, too."""
+        of_clips = []
+        for item, key in enumerate(keys):
+            rng = self._rng(Stream.MOSAIC, key)
+            for place in range(clips_per_item):
+                chance, steps = rng.random(), rng.random(3)
+                others = (item + 1 + np.floor(steps * (len(keys) - 1)).astype(int)) % len(keys)
+                sources = [number * clips_per_item + place for number in (item, *others.tolist())]
+                tiles = draw_tiles(rng, sources, size=self.size)
+                of_clips.append(tiles if chance < self.mosaic else whole_tile(sources[0], size=self.size))
+        return of_clips
+
     @property
     def _is_resized_first(self) -> bool:
         return self.crop != "resized" and self.shorts[0] == self.shorts[1]
+
+    def _cuts(self, uniform: np.ndarray, size: tuple[int, int]) -> list[Callable[[Tensor], Tensor]]:
+        """For each of N clips of (height, width): uint8 [T,H,W,C] -> uint8 [T,size,size,C]."""
+        if self.whole is not None:
+            return [partial(fit_pictures, size=(self.size, self.size), fit=self.whole)] * len(uniform)
+        return [partial(self._cut, box=box) for box in self._boxes(uniform[:, _BOX], height=size[0], width=size[1])]
 
     def _boxes(self, uniform: np.ndarray, *, height: int, width: int) -> Sequence[tuple[int, int, int, int]]:
         if self.crop == "resized":

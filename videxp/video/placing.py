@@ -4,9 +4,14 @@ Coordinates are continuous: a picture of W columns reaches from 0 to W. Legend: 
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
+
+Fit = Literal["crop", "stretch", "pad"]
+"""How a picture is brought to a size: crop: it fills the size, and what stands over is cut off, centered; pad: it is
+within the size, black around; stretch: its shape changes."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,38 @@ class Placement:
         """x0, y0, x1, y1 in the picture -> in the result, [M,4], not yet cut to it."""
         scale = xyxy_M4.new_tensor((*self.scale[::-1], *self.scale[::-1]))
         return xyxy_M4 * scale + xyxy_M4.new_tensor((*self.shift[::-1], *self.shift[::-1]))
+
+
+def inner_size(given: tuple[int, int], size: tuple[int, int], fit: Fit) -> tuple[int, int]:
+    """(height, width) at which a picture stands over `size`, or within it."""
+    scales = size[0] / given[0], size[1] / given[1]
+    scale = {"crop": max(scales), "pad": min(scales), "stretch": None}[fit]
+    return size if scale is None else (max(1, round(given[0] * scale)), max(1, round(given[1] * scale)))
+
+
+def fitted_placement(given: tuple[int, int], size: tuple[int, int], fit: Fit) -> Placement:
+    """Where a picture of (height, width) that is brought to `size` has what it shows."""
+    inner = inner_size(given, size, fit)
+    top, left = (-((target - part) // 2) for target, part in zip(size, inner))
+    return Placement(given).resize(inner).crop(top=top, left=left, size=size)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A part of a mosaic: clip `source` of a batch, brought to `side` pixels in height and width, cut, and put in."""
+
+    source: int
+    side: int
+    cut: tuple[int, int]
+    """Top and left within the clip at that size."""
+    place: tuple[int, int]
+    """Top and left within the mosaic."""
+    size: tuple[int, int]
+    """Height and width."""
+
+    def placement(self, size: tuple[int, int]) -> Placement:
+        """Where the tile has what a clip of (height, width) shows."""
+        return Placement(size).resize((self.side, self.side)).crop(top=self.cut[0], left=self.cut[1], size=self.size)
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,7 @@ def check_data(plain: dict[str, Any], *, model_is_sound: bool) -> Iterator[Probl
         yield Problem("dataset.layout", found.qualname, str(error))
         return
     yield from _check_needs(plain, {annotation.name for annotation in layout.annotations})
+    yield from _check_mosaic(plain, {annotation.name for annotation in layout.annotations if annotation.joins})
     for line in missing:
         yield Problem("dataset.root", root, line)
     if not missing and model_is_sound:
@@ -80,6 +81,16 @@ def _check_needs(plain: dict[str, Any], fields: set[str]) -> Iterator[Problem]:
         if name not in known:
             message = f"needs the field {name} of a sample, which this layout has not; {suggestion(name, known)}"
             yield Problem("task", class_name(task), message)
+
+
+def _check_mosaic(plain: dict[str, Any], joined: set[str]) -> Iterator[Problem]:
+    """Fields that the task needs of a sample, and that four clips in one have not."""
+    transform, task = plain["dataset"].get("train_transform") or {}, target_of(plain.get("task"))
+    contract, chance = contract_of(task), transform.get("mosaic", 0)
+    lost = sorted({*contract.needs} - joined) if contract and chance else []
+    if lost:
+        message = f"four clips in one have no {lost[0]}, which {class_name(task)} needs; set 0"
+        yield Problem("dataset.train_transform.mosaic", chance, message)
 
 
 def check_samples(cfg: Mapping[str, Any]) -> Iterator[Problem]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # torch, which preparing does without
     from torch import Tensor
 
     from videxp.data.loading.cropping import Box
-    from videxp.video.placing import Move, Placement
+    from videxp.video.placing import Move, Placement, Tile
 
 KEYS = ("clip", "video", "target", "condition", "index", "epoch", "total", "failures", "mix_label", "mix_weight")
 """Of batches beside annotations."""
@@ -56,6 +56,8 @@ class Annotation:
 
     moves: ClassVar[bool] = False
     """Whether a clip's change of position, in space or time, is one of the value: `move`."""
+    joins: ClassVar[bool] = False
+    """Whether one clip that is made of parts of several has a value of theirs: `join`."""
     follows_cuts: ClassVar[bool] = False
     """Whether it depends on what is cut out of pictures, as workers alone know."""
 
@@ -97,6 +99,17 @@ class Annotation:
         moves: of each of N clips. clip_THW: frames, height and width of them before.
         """
         raise NotImplementedError
+
+    def join(self, value: Any, mosaics: Sequence[Sequence["Tile"]], *, clip_HW: tuple[int, int]) -> Any:
+        """A batch's value after clips have been made of parts of its clips; of annotations that `joins`.
+
+        mosaics: of each of N clips. clip_HW: height and width of all.
+        """
+        raise NotImplementedError
+
+    def leave_hidden(self, value: Any, *, min_visible: float) -> Any:
+        """A batch's value without what clips show less of than this share of its area."""
+        return value
 
     def joined_rows(self, value: Any) -> list[int]:
         """Of a batch's value: the split's sample that each of its B samples was joined to; none where they are not."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from videxp.data.annotations.ragged import Ragged
-    from videxp.video.placing import Move, Placement
+    from videxp.video.placing import Move, Placement, Tile
 
 
 class BoxOnFrame(NamedTuple):
@@ -40,10 +40,11 @@ class BoxOnFrame(NamedTuple):
 class Boxes(Annotation):
     """A `Ragged` of N clips with rows `xyxy` float32 [M,4] in pixels of the clip and cut to it, `frame` int64 [M] (of
     the clip's T), `label` int64 [M] (of `classes`), `track` int64 [M] and `visible` float32 [M], the share of the box's
-    area that the clip shows. Boxes of which it shows nothing are left out; a clip without any has no rows.
+    area that the clip shows. Boxes of which it shows nothing are left out, in training also those of which it shows
+    less than `train_transform.min_visible`; a clip without any has no rows.
     """
 
-    moves = True
+    moves = joins = True
     follows_cuts = True
 
     def __init__(self, name: str, *, classes: Sequence[str]) -> None:
@@ -111,6 +112,24 @@ class Boxes(Annotation):
             parts.append(Ragged.of_one(rows))
         return Ragged.join(parts)
 
+    def join(self, value: "Ragged", mosaics: Sequence[Sequence["Tile"]], *, clip_HW: tuple[int, int]) -> "Ragged":
+        """Boxes of all parts, cut to them. Tracks of a mosaic get new numbers: those of two parts are two things."""
+        import torch
+
+        from videxp.data.annotations.ragged import Ragged
+
+        parts = []
+        for tiles in mosaics:
+            rows = [boxes_of_tile(value.of_clip(tile.source), tile, clip_HW=clip_HW) for tile in tiles]
+            for number, of_tile in enumerate(rows):
+                track = of_tile["track"]
+                of_tile["track"] = torch.where(track < 0, track, len(tiles) * track + number)
+            parts.append(Ragged.of_one({name: torch.cat([of_tile[name] for of_tile in rows]) for name in value.rows}))
+        return Ragged.join(parts)
+
+    def leave_hidden(self, value: "Ragged", *, min_visible: float) -> "Ragged":
+        return value.among(value.rows["visible"] >= min_visible)
+
 
 def boxes_of_clip(boxes_M7: "Tensor", frames_T: "Tensor", placement: "Placement") -> "Ragged":
     """The boxes of these frames of a video, where a clip has them, as one clip's rows."""
@@ -122,6 +141,14 @@ def boxes_of_clip(boxes_M7: "Tensor", frames_T: "Tensor", placement: "Placement"
     label, track = chosen_M7[:, 5:].long().unbind(1)
     rows = {"xyxy": xyxy.float(), "frame": time, "label": label, "track": track, "visible": visible.float()}
     return Ragged.of_one({name: values[visible > 0] for name, values in rows.items()})
+
+
+def boxes_of_tile(rows: dict[str, "Tensor"], tile: "Tile", *, clip_HW: tuple[int, int]) -> dict[str, "Tensor"]:
+    """Of a clip's rows those of which a mosaic's tile shows anything, in pixels of the mosaic."""
+    top, left = tile.place
+    xyxy, share = cut_boxes(tile.placement(clip_HW).boxes(rows["xyxy"]), size=tile.size)
+    rows = rows | {"xyxy": xyxy + xyxy.new_tensor((left, top, left, top)), "visible": rows["visible"] * share}
+    return {name: values[share > 0] for name, values in rows.items()}
 
 
 def cut_boxes(xyxy_M4: "Tensor", *, size: tuple[int, int]) -> tuple["Tensor", "Tensor"]:

@@ -40,6 +40,10 @@ class Ragged:
         rows = {name: values[among] for name, values in self.rows.items()}
         return Ragged(rows, number[self.owner[among]], int(chosen.sum()))
 
+    def among(self, chosen: Tensor) -> "Ragged":
+        """Only the rows where `chosen`, bool [M], is true."""
+        return Ragged({name: values[chosen] for name, values in self.rows.items()}, self.owner[chosen], self.count)
+
     def of_clip(self, number: int) -> dict[str, Tensor]:
         among = self.owner == number
         return {name: values[among] for name, values in self.rows.items()}

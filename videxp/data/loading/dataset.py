@@ -32,7 +32,6 @@ from videxp.data.loading.views import (
     View,
     corrupt_clips,
     fitted,
-    fitted_placement,
     read_views,
     scaled_size,
 )
@@ -48,7 +47,7 @@ from videxp.video import (
     open_copy,
     open_video,
 )
-from videxp.video.placing import Placement
+from videxp.video.placing import Placement, fitted_placement
 from videxp.video.timing import FrameTimes
 
 # What a worker needs of the manifest. Hashes, for one, stay behind.

@@ -9,8 +9,8 @@ from videxp.core.limits import Ge
 
 if TYPE_CHECKING:  # which imports the decoders
     from videxp.video import Decoder
+    from videxp.video.placing import Fit
 
-Fit = Literal["crop", "stretch", "pad"]
 Scaler = Literal["torch", "ffmpeg"]
 
 
@@ -27,7 +27,7 @@ class Decoding:
     """Use a decoder of one's own choice also for files in which it was seen to give wrong frames."""
     frame_size: Sequence[Annotated[int, Ge(1)]] | None = None
     """[height, width] that workers bring whole frames to before all else; None: as they are."""
-    frame_fit: Fit = "crop"
+    frame_fit: "Fit" = "crop"
     """What is done with frames of another shape than frame_size."""
     frame_scaler: Scaler = "torch"
     """torch: bilinear, antialiased, of RGB. ffmpeg: bicubic, while it decodes, as `ffmpeg -s WxH` does; faster where

@@ -11,12 +11,12 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate, pad
 
 from videxp.data.loading.cropping import Box
-from videxp.data.loading.decoding import Decoding, Fit
+from videxp.data.loading.decoding import Decoding
+from videxp.transforms.geometry import fit_pictures
 from videxp.video import VideoReader
-from videxp.video.placing import Move, Placement
+from videxp.video.placing import Fit, Move, Placement, Tile, inner_size
 
 View = Callable[[Tensor], Tensor]
 """uint8 [1,H,W,C] -> uint8 [1,h,w,C]: one picture as a clip has it."""
@@ -49,6 +49,14 @@ class Mover(Protocol):
     @property
     def distorts(self) -> Sequence[str]:
         """What moves what pictures show in other ways, as settings that turn it off: `rand_augment=null`."""
+
+
+@runtime_checkable
+class Joiner(Protocol):
+    """A transform that may make one clip of parts of several of a batch."""
+
+    def mosaics(self, batch: dict[str, Any]) -> Sequence[Sequence[Tile]] | None:
+        """What each of a batch's N clips is made of, before it is moved; None: of itself alone, always."""
 
 
 class Corrupter(Protocol):
@@ -142,23 +150,9 @@ def scaled_size(given: tuple[int, int], decoding: Decoding) -> tuple[int, int] |
     return inner_size(given, decoding.size, decoding.frame_fit)
 
 
-def inner_size(given: tuple[int, int], size: tuple[int, int], fit: Fit) -> tuple[int, int]:
-    """(height, width) at which a picture stands over `size`, or within it."""
-    scales = size[0] / given[0], size[1] / given[1]
-    scale = {"crop": max(scales), "pad": min(scales), "stretch": None}[fit]
-    return size if scale is None else (max(1, round(given[0] * scale)), max(1, round(given[1] * scale)))
-
-
-def fitted_placement(given: tuple[int, int], size: tuple[int, int], fit: Fit) -> Placement:
-    """Where `resize` has what a picture of (height, width) shows."""
-    inner = inner_size(given, size, fit)
-    top, left = (-((target - part) // 2) for target, part in zip(size, inner))
-    return Placement(given).resize(inner).crop(top=top, left=left, size=size)
-
-
 def fitted(size: tuple[int, int], fit: Fit, *, box: Box) -> View:
     """The view on `box` of a picture that is brought to (height, width) before."""
-    return lambda clip: box.cut(resize(clip, size=size, fit=fit))
+    return lambda clip: box.cut(fit_pictures(clip, size=size, fit=fit))
 
 
 def as_tensor(picture_HWC: np.ndarray) -> Tensor:
@@ -166,23 +160,3 @@ def as_tensor(picture_HWC: np.ndarray) -> Tensor:
     if not picture_HWC.flags.writeable or min(picture_HWC.strides) < 0:
         picture_HWC = picture_HWC.copy()
     return torch.from_numpy(picture_HWC)
-
-
-def resize(clip: Tensor, *, size: tuple[int, int], fit: Fit) -> Tensor:
-    """uint8 [T,H,W,C] -> uint8 [T,height,width,C], antialiased, channels last throughout.
-
-    crop: fill the size, cut off what stands over, centered. pad: fit inside, black around. stretch: change the shape.
-    """
-    height, width = clip.shape[1:3]
-    target_height, target_width = size
-    if (height, width) == size:
-        return clip
-    inner = inner_size((height, width), size, fit)
-    view = clip.permute(0, 3, 1, 2)  # [T,C,H,W], channels last in memory: the fast path of uint8
-    scaled = view if inner == (height, width) else interpolate(view, inner, mode="bilinear", antialias=True)
-    top, left = (target_height - inner[0]) // 2, (target_width - inner[1]) // 2
-    if fit == "pad":
-        scaled = pad(scaled, (left, target_width - inner[1] - left, top, target_height - inner[0] - top))
-        top = left = 0
-    scaled = scaled[..., -top : target_height - top, -left : target_width - left]
-    return scaled.permute(0, 2, 3, 1).contiguous()

@@ -16,7 +16,7 @@ import torch
 
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.core.files import replacing
-from videxp.data.loading.views import resize
+from videxp.transforms.geometry import fit_pictures
 from videxp.video import VideoReader, open_video
 
 CacheFormat = Literal["small", "medium", "raw"]
@@ -156,7 +156,7 @@ def _resized(reader: VideoReader, size: tuple[int, int]) -> Iterator[np.ndarray]
             continue
         due += 1
         picture = torch.from_numpy(np.array(picture_HWC))
-        yield np.ascontiguousarray(resize(picture[None], size=size, fit="stretch")[0].numpy())
+        yield np.ascontiguousarray(fit_pictures(picture[None], size=size, fit="stretch")[0].numpy())
 
 
 def read_list(path: Path) -> list[Copy]:
