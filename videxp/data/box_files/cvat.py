@@ -5,8 +5,8 @@ box is not there. Where a file has key frames alone, boxes between two are on a 
 is read as what encloses it; polygons, points and masks are told and passed over.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
+from itertools import count, pairwise
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
@@ -18,7 +18,7 @@ from videxp.data.box_files.form import (
     ClassNames,
     as_number,
     as_whole,
-    by_frame,
+    by_track,
     check_unique,
     classes_of,
     corners_of,
@@ -46,7 +46,7 @@ def read(path: Path, *, classes: ClassNames | None = None, notes: Notes = UNHEAR
                          "CVAT for video 1.1")  # fmt: skip
     videos = _tasks(root, path)
     tracks = root.all_below("track")
-    found = read_each(list(enumerate(tracks)), lambda one: _track(one[0], one[1], path, notes))
+    found = read_each(tracks, lambda track: _track(track, path, notes))
     for track, boxes in zip(tracks, found):
         task = track.get("task_id", "") if len(videos) > 1 else next(iter(videos))
         if task not in videos:
@@ -71,21 +71,22 @@ def _tasks(root: XmlElement, path: Path) -> dict[str, AnnotatedVideo]:
         sides = [
             task.read(f"original_size/{side}") or meta.read(f"original_size/{side}") for side in ("width", "height")
         ]
-        count = task.read("size")
+        frames = task.read("size")
         videos[task.read("id")] = AnnotatedVideo(
             name,
-            as_whole(count, "size", str(path)) if count else None,
+            as_whole(frames, "size", str(path)) if frames else None,
             (as_whole(sides[0], "width", str(path)), as_whole(sides[1], "height", str(path))) if all(sides) else None,
             classes=labels,
         )
     return videos
 
 
-def _track(number: int, track: XmlElement, path: Path, notes: Notes) -> list[BoxOnFrame]:
+def _track(track: XmlElement, path: Path, notes: Notes) -> list[BoxOnFrame]:
     place = f"{path}, line {track.line}"
     label = track.get("label")
     if label is None:
         raise BadRequest(f"{place}: a track without a label")
+    number = as_whole(track.get("id"), "id", place)
     keys = []
     for shape in track.all_below("*"):
         if shape.tag == "box":
@@ -141,7 +142,9 @@ def text_of(video: AnnotatedVideo, *, classes: Sequence[str]) -> str:
         for key, value in zip(("width", "height"), video.size):
             SubElement(size, key).text = str(value)
     SubElement(meta, "source").text = video.name
-    for number, boxes in enumerate(_tracks(video)):
+    free = count(1 + max((box.track for box in video.boxes), default=-1))
+    for boxes in by_track(video.boxes):
+        number = boxes[0].track if boxes[0].track >= 0 else next(free)
         track = SubElement(root, "track", id=str(number), label=boxes[0].label, source="manual")
         for box, following in zip(boxes, [*boxes[1:], None]):
             _add_box(track, box, outside=False)
@@ -149,13 +152,6 @@ def text_of(video: AnnotatedVideo, *, classes: Sequence[str]) -> str:
                 _add_box(track, box._replace(frame=box.frame + 1), outside=True)
     indent(root)
     return f"<?xml version='1.0' encoding='utf-8'?>\n{tostring(root, encoding='unicode')}\n"
-
-
-def _tracks(video: AnnotatedVideo) -> Iterator[list[BoxOnFrame]]:
-    tracks: dict[object, list[BoxOnFrame]] = {}
-    for place, box in enumerate(by_frame(video.boxes)):
-        tracks.setdefault((box.track, box.label) if box.track >= 0 else place, []).append(box)
-    return iter(tracks.values())
 
 
 def _add_box(track: Element, box: BoxOnFrame, *, outside: bool) -> None:

@@ -171,3 +171,12 @@ def classes_of(videos: Iterable[AnnotatedVideo]) -> list[str]:
 
 def by_frame(boxes: Iterable[BoxOnFrame]) -> list[BoxOnFrame]:
     return sorted(boxes, key=lambda box: (box.frame, box.track, box.label))
+
+
+def by_track(boxes: Iterable[BoxOnFrame]) -> list[list[BoxOnFrame]]:
+    """The boxes of each track and label in order of time, tracks by their numbers; one without a track is by itself,
+    after all others."""
+    tracks: dict[tuple[float, str, int], list[BoxOnFrame]] = {}
+    for place, box in enumerate(by_frame(boxes)):
+        tracks.setdefault((box.track, box.label, 0) if box.track >= 0 else (inf, "", place), []).append(box)
+    return [tracks[key] for key in sorted(tracks)]

@@ -21,7 +21,7 @@ from videxp.data.box_files.form import (
     ClassNames,
     as_number,
     as_whole,
-    by_frame,
+    by_track,
     check_unique,
     fill_gaps,
     make_box,
@@ -111,9 +111,6 @@ def write(videos: Iterable[AnnotatedVideo], path: Path) -> None:
 
 
 def _task(video: AnnotatedVideo, number: int) -> dict[str, Any]:
-    tracks: dict[object, list[BoxOnFrame]] = {}
-    for place, box in enumerate(by_frame(video.boxes)):
-        tracks.setdefault((box.track, box.label) if box.track >= 0 else place, []).append(box)
     count = video.num_frames or max((box.frame + 1 for box in video.boxes), default=1)
     rate = {} if video.fps is None else {"duration": count / video.fps}
     results = [
@@ -129,7 +126,7 @@ def _task(video: AnnotatedVideo, number: int) -> dict[str, Any]:
                 "sequence": _sequence(boxes, video.fps),
             },
         }
-        for place, boxes in enumerate(tracks.values())
+        for place, boxes in enumerate(by_track(video.boxes))
     ]
     return {"id": number, "data": {"video": video.name}, "annotations": [{"id": number, "result": results}]}
 

@@ -73,6 +73,7 @@ _STAND_INS: dict[str, Callable[..., Any]] = {
     "numpy.ndarray": PickledArray,
     "numpy.dtype": _Dtype,
     "_codecs.encode": _encode,
+    "__builtin__.bytes": lambda: b"",  # as old protocols have it
     **{f"{module}._reconstruct": lambda *_: PickledArray() for module in _MODULES},
     **{f"{module}.scalar": _scalar for module in _MODULES},
     **{f"{module}._frombuffer": lambda raw, dtype, shape, order: PickledArray(dtype.of(raw, shape, order))
