@@ -6,7 +6,7 @@ says: a signature alone proves that nothing changed since somebody signed it.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,8 @@ FORMAT = 1
 SUFFIX = ".sig.json"
 LEFT_OUT = ("log.txt",)
 """Of a run's own files: what goes on growing."""
+MADE_LATER = frozenset({"evaluation.json", "predictions.csv", "robustness.jsonl", "card.md"})
+"""Of a run's own files: what commands make anew."""
 HOW = "openssl genpkey -algorithm ed25519 -out KEY.pem; openssl pkey -in KEY.pem -pubout -out PUB.pem"
 
 
@@ -31,9 +33,11 @@ def signature_path(target: Path) -> Path:
 
 
 def files_of(target: Path) -> list[Path]:
-    """What a signature of the target covers: the file; a run's own files and checkpoints; all files of a folder."""
+    """What a signature of the target covers: the file, and its weights; a run's own files and checkpoints; all files of
+    a folder."""
     if not target.is_dir():
-        return [target]
+        weights = target.with_suffix(".bin")  # of OpenVINO
+        return [target, weights] if target.suffix == ".xml" and weights.exists() else [target]
     if is_run_folder(target):
         own = [target / name for name in sorted(RUN_FILES) if name not in LEFT_OUT]
         return [file for file in (*own, *sorted(target.glob("checkpoints/*.ckpt"))) if file.is_file()]
@@ -66,9 +70,10 @@ def require_private_key(key: Path) -> None:
     _private_key(key)
 
 
-def verify_signature(target: Path, key: Path | None = None) -> list[str]:
+def verify_signature(target: Path, key: Path | None = None, *, ignored: Collection[str] = ()) -> list[str]:
     """A line for each thing that is wrong; none where all files are as they were signed, by `key` if one is given.
 
+    ignored: names of files that may have changed.
     Raises BadRequest where there is no signature, or none that can be read, and for a key that is none.
     """
     trusted = None if key is None else _public_key(key).public_bytes_raw().hex()
@@ -79,10 +84,20 @@ def verify_signature(target: Path, key: Path | None = None) -> list[str]:
         return [f"{path}: signed by another key: {short(signed['public_key'])}, not {short(trusted)}"]
     if not _is_genuine(signed):
         return [f"{path}: was changed after it was signed: its signature does not fit"]
-    found = [trouble for name, digest in hashes.items() if (trouble := _trouble(path.parent / name, digest))]
-    known = {(path.parent / name).resolve() for name in hashes}
+    compared = {name: digest for name, digest in hashes.items() if name not in ignored}
+    found = [trouble for name, digest in compared.items() if (trouble := _trouble(path.parent / name, digest))]
+    known = {(path.parent / name).resolve() for name in (*hashes, *ignored)}
     added = [file for file in files_of(target) if file.exists() and file.resolve() not in known | {path.resolve()}]
     return [*found, *(f"{file}: is not among the signed files" for file in added)]
+
+
+def require_signed(target: Path, key: Path) -> None:
+    """Before something is loaded. What is made of a run later on, such as its evaluation, may have changed since.
+
+    Raises BadRequest where the target was not signed by `key`, or is not as it was signed.
+    """
+    if troubles := verify_signature(target, key, ignored=MADE_LATER if is_run_folder(target) else ()):
+        raise BadRequest(f"refused by --verify: {troubles[0]}")
 
 
 def signer(target: Path) -> str:

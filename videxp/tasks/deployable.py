@@ -3,12 +3,14 @@
 Legend: B clips, T frames, H, W their size in pixels, K classes, s the enlargement.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from videxp.core.errors import BadRequest
+from videxp.models.layers.streaming import Streaming
 from videxp.transforms.evaluate import FramePreparation
 
 AXES = ("batch", "frames", "height", "width")
@@ -22,7 +24,9 @@ class Deployable(nn.Module):
     network's, and the network's answer from the file's.
     """
 
-    outputs: ClassVar[tuple[str, ...]]
+    outputs: tuple[str, ...]
+    state_axes: Mapping[str, tuple[str, ...]] = {}
+    """Of the inputs that one call's answer hands to the next: `axes` are those of all others."""
 
     def __init__(self, network: nn.Module, *, axes: Mapping[str, tuple[str, ...]]) -> None:
         """axes: name of each input -> names of its axes; those with a name may differ from call to call, where the
@@ -30,6 +34,21 @@ class Deployable(nn.Module):
         super().__init__()
         self.network = network
         self.axes = dict(axes)
+
+    def network_inputs(self, *inputs: Tensor) -> tuple[Any, ...]:
+        """The file's inputs, in the order of `axes` -> what the network is called with."""
+        raise NotImplementedError
+
+    def file_outputs(self, answer: Any) -> tuple[Tensor, ...]:
+        """What the network answers -> the file's outputs, in the order of `outputs`."""
+        raise NotImplementedError
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return self.file_outputs(self.network(*self.network_inputs(*inputs)))
+
+    def answer_clip(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """The file's outputs of whole clips."""
+        return self(*inputs)
 
     def taken(self, *inputs: Any, **options: Any) -> dict[str, Tensor]:
         """What the network is called with -> what the file is given."""
@@ -51,10 +70,13 @@ class DeployableClassifier(Deployable):
         self.preparation = preparation
         self.activation = activation
 
-    def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
-        logits_BK = self.network(self.preparation(clip)).float()
-        scores_BK = logits_BK.softmax(-1) if self.activation == "softmax" else logits_BK.sigmoid()
-        return scores_BK, logits_BK
+    def network_inputs(self, *inputs: Tensor) -> tuple[Tensor]:
+        (clip,) = inputs
+        return (self.preparation(clip),)
+
+    def file_outputs(self, answer: Tensor) -> tuple[Tensor, Tensor]:
+        logits = answer.float()
+        return logits.softmax(-1) if self.activation == "softmax" else logits.sigmoid(), logits
 
     def taken(self, video: Tensor) -> dict[str, Tensor]:
         return {"clip": self.preparation.undone(video)}
@@ -74,9 +96,12 @@ class DeployableRestorer(Deployable):
         told = {"condition": ("batch", "frames", "", "height", "width")} if getattr(network, "told", "") else {}
         super().__init__(network, axes=axes | told)
 
-    def forward(self, clip: Tensor, condition: Tensor | None = None) -> tuple[Tensor]:
-        told = () if condition is None else (condition,)
-        return (levels(self.network(clip.permute(0, 1, 4, 2, 3).float() / 255, *told)),)
+    def network_inputs(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        clip, *condition = inputs
+        return (clip.permute(0, 1, 4, 2, 3).float() / 255, *condition)
+
+    def file_outputs(self, answer: Tensor) -> tuple[Tensor]:
+        return (levels(answer),)
 
     def taken(self, video: Tensor, *condition: Tensor) -> dict[str, Tensor]:
         return {"clip": levels(video), **dict(zip(("condition",), condition))}
@@ -95,8 +120,12 @@ class DeployableSceneNetwork(Deployable):
         fixed = getattr(network, "frame_size", None) is not None
         super().__init__(network, axes={"clip": ("batch", "frames", *(("", "") if fixed else AXES[2:]), "")})
 
-    def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
-        one_hot_BT, many_hot_BT = self.network(clip.permute(0, 1, 4, 2, 3).float() / 255)
+    def network_inputs(self, *inputs: Tensor) -> tuple[Tensor]:
+        (clip,) = inputs
+        return (clip.permute(0, 1, 4, 2, 3).float() / 255,)
+
+    def file_outputs(self, answer: Any) -> tuple[Tensor, Tensor]:
+        one_hot_BT, many_hot_BT = answer
         return one_hot_BT.sigmoid(), many_hot_BT.sigmoid()
 
     def taken(self, video: Tensor) -> dict[str, Tensor]:
@@ -121,10 +150,13 @@ class DeployableGenerator(Deployable):
         axes = {name: ("batch", *[""] * (codes[name].ndim - 1)) for name in self.codes}
         super().__init__(network, axes=axes | label)
 
-    def forward(self, *inputs: Tensor) -> tuple[Tensor]:
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         latent = dict(zip(self.codes, inputs))
         label = inputs[-1] if "label" in self.axes else None
-        return (levels((self.network(latent, label=label) + 1) / 2),)
+        return self.file_outputs(self.network(latent, label=label))
+
+    def file_outputs(self, answer: Tensor) -> tuple[Tensor]:
+        return (levels((answer + 1) / 2),)
 
     def taken(self, latent: Mapping[str, Tensor], *, label: Tensor | None = None, **_: Any) -> dict[str, Tensor]:
         codes = {name: latent[name] for name in self.codes}
@@ -132,6 +164,77 @@ class DeployableGenerator(Deployable):
 
     def given(self, outputs: Mapping[str, Tensor]) -> Tensor:
         return outputs["frames"].movedim(-1, 2).float() / 127.5 - 1
+
+
+class DeployableStep(Deployable):
+    """A step of a `Streaming` network: the inputs of `whole` for a frame or more, and `state_i`, what was left of all
+    frames before -> the outputs of `whole` for each of these frames, and `next_state_i`; a video begins with zeros.
+
+    A number for each video of the batch, [B] in the network's state, is [B,1] here: Triton has no state of no
+    dimensions.
+    """
+
+    def __init__(self, whole: Deployable, *, size: tuple[int, int]) -> None:
+        """size: height and width of the frames that the network sees.
+
+        Raises BadRequest where the network does not go over a video in steps.
+        """
+        super().__init__(whole.network, axes={name: (axes[0], "", *axes[2:]) for name, axes in whole.axes.items()})
+        self.whole, self.size = whole, size
+        shapes = self._shapes(2, size)
+        self.ranks = [len(shape) for shape in shapes]
+        names = [f"state_{i}" for i in range(len(shapes))]
+        self.state_axes = {name: ("batch", *self._axes(i)) for i, name in enumerate(names)}
+        self.outputs = (*whole.outputs, *(f"next_{name}" for name in names))
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        own, state = inputs[: len(self.axes)], inputs[len(self.axes) :]
+        ranked = tuple(one.squeeze(1) if rank == 1 else one for one, rank in zip(state, self.ranks))
+        (video,) = self.whole.network_inputs(*own)
+        answers, after = require_streaming(self.network).step(video, ranked)
+        return (*self.whole.file_outputs(answers), *map(at_least_2d, after))
+
+    def answer_clip(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Of all frames, in one step."""
+        video, *_ = self.whole.network_inputs(*inputs)
+        return self(*inputs, *self.zero_state(len(video), (video.shape[-2], video.shape[-1])))[
+            : len(self.whole.outputs)
+        ]
+
+    def zero_state(self, batch: int, size: tuple[int, int]) -> tuple[Tensor, ...]:
+        return tuple(map(at_least_2d, require_streaming(self.network).initial_state(batch, size, device="cpu")))
+
+    def taken(self, *inputs: Any, **options: Any) -> dict[str, Tensor]:
+        return self.whole.taken(*inputs, **options)
+
+    def given(self, outputs: Mapping[str, Tensor]) -> Any:
+        return self.whole.given(outputs)
+
+    def _shapes(self, batch: int, size: tuple[int, int]) -> list[Sequence[int]]:
+        return [one.shape for one in require_streaming(self.network).initial_state(batch, size, device="meta")]
+
+    def _axes(self, i: int) -> tuple[str, ...]:
+        """Names of a state's axes behind the batch, which grow with the frames; a lone [B] has another one here."""
+        height, width = self.size
+        lengths, taller, wider = (
+            self._shapes(2, size)[i][1:] for size in (self.size, (2 * height, width), (height, 2 * width))
+        )
+        names = ["height" if a != b else "width" if a != c else "" for a, b, c in zip(lengths, taller, wider)]
+        return tuple(names or [""])
+
+
+def require_streaming(network: nn.Module) -> Streaming:
+    """Raises BadRequest for a network that takes whole clips."""
+    if not isinstance(network, Streaming):
+        raise BadRequest(
+            f"{type(network).__name__} takes whole clips, not a frame and a state: leave --step out, or train a "
+            "streaming network, such as model=movinet_a0_stream or model=basicvsr_forward"
+        )
+    return network
+
+
+def at_least_2d(state: Tensor) -> Tensor:
+    return state.unsqueeze(1) if state.ndim == 1 else state
 
 
 def levels(video: Tensor) -> Tensor:

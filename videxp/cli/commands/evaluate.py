@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from videxp import config
 from videxp.core.errors import BadRequest
-from videxp.core.options import OneLineParser
+from videxp.core.options import VERIFY, OneLineParser
 from videxp.core.printable import as_typed_here
 from videxp.deploy.exporting.package import is_exported, require_exported
 from videxp.evaluation.axis import (
@@ -31,6 +31,7 @@ from videxp.evaluation.axis import (
     parse_axes,
     refuse_options_without_axis,
 )
+from videxp.runs.signing import require_signed
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -47,6 +48,8 @@ SUMMARY = "RUN [overrides]           test a run's best checkpoint -> RUN/evaluat
 
 def main(arguments: list[str]) -> int:
     options = parse_arguments(arguments)
+    if options.verify is not None:
+        require_signed(Path(options.run), options.verify)
     if is_exported(options.run):
         return evaluate_by_file(options)
 
@@ -123,6 +126,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         action="store_true",
         help="fit the temperature of a classifier's probabilities on its validation videos; one more pass, over these",
     )
+    parser.add_argument("--verify", metavar="PUB.pem", type=Path, help=VERIFY)
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_axis_arguments(parser)
     options = parser.parse_intermixed_args(arguments)

@@ -14,8 +14,10 @@ from videxp.core.files import replacing
 from videxp.core.options import OneLineParser
 from videxp.core.outputs import identities, require_output_file
 from videxp.core.ranges import whole_number
+from videxp.deploy.exporting.package import describe_file
 
 if TYPE_CHECKING:
+    from videxp.deploy.exporting.package import Package
     from videxp.deploy.exporting.writing import Kind
     from videxp.runs.folder import RunFolder
 
@@ -37,6 +39,11 @@ def main(arguments: list[str]) -> int:
         type=Path,
         help="default: RUN/model.onnx, RUN/weights.safetensors, ...; of triton: the folder of models, RUN/triton",
     )
+    parser.add_argument(
+        "--step",
+        action="store_true",
+        help="of a streaming network: one frame and the state before it in, the answer and the state after it out",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace a file that is there already")
     parser.add_argument(
         "--clips", metavar="N", type=whole_number(1), default=16, help="test clips that the file is compared on"
@@ -55,6 +62,8 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     if options.format == "cube" and (options.sign or options.license):
         raise BadRequest("--sign and --license are of models: leave them out with --format cube")
+    if options.step and options.format in ("cube", "safetensors"):
+        raise BadRequest(f"--step is of {', '.join(GRAPHS)} and triton: leave it out with --format {options.format}")
     if options.sign is not None:
         from videxp.runs.signing import require_private_key
 
@@ -79,8 +88,8 @@ def _export_graph(options: argparse.Namespace) -> int:
         raise BadRequest(f"{output}: a file of --format {options.format} is called {output.with_suffix(suffix).name}")
     for file in (output, output.with_suffix(".bin")) if options.format == "openvino" else (output,):
         require_output_file(file, overwrite=options.overwrite)
-    lines = _write_graph(run, options.format, output, options)
-    for line in [str(output), *lines]:
+    package = _write_graph(run, options.format, output, options)
+    for line in [str(output), *describe_file(package)]:
         print(line)
     write_beside(run, output, options)
     return 0
@@ -98,28 +107,29 @@ def _export_repository(options: argparse.Namespace) -> int:
     require_absent(folder, name)
     with tempfile.TemporaryDirectory(dir=run.path, prefix=".export_") as held:
         file = Path(held) / "model.onnx"
-        lines = _write_graph(run, "onnx", file, options)
-        repository = write_repository(file, folder, name=name)
-    for line in [f"{repository}: for tritonserver --model-repository={folder}", *lines]:
+        package = _write_graph(run, "onnx", file, options)
+        state = [(one.input, one.output) for one in package.state]
+        repository = write_repository(file, folder, name=name, state=state)
+    for line in [f"{repository}: for tritonserver --model-repository={folder}", *describe_file(package)]:
         print(line)
     write_beside(run, repository / "1/model.onnx", options)
     return 0
 
 
-def _write_graph(run: "RunFolder", kind: "Kind", output: Path, options: argparse.Namespace) -> list[str]:
-    """The file, and lines that say what it takes and gives."""
+def _write_graph(run: "RunFolder", kind: "Kind", output: Path, options: argparse.Namespace) -> "Package":
     cfg = config.load_resolved(run.config)
     require_installed(*WRITERS.get(kind, ()), extra="export")
 
-    from videxp.deploy.exporting.exporting import Limits, described, export_run
+    from videxp.deploy.exporting.exporting import Limits, export_run
     from videxp.training.changed_inputs import say_changed_inputs
     from videxp.training.log_file import quiet_libraries
 
     say_changed_inputs(run, cfg)
     quiet_libraries()
     limits = Limits(clips=options.clips, seconds=options.time_limit)
-    package = export_run(run, cfg, kind=kind, output=output, limits=limits, say=print, license=options.license)
-    return described(package)
+    return export_run(
+        run, cfg, kind=kind, output=output, limits=limits, say=print, license=options.license, is_step=options.step
+    )
 
 
 def write_beside(run: "RunFolder", output: Path, options: argparse.Namespace) -> None:
@@ -131,9 +141,7 @@ def write_beside(run: "RunFolder", output: Path, options: argparse.Namespace) ->
     if options.sign is not None:
         from videxp.runs.signing import write_signature
 
-        weights = output.with_suffix(".bin")
-        beside = [card, weights] if output.suffix == ".xml" and weights.exists() else [card]
-        print(write_signature(output, options.sign, beside=beside))
+        print(write_signature(output, options.sign, beside=[card]))
 
 
 def _export_cube(options: argparse.Namespace) -> int:

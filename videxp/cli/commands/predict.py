@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from videxp import __version__, config
 from videxp.core.contract import contract_of, contract_trouble
 from videxp.core.errors import BadRequest
+from videxp.core.options import VERIFY, take_verify
 from videxp.deploy.exporting.package import is_exported, require_exported
+from videxp.runs.signing import require_signed
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -42,6 +44,9 @@ def main(arguments: list[str]) -> int:
     path, *rest = arguments
     if path.startswith("-"):
         raise BadRequest(f"the run folder comes first, got {path}: videxp predict RUN INPUT... {path} ...")
+    key, rest = take_verify(rest)
+    if key is not None:
+        require_signed(Path(path), key)
 
     if any(text.startswith(LAUNCHER) for text in rest):
         return predict_by_jobs(path, rest)
@@ -170,7 +175,9 @@ def examples() -> list[str]:
 def read_request(cfg: "DictConfig", run: str, words: list[str]) -> tuple[ModuleType, argparse.Namespace]:
     """The module that the run's task names, and what it is asked for; what it refuses costs no loading of weights."""
     predictor = find_predictor(cfg, run)
-    options = parser_of(predictor, run).parse_args(words)
+    parser = parser_of(predictor, run)
+    parser.epilog = f"--verify PUB.pem: {VERIFY}"
+    options = parser.parse_args(words)
     if hasattr(predictor, "check"):
         predictor.check(options)
     return predictor, options

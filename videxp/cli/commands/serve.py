@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 from videxp import config
 from videxp.cli.commands.predict import find_predictor, parser_of
 from videxp.core.errors import BadRequest, require_installed
-from videxp.core.options import OneLineParser, add_device
+from videxp.core.options import VERIFY, OneLineParser, add_device
 from videxp.core.ranges import real_number, whole_number
 from videxp.core.secrets import remember
+from videxp.runs.signing import require_signed
 
 if TYPE_CHECKING:
     from videxp.deploy.serving.served import Served
@@ -35,6 +36,8 @@ def main(arguments: list[str]) -> int:
     own, words = _parted(arguments)
     options = parse_arguments(own)
     token = read_token(options.token, host=options.host)
+    if options.verify is not None:
+        require_signed(Path(options.run), options.verify)
     run = find_run(options.run)  # before the slow imports
     require_installed("fastapi", "uvicorn", extra="serve")
 
@@ -128,6 +131,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         help="requests that may wait, others get 429; default 16",
     )
     add_device(parser)
+    parser.add_argument("--verify", metavar="PUB.pem", type=Path, help=VERIFY)
     limits = parser.add_argument_group("limits of a request")
     limits.add_argument(
         "--max-mb", type=real_number(0, above=True), default=100, metavar="N", help="megabytes of the file; default 100"

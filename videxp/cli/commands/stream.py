@@ -15,9 +15,10 @@ from videxp import config
 from videxp.core.contract import contract_of, contract_trouble
 from videxp.core.errors import BadRequest
 from videxp.core.files import sweep
-from videxp.core.options import OneLineParser, add_device, positive
+from videxp.core.options import VERIFY, OneLineParser, add_device, positive, take_verify
 from videxp.core.ranges import whole_number
 from videxp.deploy.exporting.package import is_exported
+from videxp.runs.signing import require_signed
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -43,6 +44,9 @@ def main(arguments: list[str]) -> int:
     path, *rest = arguments
     if path.startswith("-"):
         raise BadRequest(f"the run folder comes first, got {path}: videxp stream RUN SOURCE {path} ...")
+    key, rest = take_verify(rest)
+    if key is not None:
+        require_signed(Path(path), key)
 
     cfg, load = open_file(path) if is_exported(path) else open_folder(path)
     module, options = read_request(path, str(cfg.task._target_), rest)
@@ -109,7 +113,8 @@ def read_request(run: str, task: str, words: list[str]) -> tuple[ModuleType, arg
         raise BadRequest(f"{run} is a run of {name}, which cannot go over a stream: videxp predict {run} --help")
     module = import_module(contract.streamer)
     about = (module.__doc__ or "").split("\n\nShapes")[0]
-    parser = OneLineParser(prog=f"videxp stream {run}", description=f"{__doc__}\n{about}")
+    epilog = f"--verify PUB.pem: {VERIFY}"
+    parser = OneLineParser(prog=f"videxp stream {run}", description=f"{__doc__}\n{about}", epilog=epilog)
     add_arguments(parser)
     module.add_arguments(parser.add_argument_group(f"of {name}"))
     return module, parser.parse_args(words)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -32,14 +32,17 @@ from videxp.deploy.exporting.parity import (
     parity_line,
     require_parity,
 )
-from videxp.deploy.exporting.runs import deployable_of, describe
+from videxp.deploy.exporting.runs import deployable_of, describe, step_of
 from videxp.deploy.exporting.writing import PROGRAM, Kind, WritingRequest, set_package
 from videxp.runs.folder import RunFolder
 from videxp.tasks import VideoTask
 from videxp.tasks.building import load_task
-from videxp.tasks.deployable import Deployable
+from videxp.tasks.deployable import Deployable, DeployableStep, require_streaming
 
 SUFFIX: Mapping[Kind, str] = {"onnx": ".onnx", "torch": ".pt2", "openvino": ".xml"}
+
+FRAMES = 1
+"""Axis of a clip's frames."""
 
 CUT = {"frames": 1, "height": 8, "width": 8}
 """By how much a clip is made smaller along an axis, to see whether the file answers there, too."""
@@ -65,17 +68,24 @@ def export_run(
     limits: Limits,
     say: Callable[[str], None],
     license: str = "",
+    is_step: bool = False,
 ) -> Package:
     """Writes the run's model at `output`; nothing is there unless the file answers as the run does.
 
-    license: of the weights, as the user states it.
-    Raises BadRequest for data or a task that cannot be exported, VidexpError where it fails or answers otherwise.
+    license: of the weights, as the user states it. is_step: a frame and the state before it in, the state after it out;
+    frame after frame, it is compared with what the run answers of whole clips.
+    Raises BadRequest for data, a task or a network that cannot be exported so, VidexpError where it fails or answers
+    otherwise.
     """
     task = load_task(cfg, run.checkpoint())
     datamodule: VideoDataModule = config.build(cfg.dataset)
     datamodule.prepare()
     deployable = deployable_of(task, datamodule)
+    if is_step:
+        require_streaming(deployable.network)
     clips = sample_clips(task, deployable, datamodule, split="test", count=limits.clips)
+    if is_step:
+        deployable = step_of(deployable, clips[0])
     with adding_files(output.parent) as finished, tempfile.TemporaryDirectory(dir=finished) as held:
         file = Path(held) / f"model{SUFFIX[kind]}"
         package = describe(run, cfg, task, datamodule, license=license)
@@ -106,21 +116,22 @@ def write_and_compare(
     limits: Limits,
 ) -> Package:
     """With all axes free that the network itself takes other lengths of; where that cannot be written, or answers
-    otherwise at some size, with the batch alone free; then with none. A file is compared on the clips that it takes,
-    and on the first one at another length of each free axis.
+    otherwise at some size, with all but the frames; then with the batch alone, then with none. A file is compared on
+    the clips that it takes, and on the first one at another length of each free axis.
 
     Raises VidexpError with what stood in the way last.
     """
     answered = [*zip(clips, answers_of_run(deployable, clips))]
     sizes, why = other_sizes(clips[0], deployable)
-    attempts = [*dict.fromkeys([("batch", *sizes), ("batch",), ()])]
+    pixels = [axis for axis in sizes if axis != "frames"]  # what goes through frames one by one needs their number
+    attempts = [*dict.fromkeys([("batch", *sizes), ("batch", *pixels), ("batch",), ()])]
     until, trouble = time.monotonic() + limits.seconds, VidexpError("")
     for free in attempts:
         if (left := until - time.monotonic()) <= 0:
             break
         seconds = left if free is attempts[-1] else left / 2
         try:
-            found = write(run, kind, free, clips[0], file=file, package=package, seconds=seconds, why=why)
+            found = write(run, kind, free, deployable, clips[0], file=file, package=package, seconds=seconds, why=why)
             taken = [one for one in answered if fits(found, one[0])]
             other = [sizes[axis] for axis in sizes if axis not in found.fixed_axes]
             given, expected = map(list, zip(*taken, *other))
@@ -147,7 +158,8 @@ def fits(package: Package, clip: Mapping[str, np.ndarray]) -> bool:
     return all(
         isinstance(length, str) or length == given
         for port in package.inputs
-        for length, given in zip(port.shape, clip[port.name].shape)
+        for axis, (length, given) in enumerate(zip(port.shape, clip[port.name].shape))
+        if not (package.state and axis == FRAMES)  # they come one after the other
     )
 
 
@@ -214,10 +226,21 @@ def window_of(task: VideoTask) -> Callable[..., int] | None:
     return getattr(predictor, "window_frames", None)
 
 
+def example_of(deployable: Deployable, clip: Mapping[str, np.ndarray], *, batch: int) -> dict[str, np.ndarray]:
+    """What the graph is given, the clip so many times; of a step, its first frame, and what is before it."""
+    given = {name: np.concatenate([value] * batch) for name, value in clip.items()}
+    if isinstance(deployable, DeployableStep):
+        state = zip(deployable.state_axes, deployable.zero_state(batch, deployable.size))
+        given = {name: np.ascontiguousarray(value[:, :1]) for name, value in given.items()}
+        given |= {name: value.numpy() for name, value in state}
+    return given
+
+
 def write(
     run: RunFolder,
     kind: Kind,
     free: Sequence[str],
+    deployable: Deployable,
     clip: Mapping[str, np.ndarray],
     *,
     file: Path,
@@ -227,8 +250,9 @@ def write(
 ) -> Package:
     """The file, by a process that is ended after so many seconds. Raises VidexpError with what stands in the way."""
     example = file.with_name("example.safetensors")
-    save_file({name: np.concatenate([value, value]) for name, value in clip.items()}, example)
-    request = WritingRequest(str(run.path), kind, free, str(example), str(file), package.to_json(), dict(why))
+    save_file(example_of(deployable, clip, batch=2 if "batch" in free else 1), example)
+    is_step = isinstance(deployable, DeployableStep)
+    request = WritingRequest(str(run.path), kind, free, str(example), str(file), package.to_json(), dict(why), is_step)
     answer = _in_a_process(request, folder=file.parent, seconds=seconds)
     if "package" not in answer:
         raise VidexpError(answer["trouble"])
@@ -267,13 +291,3 @@ def put_in_place(file: Path, output: Path) -> None:
     if (weights := file.with_suffix(".bin")).is_file() and file.suffix == ".xml":
         weights.replace(output.with_suffix(".bin"))
     file.replace(output)
-
-
-def described(package: Package) -> list[str]:
-    """What the file takes and gives, a line each."""
-
-    def port(one: Any) -> str:
-        return f"{one.name} {one.dtype} [{', '.join(map(str, one.shape))}]"
-
-    lines = [f"takes {', '.join(map(port, package.inputs))}", f"gives {', '.join(map(port, package.outputs))}"]
-    return lines + [f"{axis} is fixed at {why}" for axis, why in package.fixed_axes.items()]

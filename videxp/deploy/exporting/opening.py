@@ -34,8 +34,11 @@ class Exported:
     run: Run
 
     def __call__(self, **inputs: Any) -> dict[str, Tensor]:
-        """Outputs by name, on the CPU. Raises VidexpError for inputs that the graph does not take."""
-        ports = self.package.inputs
+        """Outputs by name, on the CPU; of a step, both with its state.
+
+        Raises VidexpError for inputs that the graph does not take.
+        """
+        ports = self.package.graph_inputs
         if missing := {port.name for port in ports} ^ set(inputs):
             raise VidexpError(f"{self.path}: takes {', '.join(port.name for port in ports)}: wrong: {sorted(missing)}")
         given = {port.name: as_array(inputs[port.name], port.dtype) for port in ports}
@@ -47,7 +50,7 @@ class Exported:
                     "that size"
                 )
         outputs = self.run(given)
-        return {port.name: torch.from_numpy(np.array(value)) for port, value in zip(self.package.outputs, outputs)}
+        return {name: torch.from_numpy(np.array(value)) for name, value in zip(self.package.graph_outputs, outputs)}
 
 
 def as_array(value: Any, dtype: str) -> np.ndarray:

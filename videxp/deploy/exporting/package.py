@@ -45,6 +45,16 @@ class Port:
 
 
 @dataclass(frozen=True, kw_only=True)
+class State:
+    """A tensor that a step of a stream hands to the next, zeros at a video's beginning."""
+
+    input: str
+    output: str
+    dtype: str
+    shape: Sequence[int | str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Package:
     """What is needed to use the file alone, and to know where it comes from."""
 
@@ -70,9 +80,9 @@ class Package:
     outputs: Sequence[Port]
     fixed_axes: Mapping[str, str] = field(default_factory=dict)
     """Axis that cannot differ -> why."""
-    state: Sequence[Mapping[str, Any]] = ()
-    """Of one step of a stream: {input, output, dtype, shape} of each tensor that a step hands to the next; () of what
-    `videxp export` writes, which takes whole clips."""
+    state: Sequence[State] = ()
+    """Of a step of a stream, which takes one frame; inputs and outputs of the graph beside `inputs` and `outputs`, and
+    behind them. (): the file takes whole clips."""
     quantization: Mapping[str, Any] | None = None
     parity: Mapping[str, Any] = field(default_factory=dict)
     tensors_sha256: str = ""
@@ -81,6 +91,15 @@ class Package:
     versions: Mapping[str, str] = field(default_factory=dict)
     date: str = ""
     format: int = FORMAT
+
+    @property
+    def graph_inputs(self) -> list[Port]:
+        """In the graph's order."""
+        return [*self.inputs, *(Port(name=one.input, dtype=one.dtype, shape=one.shape) for one in self.state)]
+
+    @property
+    def graph_outputs(self) -> list[str]:
+        return [*(port.name for port in self.outputs), *(one.output for one in self.state)]
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)
@@ -99,6 +118,21 @@ class Package:
             if unknown := set(found) - {one.name for one in fields(cls)}:
                 raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
             ports = {name: [Port(**port) for port in found[name]] for name in ("inputs", "outputs")}
-            return cls(**{**found, **ports})
+            return cls(**{**found, **ports, "state": [State(**one) for one in found["state"]]})
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise BadRequest(f"{path}: refused: not written by this version of videxp export ({error})") from None
+
+
+def describe_file(package: Package) -> list[str]:
+    """What the file takes and gives, a line each."""
+
+    def port(one: Port) -> str:
+        return f"{one.name} {one.dtype} [{', '.join(map(str, one.shape))}]"
+
+    lines = [f"takes {', '.join(map(port, package.inputs))}", f"gives {', '.join(map(port, package.outputs))}"]
+    if package.state:
+        first, last = package.state[0], package.state[-1]
+        named = [first, last][: len(package.state)]
+        befores, afters = (" to ".join(names) for names in zip(*((one.input, one.output) for one in named)))
+        lines.append(f"a step: it takes {befores} too, zeros to begin with, then {afters} of the step before")
+    return lines + [f"{axis} is fixed at {why}" for axis, why in package.fixed_axes.items()]

@@ -14,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 from videxp.core.errors import VidexpError
 from videxp.core.processes import program
 from videxp.deploy.exporting.opening import open_exported
+from videxp.deploy.exporting.steps import answer_clip
 from videxp.tasks.deployable import Deployable
 
 PROGRAM = program(f"from {__name__} import main\nmain()")
@@ -32,7 +33,8 @@ def answers_of_run(deployable: Deployable, clips: Clips) -> Clips:
             {
                 name: value.numpy()
                 for name, value in zip(
-                    deployable.outputs, deployable(*(torch.from_numpy(clip[name]) for name in deployable.axes))
+                    deployable.outputs,
+                    deployable.answer_clip(*(torch.from_numpy(clip[name]) for name in deployable.axes)),
                 )
             }
             for clip in clips
@@ -114,5 +116,5 @@ def _unpack(path: Path) -> Clips:
 def main() -> None:
     file, given, made = map(Path, sys.argv[1:])
     exported = open_exported(file)
-    answers = [{name: value.numpy() for name, value in exported(**clip).items()} for clip in _unpack(given)]
+    answers = [{name: value.numpy() for name, value in answer_clip(exported, clip).items()} for clip in _unpack(given)]
     _pack(answers, made)

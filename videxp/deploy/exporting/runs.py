@@ -1,9 +1,11 @@
 """What of a run goes into a file."""
 
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
 
+import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
@@ -15,7 +17,7 @@ from videxp.runs.provenance import read_provenance
 from videxp.runs.weights import weights_hash
 from videxp.tasks import VideoTask
 from videxp.tasks.building import load_task
-from videxp.tasks.deployable import Deployable
+from videxp.tasks.deployable import Deployable, DeployableStep
 
 
 def load_deployable(run: str) -> Deployable:
@@ -28,6 +30,12 @@ def load_deployable(run: str) -> Deployable:
 
 def deployable_of(task: VideoTask, datamodule: VideoDataModule) -> Deployable:
     return task.deployable(datamodule.eval_transform).float().eval().requires_grad_(False)
+
+
+def step_of(whole: Deployable, clip: Mapping[str, Any]) -> DeployableStep:
+    """Of frames as those of a clip, arrays or tensors. Raises BadRequest where the network takes whole clips."""
+    video, *_ = whole.network_inputs(*(torch.as_tensor(clip[name]) for name in whole.axes))
+    return DeployableStep(whole, size=(video.shape[-2], video.shape[-1]))
 
 
 def describe(

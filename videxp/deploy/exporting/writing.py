@@ -9,7 +9,6 @@ import sys
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +21,7 @@ from videxp.core.errors import VidexpError
 from videxp.core.processes import program
 from videxp.core.quiet_openvino import import_openvino
 from videxp.deploy.exporting.opening import hash_onnx, hash_openvino, read_onnx
-from videxp.deploy.exporting.package import KEY, Package, Port
+from videxp.deploy.exporting.package import KEY, Package, Port, State
 from videxp.tasks.deployable import Deployable
 
 PROGRAM = program(f"from {__name__} import main\nmain()")
@@ -49,6 +48,7 @@ class WritingRequest:
     """JSON."""
     why: Mapping[str, str]
     """Of axes that are not free: what stood in the way."""
+    is_step: bool
 
 
 def main() -> None:
@@ -64,20 +64,35 @@ def main() -> None:
 
 def write_graph(request: WritingRequest) -> Package:
     """The file of a run, in one format; its package, without parity."""
-    from videxp.deploy.exporting.runs import load_deployable
+    from videxp.deploy.exporting.runs import load_deployable, step_of
 
     deployable = load_deployable(request.run)
     held = load_file(request.inputs)
-    example = tuple(held[name] for name in deployable.axes)
+    deployable = step_of(deployable, held) if request.is_step else deployable
+    package = Package.from_json(request.package, path=request.output)
+    return write_deployable(
+        deployable, held, package, Path(request.output), kind=request.kind, free=request.free, why=request.why
+    )
+
+
+def write_deployable(
+    deployable: Deployable,
+    inputs: Mapping[str, Tensor],
+    package: Package,
+    path: Path,
+    *,
+    kind: Kind,
+    free: Sequence[str] = (),
+    why: Mapping[str, str] = {},
+) -> Package:
+    """inputs: an example of all that the graph takes, by name; free, why: see `WritingRequest`."""
+    example = tuple(inputs[name] for name in (*deployable.axes, *deployable.state_axes))
     with torch.no_grad():
         expected = deployable(*example)
-        program = torch.export.export(deployable, example, dynamic_shapes=free_axes(deployable, request.free))
-    inputs, outputs = ports(deployable, program, example, expected)
-    package = Package.from_json(request.package, path=request.output)
-    package = replace(package, inputs=inputs, outputs=outputs, fixed_axes=fixed_axes(deployable, inputs, request.why))
-    {"onnx": write_onnx, "torch": write_torch, "openvino": write_openvino}[request.kind](
-        program, example, package, Path(request.output)
-    )
+        program = torch.export.export(deployable, example, dynamic_shapes=free_axes(deployable, free))
+    package = replace(package, **described_ports(deployable, program, example, expected))
+    package = replace(package, fixed_axes=fixed_axes(deployable, package.inputs, why))
+    {"onnx": write_onnx, "torch": write_torch, "openvino": write_openvino}[kind](program, example, package, path)
     return package
 
 
@@ -85,21 +100,20 @@ def free_axes(deployable: Deployable, free: Sequence[str]) -> tuple[Any, ...]:
     """As torch.export wants it: of each input, {axis: AUTO}."""
     specs = tuple(
         {place: torch.export.Dim.AUTO for place, name in enumerate(axes) if name in free}
-        for axes in deployable.axes.values()
+        for axes in (*deployable.axes.values(), *deployable.state_axes.values())
     )
-    takes_any = any(one.kind is one.VAR_POSITIONAL for one in signature(deployable.forward).parameters.values())
-    return (specs,) if takes_any else specs
+    return (specs,)
 
 
-def ports(
+def described_ports(
     deployable: Deployable, program: ExportedProgram, example: Sequence[Tensor], expected: Sequence[Tensor]
-) -> tuple[list[Port], list[Port]]:
-    """Inputs and outputs, with names for the axes that torch found to be free."""
+) -> dict[str, Any]:
+    """`inputs`, `outputs` and `state` of the package, with names for the axes that torch found to be free."""
     nodes = {node.name: node for node in program.graph.nodes}
     shapes = [nodes[name].meta["val"].shape for name in program.graph_signature.user_inputs]
     names = {
         str(length): axis
-        for shape, axes in zip(shapes, deployable.axes.values())
+        for shape, axes in zip(shapes, [*deployable.axes.values(), *deployable.state_axes.values()])
         for length, axis in zip(shape, axes)
         if not is_fixed(length)
     }
@@ -115,7 +129,14 @@ def ports(
             for name, value, shape in zip(of, values, lengths)
         ]
 
-    return side(deployable.axes, example, shapes), side(deployable.outputs, expected, made)
+    given = side([*deployable.axes, *deployable.state_axes], example, shapes)
+    found = side(deployable.outputs, expected, made)
+    own, last = len(deployable.axes), len(found) - len(deployable.state_axes)
+    state = [
+        State(input=before.name, output=after.name, dtype=before.dtype, shape=before.shape)
+        for before, after in zip(given[own:], found[last:])
+    ]
+    return {"inputs": given[:own], "outputs": found[:last], "state": state}
 
 
 def is_fixed(length: Any) -> bool:
@@ -142,9 +163,14 @@ def fixed_axes(deployable: Deployable, inputs: Sequence[Port], why: Mapping[str,
 
 
 def write_onnx(program: ExportedProgram, example: Sequence[Tensor], package: Package, path: Path) -> None:
-    names = [[port.name for port in side] for side in (package.inputs, package.outputs)]
+    inputs = [port.name for port in package.graph_inputs]
     model = torch.onnx.export(
-        program, tuple(example), dynamo=True, input_names=names[0], output_names=names[1], opset_version=OPSET
+        program,
+        tuple(example),
+        dynamo=True,
+        input_names=inputs,
+        output_names=package.graph_outputs,
+        opset_version=OPSET,
     )
     assert model is not None
     model.save(str(path), external_data=False)
@@ -161,9 +187,10 @@ def write_openvino(program: ExportedProgram, example: Sequence[Tensor], package:
     through = path.with_suffix(".onnx")
     write_onnx(program, example, package, through)
     model = openvino.convert_model(str(through))
-    for ports_, found in ((package.inputs, model.inputs), (package.outputs, model.outputs)):
-        for port, tensor in zip(ports_, found):
-            tensor.get_tensor().set_names({port.name})
+    names = ([port.name for port in package.graph_inputs], package.graph_outputs)
+    for side, found in zip(names, (model.inputs, model.outputs)):
+        for name, tensor in zip(side, found):
+            tensor.get_tensor().set_names({name})
     openvino.save_model(model, str(path), compress_to_fp16=False)
     set_package(path, "openvino", package)
 

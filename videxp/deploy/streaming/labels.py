@@ -70,7 +70,7 @@ class LabelStreamer:
         span: int | None = None,
         threshold: float = 0.5,
     ) -> None:
-        from videxp.deploy.streaming.streamer import takes_frames
+        from videxp.deploy.exporting.network import takes_frames
 
         self.task, self.data, self.threshold = task, datamodule, threshold
         self.choice = choice = datamodule.choice_of("test")

@@ -57,8 +57,7 @@ class RestoreStreamer:
         device: Any = "cpu",
         sizes: dict[str, int | None] | None = None,
     ) -> None:
-        from videxp.deploy.exporting.network import FileNetwork
-        from videxp.deploy.streaming.streamer import takes_frames
+        from videxp.deploy.exporting.network import FileNetwork, takes_frames
 
         self.network, self.condition, self.device = network.to(device).eval(), condition, device
         self.sizes = sizes or {}

@@ -8,13 +8,10 @@ Shapes: H, W pixels, C = 3 (red, green, blue), uint8 in [0,255].
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeGuard
+from typing import Any, Protocol
 
 import numpy as np
-from torch import nn
 
-from videxp.deploy.exporting.network import FileNetwork
-from videxp.models.layers.streaming import Streaming
 from videxp.video.live.capture import LiveFrame
 
 
@@ -25,11 +22,6 @@ class Answer:
     frame: LiveFrame
     told: dict[str, Any] | None = None
     picture_HWC: np.ndarray | None = None
-
-
-def takes_frames(network: nn.Module) -> TypeGuard[Streaming]:
-    """Whether it goes frame by frame; a file in a network's place takes clips, whatever its network could do."""
-    return isinstance(network, Streaming) and not isinstance(network, FileNetwork)
 
 
 class Streamer(Protocol):

@@ -134,7 +134,7 @@ class GlobalShift(nn.Module):
         cross = spectra[0].conj() * spectra[1]
         correlation = torch.fft.irfft2(cross / cross.abs().clamp(min=1e-9), s=(height, width))
         row, column = _peak(correlation)
-        n = torch.arange(len(frame), device=frame.device)
+        n = torch.arange(frame.shape[0], device=frame.device)
         shifts = _refined(correlation[n, :, column], row), _refined(correlation[n, row], column)
         y, x = (torch.where(shift > size / 2, shift - size, shift) for shift, size in zip(shifts, (height, width)))
         return torch.stack([x, y], dim=1)[..., None, None].expand(-1, -1, height, width)
@@ -226,7 +226,7 @@ def _peak(x: Tensor) -> tuple[Tensor, Tensor]:
 def _refined(line: Tensor, place: Tensor) -> Tensor:
     """[N,L], a period of which the greatest value is at `place` [N] -> where a parabola through it and its neighbors
     has its vertex, float [N]."""
-    n, length = torch.arange(len(line), device=line.device), line.shape[1]
+    n, length = torch.arange(line.shape[0], device=line.device), line.shape[1]
     before, at, after = (line[n, (place + step) % length] for step in (-1, 0, 1))
     curvature = before - 2 * at + after
     offset = 0.5 * (before - after) / curvature.where(curvature.abs() > 1e-12, torch.ones_like(curvature))

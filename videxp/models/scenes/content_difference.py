@@ -88,4 +88,4 @@ def _divided(factor: int, numerator: Tensor, denominator: Tensor) -> Tensor:
     """
     inverse = [0, *(round(factor * 2**SHIFT / level) for level in range(1, 256))]
     table = torch.tensor(inverse, dtype=torch.int32, device=numerator.device)
-    return (numerator * table[denominator] + 2 ** (SHIFT - 1)) >> SHIFT
+    return (numerator * table[denominator.long()] + 2 ** (SHIFT - 1)) >> SHIFT
