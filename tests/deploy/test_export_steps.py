@@ -4,16 +4,30 @@ import re
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 from torch import nn
 
-from tests.models.test_streaming import SIZE, network, stream, video
-from videxp.core.errors import BadRequest
-from videxp.deploy.exporting.steps import export_step, write_step
+from tests.models.test_streaming import network
+from tests.models.zoo import RESTORERS, build_tiny
+from videxp.core.errors import BadRequest, VidexpError
+from videxp.deploy.exporting.exporting import example_of
+from videxp.deploy.exporting.opening import Exported, open_exported
+from videxp.deploy.exporting.package import Package
+from videxp.deploy.exporting.parity import answers_of_run, compare_answers, require_parity
+from videxp.deploy.exporting.runs import step_of
+from videxp.deploy.exporting.steps import answer_clip
 from videxp.deploy.exporting.triton import write_repository
+from videxp.deploy.exporting.writing import Kind, write_deployable
 from videxp.models.classification.movinet import VARIANTS, Widths
+from videxp.tasks.deployable import (
+    Deployable,
+    DeployableClassifier,
+    DeployableRestorer,
+    DeployableStep,
+    require_streaming,
+)
+from videxp.transforms import EvalTransform
 
 NAMES = [
     "cnn3d_small_stream",
@@ -56,36 +70,74 @@ def parse(text: str) -> dict[str, list]:
     return message("")
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_steps_through_onnxruntime_answer_what_the_whole_clip_answers(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setitem(VARIANTS, "a0", ONE_LAYER_A_STAGE)
-    net, clip = network(name), video(frames=5, batch=3)
-    step = export_step(net, size=SIZE)
-    write_step(step, tmp_path / "step.onnx")
-    session = onnxruntime.InferenceSession(tmp_path / "step.onnx", providers=["CPUExecutionProvider"])
-    assert [one.name for one in session.get_inputs()] == step.inputs  # the export's batch was 2
-    state = [np.zeros((3, *one.shape[1:]), np.float32) for one in step.example[1:]]
-    answers = []
-    for frame in clip.split(1, dim=1):
-        answer, *state = session.run(step.outputs, dict(zip(step.inputs, [frame.numpy(), *state])))
-        answers.append(torch.from_numpy(answer))
-    whole, _ = stream(net, clip, frames=5)
-    assert whole.std() > 1e-3
-    assert (torch.cat(answers, dim=1) - whole).abs().max() < 1e-5 * max(1, float(whole.abs().max()))
+def deployable(name: str) -> Deployable:
+    net = network(name)
+    if name in RESTORERS:
+        return DeployableRestorer(net).requires_grad_(False).eval()
+    preparation = EvalTransform(size=32, resize=36).preparation()
+    return DeployableClassifier(net, preparation=preparation, activation="softmax").requires_grad_(False).eval()
 
-    folder = write_repository(tmp_path / "step.onnx", tmp_path, name="digits", state=step.state)
+
+def clip(*shape: int) -> dict[str, np.ndarray]:
+    return {"clip": np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)}
+
+
+def write_step(name: str, kind: Kind, path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[DeployableStep, Package]:
+    """Of frames of 36x48 pixels, all axes free; the file says nothing of a run."""
+    monkeypatch.setitem(VARIANTS, "a0", ONE_LAYER_A_STAGE)
+    step = step_of(deployable(name), clip(1, 1, 36, 48))
+    texts = ("kind", "model", "run_id", "commit", "config", "config_hash", "weights_sha256", "data_fingerprint")
+    package = Package(
+        **dict.fromkeys((*texts, "preprocessing"), ""), classes=[], chosen={}, clip={}, inputs=[], outputs=[]
+    )
+    example = {name: torch.from_numpy(value) for name, value in example_of(step, clip(1, 2, 36, 48), batch=2).items()}
+    free = ("batch", "height", "width")
+    return step, write_deployable(step, example, package, path, kind=kind, free=free)
+
+
+def compare_with_whole_clip(file: Exported, step: DeployableStep, given: dict[str, np.ndarray]) -> None:
+    """Frame by frame through the file, beside what torch answers of all frames at once."""
+    (expected,) = answers_of_run(step, [given])
+    found = {name: value.numpy() for name, value in answer_clip(file, given).items()}
+    assert all(value.std() > 1e-3 for value in expected.values())
+    require_parity(compare_answers([expected], [found]), file=file.path)
+    if "logits" in found:
+        assert np.abs(found["logits"] - expected["logits"]).max() < 1e-5 * max(1, np.abs(expected["logits"]).max())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_steps_of_a_file_answer_what_the_whole_clip_answers(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    step, _ = write_step(name, "torch", tmp_path / "step.pt2", monkeypatch)
+    file = open_exported(tmp_path / "step.pt2")  # the gate of plain graphs lets it pass
+    for shape in ((1, 5, 36, 48), (3, 4, 36, 48), (1, 3, 41, 70)):  # the export's batch was 2
+        compare_with_whole_clip(file, step, clip(*shape))
+    with pytest.raises(VidexpError, match="takes clip, state_0"):
+        file(**clip(1, 1, 36, 48))
+
+
+def test_triton_keeps_the_state_of_a_step_between_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    step, package = write_step("cnn3d_small_stream", "onnx", tmp_path / "step.onnx", monkeypatch)
+    compare_with_whole_clip(open_exported(tmp_path / "step.onnx"), step, clip(3, 4, 41, 70))
+
+    state = [(one.input, one.output) for one in package.state]
+    folder = write_repository(tmp_path / "step.onnx", tmp_path, name="digits", state=state)
     config = parse((folder / "config.pbtxt").read_text())
     assert (folder / "1/model.onnx").read_bytes() == (tmp_path / "step.onnx").read_bytes()
     assert config["name"] == ["digits"] and config["platform"] == ["onnxruntime_onnx"]
-    assert config["input"] == [{"name": ["video"], "data_type": ["TYPE_FP32"], "dims": ["1", "3", *map(str, SIZE)]}]
-    assert [one["name"] for one in config["output"]] == [["answers"]]
+    assert config["input"] == [
+        {"name": ["clip"], "data_type": ["TYPE_UINT8"], "dims": ["1", "-1", "-1", "3"]}  # one frame of any size
+    ]
+    assert [one["name"] for one in config["output"]] == [["scores"], ["logits"]]
     (sequences,) = config["sequence_batching"]
-    for kept, (before, after), example in zip(sequences["state"], step.state, step.example[1:], strict=True):
-        dims = [str(length) for length in example.shape[1:]]
-        assert (kept["input_name"], kept["output_name"], kept["dims"]) == ([before], [after], dims) and dims
+    for kept, one in zip(sequences["state"], package.state, strict=True):
+        dims = [str(length) for length in one.shape[1:]]
+        assert (kept["input_name"], kept["output_name"], kept["dims"]) == ([one.input], [one.output], dims) and dims
         assert kept["initial_state"][0]["zero_data"] == ["true"] and kept["initial_state"][0]["dims"] == dims
+
+
+def test_a_network_of_whole_clips_has_no_step():
+    with pytest.raises(BadRequest, match="C3D takes whole clips, not a frame and a state: leave --step out"):
+        require_streaming(build_tiny("c3d"))
 
 
 class Doubled(nn.Module):

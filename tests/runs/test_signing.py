@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from videxp.core.errors import BadRequest
-from videxp.runs.signing import files_of, require_private_key, signature_path, verify_signature, write_signature
+from videxp.runs.signing import (
+    files_of,
+    require_private_key,
+    require_signed,
+    signature_path,
+    verify_signature,
+    write_signature,
+)
 
 pytest.importorskip("cryptography", reason="cryptography is not installed: signatures are not checked")
 
@@ -109,3 +116,23 @@ def test_a_private_key_in_the_place_of_the_public_one_is_told(signed: tuple[Path
     private, _ = put_keys(tmp_path, "other")
     with pytest.raises(BadRequest, match=r"is a private key: openssl pkey -in .* -pubout"):
         verify_signature(signed[0], private)
+
+
+def test_a_run_may_be_tested_again_after_it_was_signed_but_not_trained_again(tmp_path: Path):
+    private, public = put_keys(tmp_path, "mine")
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    for name in ("config.yaml", "provenance.json", "status.json", "evaluation.json", "checkpoints/best.ckpt"):
+        (run / name).write_text("{}")
+    write_signature(run, private)
+    require_signed(run, public)
+    for name in ("evaluation.json", "predictions.csv"):
+        (run / name).write_text("other figures")
+    assert f"{run / 'evaluation.json'}: is not as it was signed" in verify_signature(run, public)
+    require_signed(run, public)  # what is loaded of it is the same
+    for name in ("checkpoints/best.ckpt", "config.yaml", "checkpoints/last.ckpt"):
+        before = (run / name).read_text() if (run / name).exists() else None
+        (run / name).write_text("of someone else")
+        with pytest.raises(BadRequest, match=f"refused by --verify: .*{name}: is not a"):
+            require_signed(run, public)
+        (run / name).unlink() if before is None else (run / name).write_text(before)

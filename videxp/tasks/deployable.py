@@ -174,17 +174,18 @@ class DeployableStep(Deployable):
     dimensions.
     """
 
-    def __init__(self, whole: Deployable, *, size: tuple[int, int]) -> None:
-        """size: height and width of the frames that the network sees.
+    def __init__(self, whole: Deployable, *, example: Mapping[str, Tensor]) -> None:
+        """example: of the inputs of `whole`, of which the state's size follows.
 
         Raises BadRequest where the network does not go over a video in steps.
         """
         super().__init__(whole.network, axes={name: (axes[0], "", *axes[2:]) for name, axes in whole.axes.items()})
-        self.whole, self.size = whole, size
-        shapes = self._shapes(2, size)
+        self.whole = whole
+        self.size, *longer = (self._size_seen(example, twice) for twice in ("none", "height", "width"))
+        shapes, taller, wider = (self._state_shapes(size) for size in (self.size, *longer))
         self.ranks = [len(shape) for shape in shapes]
         names = [f"state_{i}" for i in range(len(shapes))]
-        self.state_axes = {name: ("batch", *self._axes(i)) for i, name in enumerate(names)}
+        self.state_axes = {name: grown_axes(*three) for name, *three in zip(names, shapes, taller, wider)}
         self.outputs = (*whole.outputs, *(f"next_{name}" for name in names))
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -196,10 +197,9 @@ class DeployableStep(Deployable):
 
     def answer_clip(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Of all frames, in one step."""
-        video, *_ = self.whole.network_inputs(*inputs)
-        return self(*inputs, *self.zero_state(len(video), (video.shape[-2], video.shape[-1])))[
-            : len(self.whole.outputs)
-        ]
+        (video,) = self.whole.network_inputs(*inputs)
+        state = self.zero_state(len(video), (video.shape[-2], video.shape[-1]))
+        return self(*inputs, *state)[: len(self.whole.outputs)]
 
     def zero_state(self, batch: int, size: tuple[int, int]) -> tuple[Tensor, ...]:
         return tuple(map(at_least_2d, require_streaming(self.network).initial_state(batch, size, device="cpu")))
@@ -210,17 +210,22 @@ class DeployableStep(Deployable):
     def given(self, outputs: Mapping[str, Tensor]) -> Any:
         return self.whole.given(outputs)
 
-    def _shapes(self, batch: int, size: tuple[int, int]) -> list[Sequence[int]]:
-        return [one.shape for one in require_streaming(self.network).initial_state(batch, size, device="meta")]
-
-    def _axes(self, i: int) -> tuple[str, ...]:
-        """Names of a state's axes behind the batch, which grow with the frames; a lone [B] has another one here."""
-        height, width = self.size
-        lengths, taller, wider = (
-            self._shapes(2, size)[i][1:] for size in (self.size, (2 * height, width), (height, 2 * width))
+    def _size_seen(self, example: Mapping[str, Tensor], twice: str) -> tuple[int, int]:
+        """Height and width of what the network sees of an example that is twice as long along an axis."""
+        longer = (
+            example[name].repeat([2 if axis == twice else 1 for axis in axes]) for name, axes in self.whole.axes.items()
         )
-        names = ["height" if a != b else "width" if a != c else "" for a, b, c in zip(lengths, taller, wider)]
-        return tuple(names or [""])
+        (video,) = self.whole.network_inputs(*longer)
+        return video.shape[-2], video.shape[-1]
+
+    def _state_shapes(self, size: tuple[int, int]) -> list[Sequence[int]]:
+        return [one.shape for one in require_streaming(self.network).initial_state(2, size, device="meta")]
+
+
+def grown_axes(shape: Sequence[int], taller: Sequence[int], wider: Sequence[int]) -> tuple[str, ...]:
+    """Names of a state's axes, of frames of some size, taller ones and wider ones; [B] has an axis more in the file."""
+    names = ["height" if a != b else "width" if a != c else "" for a, b, c in zip(shape[1:], taller[1:], wider[1:])]
+    return ("batch", *(names or [""]))
 
 
 def require_streaming(network: nn.Module) -> Streaming:

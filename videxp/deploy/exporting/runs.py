@@ -34,8 +34,7 @@ def deployable_of(task: VideoTask, datamodule: VideoDataModule) -> Deployable:
 
 def step_of(whole: Deployable, clip: Mapping[str, Any]) -> DeployableStep:
     """Of frames as those of a clip, arrays or tensors. Raises BadRequest where the network takes whole clips."""
-    video, *_ = whole.network_inputs(*(torch.as_tensor(clip[name]) for name in whole.axes))
-    return DeployableStep(whole, size=(video.shape[-2], video.shape[-1]))
+    return DeployableStep(whole, example={name: torch.as_tensor(clip[name][:1, :1]) for name in whole.axes})
 
 
 def describe(
