@@ -54,6 +54,25 @@ def padded_windows(items: Iterable[Item], *, length: int, margin: int) -> Iterat
         held = held[hop:]
 
 
+def windows_of_each(items: Iterable[Item], *, length: int, place: int) -> Iterator[list[Item]]:
+    """A window for each item, in which it stands at `place`; the first item is repeated before the video, the last one
+    after it.
+
+    length=3, place=2, 3 items -> [0 0 0] [0 0 1] [0 1 2]
+    """
+    held: deque[Item] = deque(maxlen=length)
+    for item in items:
+        if not held:
+            held.extend([item] * place)
+        held.append(item)
+        if len(held) == length:
+            yield list(held)
+    for _ in range(length - 1 - place if held else 0):
+        held.append(held[-1])
+        if len(held) == length:
+            yield list(held)
+
+
 def read_ahead(items: Iterable[Item], *, count: int) -> Iterator[Item]:
     """The same items, taken by another thread up to `2 * count` ahead; it raises what they raise."""
     source = iter(items)

@@ -10,6 +10,7 @@ __getattr__, __all__ = lazy_exports(
         "AdversarialRestoration": "videxp.tasks.adversarial_restoration",
         "Classification": "videxp.tasks.classification",
         "Contract": "videxp.core.contract",
+        "Detection": "videxp.tasks.detection",
         "Generation": "videxp.tasks.generation",
         "Inpainting": "videxp.tasks.inpainting",
         "MultiLabelClassification": "videxp.tasks.multi_label",

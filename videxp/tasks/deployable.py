@@ -137,6 +137,28 @@ class DeployableSceneNetwork(Deployable):
         return TransitionLogits(*(outputs[name].double().logit(eps=1e-9).float() for name in self.outputs))
 
 
+class DeployableDetector(Deployable):
+    """`clip` uint8 [B,T,H,W,3] -> `boxes` float [B,D,4], pixels of the key frame of each clip, and `scores` float
+    [B,D,K], probabilities: as the network gives them, before those that overlap are suppressed."""
+
+    outputs = ("boxes", "scores")
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__(network, axes={"clip": ("batch", "", *AXES[2:], "")})
+
+    def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
+        xyxy_BD4, scores_BDK = self.network(clip.permute(0, 1, 4, 2, 3).float() / 255)
+        return xyxy_BD4, scores_BDK
+
+    def taken(self, video: Tensor) -> dict[str, Tensor]:
+        return {"clip": levels(video)}
+
+    def given(self, outputs: Mapping[str, Tensor]) -> Any:
+        from videxp.models.detection.interface import DetectedBoxes
+
+        return DetectedBoxes(*(outputs[name] for name in self.outputs))
+
+
 class DeployableGenerator(Deployable):
     """The codes of clips, each float [B,...], and `label` int64 [B] where there are classes, -> `frames` uint8
     [B,T,H,W,3]."""

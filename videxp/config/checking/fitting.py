@@ -137,7 +137,7 @@ def _check_protocol(plain: dict[str, Any]) -> Iterator[Problem]:
 
 
 def _check_range(plain: dict[str, Any]) -> Iterator[Problem]:
-    """A task that generates clips says in which range; the data must come in the same."""
+    """A task may say in which range its clips are; the data must come in the same."""
     target, dataset = target_of(plain.get("task")), plain.get("dataset")
     contract = contract_of(target)
     transform = dataset.get("train_transform") if isinstance(dataset, dict) else None
@@ -145,7 +145,9 @@ def _check_range(plain: dict[str, Any]) -> Iterator[Problem]:
         return
     for key, value in contract.normalization.items():
         if key in transform and list(transform[key]) != [value] * 3:
-            message = f"{class_name(target)} draws in [-1,1]; dataset.train_transform.{key}=[{value},{value},{value}]"
+            message = (
+                f"{class_name(target)} goes by another range; dataset.train_transform.{key}=[{value},{value},{value}]"
+            )
             yield Problem(f"dataset.train_transform.{key}", transform[key], message)
 
 
