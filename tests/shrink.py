@@ -105,6 +105,9 @@ TINY_SCENES = [
     *TRAINER,
 ]
 
+# For detection: digits with boxes, whatever videos the recipe wants.
+TINY_DETECTION = [*TINY, "dataset=moving_digit_boxes"]
+
 
 def tiny(*overrides: str, recipe: str = "classification/moving_digits", cwd: Path | None = None) -> list[str]:
     """What makes the recipe tiny, with changes: videxp refuses to be told the same key twice.
@@ -123,6 +126,8 @@ def tiny(*overrides: str, recipe: str = "classification/moving_digits", cwd: Pat
         small = [*TINY_GENERATION, *nano(recipe)]
     if "transitions" in contract(recipe).needs:
         small = [*TINY_SCENES, *nano(recipe)]
+    if contract(recipe).network_parameter == "clip_frames":
+        small = [*TINY_DETECTION, *nano(recipe)]
     by_key = {text.partition("=")[0].lstrip("+"): text for text in (*small, *overrides)}
     return list(by_key.values())
 

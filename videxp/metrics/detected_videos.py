@@ -52,13 +52,13 @@ class VideoBoxes:
 
     @classmethod
     def of_frames(cls, frames: Sequence[tuple[int, FrameBoxes]]) -> "VideoBoxes":
-        boxes = [of_frame for _, of_frame in frames]
+        numbers, boxes = [number for number, _ in frames], [of_frame for _, of_frame in frames]
         return cls(
-            np.repeat([number for number, _ in frames], [len(one.label) for one in boxes]).astype(np.int64),
-            np.concatenate([one.label for one in boxes]),
-            np.concatenate([one.score for one in boxes]),
-            np.concatenate([one.track for one in boxes]),
-            np.concatenate([one.xyxy for one in boxes]),
+            np.repeat(np.array(numbers, np.int64), [len(one.label) for one in boxes]),
+            np.concatenate([np.zeros(0, np.int64), *(one.label for one in boxes)]),
+            np.concatenate([np.zeros(0, np.float32), *(one.score for one in boxes)]),
+            np.concatenate([np.zeros(0, np.int64), *(one.track for one in boxes)]),
+            np.concatenate([np.zeros((0, 4), np.float32), *(one.xyxy for one in boxes)]),
         )
 
     def where(self, keep_M: np.ndarray) -> "VideoBoxes":
@@ -160,7 +160,8 @@ def gather_videos(videos: list[DetectedVideo]) -> list[DetectedVideo]:
 def _pool(videos: Sequence[VideoBoxes]) -> PooledBoxes:
     """Boxes of all videos, each frame of each a unit of its own."""
     frames = 1 + max((int(video.frame_M.max()) for video in videos if len(video.frame_M)), default=0)
-    empty = VideoBoxes(*(np.zeros(0, np.int64) for _ in range(4)), np.zeros((0, 4)))
+    none = np.zeros(0, np.int64)
+    empty = VideoBoxes(none, none, np.zeros(0), none, np.zeros((0, 4)))
     videos = [*videos, empty]
     return PooledBoxes(
         np.concatenate([number * frames + video.frame_M for number, video in enumerate(videos)]),

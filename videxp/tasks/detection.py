@@ -147,33 +147,36 @@ class Detection(VideoTask):
         checkpoint["classes"] = self.classes  # so that a run can name boxes where its data is not
 
     def on_fit_start(self) -> None:
-        """Raises BadRequest where training clips are not as long as the network sees them."""
+        """Raises BadRequest where training clips are shorter than what the network sees."""
         given = datamodule_of(self.trainer).num_frames
-        if given != self.clip_frames:
+        if given < self.clip_frames:
             raise BadRequest(
                 f"dataset.num_frames={given}: the network sees {self.clip_frames} frames at once: "
                 f"dataset.num_frames={self.clip_frames}"
             )
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Any]:
-        losses = cast(dict[str, Tensor], self(*self.network_inputs(batch), self.targets(batch)))
+        """Of each clip its last window."""
+        (video,) = self.network_inputs(batch)
+        first = video.shape[1] - self.clip_frames
+        targets = self.targets(batch, frame=first + self.key_frame)
+        losses = cast(dict[str, Tensor], self(video[:, first:], targets))
         loss = torch.stack(list(losses.values())).sum()
-        return {
-            "loss": loss,
-            "log": {"train/loss": loss.detach(), **{f"train/{name}": one.detach() for name, one in losses.items()}},
-        }
+        parts = {f"train/{name}": value.detach() for name, value in losses.items()}
+        return {"loss": loss, "log": {"train/loss": loss.detach(), **parts}}
 
-    def targets(self, batch: Mapping[str, Any]) -> BoxTargets:
-        """The boxes of the clips' key frames; boxes of one thing that belongs to several classes are one."""
+    def targets(self, batch: Mapping[str, Any], *, frame: int) -> BoxTargets:
+        """The boxes of one frame of each clip. Those that are the same but for their class are one, where classes are
+        not exclusive."""
         boxes: Ragged = batch["boxes"]
-        among = boxes.rows["frame"] == self.key_frame
+        among = boxes.rows["frame"] == frame
         xyxy_M4, clip_M = boxes.rows["xyxy"][among], boxes.owner[among]
         classes_MK = F.one_hot(boxes.rows["label"][among], len(self.classes)).float()
-        if self.exclusive or not len(clip_M):
+        if self.exclusive:
             return BoxTargets(xyxy_M4, classes_MK, clip_M)
         same, row = torch.unique(torch.cat([clip_M[:, None], xyxy_M4], 1), dim=0, return_inverse=True)
-        joined_MK = classes_MK.new_zeros(len(same), len(self.classes)).index_reduce_(0, row, classes_MK, "amax")
-        return BoxTargets(same[:, 1:], joined_MK, same[:, 0].long())
+        joined_MK = classes_MK.new_zeros(len(same), len(self.classes)).index_add_(0, row, classes_MK)
+        return BoxTargets(same[:, 1:], joined_MK.clamp_(max=1), same[:, 0].long())
 
     # ---- a whole video ------------------------------------------------------------------------------------------
 

@@ -125,9 +125,9 @@ class MovingDigitBoxes(Layout):
         path = f"{self.folder}/{split}/{number:05d}.mp4"
         digits = self.digits(path)
         boxes = [
-            BoxOnFrame(frame, *xyxy, digit.label, track)
+            BoxOnFrame(frame, x0, y0, x1, y1, digit.label, track)
             for track, digit in enumerate(digits)
-            for frame, xyxy in enumerate(digit.xyxy_T4.tolist())
+            for frame, (x0, y0, x1, y1) in enumerate(digit.xyxy_T4.tolist())
         ]
         labels = tuple(sorted({digit.label for digit in digits}))
         (annotation,) = self.annotations

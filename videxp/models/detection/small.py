@@ -60,11 +60,12 @@ class Head(nn.Module):
     def __init__(self, d_in: int, width: int, *, num_classes: int) -> None:
         super().__init__()
         self.mix = _conv2d(d_in, width, kernel=1)
-        self.of_class = nn.Sequential(_conv2d(width, width), nn.Conv2d(width, num_classes, 1))
-        self.of_box = _conv2d(width, width)
-        self.box = nn.Conv2d(width, 4, 1)
+        self.of_class, self.of_box = _conv2d(width, width), _conv2d(width, width)
+        self.classes = nn.Conv2d(width, num_classes, 1)
         self.objectness = nn.Conv2d(width, 1, 1)
-        for last in (self.objectness, self.of_class[1]):
+        self.box = nn.Conv2d(width, 4, 1)
+        for last in (self.objectness, self.classes):
+            assert last.bias is not None
             nn.init.constant_(last.bias, FEW)
 
     def forward(self, features: Tensor) -> DenseAnswer:
@@ -81,7 +82,7 @@ class Head(nn.Module):
         return DenseAnswer(
             torch.cat([middle_BA2 - half_BA2, middle_BA2 + half_BA2], dim=-1),
             self.objectness(for_box).flatten(1),
-            self.of_class(mixed).flatten(2).mT,
+            self.classes(self.of_class(mixed)).flatten(2).mT,
             centers_A2,
             torch.full_like(centers_A2[:, 0], STRIDE),
         )

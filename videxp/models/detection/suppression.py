@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torchvision.ops import batched_nms, nms
 
 from videxp.core.boxes import FrameBoxes
@@ -53,11 +53,11 @@ def choose_boxes(
         among = ((best_D > 0) & (best_D >= score_threshold) & is_box_D).nonzero()[:, 0]
         kept = _suppressed(xyxy_D4[among], best_D[among], label_D[among] if exclusive else None, nms_iou)
         chosen = among[kept[:boxes_per_frame]]
-        score_DK = score_DK[chosen]
         belongs_DK = score_DK >= score_threshold
         if exclusive:
-            belongs_DK = torch.zeros_like(belongs_DK).scatter_(1, label_D[chosen][:, None], True)
-        found.append(ChosenBoxes(xyxy_D4[chosen].cpu().numpy(), (score_DK * belongs_DK).cpu().numpy()))
+            belongs_DK = F.one_hot(label_D, score_DK.shape[1]).bool()
+        scores = (score_DK * belongs_DK)[chosen]
+        found.append(ChosenBoxes(xyxy_D4[chosen].cpu().numpy(), scores.cpu().numpy()))
     return found
 
 
