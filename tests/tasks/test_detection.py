@@ -239,13 +239,12 @@ def test_a_question_is_about_a_box_and_loses_its_answer_with_it():
     assert [question.about.split()[0] for question in questions] == ["red", "green"]
     for question in questions:
         assert question.video.shape == (1, 3, 3, 16, 48) and question.frame == 2
-        score = question.measure(question.video)
-        assert float(score) == pytest.approx(question.facts["probability"], abs=1e-4)
+        assert question.measure(question.video).item() == pytest.approx(question.facts["probability"], abs=1e-4)
         assert question.box is not None
         y0, x0, y1, x1 = question.box
         without = question.video.clone()
         without[:, 2, :, y0:y1, x0:x1] = 0
-        assert float(question.measure(without)) < 1e-4
+        assert question.measure(without).item() < 1e-4
     with pytest.raises(BadRequest, match="--patch 1,1: a detector has none"):
         detector.questions(batch_of([3]), asked={"patch": "1,1"})
 
