@@ -55,7 +55,7 @@ def task(network: nn.Module | None = None, **changes: Any) -> Detection:
 
 
 def film(length: int = 12, *, seed: int = 0) -> tuple[Tensor, dict[str, Tensor]]:
-    """float [T,3,16,48]: a red cell that moves right and back, a step each 2, 3 or 4 frames, and a green one that stays;
+    """float [T,3,16,48]: a red cell that moves right and back, a step each 2 to 4 frames, and a green one that stays;
     and their boxes."""
     video, rows, wait = torch.zeros(length, 3, 16, 48), [], 2 + seed % 3
     level = 0.5 + 0.5 * torch.rand(length, generator=torch.Generator().manual_seed(seed))
