@@ -67,8 +67,9 @@ def test_a_convolution_by_tiles_is_the_plain_one(height: int, width: int, frames
     torch.manual_seed(0)
     weight, x = torch.randn(6, 5, 3, 3), torch.randn(frames, height, width, 5)
     expected = F.conv2d(x.permute(0, 3, 1, 2).double(), weight.double(), padding=1).permute(0, 2, 3, 1)
-    found = FrameConv(weight)(x)[:, :, :width]
-    torch.testing.assert_close(found.double(), expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+    for parts in (1, 3):
+        found = torch.cat(list(FrameConv(weight, parts=parts)(x)), dim=-1)[:, :height, :width]
+        torch.testing.assert_close(found.double(), expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
 
 
 def test_a_network_without_a_faster_form_answers_itself() -> None:

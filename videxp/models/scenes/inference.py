@@ -2,10 +2,11 @@
 network, which stays as it is. 3x3 convolutions are those of Lavin & Gray 2016, "Fast Algorithms for Convolutional
 Neural Networks", section 4: F(4x4,3x3), with a fourth of the multiplications. Logits differ by float32's rounding.
 
-Legend: T frames, C channels, H, W pixels, N frames at once, P tiles of 4x4 pixels, of 6x6 with their surroundings.
+Legend: T frames, C channels, H, W pixels, P tiles of 4x4 pixels, of 6x6 with their surroundings.
 """
 
-from itertools import accumulate, pairwise
+import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,9 @@ from torch.nn import functional as F
 
 from videxp.models.scenes.dilated import DilatedNetwork, SpatialConv, TemporalConv
 from videxp.models.scenes.interface import TransitionLogits
+
+JOINT_CHANNELS = 4
+"""At most; with more, a cell's convolutions are faster one after the other."""
 
 TILES_AT_ONCE = 150
 """So many fit into a core's cache, with what comes of them."""
@@ -54,7 +58,7 @@ class InferenceForm(nn.Module):
         super().__init__()
         self.network = network
         with torch.no_grad():
-            self.pairs = [(FusedCell(first), FusedCell(second)) for first, second in network.pairs()]
+            self.pairs = [(fuse_cell(first), fuse_cell(second)) for first, second in network.pairs()]
 
     def forward(self, video: Tensor) -> TransitionLogits:
         windows = [self._answer_window(window) for window in video.split(1)]
@@ -70,42 +74,85 @@ class InferenceForm(nn.Module):
         return self.network.answer_features(video, pooled)
 
 
-class FusedCell:
+def fuse_cell(cell: nn.Module) -> "JointConv | StagedConvs":
     """A cell of dilated convolutions, its batch norm and ReLU: [T,H,W,C] -> [T,H,W,C']."""
+    spatial = [conv.weight.squeeze(2) for conv in cell.modules() if isinstance(conv, SpatialConv)]
+    temporal = [conv for conv in cell.modules() if isinstance(conv, TemporalConv)]
+    bn = cell.get_submodule("bn")
+    assert isinstance(bn, nn.BatchNorm3d) and bn.running_mean is not None and bn.running_var is not None
+    scale = bn.weight / (bn.running_var + bn.eps).sqrt()
+    bias = bn.bias - bn.running_mean * scale
+    channels = [conv.out_channels for conv in temporal]
+    branches = [
+        Branch(conv.weight.squeeze(-1) * of_conv[:, None, None, None], of_bias, conv.dilation[0])
+        for conv, of_conv, of_bias in zip(temporal, scale.split(channels), bias.split(channels), strict=True)
+    ]
+    make = JointConv if spatial[0].shape[1] <= JOINT_CHANNELS else StagedConvs
+    return make(spatial, branches)
 
-    def __init__(self, cell: nn.Module) -> None:
-        spatial = [conv for conv in cell.modules() if isinstance(conv, SpatialConv)]
-        temporal = [conv for conv in cell.modules() if isinstance(conv, TemporalConv)]
-        bn = cell.get_submodule("bn")
-        assert isinstance(bn, nn.BatchNorm3d) and bn.running_mean is not None and bn.running_var is not None
-        scale = bn.weight / (bn.running_var + bn.eps).sqrt()
-        bias = bn.bias - bn.running_mean * scale
-        ends = [0, *accumulate(conv.out_channels for conv in temporal)]
-        self.temporal = [
-            (conv.weight.squeeze(-1) * scale[start:end, None, None, None], bias[start:end], conv.dilation[0])
-            for conv, (start, end) in zip(temporal, pairwise(ends), strict=True)
-        ]
-        self.shared = len(spatial) == 1
-        self.spatial = FrameConv(torch.cat([conv.weight.squeeze(2) for conv in spatial]))
+
+class Branch(NamedTuple):
+    """3 in time, `dilation` frames apart: weight [C',M,3,1] and bias [C'], for M channels."""
+
+    weight: Tensor
+    bias: Tensor
+    dilation: int
+
+
+class JointConv:
+    """All branches of a cell that sees pictures, whose channels are few, as one convolution of the frames around."""
+
+    def __init__(self, spatial: list[Tensor], branches: list[Branch]) -> None:
+        """spatial: [M,C,3,3], of each branch or one of all."""
+        self.offsets = sorted({sign * branch.dilation for branch in branches for sign in (-1, 0, 1)})
+        weights = []
+        for within_frames, branch in zip(spatial * (len(branches) // len(spatial)), branches, strict=True):
+            before, at, after = torch.einsum("omt,mchw->tochw", branch.weight.squeeze(-1), within_frames)
+            of_offset = {-branch.dilation: before, 0: at, branch.dilation: after}
+            none = torch.zeros_like(at)
+            weights.append(torch.cat([of_offset.get(offset, none) for offset in self.offsets], dim=1))
+        self.weight = torch.cat(weights).contiguous(memory_format=torch.channels_last)
+        self.bias = torch.cat([branch.bias for branch in branches])
+
+    def __call__(self, x: Tensor) -> Tensor:
+        frames, reach = len(x), self.offsets[-1]
+        padded = F.pad(x, (0, 0, 0, 0, 0, 0, reach, reach))
+        around = torch.cat([padded[reach + offset :][:frames] for offset in self.offsets], dim=-1)
+        return F.conv2d(around.permute(0, 3, 1, 2), self.weight, self.bias, padding=1).relu_().permute(0, 2, 3, 1)
+
+
+class StagedConvs:
+    """3x3 within frames, then each branch's in time."""
+
+    def __init__(self, spatial: list[Tensor], branches: list[Branch]) -> None:
+        """As JointConv's."""
+        self.branches = branches
+        self.within_frames = FrameConv(torch.cat(spatial), parts=len(spatial))
 
     def __call__(self, x: Tensor) -> Tensor:
         frames, height, width, _ = x.shape
-        shared = self.spatial(x)
-        pixels = shared.flatten(1, 2)[None].permute(0, 3, 1, 2)  # [1,C,T,H*W], channels last in memory
-        inputs = [pixels] * len(self.temporal) if self.shared else pixels.chunk(len(self.temporal), dim=1)
-        outputs = [
-            F.conv2d(part, weight, bias, padding=(dilation, 0), dilation=(dilation, 1))
-            for part, (weight, bias, dilation) in zip(inputs, self.temporal, strict=True)
-        ]
-        y = torch.cat(outputs, dim=1)[0].permute(1, 2, 0).view(frames, height, shared.shape[2], -1)
-        return y[:, :, :width].relu_()
+        parts = list(self.within_frames(x))
+        y = x.new_empty(frames, height, width, sum(len(branch.bias) for branch in self.branches))
+        outputs = y.split([len(branch.bias) for branch in self.branches], dim=-1)
+        inputs = parts * (len(self.branches) // len(parts))
+        for part, branch, output in zip(inputs, self.branches, outputs, strict=True):
+            pixels = part.flatten(1, 2)[None].permute(0, 3, 1, 2)  # [1,M,T,H*W], channels last in memory
+            padding, dilation = (branch.dilation, 0), (branch.dilation, 1)
+            answer = F.conv2d(pixels, branch.weight, branch.bias, padding=padding, dilation=dilation)
+            answer = answer[0].permute(1, 2, 0).view(*part.shape[:3], -1)
+            torch.clamp_min(answer[:, :height, :width], 0, out=output)
+        return y
 
 
 class FrameConv:
-    """3x3 within frames: [T,H,W,C] -> [T,H,4 ceil(W/4),C'], whose columns from W on mean nothing."""
+    """3x3 within frames: [T,H,W,C] -> [G,T,H+1,4 ceil(W/4),C'/G], whose last row and columns from W on mean nothing.
 
-    def __init__(self, weight: Tensor) -> None:
-        """weight: [C',C,3,3]."""
+    Frames stand above one another with a row of zeros between them, so that tiles need not end where frames do.
+    """
+
+    def __init__(self, weight: Tensor, *, parts: int = 1) -> None:
+        """weight: [C',C,3,3]. parts: G, of the answer, each of which lies in one piece of memory."""
+        self.parts = parts
         transform = torch.tensor(TO_WEIGHTS, dtype=torch.float64)
         of_points = torch.kron(transform, transform) @ weight.double().permute(2, 3, 1, 0).reshape(9, -1)
         self.weight = of_points.view(36, *weight.shape[1::-1]).float()  # [36,C,C']
@@ -115,29 +162,26 @@ class FrameConv:
 
     def __call__(self, x: Tensor) -> Tensor:
         frames, height, width, channels = x.shape
-        rows, columns = -(-height // 4), -(-width // 4)
-        y = x.new_empty(frames, height, 4 * columns, self.weight.shape[2])
-        at_once = max(1, round(TILES_AT_ONCE / (rows * columns)))
-        padded = x.new_zeros(min(at_once, frames), 4 * rows + 2, 4 * columns + 2, channels)
-        for part, result in zip(x.split(at_once), y.split(at_once), strict=True):
-            padded[: len(part), 1 : height + 1, 1 : width + 1] = part
-            self._convolve(padded[: len(part)], result)
-        return y
+        columns = -(-width // 4)
+        step = 4 // math.gcd(height + 1, 4)  # so many frames fill whole tiles
+        at_once = step * max(1, round(TILES_AT_ONCE * 4 / (step * (height + 1) * columns)))
+        turns = -(-frames // at_once)
+        y = x.new_empty(self.parts, turns * at_once, height + 1, 4 * columns, self.weight.shape[2] // self.parts)
+        padded = x.new_zeros(at_once * (height + 1) + 2, 4 * columns + 2, channels)
+        inner = padded[1:-1].unflatten(0, (at_once, height + 1))[:, :height, 1 : width + 1]
+        for part, result in zip(x.split(at_once), y.split(at_once, dim=1), strict=True):
+            inner[: len(part)] = part
+            self._convolve(padded, result.flatten(1, 2))
+        return y[:, :frames]
 
     def _convolve(self, padded: Tensor, result: Tensor) -> None:
-        """[N,4 rows + 2,4 columns + 2,C] -> [N,H,4 columns,C']"""
-        _, channels, filters = self.weight.shape
-        number, height, width, _ = result.shape
-        rows, columns = padded.shape[1] // 4, width // 4
-        of_frame, of_row, of_pixel, _ = padded.stride()
-        tiles = padded.as_strided(
-            (6, 6, number, rows, columns, channels), (of_row, of_pixel, of_frame, 4 * of_row, 4 * of_pixel, 1)
-        )
-        points = (self.to_tiles @ tiles.reshape(36, -1)).view(36, -1, channels)  # [36,P,C]
+        """[4 rows + 2,4 columns + 2,C] -> [G,4 rows,4 columns,C'/G]"""
+        parts, height, width, filters = result.shape
+        rows, columns = height // 4, width // 4
+        of_row, of_pixel, _ = padded.stride()
+        size, stride = (6, 6, rows, columns, padded.shape[2]), (of_row, of_pixel, 4 * of_row, 4 * of_pixel, 1)
+        tiles = padded.as_strided(size, stride)
+        points = (self.to_tiles @ tiles.reshape(36, -1)).view(36, rows * columns, -1)  # [36,P,C]
         pixels = self.to_pixels @ torch.bmm(points, self.weight).view(36, -1)  # [16,P*C']
-        pixels = pixels.view(4, 4, number, rows, columns, filters).permute(2, 3, 0, 4, 1, 5)
-        whole, rest = divmod(height, 4)
-        result = result.view(number, height, columns, 4, filters)
-        result[:, : 4 * whole].unflatten(1, (whole, 4)).copy_(pixels[:, :whole])
-        if rest:
-            result[:, 4 * whole :] = pixels[:, whole, :rest]
+        pixels = pixels.view(4, 4, rows, columns, parts, filters)
+        result.view(parts, rows, 4, columns, 4, filters).copy_(pixels.permute(4, 2, 0, 3, 1, 5))
