@@ -146,8 +146,12 @@ class DeployableDetector(Deployable):
     def __init__(self, network: nn.Module) -> None:
         super().__init__(network, axes={"clip": ("batch", "", *AXES[2:], "")})
 
-    def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
-        xyxy_BD4, scores_BDK = self.network(clip.permute(0, 1, 4, 2, 3).float() / 255)
+    def network_inputs(self, *inputs: Tensor) -> tuple[Tensor]:
+        (clip,) = inputs
+        return (clip.permute(0, 1, 4, 2, 3).float() / 255,)
+
+    def file_outputs(self, answer: Any) -> tuple[Tensor, Tensor]:
+        xyxy_BD4, scores_BDK = answer
         return xyxy_BD4, scores_BDK
 
     def taken(self, video: Tensor) -> dict[str, Tensor]:
