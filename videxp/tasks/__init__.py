@@ -5,6 +5,7 @@ from videxp.core.lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
+        "ActionDetection": "videxp.tasks.action_detection",
         "Adversarial": "videxp.tasks.adversarial",
         "AdversarialInpainting": "videxp.tasks.inpainting",
         "AdversarialRestoration": "videxp.tasks.adversarial_restoration",

@@ -35,6 +35,8 @@ def build_task(
         optimizer=build(cfg.optimizer),
         scheduler=build(cfg.scheduler),
         classes=classes,
+        num_frames=cfg.dataset.num_frames,
+        size=cfg.dataset.size,
         load_teacher=load_teacher,
     )
     return task

@@ -34,7 +34,7 @@ SCHEMA = "videxp.config.checking.schema"
 # Filled in while building: a config that leaves them out misses nothing.
 INJECTED = {
     "model": {"num_classes", "num_frames", "size"},
-    "task": {"network", "optimizer", "scheduler", "classes", "load_teacher"},
+    "task": {"network", "optimizer", "scheduler", "classes", "num_frames", "size", "load_teacher"},
     "logger": {"save_dir"},
 }
 # Replaced by other keys while composing: no constructor has them.
