@@ -35,8 +35,17 @@ class Placement:
 
     def boxes(self, xyxy_M4: Tensor) -> Tensor:
         """x0, y0, x1, y1 in the picture -> in the result, [M,4], not yet cut to it."""
-        scale = xyxy_M4.new_tensor((*self.scale[::-1], *self.scale[::-1]))
-        return xyxy_M4 * scale + xyxy_M4.new_tensor((*self.shift[::-1], *self.shift[::-1]))
+        scale, shift = self._of_corners(xyxy_M4)
+        return xyxy_M4 * scale + shift
+
+    def boxes_before(self, xyxy_M4: Tensor) -> Tensor:
+        """x0, y0, x1, y1 in the result -> in the picture, [M,4]."""
+        scale, shift = self._of_corners(xyxy_M4)
+        return (xyxy_M4 - shift) / scale
+
+    def _of_corners(self, xyxy_M4: Tensor) -> tuple[Tensor, Tensor]:
+        scale, shift = (xyxy_M4.new_tensor((*pair[::-1], *pair[::-1])) for pair in (self.scale, self.shift))
+        return scale, shift
 
 
 def inner_size(given: tuple[int, int], size: tuple[int, int], fit: Fit) -> tuple[int, int]:

@@ -1,15 +1,13 @@
 """What is drawn on a stream's pictures: uint8 [H,W,C], H, W pixels, C = 3."""
 
-from functools import cache
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-LEAST_LETTERS = 10  # pixels
-LEAST_SIDE = 160
-"""Pixels: what is smaller is enlarged, so that the text leaves most of it to be seen."""
-DARK, BRIGHT, ALARM = (16, 16, 16), (255, 255, 255), (255, 64, 64)
+from videxp.video.drawing import BRIGHT, DARK, LEAST_LETTERS, enlarged, letters
+
+ALARM = (255, 64, 64)
 
 
 def draw_label(picture_HWC: np.ndarray, told: dict[str, Any] | None) -> np.ndarray:
@@ -26,23 +24,11 @@ def draw_line(picture_HWC: np.ndarray, text: str, *, share: float, is_alarm: boo
     """A strip at the top with a text and a bar of `share` of the width."""
     picture_HWC = enlarged(picture_HWC)
     height, width = picture_HWC.shape[:2]
-    letters = max(LEAST_LETTERS, height // 20)
-    strip, bar = round(1.5 * letters), max(2, letters // 5)
+    size = max(LEAST_LETTERS, height // 20)
+    strip, bar = round(1.5 * size), max(2, size // 5)
     image = Image.fromarray(picture_HWC)
     pen = ImageDraw.Draw(image)
     pen.rectangle((0, 0, width, strip + bar), fill=DARK)
-    pen.text((letters // 3, strip // 2), text, fill=BRIGHT, font=_font(letters), anchor="lm")
+    pen.text((size // 3, strip // 2), text, fill=BRIGHT, font=letters(size), anchor="lm")
     pen.rectangle((0, strip, max(0, round(share * width) - 1), strip + bar), fill=ALARM if is_alarm else BRIGHT)
     return np.asarray(image)
-
-
-def enlarged(picture_HWC: np.ndarray) -> np.ndarray:
-    """Its pixels repeated until its shorter side has LEAST_SIDE: 40x60 -> 160x240."""
-    factor = -(-LEAST_SIDE // min(picture_HWC.shape[:2]))
-    return picture_HWC if factor == 1 else picture_HWC.repeat(factor, 0).repeat(factor, 1)
-
-
-@cache
-def _font(size: int) -> Any:
-    """Pillow's own."""
-    return ImageFont.load_default(size)

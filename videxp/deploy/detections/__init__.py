@@ -1,0 +1,1 @@
+"""What detectors find in films, frame by frame in constant memory."""
