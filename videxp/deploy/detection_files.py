@@ -132,4 +132,3 @@ def predict(task: "Detection", datamodule: "VideoDataModule", options: argparse.
 def _names(files: Sequence[Path]) -> str:
     """`out/boxes.json, boxes.txt, boxes.mp4`"""
     return ", ".join([str(files[0]), *(file.name for file in files[1:])])
-

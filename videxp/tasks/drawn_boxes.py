@@ -1,4 +1,4 @@
-"""Boxes drawn on a picture: a frame of one color for each track, with the class, the probability and the track's number.
+"""Boxes drawn on a picture: a frame of one color for each track, with the class, the probability and the number.
 
 Shapes: H, W pixels, C = 3 (red, green, blue), uint8; D boxes, xyxy in pixels of the picture.
 """

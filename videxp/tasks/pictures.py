@@ -177,7 +177,9 @@ def _caption(example: Example, *, width: int) -> np.ndarray:
     predicted, true = example.words
     lines = [(predicted, example.color, width - 12 - note_width), (true, "#1c2128", width - 8)]
     for number, (text, color, room) in enumerate(lines):
-        draw.text((4, 4 + 19 * number), cut_text(text, room=room, measure=partial(draw.textlength, font=font)), color, font)
+        draw.text(
+            (4, 4 + 19 * number), cut_text(text, room=room, measure=partial(draw.textlength, font=font)), color, font
+        )
     draw.text((width - 4 - note_width, 4), example.note, "#5b6673", font)
     return np.asarray(band)
 

@@ -66,9 +66,7 @@ def write_found(
     """
     film, found = VideoFile(path), Found()
     with ExitStack() as stack:
-        writers = [
-            stack.enter_context(_writer(file, film, task.classes, made_by=made_by, say=say)) for file in files
-        ]
+        writers = [stack.enter_context(_writer(file, film, task.classes, made_by=made_by, say=say)) for file in files]
         advance = stack.enter_context(progress(path.name, film.num_frames, unit="frames"))
         for number, boxes in find_boxes(task, datamodule, path, choice=choice):
             for write in writers:
@@ -112,10 +110,10 @@ def coco_file(file: Path, film: VideoFile, classes: Sequence[str]) -> Iterator[W
 
         def write(frame: int, boxes: FrameBoxes) -> None:
             nonlocal count
-            for xyxy, label, score, track in zip(*(column.tolist() for column in boxes)):
+            for box in zip(*(column.tolist() for column in boxes)):
                 text.write(",\n" if count else "\n")
                 count += 1
-                text.write(as_json(_annotation(count, frame, xyxy, label, score, track)))
+                text.write(as_json(_annotation(box, number=count, frame=frame)))
 
         yield write
         text.write("]}\n")
@@ -138,9 +136,8 @@ def _image(film: VideoFile, frame: int) -> dict[str, Any]:
     }
 
 
-def _annotation(
-    number: int, frame: int, xyxy: Sequence[float], label: int, score: float, track: int
-) -> dict[str, Any]:
+def _annotation(box: tuple[Any, ...], *, number: int, frame: int) -> dict[str, Any]:
+    xyxy, label, score, track = box
     x0, y0, x1, y1 = (round(value, 2) for value in xyxy)
     width, height = round(x1 - x0, 2), round(y1 - y0, 2)
     told = {
