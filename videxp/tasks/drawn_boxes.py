@@ -5,7 +5,7 @@ Shapes: H, W pixels, C = 3 (red, green, blue), uint8; D boxes, xyxy in pixels of
 
 import colorsys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import groupby
 from typing import Any
@@ -37,6 +37,10 @@ class DrawnBox:
     text: str
     color: Color
     dashed: bool = False
+
+    def scaled(self, across: float, down: float) -> "DrawnBox":
+        x0, y0, x1, y1 = self.xyxy
+        return replace(self, xyxy=(x0 * across, y0 * down, x1 * across, y1 * down))
 
 
 @cache

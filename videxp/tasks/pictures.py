@@ -54,8 +54,9 @@ def drawable(name: str) -> str:
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
 
 
-def save_confusion_matrix(counts_KK: Tensor, classes: list[str], path: Path) -> Path:
-    """counts_KK[true, predicted]: rows are shown as shares of the true class, with counts where they fit."""
+def save_confusion_matrix(counts_KK: Tensor, classes: list[str], path: Path, *, title: str = "") -> Path:
+    """counts_KK[true, predicted]: rows are shown as shares of the true class, with counts where they fit. title: "":
+    the accuracy."""
     counts = counts_KK.numpy()
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     side = min(4 + 0.35 * len(classes), 24)
@@ -63,7 +64,8 @@ def save_confusion_matrix(counts_KK: Tensor, classes: list[str], path: Path) -> 
     axes = picture.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     picture.colorbar(image, label="share of the true class", fraction=0.046)
-    axes.set(xlabel="predicted", ylabel="true", title=f"accuracy {np.trace(counts) / max(counts.sum(), 1):.3f}")
+    title = title or f"accuracy {np.trace(counts) / max(counts.sum(), 1):.3f}"
+    axes.set(xlabel="predicted", ylabel="true", title=title)
     if len(classes) <= 60:  # more names than that overlap
         names = [drawable(name) for name in classes]
         axes.set_xticks(range(len(names)), names, rotation=90, parse_math=False)  # `$` stands for itself
