@@ -47,7 +47,8 @@ class MarkedVideo:
     def drawn(self, frame: int, classes: Sequence[str]) -> list[DrawnBox]:
         """The boxes of a frame: what is missed on top, then false alarms."""
         hit_by = {j for _, j in self.marks.hits}
-        false, hits = [], []
+        false: list[DrawnBox] = []
+        hits: list[DrawnBox] = []
         for j in np.flatnonzero(self.found.frame_M == frame).tolist():
             color = HIT if j in hit_by else FALSE_ALARM
             text = f"{drawable(classes[self.found.label_M[j]])} {self.found.score_M[j]:.2f}"
@@ -170,8 +171,8 @@ def _draw_times(axes: Any, video: MarkedVideo, top: int, frames: Sequence[int]) 
         x = _x(frame, video.num_frames)
         axes.vlines(x, HEAD, top + 10, color=LINE, linewidth=0.6, zorder=0)
         axes.text(x + 4, top + 12, f"{frame / video.fps:.2f} s", fontsize=6, color=MUTED)
-    x = np.array([_x(frame + 0.5, video.num_frames) for frame in frames])
-    axes.scatter(x, np.full(len(x), top + 20), marker="^", s=14, color=MUTED)  # of these there are pictures
+    middles = np.array([_x(frame + 0.5, video.num_frames) for frame in frames])
+    axes.scatter(middles, np.full(len(middles), top + 20), marker="^", s=14, color=MUTED)  # of these there are pictures
 
 
 def _draw_head(axes: Any, video: MarkedVideo, *, left_out: int) -> None:

@@ -6,7 +6,8 @@ Legend: B clips, T frames, D boxes of a frame, M true boxes of a batch, K classe
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
-from typing import Annotated, Any, ClassVar, cast
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 import numpy as np
 import torch
@@ -30,9 +31,11 @@ from videxp.models.detection.suppression import ChosenBoxes, choose_boxes
 from videxp.models.detection.tracking import NO_TRACK, GreedyIou, Tracker
 from videxp.tasks.base import Split, VideoTask
 from videxp.tasks.deployable import DeployableDetector
+from videxp.tasks.detection_samples import BoxSamples, save_detection_samples
 from videxp.tasks.questions import Question, require_known
 
 WINDOWS_AT_ONCE = 16
+VAL_SHEETS = 2
 SAME_BOX = 0.5
 """IoU from which a box of a changed clip is the one that is explained."""
 NO_BOX = float(torch.tensor(1e-6).logit())
@@ -68,6 +71,9 @@ class Detection(VideoTask):
         train_metrics=("loss", "objectness", "class", "box"),
         headline=("frame_map_50", "video_map_50", "idf1"),
         undefined="none of them has a box or, of tubes and tracks, none says which boxes are of one thing",
+        predictor="videxp.deploy.detection_files",
+        streamer="videxp.deploy.streaming.detection",
+        predict_example="VIDEO.mp4 -o OUT/",
         explains=("map", "frames"),
         map_method="integrated_gradients",
         normalization={"mean": 0.0, "std": 1.0},
@@ -89,6 +95,7 @@ class Detection(VideoTask):
         tracker: Callable[[], Tracker] = GreedyIou,
         linker: Callable[[], TubeLinker] = TubeLinker,
         judged_frames: Judged = "all",
+        example_videos: Annotated[int, Ge(0)] = 8,
         rule: Rule = "pascal",
         interpolation: Interpolation = "all_point",
         decay_norms_and_biases: bool = False,
@@ -100,6 +107,7 @@ class Detection(VideoTask):
         track_threshold: score from which a box is told to the tracker; others are boxes without a track.
         judged_frames: "all", or "annotated": those with a true box, of data where others were not looked at.
         rule, interpolation: of average precision, see `videxp.metrics.detection`.
+        example_videos: of how many videos a test makes a contact sheet; a validation makes two.
         """
         super().__init__(
             network=cast(nn.Module, network),
@@ -119,7 +127,9 @@ class Detection(VideoTask):
         self.track_threshold = track_threshold
         self.make_tracker, self.make_linker = tracker, linker
         self.figures = DetectionFigures(len(classes), on=judged_frames, rule=rule, interpolation=interpolation)
+        self.example_videos = example_videos
         self.seen: list[DetectedVideo] = []  # in the last validation or test, by this process
+        self.videos: list[DetectedVideo] = []  # by all processes, in the order of the data
 
     @property
     def evaluation_protocol(self) -> str:
@@ -244,7 +254,7 @@ class Detection(VideoTask):
             self.seen.append(DetectedVideo(index, true, VideoBoxes.of_frames(film), self.link_tubes(film)))
 
     def evaluation_metrics(self, split: Split) -> dict[str, Tensor]:
-        videos = gather_videos(self.seen)
+        videos = self.videos = sorted(gather_videos(self.seen), key=lambda video: video.index)
         if split == "test":
             self.classes_tested = [
                 {"class": name, "videos": sum(label in video.true.label_M for video in videos), "frame_map_50": ap}
@@ -267,6 +277,22 @@ class Detection(VideoTask):
             }
             for video in self.seen
         ]
+
+    # ---- what it looks like -------------------------------------------------------------------------------------
+
+    def save_samples(self, folder: Path, datamodule: Any, split: Literal["val", "test"]) -> list[Path]:
+        """Sheets of some videos and, of a test, confusion of classes and precision over recall."""
+        sheets = self.example_videos if split == "test" else min(VAL_SHEETS, self.example_videos)
+        samples = BoxSamples(self.classes, self.track_threshold, datamodule, split)
+        return save_detection_samples(folder, self.videos, samples, figures=self.figures, sheets=sheets)
+
+    def save_worst(self, rows: list[dict[str, Any]], datamodule: Any, path: Path) -> bool:
+        """The videos, playing, with what was hit, missed and falsely found."""
+        of_index = {video.index: video for video in self.videos}
+        chosen = [of_index[row["index"]] for row in rows if row["index"] in of_index]
+        if chosen:
+            BoxSamples(self.classes, self.track_threshold, datamodule, "test").save_worst(path, chosen)
+        return bool(chosen)
 
     # ---- explanation --------------------------------------------------------------------------------------------
 

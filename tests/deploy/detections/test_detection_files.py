@@ -15,6 +15,7 @@ from tests.films import module
 from tests.timed_films import seconds_by_pyav, timed_film
 from videxp.core.errors import BadRequest
 from videxp.data import FolderPerClass, VideoDataModule
+from videxp.data.box_files.formats import read_boxes
 from videxp.deploy.detection_files import add_arguments, check, parts, predict
 from videxp.deploy.detections.film import choice_of, seeing_of
 from videxp.deploy.streaming.detection import BoxStreamer
@@ -100,6 +101,9 @@ def test_boxes_are_where_the_film_has_them_at_the_times_it_shows_them(written: P
 
 def test_the_list_for_trackers_counts_from_one(written: Path):
     rows = np.loadtxt(written / "boxes.csv", delimiter=",")
+    (again,) = read_boxes(written / "boxes.csv", format="mot", classes=dict(enumerate(CLASSES, start=1)))
+    (other,) = read_boxes(written / "boxes.json", format="coco")
+    assert again.boxes == other.boxes and len(other.boxes) == 6 and other.num_frames == len(TIMES)
     assert rows[:, 0].tolist() == [2, 3, 4, 5, 6, 7]
     assert rows[:, 2:6].tolist() == [[x + 1, y + 1, w, h] for x, y, w, h in map(expected, range(1, 7))]
     assert rows[:, 7].tolist() == [1] * 6

@@ -111,12 +111,13 @@ def write(
             file = video.name if single else f"{video.name}/{template.format(frame)}"
             found["images"].append({"id": first + frame, "file_name": file} | size | ({} if single else of_video))
         for box in by_frame(video.boxes):
-            one = _annotation(box, len(found["annotations"]) + 1, names.index(box.label) + 1, first + box.frame)
+            one = annotation_of(box, len(found["annotations"]) + 1, names.index(box.label) + 1, first + box.frame)
             found["annotations"].append(one if single else one | {"video_id": owner, "instance_id": box.track})
     write_text(path, json.dumps(found) + "\n")
 
 
-def _annotation(box: BoxOnFrame, key: int, category: int, image: int) -> dict[str, Any]:
+def annotation_of(box: BoxOnFrame, key: int, category: int, image: int) -> dict[str, Any]:
+    """key, category, image: numbers of the annotation, its class and its frame."""
     width, height = box.x1 - box.x0, box.y1 - box.y0
     stated = {"id": key, "image_id": image, "category_id": category, "bbox": [box.x0, box.y0, width, height],
               "area": width * height, "iscrowd": int(box.score == 0)}  # fmt: skip

@@ -13,6 +13,9 @@ from videxp.core.errors import VidexpError
 from videxp.core.files import replacing
 from videxp.core.printable import as_json
 from videxp.core.progress import progress
+from videxp.data.annotations.boxes import BoxOnFrame
+from videxp.data.box_files import coco, mot
+from videxp.data.box_files.form import AnnotatedVideo
 from videxp.data.module import VideoDataModule
 from videxp.deploy.detections.film import Choice, find_boxes
 from videxp.tasks.detection import Detection
@@ -84,14 +87,13 @@ def _writer(
     if file.suffix.lower() == ".json":
         return coco_file(file, film, classes)
     if file.suffix.lower() in (".csv", ".txt"):
-        return mot_file(file)
+        return mot_file(file, film, classes)
     return drawn_film(file, film, classes, made_by=made_by, say=say)
 
 
 @contextmanager
 def coco_file(file: Path, film: VideoFile, classes: Sequence[str]) -> Iterator[Write]:
-    """CocoVID: `videos`, `categories`, `images` (one for each frame, with the second at which it is shown) and
-    `annotations`, of which each has its `score` and, in a track, its `instance_id`. Ids count from 1, frames from 0."""
+    """CocoVID, whose images also have the second at which they are shown; `instance_id` -1: no track."""
     height, width = film.size
     with replacing(file) as temporary, temporary.open("w", encoding="utf-8") as text:
         about = {
@@ -106,14 +108,16 @@ def coco_file(file: Path, film: VideoFile, classes: Sequence[str]) -> Iterator[W
         text.write(f'{{"videos": [{as_json(about)}],\n"categories": {as_json(categories)},\n"images": [')
         _write_items(text, (_image(film, frame) for frame in range(film.num_frames)))
         text.write('],\n"annotations": [')
+        number = {name: place for place, name in enumerate(classes, start=1)}
         count = 0
 
         def write(frame: int, boxes: FrameBoxes) -> None:
             nonlocal count
-            for box in zip(*(column.tolist() for column in boxes)):
+            for box in _rows(frame, boxes, classes):
                 text.write(",\n" if count else "\n")
                 count += 1
-                text.write(as_json(_annotation(box, number=count, frame=frame)))
+                one = coco.annotation_of(box, count, number[box.label], frame + 1)
+                text.write(as_json({**one, "video_id": 1, "instance_id": box.track}))
 
         yield write
         text.write("]}\n")
@@ -129,42 +133,32 @@ def _image(film: VideoFile, frame: int) -> dict[str, Any]:
         "id": frame + 1,
         "video_id": 1,
         "frame_id": frame,
-        "file_name": f"{film.path.name}/{frame:06d}",
+        "file_name": f"{film.path.name}/{frame:06d}.jpg",
         "width": film.size[1],
         "height": film.size[0],
         "seconds": round(float(film.clock.seconds(frame)), 6),
     }
 
 
-def _annotation(box: tuple[Any, ...], *, number: int, frame: int) -> dict[str, Any]:
-    xyxy, label, score, track = box
-    x0, y0, x1, y1 = (round(value, 2) for value in xyxy)
-    width, height = round(x1 - x0, 2), round(y1 - y0, 2)
-    told = {
-        "id": number,
-        "image_id": frame + 1,
-        "video_id": 1,
-        "category_id": label + 1,
-        "bbox": [x0, y0, width, height],
-        "area": round(width * height, 2),
-        "iscrowd": 0,
-        "score": round(score, 6),
-    }
-    return told if track < 0 else {**told, "instance_id": track}
-
-
 @contextmanager
-def mot_file(file: Path) -> Iterator[Write]:
-    """MOTChallenge's results, `frame,id,x,y,w,h,score,class,-1`: frames, pixels and classes count from 1; id -1 is of a
-    box without a track."""
+def mot_file(file: Path, film: VideoFile, classes: Sequence[str]) -> Iterator[Write]:
+    """MOTChallenge, with classes numbered from 1; id -1 is of a box without a track."""
+    video = AnnotatedVideo(film.path.name, classes=tuple(classes))
     with replacing(file) as temporary, temporary.open("w", encoding="utf-8") as text:
 
         def write(frame: int, boxes: FrameBoxes) -> None:
-            for (x0, y0, x1, y1), label, score, track in zip(*(column.tolist() for column in boxes)):
-                place = ",".join(f"{value:.2f}" for value in (x0 + 1, y0 + 1, x1 - x0, y1 - y0))
-                text.write(f"{frame + 1},{track},{place},{score:.6f},{label + 1},-1\n")
+            text.write(mot.text_of(replace(video, boxes=_rows(frame, boxes, classes))))
 
         yield write
+
+
+def _rows(frame: int, boxes: FrameBoxes, classes: Sequence[str]) -> list[BoxOnFrame]:
+    """To a hundredth of a pixel."""
+    rows = []
+    for corners, label, score, track in zip(*(column.tolist() for column in boxes)):
+        x0, y0, x1, y1 = (round(value, 2) for value in corners)
+        rows.append(BoxOnFrame(frame, x0, y0, x1, y1, classes[label], track, round(score, 6)))
+    return rows
 
 
 @contextmanager
