@@ -26,7 +26,7 @@ FRAMES_AHEAD = 16  # decoded while the network works
 
 
 @dataclass(frozen=True)
-class Choice:
+class BoxChoice:
     """Which boxes are told."""
 
     threshold: float
@@ -39,7 +39,7 @@ class Choice:
         return FrameBoxes(*(column[keep] for column in boxes))
 
 
-def choice_of(task: Detection, *, threshold: float | None = None, classes: str | None = None) -> Choice:
+def choice_of(task: Detection, *, threshold: float | None = None, classes: str | None = None) -> BoxChoice:
     """threshold: None: from which the task tells its boxes apart as tracks; a lower one is also the task's from now on.
     classes: names with commas between; None: all. Raises BadRequest for one that the task does not know."""
     names = task.classes if classes is None else [name.strip() for name in classes.split(",")]
@@ -48,7 +48,7 @@ def choice_of(task: Detection, *, threshold: float | None = None, classes: str |
         raise BadRequest(f"--classes {unknown[0]}: none of this run's {len(task.classes)} classes: {known}")
     threshold = task.track_threshold if threshold is None else threshold
     task.score_threshold = min(task.score_threshold, threshold)
-    return Choice(threshold, frozenset(task.classes.index(name) for name in names))
+    return BoxChoice(threshold, frozenset(task.classes.index(name) for name in names))
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def seeing_of(datamodule: VideoDataModule, size: tuple[int, int]) -> Seeing:
 
 
 def find_boxes(
-    task: Detection, datamodule: VideoDataModule, path: Path, *, choice: Choice
+    task: Detection, datamodule: VideoDataModule, path: Path, *, choice: BoxChoice
 ) -> Iterator[tuple[int, FrameBoxes]]:
     """Number and boxes of each frame of a video file, in pixels as it is shown. Raises UnreadableVideo, DecodeError."""
     with open_video(path, decoder=datamodule.decoding.decoder) as reader:
@@ -113,7 +113,7 @@ def boxes_of_frames(
     frames: Iterable[Tensor],
     seeing: Seeing,
     *,
-    choice: Choice,
+    choice: BoxChoice,
     size: tuple[int, int],
     windows_at_once: int = WINDOWS_AT_ONCE,
 ) -> Iterator[tuple[int, FrameBoxes]]:

@@ -17,7 +17,7 @@ from videxp.data.annotations.boxes import BoxOnFrame
 from videxp.data.box_files import coco, mot
 from videxp.data.box_files.form import AnnotatedVideo
 from videxp.data.module import VideoDataModule
-from videxp.deploy.detections.film import Choice, find_boxes
+from videxp.deploy.detections.film import BoxChoice, find_boxes
 from videxp.tasks.detection import Detection
 from videxp.tasks.drawn_boxes import draw_boxes, found_boxes
 from videxp.video.drawing import enlargement
@@ -58,7 +58,7 @@ def write_found(
     path: Path,
     files: Sequence[Path],
     *,
-    choice: Choice,
+    choice: BoxChoice,
     made_by: str = "",
     say: Callable[[str], None] = print,
 ) -> Found:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # torch: `--help` does not wait for it
     from torch import Tensor
 
     from videxp.data.module import VideoDataModule
-    from videxp.deploy.detections.film import Choice
+    from videxp.deploy.detections.film import BoxChoice
     from videxp.deploy.streaming.streamer import Answer
     from videxp.tasks.detection import Detection
     from videxp.video.live.capture import LiveFrame
@@ -42,7 +42,7 @@ class BoxStreamer:
     is_accurate = False
     remedy = "boxes are told by the frames around them: allow as many, or leave --max-latency out"
 
-    def __init__(self, task: "Detection", datamodule: "VideoDataModule", *, choice: "Choice") -> None:
+    def __init__(self, task: "Detection", datamodule: "VideoDataModule", *, choice: "BoxChoice") -> None:
         self.task, self.datamodule, self.choice = task, datamodule, choice
         self.about: dict[str, Any] = {
             "mode": f"windows of {task.clip_frames} frames, one for each frame",
