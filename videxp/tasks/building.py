@@ -8,7 +8,8 @@ from omegaconf import DictConfig
 from torch import nn
 
 from videxp.config import build
-from videxp.models.weights import weights_unread
+from videxp.models.pruning import cut_to
+from videxp.models.weights import load_weights, weights_unread
 from videxp.runs.weights import read_checkpoint
 from videxp.tasks.base import VideoTask
 from videxp.tasks.weights import set_weights
@@ -23,12 +24,16 @@ def build_task(
 ) -> VideoTask:
     """Network, optimizer and schedule go into the task; what the data decides is filled in.
 
-    fresh: False where a checkpoint's weights follow: `model.weights` is then not read, and its file may be gone.
+    fresh: False where a checkpoint's weights follow: the files of `model.weights` and `pruning.weights` are then not
+        read, and may be gone.
     load_teacher: gives the network of `task.teacher` when training begins; a task that is not trained needs none.
     """
     decided = {"num_classes": len(classes), "num_frames": cfg.dataset.num_frames, "size": cfg.dataset.size}
     with nullcontext() if fresh else weights_unread():
         network = build(cfg.model, **decided)
+        if pruning := cfg.get("pruning"):
+            cut_to(network, pruning.get("widths") or [])
+            load_weights(network, pruning.get("weights"))
     task: VideoTask = build(
         cfg.task,
         network=network,

@@ -33,6 +33,7 @@ from videxp.tasks.pictures import (
     save_prediction_strips,
 )
 from videxp.tasks.questions import Question, require_known
+from videxp.tasks.teaching import Taught
 from videxp.transforms.evaluate import EvalTransform
 
 
@@ -62,7 +63,7 @@ def class_table(classes: list[str], videos_K: Tensor, *, score: str, score_K: Te
     ]
 
 
-class Classification(VideoTask):
+class Classification(Taught):
     """Cross-entropy on clips in training; probabilities averaged over a video's views in evaluation.
 
     `network` maps float [B,T,C,H,W] to logits [B,K].
@@ -102,9 +103,7 @@ class Classification(VideoTask):
         trained: the parts of the network that are trained, as regular expressions of parameters' names; the rest is
             frozen, its BatchNorms too: `[head]` probes what the network knows. None: all. See `freezing.py`.
         layer_decay: factor of the learning rate from each layer to the one below it. None: 1. See `layer_decay.py`.
-        teacher: a run folder, whose network answers the same clips; the loss is (1 - teacher_weight) * cross-entropy +
-            teacher_weight * `distillation` at `temperature`. It is read when training begins, frozen, in no checkpoint.
-        load_teacher: gives its network, called with (run, classes=, data=).
+        teacher: a run folder; `distillation` is at `temperature`. See `teaching.py`.
         """
         super().__init__(
             network=network,
@@ -119,8 +118,8 @@ class Classification(VideoTask):
             train_only(network, trained)
             rest_frozen(network)
         self.trained = trained
-        self.teacher, self.load_teacher = teacher, load_teacher
-        self.teacher_weight, self.temperature = teacher_weight, temperature
+        self.learn_from(teacher, weight=teacher_weight, load_teacher=load_teacher)
+        self.temperature = temperature
         self.layer_decay = layer_decay
         self.classes = classes
         self.label_smoothing = label_smoothing
@@ -156,7 +155,17 @@ class Classification(VideoTask):
         return loss, {"train/accuracy": (guesses == batch["label"][:, None]).float().mean()}
 
     def distance(self, logits_NK: Tensor, teacher_NK: Tensor) -> Tensor:
-        return distillation(logits_NK, teacher_NK, temperature=self.temperature)
+        return distillation(logits_NK.float(), teacher_NK.float(), temperature=self.temperature)
+
+    def refusal_of_teacher(self, teacher: VideoTask) -> str:
+        ours, theirs = self.contract.activation, teacher.contract.activation
+        if not isinstance(teacher, Classification):
+            return f"is a run of {type(teacher).__name__}, none of a classification"
+        if theirs != ours:
+            return f"learned by {theirs}, this task by {ours}"
+        if teacher.classes != self.classes:
+            return f"it knows other classes ({len(teacher.classes)}) than these data have ({len(self.classes)})"
+        return ""
 
     def probabilities(self, logits_NK: Tensor, *, videos: int) -> Tensor:
         """[N,K] -> [B,K]."""
@@ -229,30 +238,11 @@ class Classification(VideoTask):
         require_scores(logits_NK, classes=len(self.classes), batch=batch, task=self, split=split)
         return logits_NK
 
-    def on_fit_start(self) -> None:
-        """The teacher is no part of this module: no optimizer, no checkpoint and no DDP knows of it."""
-        if self.teacher is None:
-            return
-        if self.load_teacher is None:
-            raise BadRequest(f"task.teacher={self.teacher}: give the task a load_teacher")
-        with torch.random.fork_rng(devices=[]):  # a network that is made draws its first weights
-            data = datamodule_of(self.trainer)
-            network = self.load_teacher(
-                self.teacher, classes=self.classes, data=data, activation=self.contract.activation
-            )
-        network.eval().requires_grad_(False).to(self.trainer.strategy.root_device)
-        self.__dict__["_teaching"] = network
-
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Any]:
         logits_BK = self._scores(batch, "train")
         loss, log = self.loss(logits_BK, batch)
-        if self.teacher is not None:
-            with torch.no_grad():
-                teacher_BK = self.__dict__["_teaching"](*self.network_inputs(batch))
-            distance = self.distance(logits_BK.float(), teacher_BK.float())
-            loss = (1 - self.teacher_weight) * loss + self.teacher_weight * distance
-            log["train/distillation"] = distance.detach()
-        return {"loss": loss, "log": {"train/loss": loss.detach(), **log}}
+        loss, of_teacher = self.with_teacher(loss, logits_BK, batch)
+        return {"loss": loss, "log": {"train/loss": loss.detach(), **log, **of_teacher}}
 
     # ---- evaluation -----------------------------------------------------------------------------------------------
 

@@ -60,7 +60,7 @@ class MultiLabelClassification(Classification):
         return loss, {}
 
     def distance(self, logits_NK: Tensor, teacher_NK: Tensor) -> Tensor:
-        return binary_distillation(logits_NK, teacher_NK, temperature=self.temperature)
+        return binary_distillation(logits_NK.float(), teacher_NK.float(), temperature=self.temperature)
 
     def probabilities(self, logits_NK: Tensor, *, videos: int) -> Tensor:
         """Sigmoid per view, averaged over the views of each video: [N,K] -> [B,K]."""

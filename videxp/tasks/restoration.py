@@ -3,17 +3,18 @@
 Shapes: B clips, T frames, C = 3 channels, H, W pixels of the target, h = H / scale, w = W / scale. Values in [0,1].
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torchmetrics import MeanMetric, MetricCollection
 
 from videxp.core.contract import Contract
 from videxp.core.errors import BadRequest
-from videxp.core.limits import Ge
+from videxp.core.limits import Ge, Interval
 from videxp.data.module import VideoDataModule
 from videxp.data.prepared import datamodule_of
 from videxp.losses.restoration import WeightedLosses
@@ -34,6 +35,7 @@ from videxp.tasks.deployable import DeployableRestorer
 from videxp.tasks.patches import chosen_patch, cut_around, detail_of_pixels, patch_question
 from videxp.tasks.questions import Question, require_known
 from videxp.tasks.restoration_inputs import blank_batch, degradation_name, inputs_of, played_fps
+from videxp.tasks.teaching import Taught
 from videxp.transforms.restoration import degrade
 
 SCORES = ("psnr", "ssim", "psnr_gain")
@@ -42,7 +44,7 @@ INPUT = "input"  # the baseline that there always is
 ROW = ("index", "path", "frames", "identical_frames")  # what a row of predictions.csv holds besides
 
 
-class Restoration(VideoTask):
+class Restoration(Taught):
     """Any degradation of the data set, any network float [B,T,C,h,w] -> [B,T,C,H,W].
 
     A network or baseline whose class says `told = "noise_level"` is also called with the condition, float [B,T,K,h,w],
@@ -63,6 +65,7 @@ class Restoration(VideoTask):
             "flicker": "min",
         },
         test_only=("psnr_std", "flicker"),
+        train_metrics=("loss", "distillation"),
         baselines=("input",),
         of_baselines=("psnr", "ssim", "psnr_std", "flicker"),
         of_degradations=("psnr", "psnr_gain"),
@@ -90,6 +93,9 @@ class Restoration(VideoTask):
         flow_lr_scale: Annotated[float, Ge(0)] = 1.0,
         flow_frozen_batches: Annotated[int, Ge(0)] = 0,
         decay_norms_and_biases: bool = False,
+        teacher: str | None = None,
+        teacher_weight: Annotated[float, Interval(ge=0, le=1)] = 0.5,
+        load_teacher: Callable[..., nn.Module] | None = None,
         example_clips: Annotated[int, Ge(0)] = 3,
         seed: Annotated[int, Ge(0)] = 0,
     ) -> None:
@@ -105,6 +111,7 @@ class Restoration(VideoTask):
         channel: PSNR and SSIM in RGB, or on Y of BT.601. border: pixels left out at each side.
         flow_lr_scale: factor of the learning rate for the network's part `flow` (SPyNet in BasicVSR and its kin).
         flow_frozen_batches: so many batches leave `flow` as it is.
+        teacher: a run folder; the distance is L1 between frames. See `teaching.py`.
         """
         super().__init__(
             network=network,
@@ -118,6 +125,7 @@ class Restoration(VideoTask):
                 f"task.flow_lr_scale={flow_lr_scale:g}, task.flow_frozen_batches={flow_frozen_batches}: "
                 f"{type(network).__name__} has no flow that is trained: leave them out"
             )
+        self.learn_from(teacher, weight=teacher_weight, load_teacher=load_teacher)
         self.losses = WeightedLosses(losses)
         self.losses.require_intermediates(self.restorer)
         self.protocol = QualityProtocol(channel=channel, border=border)
@@ -208,10 +216,26 @@ class Restoration(VideoTask):
     # ---- training -----------------------------------------------------------------------------------------------
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Any]:
-        _, loss, terms = self.restored(batch)
+        output, loss, terms = self.restored(batch)
+        loss, of_teacher = self.with_teacher(loss, output, batch)
         several = terms if len(terms) > 1 else {}
-        log = {"train/loss": loss.detach(), **{f"train/{name}": term for name, term in several.items()}}
+        log = {"train/loss": loss.detach(), **{f"train/{name}": term for name, term in several.items()}, **of_teacher}
         return {"loss": loss, "log": log}
+
+    def distance(self, output: Tensor, taught: Tensor) -> Tensor:
+        return F.l1_loss(output.float(), taught.float())
+
+    def refusal_of_teacher(self, teacher: VideoTask) -> str:
+        if not isinstance(teacher, Restoration):
+            return f"is a run of {type(teacher).__name__}, none of a restoration"
+        ours, theirs = ((one.scale, getattr(one.restorer, "told", "") or "nothing") for one in (self, teacher))
+        if ours[0] != theirs[0]:
+            return f"it enlarges {theirs[0]} times, this network {ours[0]} times"
+        return "" if ours == theirs else f"it is told {theirs[1]}, this network {ours[1]}"
+
+    def blank_batch(self, data: VideoDataModule) -> dict[str, Tensor]:
+        blank = blank_batch(self.restorer, num_frames=data.num_frames, size=data.size // self.scale)
+        return {name: torch.zeros_like(value, device="cpu") for name, value in blank.items()}
 
     def restored(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """(output, weighted loss, losses by name) of a training batch."""

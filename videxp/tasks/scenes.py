@@ -3,7 +3,7 @@
 Shapes: B clips, T frames, C = 3 channels, H, W pixels.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, cast
@@ -14,9 +14,11 @@ from torchmetrics import MeanMetric
 
 from videxp.core.contract import Contract
 from videxp.core.errors import VidexpError
-from videxp.core.limits import Ge, Interval
+from videxp.core.limits import Ge, Gt, Interval
 from videxp.core.windows import answer_frames
 from videxp.data.annotations.transitions import targets
+from videxp.data.module import VideoDataModule
+from videxp.losses.multi_label import binary_distillation
 from videxp.losses.transitions import transition_loss
 from videxp.metrics.transitions import (
     THRESHOLDS,
@@ -33,6 +35,7 @@ from videxp.tasks.deployable import DeployableSceneNetwork
 from videxp.tasks.questions import Question, require_known
 from videxp.tasks.shot_marks import mark_transitions
 from videxp.tasks.shot_sheet import save_shot_sheet, sheet_shots
+from videxp.tasks.teaching import Taught
 from videxp.video.clock import read_clock
 from videxp.video.shot_pictures import shot_pictures
 from videxp.video.shots import FilmTransition, Transition, cut_into_shots
@@ -52,7 +55,7 @@ class SeenFilm:
     true: list[Transition]
 
 
-class Scenes(VideoTask):
+class Scenes(Taught):
     """Any network float [B,T,C,H,W] in [0,1] -> `TransitionLogits`, trained on clips in which two shots meet.
 
     Films are gone over by windows; counts of found, invented and missed transitions are summed over films. The
@@ -74,6 +77,7 @@ class Scenes(VideoTask):
             "recall_gradual": "max",
             "loss": "min",
         },
+        train_metrics=("loss", "distillation"),
         headline=("f1", "precision", "recall"),
         undefined="none of them has a transition",
         predictor="videxp.deploy.scene_files",
@@ -102,6 +106,10 @@ class Scenes(VideoTask):
         many_hot_weight: Annotated[float, Ge(0)] = 0.1,
         decay_norms_and_biases: bool = False,
         frozen: bool = False,
+        teacher: str | None = None,
+        teacher_weight: Annotated[float, Interval(ge=0, le=1)] = 0.5,
+        temperature: Annotated[float, Gt(0)] = 4.0,
+        load_teacher: Callable[..., nn.Module] | None = None,
         example_films: Annotated[int, Ge(0)] = 16,
     ) -> None:
         """
@@ -109,6 +117,7 @@ class Scenes(VideoTask):
         tolerance_frames: by which a transition may lie beside the true one, as published figures allow.
         positive_weight, many_hot_weight: see `videxp.losses.transition_loss`.
         frozen: nothing is trained; the network is evaluated with the weights that it begins with.
+        teacher: a run folder; the distance is `binary_distillation` of each frame at `temperature`. See `teaching.py`.
         example_films: of how many films a test makes a contact sheet; a validation makes two. On several devices,
             of those that the first one evaluated.
         """
@@ -121,6 +130,8 @@ class Scenes(VideoTask):
         )
         if frozen:
             network.requires_grad_(False)
+        self.learn_from(teacher, weight=teacher_weight, load_teacher=load_teacher)
+        self.temperature = temperature
         self.is_chosen = threshold is None
         self.register_buffer("validated", torch.tensor(False))
         self.register_buffer(
@@ -186,8 +197,24 @@ class Scenes(VideoTask):
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> dict[str, Any]:
         if "target" not in batch:
             raise VidexpError("these clips show no transitions to learn: dataset.annotations.next_shot makes them")
-        loss = self.loss(cast(TransitionLogits, self.answer(batch)), batch["target"])
-        return {"loss": loss, "log": {"train/loss": loss.detach()}}
+        logits = cast(TransitionLogits, self.answer(batch))
+        loss, of_teacher = self.with_teacher(self.loss(logits, batch["target"]), logits, batch)
+        return {"loss": loss, "log": {"train/loss": loss.detach(), **of_teacher}}
+
+    def distance(self, logits: TransitionLogits, taught: TransitionLogits) -> Tensor:
+        ours, theirs = (torch.stack([*one], dim=-1).float() for one in (logits, taught))
+        return binary_distillation(ours, theirs, temperature=self.temperature)
+
+    def refusal_of_teacher(self, teacher: VideoTask) -> str:
+        if not isinstance(teacher, Scenes):
+            return f"is a run of {type(teacher).__name__}, none of scenes"
+        ours, theirs = (cast(SceneNetwork, one.network).frame_size for one in (self, teacher))
+        sizes = f"it takes frames of {theirs or 'any size'}, this network of {ours or 'any size'}"
+        return "" if ours == theirs else sizes
+
+    def blank_batch(self, data: VideoDataModule) -> dict[str, Tensor]:
+        height, width = cast(SceneNetwork, self.network).frame_size or (data.size, data.size)
+        return {"video": torch.zeros(1, data.num_frames, 3, height, width)}
 
     def loss(self, logits: TransitionLogits, target_BT2: Tensor) -> Tensor:
         return transition_loss(

@@ -22,6 +22,7 @@ from videxp.metrics import ClassifierFeatures, through_batch
 from videxp.runs.folder import RunFolder, open_run
 from videxp.tasks import Classification, VideoTask, building
 from videxp.tasks.building import load_task
+from videxp.tasks.teaching import Taught
 from videxp.training.callbacks.checkpoint import AtomicCheckpointIO, Checkpoint
 from videxp.training.callbacks.energy import RecordEnergy
 from videxp.training.callbacks.left_out import LeftOut
@@ -51,31 +52,32 @@ def build_task(cfg: DictConfig, *, classes: list[str], fresh: bool = True) -> Vi
     return building.build_task(cfg, classes=classes, fresh=fresh, load_teacher=load_teacher)
 
 
-def load_classifier(run: str, *, key: str) -> tuple[Classification, DictConfig]:
-    """A finished classification and its config; its data need not be there. Raises BadRequest for another kind of run,
-    naming the key that asked for it."""
+def load_run(run: str) -> tuple[VideoTask, DictConfig]:
+    """A trained task, to be asked by another one, and its config; its data need not be there."""
     folder = open_run(run)
     cfg = load_resolved(folder.config)
     say_changed_inputs(folder, cfg)
-    task = load_task(cfg, folder.checkpoint())
+    return load_task(cfg, folder.checkpoint()), cfg
+
+
+def load_classifier(run: str, *, key: str) -> tuple[Classification, DictConfig]:
+    """A finished classification and its config. Raises BadRequest for another kind of run, naming the key that asked
+    for it."""
+    task, cfg = load_run(run)
     if not task.contract.activation:
         raise BadRequest(f"{key}={run} is a run of {type(task).__name__}: give one of a classification")
     return cast(Classification, task), cfg  # what has an activation has classes
 
 
-def load_teacher(run: str, *, classes: list[str], data: VideoDataModule, activation: str = "softmax") -> nn.Module:
-    """The network of a run that another one learns from: float [B,T,C,H,W], as `data` normalizes it -> logits [B,K].
+def load_teacher(run: str, *, student: Taught, data: VideoDataModule) -> nn.Module:
+    """The network of a run that another one learns from, called as the student's is.
 
-    activation: "softmax" or "sigmoid", by which its logits are read.
-    Raises BadRequest where its classes are others, where its logits are read in another way, where it is used to clips
-    that are normalized in another way, or where it cannot take clips of this length and size.
+    Raises BadRequest where it answers something else, where it is used to clips that are normalized in another way, or
+    where it cannot take clips of this length and size.
     """
-    task, cfg = load_classifier(run, key="task.teacher")
-    if task.contract.activation != activation:
-        learned = f"learned by {task.contract.activation}, this task by {activation}"
-        raise BadRequest(f"task.teacher={run}: {learned}: give another run")
-    if task.classes != classes:
-        raise BadRequest(f"task.teacher={run}: it knows other classes ({len(task.classes)}) than {data.name} has")
+    task, cfg = load_run(run)
+    if reason := student.refusal_of_teacher(task):
+        raise BadRequest(f"task.teacher={run}: {reason}: give another run")
     learned_from = build(cfg.dataset)
     theirs, ours = (_normalization(one.train_transform) for one in (learned_from, data))
     if theirs != ours:
@@ -84,11 +86,11 @@ def load_teacher(run: str, *, classes: list[str], data: VideoDataModule, activat
         )
     try:
         with torch.no_grad():
-            task.eval().answer({"video": torch.zeros(1, data.num_frames, 3, data.size, data.size)})
+            task.deployed(*student.network_inputs(student.blank_batch(data)))
     except (RuntimeError, ValueError, IndexError) as error:
         shapes = [f"{one.num_frames} frames, {one.size} x {one.size}" for one in (learned_from, data)]
         raise BadRequest(f"task.teacher={run}: made for {shapes[0]}; it cannot take clips of {shapes[1]}") from error
-    return task.network
+    return task.deployed
 
 
 def _normalization(transform: nn.Module) -> str:

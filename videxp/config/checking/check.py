@@ -99,14 +99,15 @@ def _check_teacher(cfg: DictConfig) -> Iterator[Problem]:
         return
     if not (file := Path(teacher, "config.yaml")).is_file():
         yield Problem(
-            "task.teacher", teacher, "no run folder: there is no config.yaml in it; give one of a classification"
+            "task.teacher", teacher, "no run folder: there is no config.yaml in it; give one of this kind of task"
         )
         return
     theirs_cfg = read_config(file)
     refuse([*check_targets(theirs_cfg), *mixed_addresses(theirs_cfg)])
     theirs, ours = (_activation(one) for one in (theirs_cfg, cfg))
     if theirs != ours:
-        yield Problem("task.teacher", teacher, f"learned by {theirs or 'no labels'}, this task by {ours}; another run")
+        learned = f"learned by {theirs or 'no labels'}, this task by {ours or 'no labels'}"
+        yield Problem("task.teacher", teacher, f"{learned}; another run")
 
 
 def _activation(cfg: Any) -> str:
@@ -121,6 +122,9 @@ def _check_weights(cfg: DictConfig) -> Iterator[Problem]:
 
     Of our own networks, whose `weights`, `flow_weights` and so on are files, from the current folder, or URLs.
     """
+    pruned = OmegaConf.select(cfg, "pruning.weights", throw_on_resolution_failure=False)
+    if isinstance(pruned, str) and (wrong := unusable(pruned, names=())):
+        yield Problem("pruning.weights", pruned, wrong)
     for path, target in targets_in(OmegaConf.to_container(cfg, resolve=False), ""):
         if not (path.startswith("model.") and str(target).startswith("videxp.")):
             continue
@@ -138,7 +142,7 @@ def check_config(cfg: DictConfig) -> list[Problem]:
         plain = redacted(OmegaConf.to_container(cfg, resolve=True))
     except OmegaConfBaseException as error:
         return [Problem(str(error.full_key or "config"), NOTHING, why_unresolved(error))]
-    problems = [*_check_root(plain), *(p for key in ("hardware", "run") for p in _check_fields(plain, key))]
+    problems = [*_check_root(plain), *(p for key in ("hardware", "run", "pruning") for p in _check_fields(plain, key))]
     for group in ("dataset", "model", "task", "optimizer", "scheduler", "trainer"):
         problems += _check_group(plain, group)
     problems += _check_contract(plain.get("task"))

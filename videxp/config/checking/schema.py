@@ -74,6 +74,16 @@ class SweepOptions:
 
 
 @dataclass
+class PruningOptions:
+    """A network with fewer channels than `model` makes, as `videxp compress --prune` left it."""
+
+    widths: list[str] = field(default_factory=list)
+    """`features.stem.0.out_channels=11`, of each layer that is smaller."""
+    weights: str | None = None
+    """File of the weights that are left, with which a training begins."""
+
+
+@dataclass
 class Root:
     """The keys that a config may have at its top."""
 
@@ -86,6 +96,7 @@ class Root:
     seed: Seed = 0
     run: dict[str, Any] = field(default_factory=dict)
     sweep: dict[str, Any] = field(default_factory=dict)
+    pruning: dict[str, Any] | None = None
     launcher: dict[str, Any] | None = None
     scheduler: dict[str, Any] | None = None
     callbacks: dict[str, Any] | None = None

@@ -244,6 +244,6 @@ def read_how(subject: Subject) -> str:
     """A hash of what figures depend on beside weights and samples: how clips are read, and what answers them."""
     cfg = cast(dict[str, Any], OmegaConf.to_container(subject.cfg, resolve=True))
     dataset = {key: value for key, value in cfg["dataset"].items() if key not in NO_MATTER}
-    rest = {key: cfg[key] for key in ("model", "task")}
+    rest = {key: cfg[key] for key in ("model", "task", "pruning") if key in cfg}
     how = {"precision": cfg["hardware"]["precision"], "videos": len(subject.tested)}
     return short_hash({"dataset": dataset, **rest, **how})
