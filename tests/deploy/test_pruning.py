@@ -128,7 +128,8 @@ def test_what_stands_in_the_way_is_named_with_its_line() -> None:
     network = ConvLSTM(num_classes=5, in_channels=3, patch=4, states=[4, 4], kernel=3, dropout=0.0).eval()
     with pytest.raises(BadRequest) as error:
         prune_network(network, (CLIP,), share=0.5)
-    assert "no channel can go; in the way stand\nchunk at recurrent.py, line " in str(error.value)
+    assert "ConvLSTM: no channel can go; in the way stand\n" in str(error.value)
+    assert "\nchunk at recurrent.py, line " in str(error.value)
     assert "gates.chunk(4, dim=1)" in str(error.value)
 
 

@@ -16,7 +16,6 @@ import torch
 from omegaconf import DictConfig
 from safetensors.numpy import save_file
 
-from videxp import config
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.core.files import adding_files
 from videxp.data import VideoDataModule
@@ -32,11 +31,10 @@ from videxp.deploy.exporting.parity import (
     parity_line,
     require_parity,
 )
-from videxp.deploy.exporting.runs import deployable_of, describe, step_of
+from videxp.deploy.exporting.runs import Loaded, describe, load, step_of
 from videxp.deploy.exporting.writing import PROGRAM, Kind, WritingRequest, set_package
 from videxp.runs.folder import RunFolder
 from videxp.tasks import VideoTask
-from videxp.tasks.building import load_task
 from videxp.tasks.deployable import Deployable, DeployableStep, require_streaming
 
 SUFFIX: Mapping[Kind, str] = {"onnx": ".onnx", "torch": ".pt2", "openvino": ".xml"}
@@ -77,10 +75,23 @@ def export_run(
     Raises BadRequest for data, a task or a network that cannot be exported so, VidexpError where it fails or answers
     otherwise.
     """
-    task = load_task(cfg, run.checkpoint())
-    datamodule: VideoDataModule = config.build(cfg.dataset)
-    datamodule.prepare()
-    deployable = deployable_of(task, datamodule)
+    loaded = load(run, cfg)
+    return export_loaded(loaded, kind=kind, output=output, limits=limits, say=say, license=license, is_step=is_step)
+
+
+def export_loaded(
+    loaded: Loaded,
+    *,
+    kind: Kind,
+    output: Path,
+    limits: Limits,
+    say: Callable[[str], None],
+    license: str = "",
+    is_step: bool = False,
+) -> Package:
+    """As `export_run`."""
+    run, cfg, task, datamodule = loaded.run, loaded.cfg, loaded.task, loaded.datamodule
+    deployable = loaded.deployable
     if is_step:
         require_streaming(deployable.network)
     clips = sample_clips(task, deployable, datamodule, split="test", count=limits.clips)

@@ -1,6 +1,7 @@
 """What of a run goes into a file."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
@@ -26,6 +27,25 @@ def load_deployable(run: str) -> Deployable:
     cfg = config.load_resolved(folder.config)
     task = load_task(cfg, folder.checkpoint())
     return deployable_of(task, config.build(cfg.dataset))
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A trained run, read once: its best checkpoint in its task, its data prepared."""
+
+    run: RunFolder
+    cfg: DictConfig
+    task: VideoTask
+    datamodule: VideoDataModule
+    deployable: Deployable
+
+
+def load(run: RunFolder, cfg: DictConfig) -> Loaded:
+    """Raises BadRequest for data or a task that cannot be exported."""
+    task = load_task(cfg, run.checkpoint())
+    datamodule: VideoDataModule = config.build(cfg.dataset)
+    datamodule.prepare()
+    return Loaded(run, cfg, task, datamodule, deployable_of(task, datamodule))
 
 
 def deployable_of(task: VideoTask, datamodule: VideoDataModule) -> Deployable:
