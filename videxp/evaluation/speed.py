@@ -33,8 +33,19 @@ def add_arguments(parser: Options) -> None:
         metavar="S",
         help=f"time each thing for at most so long; it ends when it is steady (default {SECONDS:g})",
     )
+    parser.add_argument(
+        "--beside",
+        type=parse_names,
+        default=[],
+        metavar="RUN2,FILE",
+        help="time other runs and exported files in turn with this run, one clip on one thread of the CPU",
+    )
     parser.add_argument("--accept-busy", action="store_true", help="record times of a busy computer, marked so")
     add_price_arguments(parser)
+
+
+def parse_names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def require_options(options: argparse.Namespace, subject: "Subject") -> None:
@@ -42,6 +53,7 @@ def require_options(options: argparse.Namespace, subject: "Subject") -> None:
 
 
 def measure(subject: "Subject", options: argparse.Namespace) -> dict[str, Any]:
+    """All but `beside`, which takes other runs and files: the command adds it."""
     from videxp.evaluation.measuring.times import measure_speed
 
     return measure_speed(subject, options)
@@ -63,8 +75,9 @@ def lines(section: Mapping[str, Any], contract: Contract) -> list[str]:
         f"peak memory {mib(memory['peak_bytes'])}, {mib(memory['before_bytes'])} before the first clip",
         *(f"left out: {path}: {cause}" for path, cause in section["left_out"].items()),
     ]
+    beside = beside_lines(section["beside"]) if "beside" in section else []
     if "not_recorded" in section:
-        return wrapped([*head, f"no times: {section['not_recorded']}"])
+        return [*wrapped([*head, f"no times: {section['not_recorded']}"]), *beside]
     throughput, energy = section["throughput"], section["energy"]
     tail = [f"first call {section['first_call_ms']:.4g} ms; {throughput['stopped']}"]
     tail += cost_lines(section["per_1000_clips"])
@@ -73,7 +86,23 @@ def lines(section: Mapping[str, Any], contract: Contract) -> list[str]:
         tail.append(f"energy: {joules} ({', '.join(energy['of'])})")
     tail += [f"energy not measured: {energy['not_measured']}"] if "not_measured" in energy else []
     tail += [f"marked: {section['busy']}"] if "busy" in section else []
-    return [*wrapped(head), "", *times_table(section), "", *wrapped(tail)]
+    return [*wrapped(head), "", *times_table(section), "", *wrapped(tail), *beside]
+
+
+def beside_lines(beside: Mapping[str, Any]) -> list[str]:
+    """How many times faster than the run others are, by the clock and by CPU time, each with its quartiles."""
+    rows: list[tuple[str, ...]] = [("in turn, one thread", "ms", "times faster", "", "by CPU time", "")]
+    for name, one in beside["times"].items():
+        faster = [
+            text
+            for key in ("faster", "faster_cpu")
+            for text in (f"{one[key]:.2f}", "({:.2f}-{:.2f})".format(*one[f"{key}_quartiles"]))
+        ]
+        rows.append((Path(name).name, f"{one['ms']:.3g}", *faster))
+    clips = ", ".join(f"{name} {' x '.join(map(str, shape[1:]))}" for name, shape in beside["clip"].items())
+    rounds = next(iter(beside["times"].values()))["rounds"]
+    told = f"one clip ({clips}), preparation included; medians and quartiles of {rounds} rounds"
+    return ["", *aligned(rows, right={1, 2, 4}), *wrapped([told])]
 
 
 def wrapped(texts: list[str]) -> list[str]:

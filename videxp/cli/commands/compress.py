@@ -89,9 +89,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="of the training: optimizer.lr=1e-4")
     parser.add_argument("-o", "--output", metavar="RUN2", type=Path, required=True, help="the folder that is made")
     parser.add_argument("--prune", metavar="S", type=float, help="share of the channels of each group that goes, 0.3")
-    parser.add_argument(
-        "--model", metavar="NAME", help="train this model in its place: videxp list models"
-    )
+    parser.add_argument("--model", metavar="NAME", help="train this model in its place: videxp list models")
     parser.add_argument("--distill", action="store_true", help="learn from the run's answers, too")
     parser.add_argument("--epochs", metavar="N", type=whole_number(1), help="of the training (default: the run's own)")
     parser.add_argument("--quantize", choices=["int8"])

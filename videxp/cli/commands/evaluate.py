@@ -187,10 +187,29 @@ def test_accuracy(
 def measure_axis(subject: "Subject", name: str, options: argparse.Namespace) -> tuple[dict[str, Any], list[Path]]:
     """({axis: its section}, the pictures that were written)."""
     module = axis(name)
+    beside = measure_beside(subject, options) if name == "speed" and options.beside else None
     section = module.measure(subject, options)
+    section |= {} if beside is None else {"beside": beside}
     scalars = module.scalars(section)
     section |= {"scalars": scalars, "better": {key: way for key, way in module.BETTER.items() if key in scalars}}
     return {name: section}, module.save_pictures(section, subject.pictures)
+
+
+def measure_beside(subject: "Subject", options: argparse.Namespace) -> dict[str, Any]:
+    """Times of the run, of other runs and of files, in turn. Raises BadRequest where their clips are not alike."""
+    from videxp.deploy.compressing.beside import time_others
+    from videxp.deploy.exporting.opening import open_exported
+    from videxp.deploy.exporting.runs import load
+    from videxp.runs.folder import open_run
+
+    def opened(name: str) -> Any:
+        if is_exported(name):
+            return open_exported(name, threads=1)
+        run = open_run(name)
+        return load(run, config.load_resolved(run.config))
+
+    others = {name: opened(name) for name in options.beside}
+    return time_others(load(subject.run, subject.cfg), others, seconds=options.seconds)
 
 
 def log(subject: "Subject", result: dict[str, Any], *, name: str, pictures: list[Path]) -> None:
