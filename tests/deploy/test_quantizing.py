@@ -63,11 +63,8 @@ def test_differences_have_their_interval_where_samples_have_values_of_their_own(
     paired = {"low": -0.02, "high": 0.01, "units": 480}
     one, two = {"before": 0.9, "after": 0.89, "paired": paired}, {"before": 30.0, "after": 29.5}
     _, _, first, second = metric_lines({"int8": {"accuracy": one, "psnr": two}})
-    assert first.split() == [
-        "int8",
-        "test/accuracy",
-        *["0.9000", "0.8900", "-0.0100", "-0.0200", "to", "+0.0100", "480"],
-    ]
+    assert first.split()[:2] == ["int8", "test/accuracy"]
+    assert first.split()[2:] == ["0.9000", "0.8900", "-0.0100", "-0.0200", "to", "+0.0100", "480"]
     assert second.split() == ["int8", "test/psnr", "30.0000", "29.5000", "-0.5000"]
 
 
