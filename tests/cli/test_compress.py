@@ -16,7 +16,7 @@ from videxp.core.errors import BadRequest
 from videxp.deploy.compressing.beside import time_others
 from videxp.deploy.compressing.compressing import result_lines
 from videxp.deploy.compressing.students import Changes, plan_student
-from videxp.deploy.exporting.runs import Loaded, load
+from videxp.deploy.exporting.runs import LoadedRun, load
 from videxp.models.classification.small import FrameCNN
 from videxp.runs.folder import open_run
 from videxp.tasks.building import build_task
@@ -27,7 +27,7 @@ def in_workplace(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(workplace)
 
 
-def loaded(path: Path) -> Loaded:
+def loaded(path: Path) -> LoadedRun:
     run = open_run(str(path))
     return load(run, config.load_resolved(run.config))
 

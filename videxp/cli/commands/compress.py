@@ -26,7 +26,7 @@ from videxp.core.ranges import real_number, whole_number
 
 if TYPE_CHECKING:
     from videxp.deploy.compressing.students import Changes
-    from videxp.deploy.exporting.runs import Loaded
+    from videxp.deploy.exporting.runs import LoadedRun
 
 SUMMARY = "RUN --prune 0.3 -o RUN2   a smaller, faster network or file of a run, tested beside it"
 
@@ -151,7 +151,7 @@ def asked(options: argparse.Namespace, changes: "Changes") -> dict[str, Any]:
 
 
 def train(
-    parent: "Loaded", changes: "Changes", options: argparse.Namespace, origin: dict[str, Any]
+    parent: "LoadedRun", changes: "Changes", options: argparse.Namespace, origin: dict[str, Any]
 ) -> tuple[int, dict[str, Any]]:
     """(exit status, what compression.json begins with): the student's folder is made, or goes on where it is one."""
     from videxp.cli.commands.resume import resume

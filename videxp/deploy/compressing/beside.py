@@ -15,7 +15,7 @@ from videxp.data import VideoDataModule
 from videxp.deploy.exporting.exporting import fits, sample_clips
 from videxp.deploy.exporting.measuring import measure_metrics
 from videxp.deploy.exporting.opening import Exported
-from videxp.deploy.exporting.runs import Loaded
+from videxp.deploy.exporting.runs import LoadedRun
 from videxp.metrics.significance import compare_paired, number_units
 from videxp.tasks import VideoTask
 from videxp.tasks.deployable import Deployable
@@ -78,7 +78,7 @@ def _quartiles(values: list[float]) -> list[float]:
     return [float(np.quantile(values, share)) for share in (0.25, 0.75)]
 
 
-def time_others(loaded: Loaded, others: Mapping[str, Loaded | Exported], *, seconds: float) -> dict[str, Any]:
+def time_others(loaded: LoadedRun, others: Mapping[str, LoadedRun | Exported], *, seconds: float) -> dict[str, Any]:
     """A run timed in turn with other runs and files, on a clip of its test, one at a time: `clip`, its shape by input,
     and `times` by name, the run's first.
 
@@ -93,7 +93,7 @@ def time_others(loaded: Loaded, others: Mapping[str, Loaded | Exported], *, seco
     return {"clip": shapes, "threads": 1, "times": time_beside(calls, seconds=seconds)}
 
 
-def require_same_clip(loaded: Loaded, clip: Clip, name: str, other: Loaded | Exported) -> None:
+def require_same_clip(loaded: LoadedRun, clip: Clip, name: str, other: LoadedRun | Exported) -> None:
     """Raises BadRequest where what is beside the run is used to clips of another length or size."""
     ours = {key: getattr(loaded.datamodule, key) for key in CLIP}
     if isinstance(other, Exported):

@@ -24,7 +24,7 @@ from videxp.deploy.exporting.network import task_of
 from videxp.deploy.exporting.opening import open_exported
 from videxp.deploy.exporting.package import Package
 from videxp.deploy.exporting.parity import Clips, answers_of_file, answers_of_run, compare_answers
-from videxp.deploy.exporting.runs import Loaded, weights_of
+from videxp.deploy.exporting.runs import LoadedRun, weights_of
 from videxp.deploy.exporting.writing import set_package
 from videxp.runs.folder import RunFolder, write_json
 from videxp.runs.provenance import read_provenance
@@ -71,7 +71,7 @@ def require_new_folder(output: Path) -> None:
 
 
 def compress_run(
-    parent: Loaded, *, output: Path, settings: Settings, origin: Mapping[str, Any], seconds: float, time_limit: float
+    parent: LoadedRun, *, output: Path, settings: Settings, origin: Mapping[str, Any], seconds: float, time_limit: float
 ) -> dict[str, Any]:
     """Make the folder `output` of the run with its int8 file, whole or not at all; returns its compression.json.
 
@@ -93,8 +93,8 @@ def compress_run(
 
 
 def complete_student(
-    parent: Loaded,
-    student: Loaded,
+    parent: LoadedRun,
+    student: LoadedRun,
     *,
     settings: Settings | None,
     origin: Mapping[str, Any],
@@ -114,7 +114,7 @@ def complete_student(
     return found
 
 
-def make_int8(loaded: Loaded, held: Path, *, settings: Settings, time_limit: float) -> Int8:
+def make_int8(loaded: LoadedRun, held: Path, *, settings: Settings, time_limit: float) -> Int8:
     """The float file and the int8 file of a run, in the folder `held`, and how far their answers are apart."""
     floating, file = held / "float.onnx", held / FILE
     limits = Limits(clips=COMPARED_CLIPS, seconds=time_limit)
@@ -130,14 +130,14 @@ def make_int8(loaded: Loaded, held: Path, *, settings: Settings, time_limit: flo
     return Int8(file, floating, package, parity)
 
 
-def fitting_clips(loaded: Loaded, package: Package, *, split: Literal["train", "test"], count: int) -> Clips:
+def fitting_clips(loaded: LoadedRun, package: Package, *, split: Literal["train", "test"], count: int) -> Clips:
     clips = sample_clips(loaded.task, loaded.deployable, loaded.datamodule, split=split, count=count)
     if not (taken := [clip for clip in clips if fits(package, clip)]):
         raise BadRequest(f"{loaded.datamodule.name}: no {split} clip has the size that the exported file takes")
     return taken
 
 
-def compare(parent: Loaded, student: Loaded | None, int8: Int8 | None, *, seconds: float) -> dict[str, Any]:
+def compare(parent: LoadedRun, student: LoadedRun | None, int8: Int8 | None, *, seconds: float) -> dict[str, Any]:
     """The run, its student by torch, and files of the last of them: `parameters`, `gmacs`, `bytes`, `times`, `metrics`
     of what is not the run itself; and of an int8 file `quantization` and `parity`, which are written into it, too."""
     runs = {"torch": parent} | ({} if student is None else {"student": student})
@@ -178,7 +178,7 @@ def parameters_of(task: VideoTask) -> int:
     return sum(parameter.numel() for parameter in task.deployed.parameters())
 
 
-def work_of(loaded: Loaded) -> float:
+def work_of(loaded: LoadedRun) -> float:
     """Billions of multiply-accumulates of a training clip."""
     return loaded.task.work_of_one_clip(num_frames=loaded.datamodule.num_frames, size=loaded.datamodule.size)
 
@@ -204,7 +204,7 @@ def describe_quantization(layers: Layers, clips: Clips, datamodule: VideoDataMod
     }
 
 
-def lineage(parent: Loaded, asked: Mapping[str, Any]) -> dict[str, Any]:
+def lineage(parent: LoadedRun, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Where it comes from, and by what settings."""
     return {
         "parent": {

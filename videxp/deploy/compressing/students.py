@@ -12,7 +12,7 @@ from videxp import config
 from videxp.config.composing.overriding import apply_overrides
 from videxp.core.errors import BadRequest
 from videxp.deploy.compressing.pruning import Pruned, prune_network
-from videxp.deploy.exporting.runs import Loaded
+from videxp.deploy.exporting.runs import LoadedRun
 from videxp.runs.folder import RunFolder
 from videxp.tasks.teaching import Taught
 
@@ -33,7 +33,9 @@ class Changes:
     overrides: Sequence[str]
 
 
-def plan_student(parent: Loaded, changes: Changes, *, output: Path, command: str) -> tuple[RunFolder, dict[str, Any]]:
+def plan_student(
+    parent: LoadedRun, changes: Changes, *, output: Path, command: str
+) -> tuple[RunFolder, dict[str, Any]]:
     """The folder of a run that `videxp resume` trains, and what is known of it before.
 
     Raises BadRequest for what cannot be changed so; nothing is left then.
@@ -65,7 +67,7 @@ def plan_student(parent: Loaded, changes: Changes, *, output: Path, command: str
     return run, known
 
 
-def prune(parent: Loaded, *, share: float) -> Pruned:
+def prune(parent: LoadedRun, *, share: float) -> Pruned:
     task = parent.task
     if not isinstance(task, Taught) or task.deployed is not task.network:
         kinds = "classifications, restorations without a discriminator, and scenes"
@@ -96,7 +98,7 @@ def model_of(name: str) -> DictConfig:
     return node
 
 
-def add_teacher(cfg: DictConfig, parent: Loaded) -> None:
+def add_teacher(cfg: DictConfig, parent: LoadedRun) -> None:
     target = str(cfg.task._target_)
     if not config.accepts_parameter(target, "teacher"):
         raise BadRequest(f"--distill: {type(parent.task).__name__} has no teacher: leave --distill out")

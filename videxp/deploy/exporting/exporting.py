@@ -31,7 +31,7 @@ from videxp.deploy.exporting.parity import (
     parity_line,
     require_parity,
 )
-from videxp.deploy.exporting.runs import Loaded, describe, load, step_of
+from videxp.deploy.exporting.runs import LoadedRun, describe, load, step_of
 from videxp.deploy.exporting.writing import PROGRAM, Kind, WritingRequest, set_package
 from videxp.runs.folder import RunFolder
 from videxp.tasks import VideoTask
@@ -80,7 +80,7 @@ def export_run(
 
 
 def export_loaded(
-    loaded: Loaded,
+    loaded: LoadedRun,
     *,
     kind: Kind,
     output: Path,

@@ -30,7 +30,7 @@ def load_deployable(run: str) -> Deployable:
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedRun:
     """A trained run, read once: its best checkpoint in its task, its data prepared."""
 
     run: RunFolder
@@ -40,12 +40,12 @@ class Loaded:
     deployable: Deployable
 
 
-def load(run: RunFolder, cfg: DictConfig) -> Loaded:
+def load(run: RunFolder, cfg: DictConfig) -> LoadedRun:
     """Raises BadRequest for data or a task that cannot be exported."""
     task = load_task(cfg, run.checkpoint())
     datamodule: VideoDataModule = config.build(cfg.dataset)
     datamodule.prepare()
-    return Loaded(run, cfg, task, datamodule, deployable_of(task, datamodule))
+    return LoadedRun(run, cfg, task, datamodule, deployable_of(task, datamodule))
 
 
 def deployable_of(task: VideoTask, datamodule: VideoDataModule) -> Deployable:
