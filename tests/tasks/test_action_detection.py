@@ -191,3 +191,21 @@ def test_one_clip_has_the_boxes_of_its_key_frame() -> None:
     assert one.answer(told).shape == (2, 3)
     assert one.answer({"video": told["video"]}).shape == (1, 3)  # of the whole picture
     assert one.work_of_one_clip(num_frames=FRAMES, size=SIZE) > 0
+
+
+def test_questions_are_about_the_surest_boxes_where_they_are() -> None:
+    one = task(RoiActions, exclusive=True).eval()
+    batch = film(CHANGING)
+    found = one.questions(batch, asked={"class": "wave"})
+    assert len(found) == 2 and {question.facts["class"] for question in found} == {"wave"}
+    for question in found:
+        assert question.frame is not None and question.video.shape[1] == FRAMES
+        frames = batch["video"][:, question.span]
+        assert torch.equal(question.video, frames) and question.facts["frame"] == question.first_frame + FRAMES // 2
+        chance = question.measure(question.video).item()
+        assert chance == pytest.approx(question.facts["probability"], abs=1e-5)
+    assert {question.box for question in found} == {(4, 2, 20, 12), (8, 18, 28, 30)}
+    (whole,) = one.questions({"video": batch["video"]}, asked={})
+    assert whole.box == (0, 0, SIZE, SIZE)
+    with pytest.raises(BadRequest, match="--class waev: did you mean wave"):
+        one.questions(batch, asked={"class": "waev"})

@@ -5,9 +5,8 @@ The boxes are the true ones or, in evaluation, those of a detector that the data
 Legend: N clips of a batch, T frames, M boxes, K classes.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from math import isnan
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, cast
 
 import numpy as np
@@ -18,14 +17,15 @@ from videxp.config.problems import suggestion
 from videxp.core.contract import Contract
 from videxp.core.errors import BadRequest
 from videxp.core.limits import Ge, Interval
-from videxp.core.tubes import Tube
 from videxp.data.annotations.ragged import Ragged
 from videxp.data.prepared import datamodule_of
 from videxp.losses.actions import action_loss
-from videxp.metrics.detected_videos import DetectedVideo, DetectionFigures, VideoBoxes, gather_videos
+from videxp.metrics.answered_boxes import AnsweredVideo, join_parts, told_right
+from videxp.metrics.detected_videos import DetectionFigures, VideoBoxes, gather_videos
 from videxp.tasks.base import Split, VideoTask
 from videxp.tasks.given_boxes import GivenBoxes, boxes_at, key_frame, whole_pictures, windows_around
 from videxp.tasks.layer_decay import with_layer_decay
+from videxp.tasks.questions import Question, require_known
 
 AVA_LEFT_OUT = (
     "crawl", "brush teeth", "catch (an object)", "chop", "clink glass", "cook", "dig", "exit", "extract", "fishing",
@@ -33,6 +33,9 @@ AVA_LEFT_OUT = (
     "kick (a person)", "play with kids",
 )  # fmt: skip
 """Those of AVA's 80 actions of which it has too few: the other 60 are evaluated (Gu et al. 2018, section 4.2)."""
+
+
+BOXES_EXPLAINED = 3
 
 
 class Seen(NamedTuple):
@@ -44,17 +47,6 @@ class Seen(NamedTuple):
     """int64 [n,2], on the CPU: which sample, and which of its key frames"""
     true: GivenBoxes
     given: GivenBoxes
-
-
-@dataclass(frozen=True)
-class AnsweredVideo(DetectedVideo):
-    """Of true boxes also how well their classes are told."""
-
-    asked: int = 0
-    loss: float = 0.0
-    """Sum over boxes."""
-    right: float = 0.0
-    """Boxes whose likeliest class is a true one."""
 
 
 class ActionDetection(VideoTask):
@@ -263,7 +255,7 @@ class ActionDetection(VideoTask):
                 {
                     "class": self.classes[label],
                     "videos": sum(label in video.true.label_M for video in videos),
-                    "frame_map_50": None if isnan(ap) else round(float(ap), 6),
+                    "frame_map_50": None if math.isnan(ap) else round(float(ap), 6),
                 }
                 for label, ap in enumerate(self.figures.by_class(videos))
                 if label in self.counted
@@ -284,6 +276,73 @@ class ActionDetection(VideoTask):
         over = "" if counted == of else f"; over {counted} of {of} classes"
         return f"mAP at IoU 0.5, all-point; {boxes}{over}"
 
+    # ---- explanation --------------------------------------------------------------------------------------------
+
+    def questions(self, batch: Mapping[str, Any], *, asked: Mapping[str, str]) -> list[Question]:
+        """Why this class, the likeliest unless one is asked for, of the boxes of that key frame which has the surest;
+        of a file without boxes, of the whole picture."""
+        require_known(asked, ("class",), task="an action")
+        if "class" in asked and asked["class"] not in self.classes:
+            raise BadRequest(f"--class {asked['class']}: {suggestion(asked['class'], self.classes)}")
+        found = list(self._answers(batch))
+        clip, frame, boxes_M4, probabilities_MK, first, view = max(found, key=lambda one: float(one[3].max()))
+        named = self.classes.index(asked["class"]) if "class" in asked else None
+        surest = probabilities_MK.amax(1).argsort(descending=True)[:BOXES_EXPLAINED].tolist()
+        return [
+            self._question(clip, frame, boxes_M4[row], probabilities_MK[row], named, first=first, view=view)
+            for row in surest
+        ]
+
+    @torch.no_grad()
+    def _answers(self, batch: Mapping[str, Any]) -> Iterator[tuple[Tensor, int, Tensor, Tensor, int, int]]:
+        """Of each key frame with boxes: its clip [1,L,C,H,W], its number there, boxes, probabilities, with which frame
+        of the clip that was read this one begins, and which of these it is."""
+        length, there = self.num_frames, batch["video"].shape[1]
+        is_found = False
+        for seen in self.key_frames(batch, whole=there > length) if "boxes" in batch else ():
+            answers_MK = self.probabilities(self(seen.video, seen.given.xyxy, seen.given.clip))
+            for number in seen.given.clip.unique().tolist():
+                mine, place = seen.given.clip == number, int(seen.place_n2[number, 1])
+                first, view = (place % there - key_frame(length), place // there) if there > length else (0, number)
+                if 0 <= first <= max(there - length, 0):  # at the film's ends its frames are held
+                    is_found = True
+                    clip = seen.video[number : number + 1]
+                    yield clip, key_frame(clip.shape[1]), seen.given.xyxy[mine], answers_MK[mine], first, view
+        if not is_found:
+            clip = batch["video"][:1, :length]
+            video, boxes, owner = self.network_inputs({"video": clip})
+            yield clip, key_frame(clip.shape[1]), boxes, self.probabilities(self(video, boxes, owner)), 0, 0
+
+    def _question(
+        self, clip: Tensor, frame: int, box: Tensor, probability_K: Tensor, named: int | None, *, first: int, view: int
+    ) -> Question:
+        number = int(probability_K.argmax()) if named is None else named
+        x0, y0, x1, y1 = box.tolist()
+
+        def score(clips: Tensor) -> Tensor:
+            owner = torch.arange(len(clips), device=clips.device)
+            logits_NK = self(clips, box.expand(len(clips), 4), owner).float()
+            if not self.exclusive:
+                return logits_NK[:, number]
+            return logits_NK[:, number] - logits_NK.index_fill(1, owner.new_tensor([number]), -torch.inf).logsumexp(1)
+
+        return Question(
+            about=f"{self.classes[number]} at {x0:.0f},{y0:.0f}",
+            video=clip,
+            score=score,
+            measure=lambda clips: score(clips).sigmoid(),
+            facts={
+                "class": self.classes[number],
+                "probability": round(float(probability_K[number]), 6),
+                "box": [round(side, 2) for side in (x0, y0, x1, y1)],
+                "frame": first + frame,
+            },
+            frame=frame,
+            box=(math.floor(y0), math.floor(x0), math.ceil(y1), math.ceil(x1)),
+            first_frame=first,
+            view=view,
+        )
+
     def prediction_rows(self, datamodule: Any) -> list[dict[str, Any]]:
         """One row for each sample that this process tested: index, path, its boxes, their mean loss and accuracy."""
         videos = datamodule.dataset("test")
@@ -291,43 +350,6 @@ class ActionDetection(VideoTask):
             {"index": video.index, "path": videos.file(video.index), "boxes": video.asked, **told_right([video])}
             for video in self.seen
         ]
-
-
-def join_boxes(parts: list[VideoBoxes]) -> VideoBoxes:
-    """Of one video, in order of frames."""
-    none = np.zeros(0, np.int64)
-    parts = [VideoBoxes(none, none, np.zeros(0, np.float32), none, np.zeros((0, 4), np.float32)), *parts]
-    joined = VideoBoxes(*(np.concatenate(columns) for columns in zip(*(vars(part).values() for part in parts))))
-    return joined.where(joined.frame_M.argsort(kind="stable"))
-
-
-def join_parts(index: int, parts: list[AnsweredVideo]) -> AnsweredVideo:
-    """Of one sample, seen in several batches of windows."""
-    true, found = (join_boxes([getattr(part, name) for part in parts]) for name in ("true", "found"))
-    sums = (sum(getattr(part, name) for part in parts) for name in ("asked", "loss", "right"))
-    return AnsweredVideo(index, true, found, tubes_of_tracks(found), *sums)
-
-
-def told_right(videos: list[AnsweredVideo]) -> dict[str, Any]:
-    """`accuracy` and `loss`, means over true boxes; nothing where there are none."""
-    asked = sum(video.asked for video in videos)
-    if not asked:
-        return {}
-    return {
-        name: sum(getattr(video, of) for video in videos) / asked
-        for name, of in (("accuracy", "right"), ("loss", "loss"))
-    }
-
-
-def tubes_of_tracks(boxes: VideoBoxes) -> list[Tube]:
-    """One for each track and class, with the mean of its boxes' scores."""
-    tubes = []
-    for track in np.unique(boxes.track_M[boxes.track_M >= 0]):
-        mine = boxes.where(boxes.track_M == track)
-        for label in np.unique(mine.label_M):
-            part = mine.where(mine.label_M == label)
-            tubes.append(Tube(part.frame_M, part.xyxy_M4, int(label), float(part.score_M.mean())))
-    return tubes
 
 
 def counted_classes(evaluated: Literal["all", "ava"] | Sequence[str], classes: list[str]) -> list[int]:
