@@ -126,7 +126,7 @@ def tiny(*overrides: str, recipe: str = "classification/moving_digits", cwd: Pat
         small = [*TINY_GENERATION, *nano(recipe)]
     if "transitions" in contract(recipe).needs:
         small = [*TINY_SCENES, *nano(recipe)]
-    if contract(recipe).network_parameter == "clip_frames":
+    if "boxes" in contract(recipe).needs:
         small = [*TINY_DETECTION, *nano(recipe)]
     by_key = {text.partition("=")[0].lstrip("+"): text for text in (*small, *overrides)}
     return list(by_key.values())

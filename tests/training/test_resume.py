@@ -151,6 +151,7 @@ def test_a_killed_and_resumed_run_is_the_run_that_was_left_alone(case: str, kill
 # One of each way of training, killed in the middle and, where True, at the end of its epoch, too.
 RESUMED = {
     RECIPE: True,
+    "action_detection/moving_digits": False,
     "detection/moving_digits": False,
     "generation/moving_digits": True,
     "inpainting/sample_clips": False,
