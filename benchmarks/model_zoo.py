@@ -60,6 +60,12 @@ SCENES = """
 Shot boundaries. The input is frames x height x width of one window, of which the middle half counts:
 of windows of 100 frames an answer waits for 25 to 74 later ones.
 """
+DETECTION = """
+## Detection
+
+Boxes. Classes are those of the published counts; the input, frames x height x width, is what GMACs are of.
+torchvision's detectors enlarge frames to at least 800 pixels, SSDLite makes them 320x320: GMACs are the source's.
+"""
 SHRUNK = """
 ## Shrunk to train in milliseconds
 
@@ -187,6 +193,22 @@ def scene_network(model: Model) -> dict[str, str]:
     }
 
 
+def detector(model: Model) -> dict[str, str]:
+    network, facts = counted(model), model.published
+    frames, size = facts.get("clip", (1, None))
+    return {
+        "model": f"`{model.name}`",
+        "classes": str(facts["classes"]),
+        "input": f"{frames}x{size}x{size}" if size else "1 frame",
+        "parameters": f"{count_parameters(network):,}",
+        "published parameters": _printed(facts),
+        "GMACs": f"{gmacs(network, num_frames=frames, size=size):.4g}" if size else "-",
+        "published GMACs": _published_gmacs(facts),
+        "published result": facts.get("result", "-"),
+        "source": facts["source"],
+    }
+
+
 def _is_ours(facts: dict[str, Any]) -> bool:
     return facts["source"] == "own"
 
@@ -290,6 +312,8 @@ def page(timings: Timings) -> Iterator[str]:
     yield from table(with_recipes(gan(model) for model in models("gan")))
     yield SCENES
     yield from table(with_recipes(scene_network(model) for model in models("scenes")))
+    yield DETECTION
+    yield from table(with_recipes(detector(model) for model in models("detector")))
     yield SHRUNK.format(batch=STEP_BATCH, steps=STEPS, measured=timings.step_measured)
     yield from table([shrunk(model, timings.step[model.name]) for model in models("classifier")])
     yield CHECKPOINTS

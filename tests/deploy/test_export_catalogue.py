@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from tests.models import gans, restorers, zoo
-from tests.models.zoo import CLASSIFIERS, GANS, MODELS, RESTORERS, SCENES
+from tests.models.zoo import CLASSIFIERS, DETECTORS, GANS, MODELS, RESTORERS, SCENES
 from videxp.deploy.exporting.writing import OPSET, is_fixed
 
 AXES = {"B": 0, "T": 1, "H": 3, "W": 4}
@@ -44,6 +44,7 @@ MEASURED = {
     "continuous_gan": "B",
     "estrnn": "BHW",
     "fastdvdnet": "BHW",
+    "fastestdet": "B",
     "iconvsr": "B",
     "mvit_v2_s": "B",
     "stdf_r1": "BHW",
@@ -66,6 +67,7 @@ NOT_MEASURED = (
     "content_difference",
     "edvr_m",
     "exemplar_unet_gru",
+    "fasterrcnn_resnet50_fpn_v2",
     "i3d_r50",
     "lab_unet_gru",
     "lrcn",
@@ -73,8 +75,10 @@ NOT_MEASURED = (
     "mvit_v1_b",
     "r2plus1d_18",
     "realbasicvsr",
+    "retinanet_resnet50_fpn_v2",
     "s3d",
     "slowfast_r50_4x16",
+    "ssdlite320_mobilenet_v3_large",
     "stdf_r3",
     "swin3d_t",
     "tdan",
@@ -86,6 +90,8 @@ NOT_MEASURED = (
     "uniformer_s",
     "videomae_b",
     "vjepa2_l",
+    "yowo_v2_nano",
+    "yowo_v2_tiny",
 )
 """Not known to export."""
 
@@ -162,6 +168,6 @@ def test_a_graph_answers_as_its_network_at_every_size_that_it_leaves_free(name: 
 
 
 def test_of_every_network_it_is_said_whether_it_is_known_to_export():
-    every = {*CLASSIFIERS, *RESTORERS, *GANS, *SCENES}
+    every = {*CLASSIFIERS, *RESTORERS, *GANS, *SCENES, *DETECTORS}
     said = [*FREE, *MEASURED, *NOT_MEASURED]
     assert {name for name in every if not MODELS[name].twin} <= {*said} <= every and len({*said}) == len(said)

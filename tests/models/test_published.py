@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from tests.models.zoo import (
     ALWAYS,
     CLASSIFIERS,
+    DETECTORS,
     FILES,
     GANS,
     MODELS,
@@ -77,7 +78,7 @@ def test_the_page_of_models_has_every_network_with_its_published_figures():
     for name in CLASSIFIERS:
         assert PAGE[name]["top-1"] == str(MODELS[name].published.get("accuracy", "-"))
         assert PAGE[name]["source"].startswith(MODELS[name].published["source"])
-    for name in (*RESTORERS, *SCENES):
+    for name in (*RESTORERS, *SCENES, *DETECTORS):
         assert PAGE[name]["parameters"] == f"{MODELS[name].published['parameters']:,}"
     for name in GANS:
         assert PAGE[name]["generator"] == f"{MODELS[name].published['generator']:,}"

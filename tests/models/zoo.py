@@ -11,6 +11,7 @@
         published:                  for docs/model_zoo.md (left out: no row there); classifiers: on Kinetics-400
           parameters: 3_794_274     to the last one; GANs have `generator` and `discriminators: {NAME: COUNT}` instead
           printed: 3.8 M            as the source rounds it, if it does
+          classes: 80               of a detector: for so many, and with so many its parameters are counted
           window: [100, 27, 48]     frames, height and width of what a scene network sees at once, with its `gmacs`
           gmacs: 1.96               of one clip of `clip: [FRAMES, SIZE]`, the input of the source
           accuracy: 73.1            top-1 in percent, with `views: CLIPSxCROPS`; others have `result: TEXT`
@@ -67,11 +68,13 @@ class Model:
 
     @property
     def kind(self) -> str:
-        """`classifier`, `restorer`, `gan` or `scenes`, by what is published of it."""
+        """`classifier`, `restorer`, `gan`, `scenes` or `detector`, by what is published of it."""
         if "generator" in self.published:
             return "gan"
         if "window" in self.published:
             return "scenes"
+        if "classes" in self.published:
+            return "detector"
         return "classifier" if "gmacs" in self.published else "restorer"
 
     def build(self, **arguments: Any) -> nn.Module:
@@ -127,7 +130,9 @@ def named(kind: str, models: dict[str, Model] = MODELS) -> list[str]:
     return sorted(name for name, model in models.items() if model.published and model.kind == kind)
 
 
-CLASSIFIERS, RESTORERS, GANS, SCENES = (named(kind) for kind in ("classifier", "restorer", "gan", "scenes"))
+CLASSIFIERS, RESTORERS, GANS, SCENES, DETECTORS = (
+    named(kind) for kind in ("classifier", "restorer", "gan", "scenes", "detector")
+)
 OPTIONAL = {name: model.needs for name, model in MODELS.items() if model.needs}
 ALWAYS = [name for name in CLASSIFIERS if name not in OPTIONAL]
 

@@ -5,7 +5,7 @@ Features at strides 8, 16 and 32 meet at 16, where each place tells one box. Leg
 a true box, K classes; h, w places of the grid.
 """
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +49,9 @@ class Grid(NamedTuple):
 class FastestDet(nn.Module):
     """`DetectionNetwork` of single frames, of any size: they are squeezed into squares of `input_size`."""
 
-    clip_frames, key_frame = 1, 0
+    network_parameter: ClassVar[str] = "clip_frames"
+    clip_frames: ClassVar[int] = 1
+    key_frame: ClassVar[int] = 0
 
     def __init__(
         self,
@@ -74,12 +76,15 @@ class FastestDet(nn.Module):
         """Scores are objectness^0.6 * class^0.4; losses are those of its authors."""
         grid = self.find(video[:, self.key_frame])
         height, width = grid.boxes.shape[-2:]
-        pixels = grid.boxes.new_tensor([video.shape[-1] / width, video.shape[-2] / height])
         if targets is not None:
-            return grid_loss(grid, targets._replace(xyxy=targets.xyxy / torch.cat([pixels, pixels])))
-        middle, size = (part * pixels for part in grid.boxes.flatten(2).transpose(1, 2).split(2, -1))
+            places = targets.xyxy.new_tensor([width / video.shape[-1], height / video.shape[-2]])
+            return grid_loss(grid, targets._replace(xyxy=targets.xyxy * places.repeat(2)))
+        x, y, across, down = grid.boxes.flatten(2).unbind(1)
+        x, across = (values * video.shape[-1] / width for values in (x, across))
+        y, down = (values * video.shape[-2] / height for values in (y, down))
+        corners = [x - across / 2, y - down / 2, x + across / 2, y + down / 2]
         scores = grid.objectness**0.6 * (0.4 * grid.log_classes).exp()
-        return DetectedBoxes(torch.cat([middle - size / 2, middle + size / 2], -1), scores.flatten(2).transpose(1, 2))
+        return DetectedBoxes(torch.stack(corners, -1), scores.flatten(2).transpose(1, 2))
 
     def find(self, frames: Tensor) -> Grid:
         """[B,3,H,W] in [0,1], RGB; it learned from BGR."""

@@ -18,6 +18,7 @@ from videxp.models.weights import Renames
 
 Variant = Literal["nano", "tiny"]
 
+_PYRAMID = {"elan": "elans", "conv": "widening"}
 FREE_YOLO_NAMES: Renames = (
     (r"^(obj|cls|reg)_preds\..*", ""),
     (r"\.convs\.", "."),
@@ -37,7 +38,7 @@ FREE_YOLO_NAMES: Renames = (
     (r"^fpn\.cv2\.", "fpn.lateral.0."),
     (r"^fpn\.cv4\.", "fpn.lateral.1."),
     (r"^fpn\.mp(\d)\.", lambda found: f"fpn.bottom_up.{int(found[1]) - 1}."),
-    (r"^fpn\.head_(elan|conv)_(\d)\.", lambda found: f"fpn.{found[1]}s.{int(found[2]) - 1}."),
+    (r"^fpn\.head_(elan|conv)_(\d)\.", lambda found: f"fpn.{_PYRAMID[found[1]]}.{int(found[2]) - 1}."),
     (r"^fpn\.out_layers\.", "fpn.out."),
     (r"^non_shared_heads\.(\d)\.cls_feats\.", r"class_heads.\1."),
     (r"^non_shared_heads\.(\d)\.reg_feats\.", r"box_heads.\1."),
@@ -102,7 +103,7 @@ def head(width: int, *, depthwise: bool) -> nn.Sequential:
 
 
 class ELANBlock(nn.Module):
-    """Two projections and the second after one and two 3x3 convolutions, merged (Wang et al. 2022, YOLOv7, figure 2)."""
+    """Two projections and the second after one and two 3x3 convolutions, merged (YOLOv7, Wang et al. 2022, fig. 2)."""
 
     def __init__(self, d_in: int, d_out: int, *, inner: int, depthwise: bool = False, silu_out: bool = False) -> None:
         super().__init__()
@@ -206,7 +207,7 @@ class PathAggregation(nn.Module):
                 block(4 * base + d32, 4 * base),
             ]
         )
-        self.convs = nn.ModuleList(conv(width, 2 * width, 3, depthwise=depthwise) for width in outputs)
+        self.widening = nn.ModuleList(conv(width, 2 * width, 3, depthwise=depthwise) for width in outputs)
         self.out = nn.ModuleList(conv(2 * width, d_out) for width in outputs)
 
     def forward(self, at_8: Tensor, at_16: Tensor, at_32: Tensor) -> list[Tensor]:
@@ -214,7 +215,7 @@ class PathAggregation(nn.Module):
         fine = self.elans[1](torch.cat([_doubled(self.top_down[1](middle)), self.lateral[1](at_8)], 1))
         middle = self.elans[2](torch.cat([self.bottom_up[0](fine), middle], 1))
         coarse = self.elans[3](torch.cat([self.bottom_up[1](middle), at_32], 1))
-        return [out(conv(x)) for out, conv, x in zip(self.out, self.convs, (fine, middle, coarse), strict=True)]
+        return [out(widen(x)) for out, widen, x in zip(self.out, self.widening, (fine, middle, coarse), strict=True)]
 
 
 def _doubled(x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ fused, once for classes and once for boxes.
 import re
 from collections.abc import Callable
 from math import log
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -74,18 +74,20 @@ class YOWOv2(nn.Module):
     """`DetectionNetwork` for any number of frames and any size; answers for the last frame.
 
     variant: of both networks; "nano" has depthwise convolutions.
-    num_frames: T that it is made for; its weights fit any.
+    clip_frames: T that it sees for one answer; its weights fit any.
     width_factor: of both networks' features; the heads' stay.
     weights: of all; weights_2d, weights_3d: what its authors' training starts from (yolo_free_nano_coco.pth and
     kinetics_shufflenetv2_1.0x_RGB_16_best.pth).
     """
+
+    network_parameter: ClassVar[str] = "clip_frames"
 
     def __init__(
         self,
         *,
         variant: Variant,
         num_classes: Annotated[int, Ge(1)] = 24,
-        num_frames: Annotated[int, Ge(1)] = 16,
+        clip_frames: Annotated[int, Ge(1)] = 16,
         width_factor: Annotated[float, Gt(0)] = 1.0,
         head_width: Annotated[int, Ge(1)] = 64,
         dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.1,
@@ -94,7 +96,7 @@ class YOWOv2(nn.Module):
         weights_3d: str | None = None,
     ) -> None:
         super().__init__()
-        self.num_classes, self.clip_frames, self.key_frame = num_classes, num_frames, num_frames - 1
+        self.num_classes, self.clip_frames, self.key_frame = num_classes, clip_frames, clip_frames - 1
         widths = scale_widths(_MOTION_WIDTHS[variant], width_factor)
         depthwise = variant == "nano"
         self.backbone_2d = FreeYOLO(variant, width_factor=width_factor, head_width=head_width)
@@ -122,15 +124,12 @@ class YOWOv2(nn.Module):
             if isinstance(module, nn.BatchNorm2d):  # those of the 3D network are as they are
                 module.eps, module.momentum = 1e-3, 0.03
         for layer in (*self.objectness, *self.classes):
-            nn.init.constant_(cast(nn.Conv2d, layer).bias, -log(99))  # a probability of 0.01
+            nn.init.constant_(cast(Any, layer).bias, -log(99))  # a probability of 0.01
 
     def forward(self, video: Tensor, targets: BoxTargets | None = None) -> DetectedBoxes | dict[str, Tensor]:
         """Any T: the last frame is the key frame. Its losses are `dense_detection_loss`'s."""
         answer = self.find(video)
-        if targets is not None:
-            return dense_detection_loss(answer, targets)
-        scores = answer.objectness.sigmoid()[..., None] * answer.classes.sigmoid()
-        return DetectedBoxes(answer.xyxy, scores.sqrt())
+        return answer.detected() if targets is None else dense_detection_loss(answer, targets)
 
     def find(self, video: Tensor) -> DenseAnswer:
         """[B,T,3,H,W] -> a candidate for each place. Sizes that are no multiple of 32 are padded with black at the
