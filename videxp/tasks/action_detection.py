@@ -69,6 +69,8 @@ class ActionDetection(VideoTask):
         },
         headline=("frame_map_50", "video_map_50", "accuracy"),
         undefined="none of their key frames has a box, or boxes have no tracks",
+        predictor="videxp.deploy.action_files",
+        predict_example="VIDEO.mp4 --boxes BOXES.json",
         explains=("map", "frames", "order"),
     )
 
