@@ -54,7 +54,7 @@ class TrainTransform(nn.Module):
     scale, ratio: for "resized": the box's share of the frame's area, and its width / height.
     mosaic: chance that a clip is joined with three others of its batch, drawn by itself, to one that shows a part of
         each, and their boxes: see `mosaic.py`. Before the flip. For data with boxes; what else a sample is told of,
-        such as its class, is left out of batches, since it is of one of the four.
+        such as its class, is left out of batches, since it is of one of the four. None is off.
     min_visible: the share of a box's area that the clip must show; boxes that are cut to less are left out. The others
         are kept, cut to the clip. Evaluation keeps every box of which anything is to be seen.
     flip: chance of a left-right mirror; 0 where direction is the label.
@@ -79,7 +79,7 @@ class TrainTransform(nn.Module):
         resize: Annotated[int, Gt(0)] | tuple[int, int] | None = None,
         scale: tuple[float, float] = (0.08, 1.0),
         ratio: tuple[float, float] = (3 / 4, 4 / 3),
-        mosaic: Annotated[float, Interval(ge=0, le=1)] = 0.0,
+        mosaic: Annotated[float, Interval(ge=0, le=1)] | None = None,
         min_visible: Annotated[float, Interval(ge=0, le=1)] = 0.1,
         flip: Annotated[float, Interval(ge=0, le=1)] = 0.5,
         brightness: Annotated[float, Ge(0)] = 0.0,
@@ -106,7 +106,7 @@ class TrainTransform(nn.Module):
         self.size, self.crop, self.shorts = size, crop, shorts
         self.scale, self.ratio = (scale[0], scale[1]), (ratio[0], ratio[1])
         self.whole = _WHOLE.get(crop)
-        self.mosaic, self.min_visible = mosaic, min_visible
+        self.mosaic, self.min_visible = mosaic or 0.0, min_visible
         self.flip = flip
         self.jitter = (brightness, contrast, saturation, hue)
         self.num_ops, self.magnitude = _rand_augment(rand_augment)
