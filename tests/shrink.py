@@ -106,7 +106,14 @@ TINY_SCENES = [
 ]
 
 # For detection: digits with boxes, whatever videos the recipe wants.
-TINY_DETECTION = [*TINY, "dataset=moving_digit_boxes"]
+TINY_DETECTION = [
+    *TINY,
+    "dataset=moving_digit_boxes",
+    "dataset.layout.train_videos=24",
+    "dataset.layout.val_videos=3",
+    "dataset.layout.test_videos=7",  # uneven over two ranks and over the batches
+    "dataset.eval_batch_size=2",
+]
 
 
 def tiny(*overrides: str, recipe: str = "classification/moving_digits", cwd: Path | None = None) -> list[str]:

@@ -91,7 +91,7 @@ class Detection(VideoTask):
         score_threshold: Share = 0.05,
         nms_iou: Share = 0.5,
         boxes_per_frame: Annotated[int, Ge(1)] = 40,
-        track_threshold: Share = 0.4,
+        track_threshold: Share = 0.5,
         tracker: Callable[[], Tracker] = GreedyIou,
         linker: Callable[[], TubeLinker] = TubeLinker,
         judged_frames: Judged = "all",
@@ -133,7 +133,7 @@ class Detection(VideoTask):
 
     @property
     def evaluation_protocol(self) -> str:
-        """`AP by pascal, all_point; all frames; at most 40 boxes a frame from 0.05, tracks from 0.4`"""
+        """`AP by pascal, all_point; all frames; at most 40 boxes a frame from 0.05, tracks from 0.5`"""
         figures = self.figures
         return (
             f"AP by {figures.rule}, {figures.interpolation}; {figures.on} frames; at most {self.boxes_per_frame} boxes "
