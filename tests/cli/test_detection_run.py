@@ -8,7 +8,6 @@ import pytest
 
 from tests.conftest import train, videxp
 from tests.evaluation.all_axes import evaluate_on_all
-from tests.shrink import tiny
 from videxp.tasks import Detection
 from videxp.training.loggers.metrics_file import last_values, read_metrics
 
@@ -57,9 +56,3 @@ def test_a_detector_of_single_frames_is_trained_on_the_same_clips(place: Path):
     words = ["logger=csv", "trainer.max_epochs=1", "trainer.limit_train_batches=1", "trainer.limit_val_batches=1"]
     run = train(*words, cwd=place, recipe="detection/moving_digits_per_frame", run="per_frame")
     assert "test/idf1" in last_values(read_metrics(run / "metrics.csv"))
-
-
-def test_clips_that_are_too_short_for_the_network_are_refused(place: Path):
-    words = tiny("model.clip_frames=9", "hydra.run.dir=short", "logger=csv", recipe="detection/moving_digits")
-    done = videxp("train", "detection/moving_digits", *words, cwd=place)
-    assert done.returncode == 2 and "dataset.num_frames=9" in done.stderr and "Traceback" not in done.stderr

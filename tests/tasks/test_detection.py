@@ -1,15 +1,14 @@
 """The task of detection: windows over films, boxes kept and left out, tracks, tubes, and figures over processes."""
 
-import json
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, distributed, multiprocessing, nn
+from torch import Tensor, nn
 
 from videxp.core.boxes import box_iou
 from videxp.core.errors import BadRequest, VidexpError
@@ -217,20 +216,15 @@ def test_figures_are_those_of_the_metrics_on_all_boxes_at_once_with_ragged_batch
     assert 0.5 < direct([0, 1])["idf1"] < 1 and direct([0, 1])["frame_map_50"] == pytest.approx(1)
 
 
-def rank_figures(rank: int, folder: Path) -> None:
-    torch.set_num_threads(1)
-    distributed.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2)
-    (folder / f"{rank}.json").write_text(json.dumps(evaluate([0, 2, 4] if rank == 0 else [1, 3])))
-    distributed.destroy_process_group()
-
-
-@pytest.mark.slow
-def test_two_processes_count_each_video_once(tmp_path: Path):
-    multiprocessing.start_processes(rank_figures, args=(tmp_path,), nprocs=2, start_method="forkserver")
-    whole = evaluate([0, 1, 2, 3, 4])
-    assert [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1)] == [whole, whole]
-    halves = [evaluate([0, 2, 4]), evaluate([1, 3])]
-    assert np.mean([half["idf1"] for half in halves]) != pytest.approx(whole["idf1"], abs=1e-6)  # negative control
+def test_clips_that_are_too_short_for_the_network_are_refused(monkeypatch: pytest.MonkeyPatch):
+    detector = task()
+    monkeypatch.setattr(Detection, "trainer", None)
+    for frames in (4, 3):
+        monkeypatch.setattr("videxp.tasks.detection.datamodule_of", lambda _, n=frames: SimpleNamespace(num_frames=n))
+        detector.on_fit_start()
+    monkeypatch.setattr("videxp.tasks.detection.datamodule_of", lambda _: SimpleNamespace(num_frames=2))
+    with pytest.raises(BadRequest, match=r"dataset\.num_frames=2: the network sees 3 frames .* dataset\.num_frames=3"):
+        detector.on_fit_start()
 
 
 def test_a_question_is_about_a_box_and_loses_its_answer_with_it():
