@@ -43,6 +43,13 @@ def test_a_key_that_some_runs_lack_differs_and_one_and_one_point_zero_do_not():
     assert [c.key for c in differing_columns([{"a": 1}, {"a": True}])] == ["a"]
 
 
+def test_how_much_was_pruned_is_told_and_not_the_width_of_each_layer():
+    pruned = [
+        {"pruning.share": share, "pruning.widths": [f"conv.out_channels={n}"]} for share, n in ((0.3, 11), (0.5, 8))
+    ]
+    assert [c.key for c in differing_columns([{}, *pruned]) if c.shown] == ["pruning.share"]
+
+
 def test_what_only_one_class_takes_is_in_files_but_not_in_the_first_look():
     wandb = {"dataset.cache._target_": "W", "dataset.cache.folder": "p"}
     columns = differing_columns([wandb, {"dataset.cache": {}}, wandb])

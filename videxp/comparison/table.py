@@ -24,7 +24,10 @@ from videxp.runs.reading import Run
 
 Row = dict[str, Any]
 BEST = ".best"
-IMPLIED = {"dataset.layout._target_": "dataset.name", "task.monitor": "task._target_"}
+IMPLIED = {
+    **{"dataset.layout._target_": "dataset.name", "task.monitor": "task._target_"},
+    **{"pruning.widths": "pruning.share", "pruning.weights": "pruning.share"},
+}
 """Config keys, and what mostly decides each: where it does, its own column says nothing new."""
 CONDITION = re.compile(r"(?P<key>.+?)(?P<operator>!=|>=|<=|=|>|<)(?P<value>.*)", re.DOTALL)
 

@@ -77,6 +77,8 @@ class SweepOptions:
 class PruningOptions:
     """A network with fewer channels than `model` makes, as `videxp compress --prune` left it."""
 
+    share: float | None = None
+    """Of the channels of each group, that went; the widths tell all."""
     widths: list[str] = field(default_factory=list)
     """`features.stem.0.out_channels=11`, of each layer that is smaller."""
     weights: str | None = None

@@ -47,7 +47,7 @@ def plan_student(
         if changes.prune is not None:
             pruned = prune(parent, share=changes.prune)
             known["channels"] = dict(pruned.channels)
-            begin_with(cfg, pruned.widths, output / WEIGHTS)
+            begin_with(cfg, pruned.widths, output / WEIGHTS, share=changes.prune)
         if changes.model is not None:
             cfg.model, cfg.pruning = model_of(changes.model), None
         if changes.distill:
@@ -75,11 +75,12 @@ def prune(parent: LoadedRun, *, share: float) -> Pruned:
     return prune_network(task.network, task.network_inputs(task.blank_batch(parent.datamodule)), share=share)
 
 
-def begin_with(cfg: DictConfig, widths: Sequence[str], weights: Path) -> None:
+def begin_with(cfg: DictConfig, widths: Sequence[str], weights: Path, *, share: float) -> None:
     """The parent's weights, cut, are the first ones: files that its own began with are not read."""
     before: Mapping[str, Any] = cfg.get("pruning") or {}
     places = dict(text.rpartition("=")[::2] for text in [*(before.get("widths") or []), *widths])
     cfg.pruning = {
+        "share": share,
         "widths": [f"{place}={number}" for place, number in places.items()],
         "weights": str(weights.resolve()),
     }
