@@ -108,7 +108,7 @@ class Tab:
         node = self.send("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self.send("DOM.setFileInputFiles", nodeId=node, files=[str(file.resolve())])
 
-    def wait(self, condition: str, *, seconds: float = 10) -> None:
+    def wait(self, condition: str, *, seconds: float = 60) -> None:
         """Until a JavaScript expression is true."""
         end = time.monotonic() + seconds
         while not self.run(condition):

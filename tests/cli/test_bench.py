@@ -1,7 +1,6 @@
 """`videxp bench`: what it measures adds up, what it says follows from that, and it leaves nothing behind."""
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -161,7 +160,15 @@ def test_each_phase_has_its_time_and_the_training_ends_after_the_steps(
     assert (found.step.median, found.without_wait, found.shares["optimizer"]) == (15e3, 14e3, 8 / 15)
 
 
-def test_the_share_of_a_package_is_the_time_between_its_first_call_and_the_return(tmp_path: Path) -> None:
+def test_the_share_of_a_package_is_the_time_between_its_first_call_and_the_return(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr("videxp.data.speed.time", SimpleNamespace(perf_counter=lambda: clock.now))
+
+    def wait(seconds: float) -> None:
+        clock.now += seconds
+
     (tmp_path / "inside").mkdir()
     (tmp_path / "inside/reader.py").write_text("def read(wait):\n    return [wait(0.03) for _ in range(2)]\n")
     source = tmp_path / "inside/reader.py"
@@ -169,10 +176,10 @@ def test_the_share_of_a_package_is_the_time_between_its_first_call_and_the_retur
     exec(compile(source.read_text(), str(source), "exec"), scope)
 
     def sample() -> None:
-        scope["read"](time.sleep)
-        time.sleep(0.02)
+        scope["read"](wait)
+        wait(0.02)
 
-    assert share_within(tmp_path / "inside", sample) == pytest.approx(0.75, abs=0.2)
+    assert share_within(tmp_path / "inside", sample) == pytest.approx(0.75)
     assert share_within(tmp_path / "elsewhere", sample) == 0
 
 

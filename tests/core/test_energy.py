@@ -60,7 +60,7 @@ def test_each_wrap_is_seen_though_nobody_asks_meanwhile(tmp_path: Path) -> None:
         for step in (15_000, 15_000, 15_000):
             total += step
             (package / "energy_uj").write_text(str(total % 20_000))
-            time.sleep(0.05)
+            time.sleep(0.25)
         assert meter.read().total == pytest.approx(0.045)
         assert total % 20_000 == 5_000  # which is all that the ends of the block would show
     ordinary = Counters([Rapl(zone(tmp_path / "other", "intel-rapl:0", "package-0", microjoules=0))])

@@ -117,7 +117,10 @@ def test_items_are_read_ahead_by_another_thread_not_without_end_and_its_errors_a
     ahead = read_ahead(items(), count=4)
     assert not taken  # nothing is opened before it is needed
     assert next(ahead) == 0
-    time.sleep(0.05)
+    end = time.monotonic() + 60
+    while len(taken) < 8 and time.monotonic() < end:
+        time.sleep(0.01)
+    time.sleep(0.05)  # it could read on
     assert taken == list(range(8))
     assert [next(ahead) for _ in range(23)] == list(range(1, 24))
     with pytest.raises(ValueError, match="damaged"):

@@ -3,6 +3,7 @@
 import math
 import os
 import time
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -110,20 +111,16 @@ def test_runs_are_found_in_folders_beneath_them_and_by_globs_each_once(tmp_path:
         find_runs([str(tmp_path / "conf")])
 
 
-@pytest.mark.slow
-def test_wall_time_adds_up_over_attempts_without_the_pause_between_them(tmp_path: Path):
+def test_wall_time_adds_up_over_attempts_without_the_pause_between_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     run = RunFolder(tmp_path)
     run.config.write_text("a: 1")
-    run.set_state("running")
-    time.sleep(0.1)
-    run.set_state("interrupted")
-    time.sleep(0.5)
-    run.set_state("running")
-    time.sleep(0.1)
-    run.set_state("finished")
-    seconds = read_run(tmp_path).seconds
-    assert seconds is not None
-    assert 0.2 <= seconds < 0.5  # from the first start to the end it is 0.7
+    began = datetime.now(timezone.utc)
+    for after, state in ((0, "running"), (10, "interrupted"), (60, "running"), (70, "finished")):
+        monkeypatch.setattr("videxp.runs.folder._now", lambda now=began + timedelta(seconds=after): now)
+        run.set_state(state)
+    assert read_run(tmp_path).seconds == 20  # from the first start to the end it is 70
 
 
 def test_an_attempt_that_was_killed_counts_until_its_last_row(tmp_path: Path):

@@ -22,7 +22,7 @@ NODES = {"n1": 8, "n2": 8, "n3": 1}
 """Their CPUs, of which this machine need not have as many."""
 PROGRAMS = ("slurmd", "slurmctld", "sbatch", "srun", "munged", "slurmdbd", "mariadbd", "mariadb-install-db")
 GRACE_SECONDS = 20
-KILL_WAIT_SECONDS = 20
+KILL_WAIT_SECONDS = 60
 UP_SECONDS = 60
 HOST = socket.gethostname().partition(".")[0]
 

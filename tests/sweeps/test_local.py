@@ -52,7 +52,7 @@ def test_a_process_is_found_again_and_another_of_its_number_is_not_taken_for_it(
     other = Local()  # it did not start it
     assert other.ended([handle, f"{process.pid}:1", "1:"]).keys() == {f"{process.pid}:1", "1:"}
     other.stop([handle])
-    process.wait(5)
+    process.wait(60)
     assert process.returncode == -signal.SIGTERM
     assert "ended with the sweep" in other.ended([handle])[handle]
 
@@ -84,7 +84,9 @@ def test_a_run_ends_with_the_sweep_that_started_it(tmp_path: Path):
         parent.kill()
         parent.wait()
         parent.stdout.close()
-        time.sleep(0.3)
+        end = time.monotonic() + (0.3 if lives_on else 60)
+        while time.monotonic() < end and local._born(child) != "gone":
+            time.sleep(0.02)
         assert (local._born(child) != "gone") == lives_on
         if lives_on:
             os.kill(child, signal.SIGKILL)

@@ -123,7 +123,7 @@ def test_a_sweep_in_a_local_ray_is_stopped_and_finishes(folder: Path, local: dic
     controller = start(*BEGIN, *SPACE, "launcher=ray", "launcher.jobs=1", "launcher.cpus=1", cwd=folder)
     wait_for(lambda: len(logged(folder)) == 1)
     os.kill(controller.pid, signal.SIGINT)
-    controller.join(30)
+    controller.join(60)
     assert controller.exitcode == 130, (folder / "stderr").read_text()
     assert trials(folder) == []
     assert [status["state"] for status in statuses(folder).values()] == ["interrupted"]
@@ -161,7 +161,7 @@ def test_a_local_ray_that_is_killed_leaves_no_run(tmp_path: Path):
             controller.wait()
     for name in ("ours", "stock"):
         run = int((tmp_path / name / "begun").read_text())
-        wait_for(lambda run=run: is_gone(run), seconds=20)
+        wait_for(lambda run=run: is_gone(run))
         assert (tmp_path / name / "output.txt").read_text() == "a run\n"
         told[name] = (tmp_path / name / "told").exists()
     assert told == {"ours": True, "stock": False}

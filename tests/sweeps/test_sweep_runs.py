@@ -133,7 +133,7 @@ def test_ctrl_c_stops_with_checkpoints_and_the_sweep_goes_on(
     controller = start("classification/moving_digits", *tiny(*QUICK), *space(3), cwd=folder)
     wait_for(lambda: len(list(folder.glob("sweep/????/metrics.csv"))) >= 2)
     os.kill(controller.pid, signal.SIGINT)
-    controller.join(30)
+    controller.join(60)
     assert controller.exitcode == 130
     assert "videxp sweep --resume sweep goes on" in (folder / "stderr").read_text()
     assert processes(folder) == []
@@ -203,7 +203,7 @@ def test_a_second_ctrl_c_ends_even_what_hangs(folder: Path):
     controller.join(2)
     assert controller.exitcode is None  # it waits for a checkpoint
     os.kill(controller.pid, signal.SIGINT)
-    controller.join(10)
+    controller.join(60)
     assert controller.exitcode == 130
     assert "once more ends at once" in (folder / "stderr").read_text()
     wait_for(lambda: processes(folder) == [])

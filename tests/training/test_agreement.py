@@ -41,7 +41,7 @@ def ranks(
 
 
 def test_ranks_with_different_values_are_refused(tmp_path: Path):
-    statuses, said = ranks(tmp_path, port=free_port(), rates=["0.1", "0.4"], timeout=60)
+    statuses, said = ranks(tmp_path, port=free_port(), rates=["0.1", "0.4"], timeout=240)
     assert statuses == [2, 2], said
     assert "rank 1 has another config: optimizer.lr is 0.4 there and 0.1 on rank 0" in said
     assert not list(tmp_path.glob("run/checkpoints/*"))
@@ -49,7 +49,7 @@ def test_ranks_with_different_values_are_refused(tmp_path: Path):
 
 def test_ranks_whose_environments_differ_are_refused_and_no_value_is_shown(tmp_path: Path):
     statuses, said = ranks(
-        tmp_path, port=free_port(), rates=[FROM_OUTSIDE, FROM_OUTSIDE], variables=("0.125", "0.375"), timeout=60
+        tmp_path, port=free_port(), rates=[FROM_OUTSIDE, FROM_OUTSIDE], variables=("0.125", "0.375"), timeout=240
     )
     assert statuses == [2, 2], said
     assert "rank 1 has another config: optimizer.lr is MY_LR #" in said

@@ -44,8 +44,9 @@ def seconds_since_fault(workspace: Path) -> float:
     return time.monotonic() - float((workspace / "fault.txt").read_text())
 
 
-def gone(folder: Path, *, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
+def gone(folder: Path) -> bool:
+    """Within 30 s: a rank that nobody ends waits for 300."""
+    deadline = time.monotonic() + 30
     while processes_in(folder):
         if time.monotonic() > deadline:
             return False
@@ -72,8 +73,8 @@ def test_a_rank_that_dies_is_named_and_takes_all_others_with_it(rank: int, how: 
     )
     assert statuses == [1], printed
     assert printed.count("videxp:") == 1 and f"videxp: {says}\n" in printed
-    assert seconds_since_fault(workspace) < 15
-    assert gone(workspace, seconds=1)
+    assert seconds_since_fault(workspace) < 60
+    assert gone(workspace)
     assert state(run) == "failed"
     assert says in json.loads((run / "status.json").read_text())["cause"]
     if how == "raise":
@@ -93,8 +94,8 @@ def test_a_rank_that_hangs_is_named_with_its_stack(workspace: Path):
     assert statuses == [1], printed
     assert "videxp: rank 0 hung: the others waited 5 s (hardware.timeout_seconds)\n" in printed
     assert 'tests/training/killing.py", line' in printed  # where it was
-    assert seconds_since_fault(workspace) < 5 + 10
-    assert gone(workspace, seconds=1)
+    assert seconds_since_fault(workspace) < 60
+    assert gone(workspace)
     assert state(run) == "failed"
     log = (run / "log.txt").read_text()
     assert "in _end" in log and "training_epoch_loop.py" in log
@@ -138,9 +139,9 @@ def test_as_a_user_starts_it_a_signal_to_the_group_stops_two_processes(workspace
         assert started.poll() is None
         time.sleep(0.1)
     os.killpg(started.pid, signal.SIGTERM)
-    _, said = started.communicate(timeout=30)
+    _, said = started.communicate(timeout=60)
     assert started.returncode == 143
-    assert gone(workspace, seconds=8)
+    assert gone(workspace)
     assert "videxp resume runs/user goes on" in said
     assert state(run) == "interrupted"
 

@@ -58,7 +58,7 @@ def test_without_a_server_at_the_start_the_run_is_logged_offline(workspace: Path
     with serving() as server:
         server.fault = "hang"
         run = trained(workspace, server.url, run="start")
-    assert run.seconds_to_begin < healthy.seconds_to_begin + 10
+    assert run.seconds_to_begin < healthy.seconds_to_begin + 40
     assert [line for line in run.printed.splitlines() if line.startswith("videxp: ")] == [
         line for line in run.printed.splitlines() if "does not answer" in line and "logged offline" in line
     ]
@@ -72,7 +72,7 @@ def test_a_server_that_dies_in_mid_run_holds_up_nothing_but_the_end(fault: str, 
     with serving() as server:
         server.fault_when_streaming = fault
         run = trained(workspace, server.url, run=f"mid-{fault}")
-    assert run.seconds_to_end < healthy.seconds_to_end + 15
+    assert run.seconds_to_end < healthy.seconds_to_end + 45
     (folder,) = (workspace / f"runs/mid-{fault}/wandb").glob("run-*")
     assert b"val/accuracy" in next(folder.glob("*.wandb")).read_bytes()
     said = [line for line in run.printed.splitlines() if line.startswith("videxp: ")]

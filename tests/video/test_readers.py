@@ -85,9 +85,9 @@ def test_a_reader_used_in_a_forked_child_raises_instead_of_hanging(reader):
 
     process = context.Process(target=child)
     process.start()
-    assert told.poll(20)
+    assert told.poll(60)
     assert "another process" in told.recv()
-    process.join(20)
+    process.join(60)
     assert process.exitcode == 0
 
 

@@ -221,7 +221,7 @@ def test_the_page_shows_labels_and_asks_no_other_host(classifier: Server, videos
         page.wait("document.querySelector('#input').readyState >= 2")
         page.run(f"document.querySelector('#token').value = '{TOKEN}'")
         page.run("document.querySelector('#send').click()")
-        page.wait("document.querySelectorAll('.bar').length === 5", seconds=30)
+        page.wait("document.querySelectorAll('.bar').length === 5")
         (expected,) = predicted(finished[0], videos[:1])
         assert page.run("document.querySelector('.bar.first span').textContent") == expected["label"]
         assert json.loads(page.run("document.querySelector('pre').textContent"))["path"] == videos[0].name
@@ -236,7 +236,7 @@ def test_the_page_plays_a_restored_video_beside_its_input(restorer: Server, film
         page.open(f"{restorer.address}/")
         page.choose("#file", films["bar.mp4"])
         page.run("document.querySelector('#send').click()")
-        page.wait("document.querySelector('#output').readyState >= 2", seconds=30)
+        page.wait("document.querySelector('#output').readyState >= 2")
         assert (
             page.run("document.querySelector('#output').videoWidth / document.querySelector('#input').videoWidth") == 4
         )

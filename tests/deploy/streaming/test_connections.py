@@ -93,20 +93,20 @@ def stream(streamer: Any, source: str, kept: Kept, *, options: CaptureOptions | 
 @pytest.mark.slow
 def test_a_cut_connection_is_opened_again_and_nothing_is_left_of_the_one_before():
     address = f"rtsp://ann:Ottokar77@127.0.0.1:{free_port()}/cam"
-    senders = [send(address, count=20)]
+    first, second = send(address, count=20), send(address, count=10, waits=True)
     seen: list[int] = []
 
     class Twice(Kept):
         def tell(self, event: str, **facts: Any) -> None:
             super().tell(event, **facts)
-            if event == "reconnecting" and len(senders) == 1:
-                senders.append(send(address, count=10))
+            if event == "reconnecting" and second.stdin is not None:
+                second.stdin.close()
 
     kept = Twice()
     options = CaptureOptions(timeout_seconds=2, options={**LISTEN, "listen_timeout": "2"})
     # A listener's own timeout ends the third attempt.
     status = stream(Levels(seen=seen), address, kept, options=options, attempts=1)
-    for sender in senders:
+    for sender in (first, second):
         sender.wait()
     assert [line["level"] for line in kept.answers] == [*range(20), *range(10)]
     assert [line["since"] for line in kept.answers] == seen == [*range(20), *range(10)]

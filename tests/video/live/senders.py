@@ -13,7 +13,8 @@ SEND = """
 import sys, time
 import av, numpy as np
 address, count, fps = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
-for attempt in range(100):  # until somebody listens
+sys.stdin.read()
+for attempt in range(1000):  # until somebody listens
     try:
         output = av.open(address, "w", format="rtsp", options={"rtsp_transport": "tcp"})
         options = {"preset": "ultrafast", "tune": "zerolatency", "g": "5"}
@@ -42,9 +43,13 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def send(address: str, *, count: int, fps: float = 100) -> subprocess.Popen[bytes]:
-    """`count` gray pictures, each 5 levels brighter than the one before; then the connection is cut."""
-    return subprocess.Popen([sys.executable, "-c", SEND, address, str(count), str(fps)])
+def send(address: str, *, count: int, fps: float = 100, waits: bool = False) -> subprocess.Popen[bytes]:
+    """`count` gray pictures, each 5 levels brighter than the one before; then the connection is cut.
+
+    waits: until its stdin is closed.
+    """
+    command = [sys.executable, "-c", SEND, address, str(count), str(fps)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE if waits else subprocess.DEVNULL)
 
 
 def write_steps(

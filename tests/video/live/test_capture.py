@@ -90,15 +90,16 @@ def test_stdin_is_read_by_the_reading_process(tmp_path: Path):
     assert done.stdout.split() == [word for n in range(12) for word in (str(n), str(n))]
 
 
-def test_a_silent_server_is_given_up_on():
+def test_a_silent_server_is_given_up_on(monkeypatch: pytest.MonkeyPatch):
     """It takes the connection and says nothing. The option that tutorials name, `stimeout`, waits on."""
+    monkeypatch.setattr(capturing, "GRACE_SECONDS", 60)  # the start of a process is in it
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"rtsp://ann:Ottokar77@127.0.0.1:{server.getsockname()[1]}/cam"
         stock = subprocess.Popen([sys.executable, "-c", STOCK, address], stderr=subprocess.DEVNULL)
         start = time.monotonic()
         with pytest.raises(LostSource, match=r"rtsp://127.0.0.1:\d+/cam: no answer for 0\.4 s") as lost:
             Capture(read_source(address), CaptureOptions(timeout_seconds=0.4))
-        assert 0.4 < time.monotonic() - start < 5 and "Ottokar77" not in str(lost.value)
+        assert 0.4 < time.monotonic() - start < 60 and "Ottokar77" not in str(lost.value)
         assert stock.poll() is None
         stock.kill()
         stock.wait()
@@ -106,15 +107,15 @@ def test_a_silent_server_is_given_up_on():
 
 def test_a_process_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """As in a read of FFmpeg's that nothing interrupts."""
-    monkeypatch.setattr(capturing, "GRACE_SECONDS", 0.2)
     port = free_port()
     sender = send(address := f"rtsp://127.0.0.1:{port}/cam", count=1000)
-    capture = Capture(read_source(address), CaptureOptions(timeout_seconds=5, options=LISTEN))
+    capture = Capture(read_source(address), CaptureOptions(timeout_seconds=60, options=LISTEN))
     assert capture.take() is not None
     command = Path(f"/proc/{capture.process.pid}/cmdline").read_text()
     assert "reading" in command and address not in command
     os.kill(capture.process.pid, signal.SIGSTOP)
     capture._patience = 0.5
+    monkeypatch.setattr(capturing, "GRACE_SECONDS", 0.2)
     with pytest.raises(LostSource, match=r"no answer for 0\.5 s"):
         read_all(capture)
     capture.close()

@@ -58,7 +58,7 @@ def test_a_file_that_is_not_finished_is_not_there(tmp_path: Path):
 def test_pictures_reach_a_server():
     address = f"rtsp://ann:Ottokar77@127.0.0.1:{free_port()}/live"
     listener = subprocess.Popen([sys.executable, "-c", LISTENER, address], stdout=subprocess.PIPE, text=True)
-    for _ in range(200):  # until it listens
+    for _ in range(1000):  # until it listens
         try:
             with send_to(read_address(address), fps=25) as writer:
                 for number in range(20):
@@ -66,7 +66,7 @@ def test_pictures_reach_a_server():
             break
         except VidexpError:
             time.sleep(0.05)
-    levels = [int(line) for line in listener.communicate(timeout=30)[0].split()]
+    levels = [int(line) for line in listener.communicate(timeout=60)[0].split()]
     assert levels == pytest.approx([10 * number for number in range(20)], abs=2)
 
 
