@@ -99,6 +99,7 @@ class Detection(VideoTask):
         rule: Rule = "pascal",
         interpolation: Interpolation = "all_point",
         decay_norms_and_biases: bool = False,
+        frozen: bool = False,
     ) -> None:
         """
         exclusive: a box belongs to one class, its likeliest; otherwise to each whose score suffices.
@@ -107,6 +108,7 @@ class Detection(VideoTask):
         track_threshold: score from which a box is told to the tracker; others are boxes without a track.
         judged_frames: "all", or "annotated": those with a true box, of data where others were not looked at.
         rule, interpolation: of average precision, see `videxp.metrics.detection`.
+        frozen: nothing is trained; the network is evaluated with the weights that it begins with.
         example_videos: of how many videos a test makes a contact sheet; a validation makes two.
         """
         super().__init__(
@@ -118,6 +120,8 @@ class Detection(VideoTask):
         )
         if not classes:
             raise BadRequest("detection needs boxes of at least one class, and the data set has none")
+        if frozen:
+            cast(nn.Module, network).requires_grad_(False)
         self.classes = classes
         self.clip_frames, self.key_frame = network.clip_frames, network.key_frame
         self.exclusive = exclusive
