@@ -262,3 +262,10 @@ def test_classes_and_videos_are_told():
     detector.evaluation_metrics("test")
     assert [(row["class"], row["videos"]) for row in detector.classes_tested] == [("red", 2), ("green", 2)]
     assert [row["frame_map_50"] for row in detector.classes_tested] == pytest.approx([1, 1])
+
+
+def test_of_a_frozen_network_nothing_is_trained():
+    network = nn.Linear(2, 2)
+    network.clip_frames, network.key_frame = 1, 0
+    assert any(p.requires_grad for p in task(network).parameters())
+    assert not any(p.requires_grad for p in task(network, frozen=True).parameters())
