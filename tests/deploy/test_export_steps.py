@@ -8,17 +8,17 @@ import pytest
 import torch
 from torch import nn
 
+from tests.deploy.untold import write_untold
 from tests.models.test_streaming import network
 from tests.models.zoo import RESTORERS, build_tiny
 from videxp.core.errors import BadRequest, VidexpError
-from videxp.deploy.exporting.exporting import example_of
 from videxp.deploy.exporting.opening import Exported, open_exported
 from videxp.deploy.exporting.package import Package
 from videxp.deploy.exporting.parity import answers_of_run, compare_answers, require_parity
 from videxp.deploy.exporting.runs import step_of
 from videxp.deploy.exporting.steps import answer_clip
 from videxp.deploy.exporting.triton import write_repository
-from videxp.deploy.exporting.writing import Kind, write_deployable
+from videxp.deploy.exporting.writing import Kind
 from videxp.models.classification.movinet import VARIANTS, Widths
 from videxp.tasks.deployable import (
     Deployable,
@@ -86,13 +86,7 @@ def write_step(name: str, kind: Kind, path: Path, monkeypatch: pytest.MonkeyPatc
     """Of frames of 36x48 pixels, all axes free; the file says nothing of a run."""
     monkeypatch.setitem(VARIANTS, "a0", ONE_LAYER_A_STAGE)
     step = step_of(deployable(name), clip(1, 1, 36, 48))
-    texts = ("kind", "model", "run_id", "commit", "config", "config_hash", "weights_sha256", "data_fingerprint")
-    package = Package(
-        **dict.fromkeys((*texts, "preprocessing"), ""), classes=[], chosen={}, clip={}, inputs=[], outputs=[]
-    )
-    example = {name: torch.from_numpy(value) for name, value in example_of(step, clip(1, 2, 36, 48), batch=2).items()}
-    free = ("batch", "height", "width")
-    return step, write_deployable(step, example, package, path, kind=kind, free=free)
+    return step, write_untold(step, clip(1, 2, 36, 48), path, kind=kind, free=("batch", "height", "width"))
 
 
 def compare_with_whole_clip(file: Exported, step: DeployableStep, given: dict[str, np.ndarray]) -> None:

@@ -248,6 +248,7 @@ CHECKS: dict[str, Callable[[str], Any]] = {
     "in_spec": is_structure,
     "out_spec": is_structure,
     "torch_version": VERSION.fullmatch,
+    "as_float": re.compile(r"-?Infinity|NaN").fullmatch,  # JSON has no such numbers
     "as_string": lambda text: True,  # torch writes them as literals
     "as_strings": lambda text: True,
 }

@@ -5,6 +5,7 @@ footage, and one that is shown a frame in color.
 Legend: B clips, T frames, N = B*T, H, W pixels.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, cast
 
 import torch
@@ -180,9 +181,12 @@ def _resized(frames_NCHW: Tensor, size: tuple[int, ...]) -> Tensor:
     return F.interpolate(frames_NCHW, size, mode="bilinear", align_corners=False)
 
 
-def _at_once(frames_NCHW: Tensor) -> int:
-    """How many frames of this size are in CIELAB at a time."""
-    return max(1, PIXELS_AT_ONCE // frames_NCHW[0, 0].numel())
+def _parts(frames_NCHW: Tensor, *, like: Tensor) -> Sequence[Tensor]:
+    """The frames by as many as are in CIELAB at a time, where they are of the size of `like`: all in an exported graph,
+    in which that is not known."""
+    if torch.compiler.is_exporting():
+        return [frames_NCHW]
+    return frames_NCHW.split(max(1, PIXELS_AT_ONCE // like[0, 0].numel()))
 
 
 def _lab(frames_N3HW: Tensor) -> Tensor:
@@ -193,15 +197,16 @@ def _lab(frames_N3HW: Tensor) -> Tensor:
 
 def _lightness(frames_N3HW: Tensor) -> Tensor:
     """[N,1,H,W] in [0,100]."""
-    return torch.cat([_lab(part)[:, :1] for part in frames_N3HW.split(_at_once(frames_N3HW))])
+    return torch.cat([_lab(part)[:, :1] for part in _parts(frames_N3HW, like=frames_N3HW)])
 
 
 def _colored(lightness_N1HW: Tensor, chroma_N2hw: Tensor) -> Tensor:
     """[N,3,H,W] in [0,1]; the chroma is brought to the lightness's size."""
-    count, size = _at_once(lightness_N1HW), lightness_N1HW.shape[-2:]
+    size = lightness_N1HW.shape[-2:]
+    parts = (_parts(frames, like=lightness_N1HW) for frames in (lightness_N1HW, chroma_N2hw))
     colored = []
     with without_autocast(lightness_N1HW):
-        for lightness, chroma in zip(lightness_N1HW.split(count), chroma_N2hw.split(count)):
+        for lightness, chroma in zip(*parts):
             lab = torch.cat([lightness, _resized(chroma.to(lightness), size)], dim=1)
             colored.append(lab_to_rgb_of_same_lightness(lab.movedim(1, -1)).movedim(-1, 1))
     return torch.cat(colored)
