@@ -19,5 +19,6 @@ def write_untold(
     deployable: Deployable, clip: Mapping[str, np.ndarray], path: Path, *, kind: Kind, free: Sequence[str]
 ) -> Package:
     """The file's package, which says nothing of a run. free: names of the axes that are to be."""
-    example = {name: torch.from_numpy(value) for name, value in example_of(deployable, clip, batch=2).items()}
+    given = example_of(deployable, clip, batch=2 if "batch" in free else 1)
+    example = {name: torch.from_numpy(value) for name, value in given.items()}
     return write_deployable(deployable, example, UNTOLD, path, kind=kind, free=free)

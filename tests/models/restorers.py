@@ -41,7 +41,7 @@ def seen_once(video: torch.Tensor) -> torch.Tensor:
     """A mask [B,T,1,h,w] that shows each column of pixels in one of the frames, and hides it in all others."""
     frames, _, height, width = video.shape[1:]
     shown = torch.arange(width, device=video.device) % frames == torch.arange(frames, device=video.device)[:, None]
-    return (~shown)[:, None, None].expand(len(video), frames, 1, height, width).to(video.dtype)
+    return (~shown)[:, None, None].expand(video.shape[0], frames, 1, height, width).to(video.dtype)
 
 
 def clip(*shape: int) -> torch.Tensor:
