@@ -105,7 +105,7 @@ class Description:
             ("videos", f"{_spread(self.frames, 'frames')}, {_spread(self.seconds, 's')}"),
             ("frames", pictures),
         ]
-        if self.per_class:
+        if any(self.per_class.values()):
             counts = _range(np.array(list(self.per_class.values())))
             found.append(("balance", f"{counts} training videos of each class"))
         if self.manifest.pixels is not None:

@@ -5,7 +5,7 @@ A layout never leaves out a file, or decides for the user, without a note.
 
 import textwrap
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from videxp.video.file_kinds import ending_of
@@ -44,6 +44,22 @@ class Notes:
     @property
     def lines(self) -> list[Note]:
         return [*self._told, *((about, _counted(reason, paths)) for (about, reason), paths in self._counted.items())]
+
+
+class FilteredNotes(Notes):
+    """Passes on what it is told; of files passed over, those alone that are worth a note."""
+
+    def __init__(self, notes: Notes, is_worth: Callable[[str], bool]) -> None:
+        super().__init__()
+        self._notes = notes
+        self._is_worth = is_worth
+
+    def tell(self, about: str, text: str) -> None:
+        self._notes.tell(about, text)
+
+    def pass_over(self, reason: str, path: str, *, about: str = "ignored") -> None:
+        if self._is_worth(path):
+            self._notes.pass_over(reason, path, about=about)
 
 
 class _Unheard(Notes):

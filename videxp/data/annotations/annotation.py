@@ -12,6 +12,7 @@ import numpy as np
 
 from videxp.core.errors import BadRequest
 from videxp.data.manifest import Facts, Manifest, Row
+from videxp.data.notes import Notes
 
 if TYPE_CHECKING:  # torch, which preparing does without
     from torch import Tensor
@@ -73,6 +74,9 @@ class Annotation:
         own: what is known of the sample's file. facts: of each file that rows name.
         """
         return row, own
+
+    def tell(self, rows: Sequence[Row], facts: Mapping[str, Facts], notes: Notes) -> None:
+        """Note what is remarkable about what all samples state together."""
 
     def for_samples(self, manifest: Manifest, samples: np.ndarray) -> Self:
         """The same with the values of these samples, int64 [n]; what workers are forked with, so keep it compact."""

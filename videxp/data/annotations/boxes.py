@@ -5,13 +5,16 @@ Legend: K clips of a sample, V views of a clip, N clips of a batch, T frames, M 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from videxp.core.errors import BadRequest
 from videxp.data.annotations.annotation import Annotation, Shown, Stack
+from videxp.data.annotations.box_remarks import tell_boxes
+from videxp.data.annotations.packed_boxes import Size, cut_to, fit_boxes, pack_boxes, unpack_boxes, within
 from videxp.data.manifest import FIELD, Facts, Row
+from videxp.data.notes import Notes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,33 +50,54 @@ class Boxes(Annotation):
     moves = joins = True
     follows_cuts = True
 
-    def __init__(self, name: str, *, classes: Sequence[str]) -> None:
+    def __init__(
+        self, name: str, *, classes: Sequence[str], beyond: Literal["refuse", "cut"] = "refuse", remedy: str = ""
+    ) -> None:
+        """beyond: boxes beyond the picture or the last frame. remedy: what to do about them where they are refused."""
         super().__init__(name, columns=(FIELD + name,))
         self.classes = list(classes)
+        self.beyond = beyond
+        self.remedy = remedy
 
-    def pack(self, boxes: Iterable[BoxOnFrame]) -> str:
-        """What a layout states in a row's `fields`. Raises BadRequest for a class that is none of `classes`."""
+    def pack(self, boxes: Iterable[BoxOnFrame], *, size: Size | None = None, fps: float | None = None) -> str:
+        """What a layout states in a row's `fields`. Raises BadRequest for a class that is none of `classes`.
+
+        size: that boxes refer to, in the place of the video's. fps: rate at which frames are numbered, likewise. A
+        thing that has several labels is a box of each: the same frame, corners and track.
+        """
         number = {name: place for place, name in enumerate(self.classes)}
-        parts = []
-        for box in boxes:
+
+        def row(box: BoxOnFrame) -> tuple[float, ...]:
             if box.label not in number:
                 raise BadRequest(f"{self.name}: {box.label!r} is none of its classes: {', '.join(self.classes)}")
-            corners = " ".join(f"{value:.9g}" for value in (box.x0, box.y0, box.x1, box.y1))
-            parts.append(f"{box.frame} {corners} {number[box.label]} {box.track}")
-        return ";".join(parts)
+            return box.frame, box.x0, box.y0, box.x1, box.y1, number[box.label], box.track
+
+        return pack_boxes(map(row, boxes), size=size, fps=fps)
 
     def prepare(self, row: Row, own: Facts, facts: Mapping[str, Facts]) -> tuple[Row, Facts]:
         """With the size that boxes refer to: copies in a cache have another."""
         text = row.field(self.name)
         if own.error or not text:
             return row, own
-        for frame, x0, y0, x1, y1, *_ in unpack(text):
-            where = f"its {self.name} of frame {frame:g}, {x0:g} {y0:g} {x1:g} {y1:g},"
-            if not 0 <= frame < own.num_frames:
-                return row, replace(own, error=f"{where} is outside of its {own.num_frames} frames")
-            if not (0 <= x0 < x1 <= own.width and 0 <= y0 < y1 <= own.height):
-                return row, replace(own, error=f"{where} is no box within its {own.width}x{own.height} pixels")
-        return row.with_field(self.name, f"{own.width}x{own.height}:{text}"), own
+        boxes_M7, size = fit_boxes(text, own)
+        in_time, in_picture = within(boxes_M7, num_frames=own.num_frames, size=size)
+        if self.beyond == "cut":
+            boxes_M7 = cut_to(boxes_M7, num_frames=own.num_frames, size=size)
+        elif faulty := np.flatnonzero(~(in_time & in_picture)).tolist():
+            frame, *corners = boxes_M7[faulty[0], :5]
+            where = f"its {self.name} of frame {frame:g}, {' '.join(f'{corner:g}' for corner in corners)},"
+            fault = f"is no box within its {size[0]}x{size[1]} pixels" if in_time[faulty[0]] else (
+                f"is outside of its {own.num_frames} frames"
+            )  # fmt: skip
+            others = f", as are {len(faulty) - 1:,} others of {len(boxes_M7):,}" if len(faulty) > 1 else ""
+            return row, replace(own, error=f"{where} {fault}{others}" + (f": {self.remedy}" if self.remedy else ""))
+        return row.with_field(self.name, pack_boxes(boxes_M7, size=size)), own
+
+    def tell(self, rows: Sequence[Row], facts: Mapping[str, Facts], notes: Notes) -> None:
+        """Boxes that are cut, those that fill another size than the video's, and videos without any."""
+        tell_boxes(
+            dict.fromkeys((row.path, row.field(self.name)) for row in rows), facts, notes, cuts=self.beyond == "cut"
+        )
 
     def read(self, shown: Shown) -> "Ragged":
         """Of the sample's own K*V clips."""
@@ -81,10 +105,10 @@ class Boxes(Annotation):
 
         from videxp.data.annotations.ragged import Ragged
 
-        size, _, text = self.values[FIELD + self.name][shown.row].partition(":")
-        boxes_M7 = torch.from_numpy(unpack(text))
-        if size:  # copies of videos may be smaller
-            width, height = map(int, size.split("x"))
+        packed = unpack_boxes(self.values[FIELD + self.name][shown.row])
+        boxes_M7 = torch.from_numpy(packed.boxes_M7)
+        if packed.size:  # copies of videos may be smaller
+            width, height = packed.size
             of_width, of_height = shown.picture_size[1] / width, shown.picture_size[0] / height
             boxes_M7[:, 1:5] *= boxes_M7.new_tensor((of_width, of_height, of_width, of_height))
         placements = shown.placements()
@@ -163,9 +187,3 @@ def cut_boxes(xyxy_M4: "Tensor", *, size: tuple[int, int]) -> tuple["Tensor", "T
 def area(xyxy_M4: "Tensor") -> "Tensor":
     x0, y0, x1, y1 = xyxy_M4.unbind(1)
     return (x1 - x0) * (y1 - y0)
-
-
-def unpack(text: str) -> np.ndarray:
-    """`Boxes.pack` undone: float64 [M,7], frame, x0, y0, x1, y1, class, track."""
-    rows = [[float(number) for number in part.split()] for part in text.split(";")] if text else []
-    return np.array(rows, dtype=np.float64).reshape(-1, 7)

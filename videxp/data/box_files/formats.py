@@ -47,11 +47,11 @@ def options_of(format: Format) -> list[str]:
 
 
 def check_options(format: Format, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Raises BadRequest for a name that the format does not have."""
-    known = options_of(format)
-    if other := next((name for name in options if name not in known), None):
+    """Those that are not None, which is the format's own choice. Raises BadRequest for one that it does not have."""
+    given, known = {name: value for name, value in options.items() if value is not None}, options_of(format)
+    if other := next((name for name in given if name not in known), None):
         raise BadRequest(f"format {format} has no option {other!r}: it has {', '.join(known) or 'none'}")
-    return dict(options)
+    return given
 
 
 def _module(format: Format) -> Any:

@@ -25,7 +25,7 @@ from videxp.data.layouts.transition_files import (
 )
 from videxp.data.layouts.walk import find_videos
 from videxp.data.manifest import Row, Split
-from videxp.data.notes import UNHEARD, Notes, examples
+from videxp.data.notes import UNHEARD, FilteredNotes, Notes, examples
 
 NOT_THERE, NOT_STATED = "films that are stated and not there", "films of which no transitions are stated"
 
@@ -73,7 +73,7 @@ class FilmsWithCuts(CutFilms, VideoFolder):
     def rows(self, root: Path, notes: Notes = UNHEARD) -> list[Row]:
         if self.cuts is None:
             return super().rows(root, notes)
-        rows = self.given_rows(root, _ButForLists(notes))
+        rows = self.given_rows(root, FilteredNotes(notes, lambda path: not path.endswith((".csv", ".json"))))
         names = {row.path: PurePosixPath(row.path).relative_to(self.targets).as_posix() for row in rows}
         films = self._stated(root, self.cuts, list(dict.fromkeys(names.values())))
         for name in sorted(films.keys() - names.values()):
@@ -91,21 +91,6 @@ class FilmsWithCuts(CutFilms, VideoFolder):
         files = {name: root / counterpart(cuts, name, key="cuts") for name in names}
         there = [(name, file) for name, file in files.items() if file.is_file()]
         return dict(read_each(there, lambda one: (one[0], read_pyscenedetect(one[1]))))
-
-
-class _ButForLists(Notes):
-    """Passes notes on, but for those of lists of cuts, which are not ignored though they are no videos."""
-
-    def __init__(self, notes: Notes) -> None:
-        super().__init__()
-        self._notes = notes
-
-    def tell(self, about: str, text: str) -> None:
-        self._notes.tell(about, text)
-
-    def pass_over(self, reason: str, path: str, *, about: str = "ignored") -> None:
-        if not path.endswith((".csv", ".json")):
-            self._notes.pass_over(reason, path, about=about)
 
 
 @dataclass(kw_only=True)

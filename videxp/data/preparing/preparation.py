@@ -91,6 +91,8 @@ def prepare(
         )
         tell_oddities(facts, notes)
         tell_late_ends(rows, facts, notes)
+        for annotation in layout.annotations:
+            annotation.tell(rows, facts, notes)
         refusal = check_copies(rows, facts, name=name, allowed=allow_copies, notes=notes)
         tables = map_packets(packets_file)
         checked = [CompanionClip("input"), *layout.annotations]
