@@ -249,7 +249,9 @@ def test_imagenet_vid_counts_from_0_and_its_classes_have_names(tmp_path: Path):
 
 FAULTS: list[tuple[Format, str, str, str]] = [
     ("ava", "a.csv", "a,0902,0.1,0.2,0.5,0.9,11", "line 1: 7 columns"),
-    ("ava", "a.csv", "a,0902,0.1,0.2,0.5,0.9,1,7\na,0902,nan,0.2,0.5,0.9,1,7", "line 2: corner='nan' is no number"),
+    ("ava", "a.csv", "a,902,0,0,1,1,1,7\na,0902,nan,0.2,0.5,0.9,1,7", "line 2: from nan, 0.2 to 0.5, 0.9 is no box"),
+    ("ava", "a.csv", "a,nan,0.1,0.2,0.5,0.9,1,7", "line 1: second nan is no number"),
+    ("ava", "a.csv", "a,902,0.1,x,0.5,0.9,1,7", "line 1: second or corner='x' is no number"),
     ("ava", "a.csv", "a,0902,0.5,0.2,0.1,0.9,1,7", "line 1: from 0.5, 0.2 to 0.1, 0.9 is no box"),
     ("ava", "a.csv", "a,0002,0.1,0.2,0.5,0.9,1,7", "second 2 lies before the first, 900"),
     ("ava", "a.csv", "a,902,0.1,0.2,0.5,0.9,1,7\na,902,0.1,0.2,0.5,0.9,1,7", "has two boxes of track 7 on frame 60"),

@@ -4,18 +4,18 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from videxp.data.annotations.packed_boxes import Size, cut_to, fit_boxes, guess_size, unpack_boxes, within
+from videxp.data.annotations.packed_boxes import Size, cut_to, fit_boxes, guess_size, join_texts, unpack_boxes, within
 from videxp.data.manifest import Facts
 from videxp.data.notes import Notes
 
 
-def tell_boxes(texts: Iterable[tuple[str, str]], facts: Mapping[str, Facts], notes: Notes, *, cuts: bool) -> None:
-    """texts: a video's path and its packed boxes, or some of them.
+def tell_boxes(texts: Mapping[str, Iterable[str]], facts: Mapping[str, Facts], notes: Notes, *, cuts: bool) -> None:
+    """texts: packed boxes of each video, by its path.
 
     cuts: those beyond the picture or the last frame are cut, or left out."""
     total, cut, left_out, furthest, first = 0, 0, 0, 0.0, ""
     reach: dict[Size, tuple[float, float, str]] = {}
-    for path, text in texts:
+    for path, text in ((path, text) for path, parts in texts.items() for text in join_texts(parts)):
         own = facts[path]
         if own.error:
             continue

@@ -7,12 +7,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import numpy as np
-
 from videxp.core.errors import BadRequest
 from videxp.data.annotations.annotation import Annotation, Shown, Stack
 from videxp.data.annotations.box_remarks import tell_boxes
-from videxp.data.annotations.packed_boxes import Size, cut_to, fit_boxes, pack_boxes, unpack_boxes, within
+from videxp.data.annotations.packed_boxes import (
+    Size,
+    cut_to,
+    fault_of,
+    fit_boxes,
+    pack_boxes,
+    repack,
+    unpack_boxes,
+    within,
+)
 from videxp.data.manifest import FIELD, Facts, Row
 from videxp.data.notes import Notes
 
@@ -81,23 +88,20 @@ class Boxes(Annotation):
             return row, own
         boxes_M7, size = fit_boxes(text, own)
         in_time, in_picture = within(boxes_M7, num_frames=own.num_frames, size=size)
-        if self.beyond == "cut":
-            boxes_M7 = cut_to(boxes_M7, num_frames=own.num_frames, size=size)
-        elif faulty := np.flatnonzero(~(in_time & in_picture)).tolist():
-            frame, *corners = boxes_M7[faulty[0], :5]
-            where = f"its {self.name} of frame {frame:g}, {' '.join(f'{corner:g}' for corner in corners)},"
-            fault = f"is no box within its {size[0]}x{size[1]} pixels" if in_time[faulty[0]] else (
-                f"is outside of its {own.num_frames} frames"
-            )  # fmt: skip
-            others = f", as are {len(faulty) - 1:,} others of {len(boxes_M7):,}" if len(faulty) > 1 else ""
-            return row, replace(own, error=f"{where} {fault}{others}" + (f": {self.remedy}" if self.remedy else ""))
-        return row.with_field(self.name, pack_boxes(boxes_M7, size=size)), own
+        if self.beyond == "refuse" and not (in_time & in_picture).all():
+            fault = fault_of(boxes_M7, in_time=in_time, in_picture=in_picture, num_frames=own.num_frames, size=size)
+            remedy = f": {self.remedy}" if self.remedy else ""
+            return row, replace(own, error=f"its {self.name} of {fault}{remedy}")
+        return row.with_field(
+            self.name, repack(text, cut_to(boxes_M7, num_frames=own.num_frames, size=size), size)
+        ), own
 
     def tell(self, rows: Sequence[Row], facts: Mapping[str, Facts], notes: Notes) -> None:
         """Boxes that are cut, those that fill another size than the video's, and videos without any."""
-        tell_boxes(
-            dict.fromkeys((row.path, row.field(self.name)) for row in rows), facts, notes, cuts=self.beyond == "cut"
-        )
+        texts: dict[str, dict[str, None]] = {}  # each once: val may be test
+        for row in rows:
+            texts.setdefault(row.path, {})[row.field(self.name)] = None
+        tell_boxes(texts, facts, notes, cuts=self.beyond == "cut")
 
     def read(self, shown: Shown) -> "Ragged":
         """Of the sample's own K*V clips."""

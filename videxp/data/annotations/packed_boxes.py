@@ -24,6 +24,10 @@ FILLED = 0.97
 """Share of a size's sides that boxes reach at least where they refer to it."""
 
 
+SAME_RATE = 1e-4
+"""Rates that differ by a lesser share are one: frames keep their numbers."""
+
+
 @dataclass(frozen=True)
 class PackedBoxes:
     size: Size | None
@@ -52,9 +56,18 @@ def fit_boxes(text: str, own: Facts) -> tuple[np.ndarray, Size]:
     """Packed boxes on the frames of a video, float64 [M,7], and the size that they refer to."""
     packed = unpack_boxes(text)
     boxes_M7 = packed.boxes_M7
-    if packed.fps is not None:
+    if packed.fps is not None and abs(packed.fps / own.fps - 1) > SAME_RATE:
         boxes_M7 = at_rate(boxes_M7, fps=packed.fps, own_fps=own.fps)
     return boxes_M7, packed.size or (own.width, own.height)
+
+
+def join_texts(texts: Iterable[str]) -> list[str]:
+    """Those that refer to the same size and rate as one."""
+    bodies: dict[str, list[str]] = {}
+    for text in texts:
+        end = match.end() if (match := _HEAD.match(text)) else 0
+        bodies.setdefault(text[:end], []).append(text[end:])
+    return [head + ";".join(filter(None, of_head)) for head, of_head in bodies.items()]
 
 
 def at_rate(boxes_M7: np.ndarray, *, fps: float, own_fps: float) -> np.ndarray:
@@ -76,6 +89,24 @@ def within(boxes_M7: np.ndarray, *, num_frames: int, size: Size) -> tuple[np.nda
     in_time = (frame_M >= 0) & (frame_M < num_frames)
     in_picture = (x0_M >= 0) & (x0_M < x1_M) & (x1_M <= size[0]) & (y0_M >= 0) & (y0_M < y1_M) & (y1_M <= size[1])
     return in_time, in_picture
+
+
+def fault_of(boxes_M7: np.ndarray, *, in_time: np.ndarray, in_picture: np.ndarray, num_frames: int, size: Size) -> str:
+    """What is wrong with the first of the boxes that are not `within`, and how many others there are."""
+    first, *others = np.flatnonzero(~(in_time & in_picture)).tolist()
+    frame, *corners = boxes_M7[first, :5]
+    where = f"frame {frame:g}, {' '.join(f'{corner:g}' for corner in corners)},"
+    beyond_end = f"is outside of its {num_frames} frames"
+    fault = f"is no box within its {size[0]}x{size[1]} pixels" if in_time[first] else beyond_end
+    return f"{where} {fault}" + (f", as are {len(others):,} others of {len(boxes_M7):,}" if others else "")
+
+
+def repack(text: str, boxes_M7: np.ndarray, size: Size) -> str:
+    """Boxes that were unpacked from a text, packed with the size that they refer to and the video's own rate."""
+    match = _HEAD.match(text)
+    if np.array_equal(unpack_boxes(text).boxes_M7, boxes_M7):  # which is faster than to write them
+        return f"{size[0]}x{size[1]}:{text[match.end() if match else 0 :]}"
+    return pack_boxes(boxes_M7, size=size)
 
 
 def cut_to(boxes_M7: np.ndarray, *, num_frames: int, size: Size) -> np.ndarray:

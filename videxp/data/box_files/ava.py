@@ -6,6 +6,7 @@ Detected persons are `video,second,x0,y0,x1,y1,,score`: their label is "person".
 """
 
 from collections.abc import Iterable, Sequence
+from math import isfinite
 from pathlib import Path
 
 from videxp.core.errors import BadRequest
@@ -49,11 +50,13 @@ def read(
         place, cells = f"{path}, line {number}", line.split(",")
         if len(cells) != 8:
             raise BadRequest(f"{place}: {len(cells)} columns, not video,second,x0,y0,x1,y1,action,person")
-        second = as_number(cells[1], "second", place)
+        try:
+            second, *corners = map(float, cells[1:6])
+        except ValueError:
+            second, *corners = (as_number(cell, "second or corner", place) for cell in cells[1:6])
         if (cells[0], second) in left_out:
             notes.pass_over("boxes at excluded seconds", f"{cells[0]},{cells[1]}", about="boxes")
             return
-        corners = [as_number(cell, "corner", place) for cell in cells[2:6]]
         frame = frame_of(second, first_second=first_second, fps=fps, place=place)
         if cells[6].strip() in ("", "-1"):
             box = make_box(frame, corners, PERSON, place=place, score=as_number(cells[7], "score", place))
@@ -73,11 +76,12 @@ def read(
 
 def frame_of(second: float, *, first_second: float, fps: float, place: str) -> int:
     """Raises BadRequest for a second before the first."""
-    frame = round((second - first_second) * fps)
-    if frame < 0:
+    if not isfinite(second):
+        raise BadRequest(f"{place}: second {second} is no number")
+    if second < first_second:
         raise BadRequest(f"{place}: second {second:g} lies before the first, {first_second:g}: films that are whole "
                          "begin with first_second=0")  # fmt: skip
-    return frame
+    return round((second - first_second) * fps)
 
 
 def read_seconds(file: Path) -> set[tuple[str, float]]:
