@@ -15,7 +15,6 @@ from tests.films import copy_apart, module, moving_bar
 from videxp.config.composing.recipe import compose_dataset
 from videxp.core.errors import BadRequest
 from videxp.data.annotations.boxes import BoxOnFrame
-from videxp.data.annotations.packed_boxes import at_rate, guess_size, pack_boxes, unpack_boxes
 from videxp.data.box_files.form import AnnotatedVideo
 from videxp.data.box_files.formats import Format, write_boxes
 from videxp.data.layouts.annotated_videos import AnnotatedFrames, AnnotatedPictures, AnnotatedVideos
@@ -23,6 +22,7 @@ from videxp.data.layouts.base import Layout
 from videxp.data.layouts.video_names import match_videos
 from videxp.data.loading.dataset import collate
 from videxp.data.manifest import Manifest
+from videxp.data.packed_boxes import at_rate, guess_size, pack_boxes, unpack_boxes
 from videxp.data.preparing.preparation import prepare
 
 UCF24 = Path(__file__).parents[2].parent / "shared" / "data" / "ucf24"

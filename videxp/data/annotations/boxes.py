@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from videxp.core.errors import BadRequest
 from videxp.data.annotations.annotation import Annotation, Shown, Stack
-from videxp.data.annotations.box_remarks import tell_boxes
-from videxp.data.annotations.packed_boxes import (
+from videxp.data.manifest import FIELD, Facts, Row
+from videxp.data.notes import Notes
+from videxp.data.packed_boxes import (
     Size,
     cut_to,
     fault_of,
@@ -20,8 +21,7 @@ from videxp.data.annotations.packed_boxes import (
     unpack_boxes,
     within,
 )
-from videxp.data.manifest import FIELD, Facts, Row
-from videxp.data.notes import Notes
+from videxp.data.preparing.box_remarks import tell_boxes
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from videxp.data.annotations.packed_boxes import Size, cut_to, fit_boxes, guess_size, join_texts, unpack_boxes, within
 from videxp.data.manifest import Facts
 from videxp.data.notes import Notes
+from videxp.data.packed_boxes import Size, cut_to, fit_boxes, guess_size, join_texts, unpack_boxes, within
 
 
 def tell_boxes(texts: Mapping[str, Iterable[str]], facts: Mapping[str, Facts], notes: Notes, *, cuts: bool) -> None:
