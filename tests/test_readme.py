@@ -94,6 +94,7 @@ def test_the_readme_shows_every_command_that_there_is():
     assert set(command_names()) - shown == {"completion"}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quiet_lightning")
 def test_its_python_works_on_a_folder_of_videos(put: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Shrunk in pixels and epochs alone."""

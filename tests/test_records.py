@@ -43,6 +43,7 @@ def test_a_recipe_that_was_edited_after_its_record_would_be_noticed(tmp_path: Pa
     assert "unknown recipe" in line
 
 
+@pytest.mark.slow
 def test_ones_own_recipe_makes_no_shipped_record_stale(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

@@ -52,6 +52,7 @@ def imported(*commands: str, cwd: Path) -> list[tuple[int, set[str]]]:
     return [(status, set(found)) for status, found in answers]
 
 
+@pytest.mark.slow
 def test_a_command_imports_no_more_than_it_needs(tmp_path: Path):
     """What only answers or refuses does not wait for torch, nor what only completes for more than the config."""
     for task in ("Classification", "Restoration", "Generation"):
@@ -87,6 +88,7 @@ def test_a_command_imports_no_more_than_it_needs(tmp_path: Path):
         assert (command, status, found - expected[command][1]) == (command, expected[command][0], set())
 
 
+@pytest.mark.slow
 def test_runs_are_compared_and_records_checked_without_torch(tmp_path: Path):
     ((_, found),) = imported("record --check", cwd=tmp_path)  # 1 where a record is out of date
     assert found <= CONFIG

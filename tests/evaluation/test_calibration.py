@@ -137,6 +137,7 @@ def test_nothing_depends_on_the_order_of_the_videos():
     assert reliability(one) == reliability(other)
 
 
+@pytest.mark.slow
 def test_the_picture_has_the_figures_of_the_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     section = describe_calibration(made(sharpness=3), classes=CLASSES)
     section["temperature"] = fit_temperature(made(sharpness=3, seed=2)).describe(made(sharpness=3))

@@ -54,6 +54,7 @@ def is_better_than_random(made: Tensor, question: Question) -> bool:
     return judge_map(question, made, plain, seed=0)["better_than_random"]
 
 
+@pytest.mark.slow
 def test_the_map_lies_on_what_moves_when_it_moves_and_fakes_fail(questions: list[tuple[Question, Tensor]]):
     net = learned_3d()
     maps = [make_map(question, net, "integrated_gradients").values_THW for question, _ in questions]
@@ -71,6 +72,7 @@ def test_the_map_lies_on_what_moves_when_it_moves_and_fakes_fail(questions: list
     assert [name for name in ("random", "constant") if is_better_than_random(fakes[name][0], question)] == []
 
 
+@pytest.mark.slow
 def test_a_map_that_does_not_hang_on_the_weights_is_found_out(questions: list[tuple[Question, Tensor]]):
     net = learned_3d()
     before = [parameter.detach().clone() for parameter in net.parameters()]
@@ -91,6 +93,7 @@ def test_a_map_that_does_not_hang_on_the_weights_is_found_out(questions: list[tu
     assert all(torch.equal(one, other) for one, other in zip(before, net.parameters()))
 
 
+@pytest.mark.slow
 def test_frames_that_bring_nothing_new_are_of_no_importance(questions: list[tuple[Question, Tensor]]):
     for question, _ in questions[:3]:
         held = frame_importance(question)["held"]
@@ -101,6 +104,7 @@ def test_frames_that_bring_nothing_new_are_of_no_importance(questions: list[tupl
     assert frame_importance(still) == {"held": [0.0], "mean": [0.0]}
 
 
+@pytest.mark.slow
 def test_the_3d_network_uses_the_order_of_frames_and_its_2d_control_does_not(questions: list[tuple[Question, Tensor]]):
     for question, _ in questions[:3]:
         order = order_importance(question, seed=0)
@@ -115,6 +119,7 @@ def test_the_3d_network_uses_the_order_of_frames_and_its_2d_control_does_not(que
 # ---- by their definitions -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_gradcam_is_the_published_formula_whatever_the_axes_of_the_features(questions: list[tuple[Question, Tensor]]):
     net: Any = learned_3d()
     question = questions[0][0]
@@ -151,6 +156,7 @@ def test_gradcam_is_the_published_formula_whatever_the_axes_of_the_features(ques
     torch.testing.assert_close(again.values_THW, expected[0, 0])
 
 
+@pytest.mark.slow
 def test_integrated_gradients_sum_to_what_the_answer_gains_over_a_blank_clip(
     questions: list[tuple[Question, Tensor]],
 ):
@@ -162,6 +168,7 @@ def test_integrated_gradients_sum_to_what_the_answer_gains_over_a_blank_clip(
         assert float(made.values_THW.sum()) - gained == pytest.approx(made.parameters["convergence_delta"], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_method_that_a_network_says_too_little_for_is_refused_with_one_that_works(
     questions: list[tuple[Question, Tensor]], monkeypatch: pytest.MonkeyPatch
 ):
@@ -236,6 +243,7 @@ def hit_rate(net: Any, stages: tuple[AttentionStage, ...], *, frames: int) -> fl
 SHAPE = {"num_classes": 16, "width": 24, "heads": 2, "size": S}
 
 
+@pytest.mark.slow
 def test_attention_rollout_finds_the_one_patch_and_misses_it_with_tokens_in_another_order():
     pytest.importorskip("transformers")
     from videxp.models.classification.huggingface import timesformer_b
@@ -247,6 +255,7 @@ def test_attention_rollout_finds_the_one_patch_and_misses_it_with_tokens_in_anot
     assert hit_rate(net, wrong, frames=T) < 0.25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["timesformer_b", "videomae_b", "vivit_b"])
 def test_attention_rollout_beats_chance_tenfold_for_each_network_that_declares_it(name: str):
     if name == "vivit_b":
@@ -277,6 +286,7 @@ def test_attention_that_is_not_as_a_network_says_is_refused():
             attention_rollout(question, net, (stage,))
 
 
+@pytest.mark.slow
 def test_an_answer_without_a_gradient_has_no_map(questions: list[tuple[Question, Tensor]]):
     question = questions[0][0]
     steps = ask(nn.Sequential(learned_3d(), Rounded()), question.video, 0)

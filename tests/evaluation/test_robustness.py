@@ -250,6 +250,7 @@ def test_what_is_explained_is_among_what_a_limited_test_meets(run: Path, here: P
     assert len(subject_of(run).tested) == len(subject.datamodule.dataset("test"))
 
 
+@pytest.mark.slow
 def test_figures_and_a_baselines_are_means_over_the_same_samples(run: Path, here: Path, tmp_path: Path):
     limited = [
         subject_of(run, "trainer.limit_test_batches=1", f"dataset.eval_batch_size={size}", *settings)

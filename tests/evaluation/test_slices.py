@@ -46,6 +46,7 @@ def test_a_planted_slice_is_found_and_told():
     assert max(map(len, (heading, line))) <= 80
 
 
+@pytest.mark.slow
 def test_of_scores_that_hang_on_nothing_no_more_than_one_set_in_twenty_has_a_worse_slice():
     """Tests without a correction find one in most sets."""
     rng = np.random.default_rng(1)

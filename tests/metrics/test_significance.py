@@ -97,6 +97,7 @@ def test_the_standard_deviation_of_the_bootstrap_is_that_of_the_mean():
     assert (low, high) == pytest.approx(tuple(reference.confidence_interval), abs=0.01)
 
 
+@pytest.mark.slow
 def test_intervals_over_recordings_hold_the_truth_where_those_over_cuts_do_not():
     """Six cuts of each of 30 recordings, which share most of what makes them easy or hard."""
     rng = np.random.default_rng(3)

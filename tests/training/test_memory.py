@@ -59,6 +59,7 @@ def real_peak(task: VideoTask, batch: dict[str, Tensor]) -> tuple[dict[str, int]
     return {str(getattr(kind, "value", kind)): size for kind, size in totals[0].items()}, totals[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [classification, restoration])
 def test_the_step_that_is_not_taken_holds_what_a_real_one_does(make: Any) -> None:
     task, batch = make()
@@ -81,6 +82,7 @@ def test_adam_holds_two_values_of_each_weight_and_plain_sgd_none() -> None:
     assert found.optimizer == found.gradients
 
 
+@pytest.mark.slow
 def test_half_precision_takes_less_and_nothing_is_changed() -> None:
     task, batch = classification(**SGD)
     before = {name: value.clone() for name, value in task.state_dict().items()}
@@ -92,6 +94,7 @@ def test_half_precision_takes_less_and_nothing_is_changed() -> None:
     assert all(torch.equal(value, before[name]) for name, value in task.state_dict().items())
 
 
+@pytest.mark.slow
 def test_activations_of_a_network_that_is_used_twice_are_counted_twice() -> None:
     class Twice(nn.Module):
         def __init__(self) -> None:
