@@ -71,6 +71,9 @@ def test_what_cannot_be_measured_is_left_out():
     empty = VideoBoxes.of_frames([])
     assert FIGURES.of([DetectedVideo(0, empty, empty, [])]) == {}
     assert FIGURES.of([]) == {}
+    assert FIGURES.class_table([], ["walk", "run"]) == [
+        {"class": name, "videos": 0, "frame_map_50": None} for name in ("walk", "run")
+    ]
 
 
 def test_a_thing_of_two_classes_is_one_track_and_two_tubes():

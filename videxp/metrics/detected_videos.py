@@ -5,7 +5,8 @@ Legend: M boxes of one video, T frames, K classes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from math import isnan
+from typing import Any, Literal
 
 import numpy as np
 from torch import distributed
@@ -131,6 +132,17 @@ class DetectionFigures:
         videos = [video.judged(self.on) for video in sorted(videos, key=lambda video: video.index)]
         matched = self.match_frames(videos, thresholds=(0.5,))
         return np.array([matched[label].average_precision(self.interpolation)[0] for label in range(self.num_classes)])
+
+    def class_table(self, videos: Sequence[DetectedVideo], classes: Sequence[str]) -> list[dict[str, Any]]:
+        """`{"class": "run", "videos": 12, "frame_map_50": 0.75}`, ...; None of a class without a true box."""
+        return [
+            {
+                "class": name,
+                "videos": sum(label in video.true.label_M for video in videos),
+                "frame_map_50": None if isnan(ap) else round(float(ap), 6),
+            }
+            for label, (name, ap) in enumerate(zip(classes, self.by_class(videos), strict=True))
+        ]
 
     def match_frames(
         self, videos: Sequence[DetectedVideo], *, thresholds: Sequence[float] = THRESHOLDS

@@ -253,15 +253,8 @@ class ActionDetection(VideoTask):
     def evaluation_metrics(self, split: Split) -> dict[str, Tensor]:
         videos = sorted(cast(list[AnsweredVideo], gather_videos([*self.seen])), key=lambda video: video.index)
         if split == "test":
-            self.classes_tested = [
-                {
-                    "class": self.classes[label],
-                    "videos": sum(label in video.true.label_M for video in videos),
-                    "frame_map_50": None if math.isnan(ap) else round(float(ap), 6),
-                }
-                for label, ap in enumerate(self.figures.by_class(videos))
-                if label in self.counted
-            ]
+            table = self.figures.class_table(videos, self.classes)
+            self.classes_tested = [row for label, row in enumerate(table) if label in self.counted]
         figures = {name: torch.tensor(value) for name, value in self.figures.of(videos).items()}
         if any((video.found.track_M < 0).any() for video in videos):  # no tubes
             figures = {name: value for name, value in figures.items() if not name.startswith("video")}

@@ -260,10 +260,7 @@ class Detection(VideoTask):
     def evaluation_metrics(self, split: Split) -> dict[str, Tensor]:
         videos = self.videos = sorted(gather_videos(self.seen), key=lambda video: video.index)
         if split == "test":
-            self.classes_tested = [
-                {"class": name, "videos": sum(label in video.true.label_M for video in videos), "frame_map_50": ap}
-                for label, (name, ap) in enumerate(zip(self.classes, self.figures.by_class(videos), strict=True))
-            ]
+            self.classes_tested = self.figures.class_table(videos, self.classes)
         return {name: torch.tensor(value) for name, value in self.figures.of(videos).items()}
 
     def prediction_rows(self, datamodule: Any) -> list[dict[str, Any]]:
