@@ -55,6 +55,19 @@ def test_an_evaluation_says_what_it_was_measured_on_and_what_it_means(gan: Path,
     assert list((place / "cache/features").glob("*.safetensors"))
 
 
+def test_a_file_makes_the_clips_that_its_run_makes(gan: Path, place: Path):
+    done = videxp("export", str(gan), "--format", "torch", "-o", "gan.pt2", "--clips", "1", cwd=place)
+    assert done.returncode == 0, done.stderr
+    for of in (str(gan), "gan.pt2"):
+        words = ["--num", "1", "--seconds", "0.3", "--seed", "3", "-o", f"clips_{Path(of).suffix}"]
+        done = videxp("predict", of, *words, cwd=place)
+        assert done.returncode == 0, done.stderr
+    ours, theirs = (sorted((place / f"clips_{suffix}").glob("*.mp4")) for suffix in ("", ".pt2"))
+    assert ours and [one.name for one in ours] == [one.name for one in theirs]
+    for one, other in zip(ours, theirs):
+        assert clip(one) == pytest.approx(clip(other), abs=3)  # each was compressed
+
+
 def test_its_robustness_is_how_smoothly_clips_change_and_the_rest_does_not_apply(gan: Path, place: Path):
     done = videxp("evaluate", str(gan), "--on", "robustness", cwd=place)
     assert done.returncode == 0, done.stderr

@@ -67,6 +67,14 @@ def test_a_run_counts_transitions_and_shows_each_film(place: Path):
 
 
 @pytest.mark.slow
+def test_a_file_finds_the_shots_that_its_run_finds(place: Path):
+    done = videxp("export", "run", "--format", "torch", "-o", "scenes.pt2", "--clips", "1", cwd=place)
+    assert done.returncode == 0, done.stderr
+    told = [json.loads(videxp("predict", of, "films/c.mp4", cwd=place).stdout) for of in ("run", "scenes.pt2")]
+    assert told[0]["transitions"] == told[1]["transitions"] and len(told[1]["transitions"]) == 3
+
+
+@pytest.mark.slow
 def test_shots_of_films_are_written_in_each_kind_and_as_files(place: Path):
     shutil.copy(place / "films/c.mp4", place / "film.mp4")
     shown = videxp("predict", "run", "film.mp4", cwd=place)
