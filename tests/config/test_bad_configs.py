@@ -56,7 +56,10 @@ OTHERS = [
         ["dataset.train_transform.corruptions={protocol: yi2021, names: [fogg]}"],
         "dataset.train_transform.corruptions.names=fogg: yi2021 has none of this name; did you mean fog?",
     ),
-    (["task.teacher=runs/gone"], "task.teacher=runs/gone: no run folder: there is no config.yaml in it; give one of a"),
+    (
+        ["task.teacher=runs/gone"],
+        "task.teacher=runs/gone: no run folder: there is no config.yaml in it; give one of this",
+    ),
     (["dataset.protocl=4x3"], "dataset.protocl=4x3: unknown key of videxp.data.module.VideoDataModule; did you mean"),
     (["+task.temperature=2"], "task.temperature=2: is of distillation, and there is no task.teacher=RUN"),
     (
@@ -121,7 +124,10 @@ OTHERS = [
     (["seed=-1"], "seed=-1: out of range; must be >= 0"),
     # names
     (["model=cnn3d_smal"], "model=cnn3d_smal: unknown model; did you mean cnn3d_small"),
-    (["dataset=moving_digit"], "dataset=moving_digit: unknown dataset; did you mean moving_digits?"),
+    (
+        ["dataset=moving_digit"],
+        "dataset=moving_digit: unknown dataset; did you mean moving_digits or moving_digit_boxes?",
+    ),
     (["hardware=gpuu"], "hardware=gpuu: unknown hardware; did you mean gpu?"),
     (["modell=cnn3d_small"], "modell=cnn3d_small: unknown key; did you mean model"),
     # the parts and the machine

@@ -9,10 +9,10 @@ import pytest
 
 from videxp.core.boxes import box_iou
 from videxp.core.errors import BadRequest
-from videxp.data.annotations.boxes import unpack
 from videxp.data.layouts.moving_digit_boxes import CLASSES, MovingDigitBoxes
 from videxp.data.layouts.moving_digits import background, digits_of
 from videxp.data.manifest import Split
+from videxp.data.packed_boxes import unpack_boxes
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def layout() -> MovingDigitBoxes:
 
 def boxes_of(layout: MovingDigitBoxes) -> dict[str, np.ndarray]:
     """path -> [M,7]: frame, x0, y0, x1, y1, class, track."""
-    return {row.path: unpack(row.field("boxes")) for row in layout.rows(Path())}
+    return {row.path: unpack_boxes(row.field("boxes")).boxes_M7 for row in layout.rows(Path())}
 
 
 def test_boxes_lie_tightly_on_what_the_decoded_file_has_over_its_ground(layout: MovingDigitBoxes, tmp_path: Path):

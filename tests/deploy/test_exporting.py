@@ -1,7 +1,7 @@
 """A run's model in a file: it answers as the run does, and nothing is written where it does not."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import av
@@ -15,13 +15,13 @@ from tests.conftest import videxp
 from tests.deploy.test_export_steps import parse
 from videxp import config
 from videxp.core.errors import BadRequest, VidexpError
-from videxp.deploy.compressing.compressing import Settings, compress_file, result_lines
+from videxp.deploy.compressing.compressing import Settings, compress_run, lineage, result_lines
 from videxp.deploy.exporting.exporting import Limits, export_run
 from videxp.deploy.exporting.network import config_of
 from videxp.deploy.exporting.opening import open_exported
 from videxp.deploy.exporting.package import KEY, MOST_BYTES, Package, is_exported
 from videxp.deploy.exporting.parity import compare_answers, require_parity
-from videxp.deploy.exporting.runs import describe
+from videxp.deploy.exporting.runs import describe, load
 from videxp.deploy.exporting.writing import set_package
 from videxp.runs.folder import RunFolder, open_run
 from videxp.tasks.building import load_task
@@ -268,13 +268,14 @@ def test_time_that_is_up_is_told_and_leaves_no_file(
 
 @pytest.mark.filterwarnings("ignore:.*(does not have many workers|litlogger|LeafSpec)")
 def test_an_int8_folder_tells_where_it_comes_from_and_what_it_is_like(
-    file: Path, finished: tuple[Path, object], workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished: tuple[Path, object], workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(workplace)
     run = open_run(str(finished[0]))
     settings = Settings(clips=6, min_share=0.9, min_channels=8)
-    cfg = config.load_resolved(run.config)
-    found = compress_file(run, cfg, file, new=tmp_path / "two", settings=settings, seconds=0.2, time_limit=120)
+    loaded = load(run, config.load_resolved(run.config))
+    origin = lineage(loaded, asdict(settings))
+    found = compress_run(loaded, output=tmp_path / "two", settings=settings, origin=origin, seconds=0.2, time_limit=120)
     assert json.loads((tmp_path / "two" / "compression.json").read_text()) == json.loads(json.dumps(found))
 
     own, two = (json.loads((folder / "provenance.json").read_text()) for folder in (run.path, tmp_path / "two"))
@@ -287,7 +288,7 @@ def test_an_int8_folder_tells_where_it_comes_from_and_what_it_is_like(
     assert package.quantization["calibration"]["data_fingerprint"] == package.data_fingerprint
     before, after = package.parity["metrics"]["test/loss"]
     assert 0 < abs(before - after) < 0.1 * before
-    paired = found["metrics"]["loss"]["paired"]
+    paired = found["metrics"]["int8"]["loss"]["paired"]
     assert paired["low"] <= after - before + 1e-5 and after - before - 1e-5 <= paired["high"]
     assert found["bytes"]["int8"] < found["bytes"]["onnx"] and found["times"]["torch"]["faster"] == 1
     assert max(map(len, result_lines(found))) <= 80

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from videxp.deploy.exporting.exporting import other_sizes
-from videxp.deploy.exporting.writing import fixed_axes, free_axes, ports
+from videxp.deploy.exporting.writing import described_ports, fixed_axes, free_axes
 from videxp.tasks.deployable import DeployableRestorer
 
 CLIP = {"clip": np.random.default_rng(0).integers(0, 256, (1, 4, 16, 24, 3), dtype=np.uint8)}
@@ -40,9 +40,10 @@ def test_an_axis_whose_other_lengths_the_network_refuses_is_fixed_and_says_so() 
 
     def shape(free: tuple[str, ...]) -> tuple[list[int | str], dict[str, str]]:
         program = torch.export.export(deployable, example, dynamic_shapes=free_axes(deployable, free))
-        inputs, outputs = ports(deployable, program, example, deployable(*example))
-        assert inputs[0].shape == outputs[0].shape
-        return list(inputs[0].shape), fixed_axes(deployable, inputs, refused)
+        ports = described_ports(deployable, program, example, deployable(*example))
+        (of_clip,), (of_frames,) = ports["inputs"], ports["outputs"]
+        assert of_clip.shape == of_frames.shape
+        return list(of_clip.shape), fixed_axes(deployable, [of_clip], refused)
 
     every = ("batch", "frames", "height", "width")
     assert shape(every) == ([*every, 3], {})  # the exporter itself sees nothing
