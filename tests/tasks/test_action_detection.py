@@ -130,10 +130,10 @@ def test_of_clips_the_frame_in_the_middle_is_asked_about_and_tubes_are_not() -> 
     assert {row["class"]: row["videos"] for row in one.classes_tested} == {"run": 2, "sit": 0, "wave": 2}
 
 
-def test_precision_of_a_class_counted_by_hand() -> None:
+def test_precision_of_a_class_counted_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     one = task()
     logits = iter([torch.tensor([[2.0, -9, -9], [1, -9, -9]]), torch.tensor([[0.0, -9, -9], [3, -9, -9]])])
-    one.network.forward = lambda *_: next(logits)  # type: ignore[method-assign]
+    monkeypatch.setattr(one.network, "forward", lambda *_: next(logits))
     one.trainer.datamodule.choice_of = lambda split: SimpleNamespace(num_frames=FRAMES)
     values = evaluate(one, film([[0, 1]] * FRAMES), film([[0, 1]] * FRAMES) | {"index": torch.tensor([1])})
     # "run", by score: false (3), true (2), false (1), true (0); "sit": all alike, the true ones second

@@ -1,5 +1,6 @@
 """The task of detection: windows over films, boxes kept and left out, tracks, tubes, and figures over processes."""
 
+import inspect
 from collections.abc import Iterator
 from functools import partial
 from types import SimpleNamespace
@@ -14,6 +15,8 @@ from videxp.core.boxes import box_iou
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.core.windows import windows_of_each
 from videxp.data.annotations.ragged import Ragged
+from videxp.deploy.exporting.exporting import one_window
+from videxp.deploy.exporting.parity import compare_answers
 from videxp.metrics.detected_videos import DetectedVideo, DetectionFigures, VideoBoxes
 from videxp.models.detection.interface import BoxTargets, DetectedBoxes
 from videxp.models.detection.suppression import choose_boxes
@@ -183,9 +186,18 @@ def test_the_network_is_trained_on_the_boxes_of_its_key_frame():
     batch["boxes"].rows["xyxy"][:] = torch.tensor([0.0, 0, 8, 8])
     joined = task(exclusive=False).targets(batch, frame=4)
     assert joined.classes.tolist() == [[1, 1], [1, 1]] and joined.clip.tolist() == [0, 1]
-    step = Detection.training_step.__wrapped__  # type: ignore[attr-defined]  # beneath the guard
+    step = inspect.unwrap(Detection.training_step)  # beneath the guard
     result = step(task(), batch_of([0, 1]), 0)
     assert result["loss"].item() == 8 and result["log"].keys() == {"train/loss", "train/box", "train/class"}
+
+
+def test_a_file_takes_as_many_frames_as_the_network_sees_and_each_boxs_class_is_compared():
+    film_of_30 = {"clip": np.zeros((1, 30, 16, 48, 3), np.uint8)}
+    assert one_window(task(), film_of_30)["clip"].shape == (1, 3, 16, 48, 3)
+    rng = np.random.default_rng(0)
+    ours = [{"scores": rng.random((1, boxes, 2))} for boxes in (5, 3)]  # of two sizes of pictures
+    theirs = [ours[0], {"scores": ours[1]["scores"][..., ::-1]}]
+    assert compare_answers(ours, theirs)["outputs"]["scores"]["agreement"] == 5 / 8
 
 
 def direct(indices: list[int]) -> dict[str, float]:

@@ -18,6 +18,7 @@ from videxp.video.timed_files import TIMED_SUFFIXES
 
 if TYPE_CHECKING:  # torch: `--help` does not wait for it
     from videxp.data.module import VideoDataModule
+    from videxp.models.detection.interface import DetectionNetwork
     from videxp.tasks.detection import Detection
 
 ANSWER = "boxes.json"  # of one file, as `videxp serve` asks for it
@@ -95,6 +96,11 @@ def parts(options: argparse.Namespace) -> list[InputPart]:
         InputPart(film, {"output": str(options.output if is_one else paths[0].parent)}, paths)
         for film, paths in files.items()
     ]
+
+
+def window_frames(network: "DetectionNetwork", size: tuple[int, int]) -> int:
+    """Frames that the network sees at once."""
+    return network.clip_frames
 
 
 def predict(task: "Detection", datamodule: "VideoDataModule", options: argparse.Namespace) -> int:

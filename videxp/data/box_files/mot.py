@@ -9,7 +9,6 @@ gt.txt marks what is not to be counted.
 from collections.abc import Iterable
 from configparser import ConfigParser
 from configparser import Error as BadIni
-from io import StringIO
 from pathlib import Path
 from typing import Literal
 
@@ -123,15 +122,11 @@ def write(
         folder = path / video.name
         (folder / source).mkdir(parents=True, exist_ok=True)
         write_text(folder / source / f"{source}.txt", text_of(video, classes=classes))
-        about = ConfigParser(interpolation=None)
-        about.optionxform = str  # type: ignore[assignment, method-assign]
         stated = {"name": video.name, "frameRate": video.fps, "seqLength": video.num_frames}
         stated |= dict(zip(("imWidth", "imHeight"), video.size or ()))
-        about["Sequence"] = {key: f"{value:g}" if isinstance(value, float) else str(value)
-                             for key, value in stated.items() if value is not None}  # fmt: skip
-        text = StringIO()
-        about.write(text, space_around_delimiters=False)
-        write_text(folder / "seqinfo.ini", text.getvalue())
+        known = [f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"
+                 for key, value in stated.items() if value is not None]  # fmt: skip
+        write_text(folder / "seqinfo.ini", "\n".join(["[Sequence]", *known, ""]))
 
 
 def text_of(video: AnnotatedVideo, *, classes: ClassNames | None = None) -> str:

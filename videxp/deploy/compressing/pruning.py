@@ -64,7 +64,7 @@ def choose_channels(network: nn.Module, channels: Channels, *, share: float) -> 
     for group in channels.groups:
         for place in group.places:
             norms[place] = relative_norms(network, place)
-        scores = torch.stack([sum(norms[place][i] for place, i in one) for one in group.channels])  # type: ignore[misc]
+        scores = torch.stack([torch.stack([norms[place][i] for place, i in one]).sum() for one in group.channels])
         for number in scores.argsort(stable=True)[: how_many(len(group.channels), share)].tolist():
             for place, i in group.channels[number]:
                 removed[place].append(i)

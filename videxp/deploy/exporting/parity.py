@@ -59,8 +59,8 @@ def answers_of_file(file: Path, clips: Clips, *, folder: Path, time_limit: float
 
 
 def compare_answers(run: Clips, file: Clips) -> dict[str, Any]:
-    """Of each output how far the two are apart: `max_abs`, `mean_abs`; of scores how many clips have the same greatest
-    one, of 8-bit frames their PSNR in dB (None: equal)."""
+    """Of each output how far the two are apart: `max_abs`, `mean_abs`; of scores the share of clips, or boxes, with the
+    same greatest one, of 8-bit frames their PSNR in dB (None: equal)."""
     found: dict[str, Any] = {"clips": len(run), "outputs": {}}
     for name in run[0]:
         ours, theirs = ([answer[name] for answer in answers] for answers in (run, file))
@@ -71,7 +71,8 @@ def compare_answers(run: Clips, file: Clips) -> dict[str, Any]:
             squared = float((difference**2).mean())
             facts["psnr"] = 10 * math.log10(255**2 / squared) if squared else None
         elif name == "scores":
-            facts["agreement"] = float(np.mean([a.argmax(-1) == b.argmax(-1) for a, b in zip(ours, theirs)]))
+            same = [(a.argmax(-1) == b.argmax(-1)).reshape(-1) for a, b in zip(ours, theirs)]
+            facts["agreement"] = float(np.concatenate(same).mean())
         found["outputs"][name] = facts
     return found
 
