@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from videxp.config import save_overrides
 from videxp.core.errors import BadRequest
 from videxp.core.files import replacing, write_text
+from videxp.core.outputs import own_files
 from videxp.runs.folder import RunFolder, open_run
 
 
@@ -46,6 +48,22 @@ def test_an_existing_run_is_not_written_over(tmp_path: Path):
     run = RunFolder(tmp_path / "run").create()
     run.config.write_text("seed: 0\n")
     with pytest.raises(BadRequest, match="holds a run already"):
+        run.create()
+
+
+def test_half_of_a_plan_that_a_kill_left_is_planned_anew(tmp_path: Path):
+    run = RunFolder(tmp_path / "run").create()
+    for write in (lambda: None, lambda: save_overrides(["seed=1"], run.overrides)):
+        run.plan(command="videxp train a/b", recipe="a/b")
+        write()
+        assert own_files(run.create().path) == []
+    run.plan(command="videxp train a/b", recipe="a/b")
+    run.metrics.write_text("of something else")
+    with pytest.raises(BadRequest, match=r"holds metrics.csv already"):
+        run.create()
+    run.metrics.unlink()
+    write_text(run.provenance, '{"state": "running"}')
+    with pytest.raises(BadRequest, match=r"holds provenance.json already"):
         run.create()
 
 

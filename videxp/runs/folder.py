@@ -101,12 +101,18 @@ class RunFolder:
         return self.path / "checkpoints" / "last.ckpt"
 
     def create(self) -> "RunFolder":
-        """Make the folder; an existing run, and files that a run would replace, are never written over."""
+        """Make the folder; an existing run, and files that a run would replace, are never written over.
+
+        Half of a plan that a kill left, without config.yaml, is no run yet: it is planned anew.
+        """
         other = "give another hydra.run.dir, or none"
         require_place(self.config, option="hydra.run.dir:")
         if self.config.exists():
             raise BadRequest(f"{self.path} holds a run already: {other}")
-        if there := [name for name in own_files(self.path) if name != "wandb"]:
+        there = [name for name in own_files(self.path) if name != "wandb"]
+        if self.is_planned and set(there) <= {self.provenance.name, self.overrides.name}:
+            self.discard()
+        elif there:
             raise BadRequest(f"{self.path} holds {there[0]} already, which a run writes: {other}")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
