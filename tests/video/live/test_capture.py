@@ -1,6 +1,7 @@
 """A source as a process of its own reads it: the same frames as any reader's, and an end whatever happens in it."""
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -105,14 +106,19 @@ def test_a_silent_server_is_given_up_on(monkeypatch: pytest.MonkeyPatch):
         stock.wait()
 
 
-def test_a_process_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """As in a read of FFmpeg's that nothing interrupts."""
+@pytest.mark.parametrize("is_sending", [False, True])
+def test_a_process_that_hangs_is_ended(is_sending: bool, monkeypatch: pytest.MonkeyPatch):
+    """As in a read of FFmpeg's that nothing interrupts, or with half a frame sent."""
     port = free_port()
     sender = send(address := f"rtsp://127.0.0.1:{port}/cam", count=1000)
     capture = Capture(read_source(address), CaptureOptions(timeout_seconds=60, options=LISTEN))
     assert capture.take() is not None
     command = Path(f"/proc/{capture.process.pid}/cmdline").read_text()
     assert "reading" in command and address not in command
+    if is_sending:
+        capture._ask((960, 1280))  # more than a socket holds
+        assert select.select([capture._channel], [], [], 10)[0]
+        time.sleep(0.3)
     os.kill(capture.process.pid, signal.SIGSTOP)
     capture._patience = 0.5
     monkeypatch.setattr(capturing, "GRACE_SECONDS", 0.2)

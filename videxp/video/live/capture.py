@@ -60,6 +60,10 @@ class Opened:
     """Whether its end is an end: a live source that ends is lost."""
 
 
+class _Stopped(Exception):
+    """Nobody waits any more."""
+
+
 class Capture:
     """Opens the source in a new process. `stopped` is looked at while waiting. Close it: it ends that process.
 
@@ -128,18 +132,24 @@ class Capture:
 
     def _next(self) -> tuple[dict[str, Any] | None, bytearray]:
         """A message and its pixels; (None, nothing) when it was stopped."""
-        since = time.monotonic()
-        while not select.select([self._channel], [], [], LOOK_SECONDS)[0]:
-            if self._stopped():
-                return None, bytearray()
-            if self._patience is not None and time.monotonic() - since > self._patience:
-                raise LostSource(self.source, f"no answer for {self._patience:g} s")
-        answer = receive(self._channel)
+        try:
+            answer = receive(self._channel, wait=self._wait)
+        except _Stopped:
+            return None, bytearray()
         if answer is None:
             raise LostSource(self.source, f"its reading process ended (exit status {self._status()})")
         if answer[0]["kind"] == "failed":
             raise LostSource(self.source, answer[0]["cause"])
         return answer
+
+    def _wait(self) -> None:
+        """Until there is something to read. Raises _Stopped, and LostSource where nothing comes for too long."""
+        since = time.monotonic()
+        while not select.select([self._channel], [], [], LOOK_SECONDS)[0]:
+            if self._stopped():
+                raise _Stopped
+            if self._patience is not None and time.monotonic() - since > self._patience:
+                raise LostSource(self.source, f"no answer for {self._patience:g} s")
 
     def _status(self) -> int | None:
         try:
