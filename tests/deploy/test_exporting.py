@@ -260,9 +260,10 @@ def test_time_that_is_up_is_told_and_leaves_no_file(
 ):
     monkeypatch.chdir(workplace)
     run = open_run(str(finished[0]))
+    loaded = load(run, config.load_resolved(run.config))
     limits, output = Limits(clips=1, seconds=0.2), tmp_path / "digits.onnx"
     with pytest.raises(VidexpError, match=r"not done after 0\.\d+ s; a longer --time-limit may help"):
-        export_run(run, config.load_resolved(run.config), kind="onnx", output=output, limits=limits, say=print)
+        export_run(loaded, kind="onnx", output=output, limits=limits, say=print)
     assert not [*tmp_path.iterdir()]
 
 

@@ -121,14 +121,15 @@ def _write_graph(run: "RunFolder", kind: "Kind", output: Path, options: argparse
     require_installed(*WRITERS.get(kind, ()), extra="export")
 
     from videxp.deploy.exporting.exporting import Limits, export_run
+    from videxp.deploy.exporting.runs import load
     from videxp.training.changed_inputs import say_changed_inputs
     from videxp.training.log_file import quiet_libraries
 
     say_changed_inputs(run, cfg)
     quiet_libraries()
-    limits = Limits(clips=options.clips, seconds=options.time_limit)
+    loaded, limits = load(run, cfg), Limits(clips=options.clips, seconds=options.time_limit)
     return export_run(
-        run, cfg, kind=kind, output=output, limits=limits, say=print, license=options.license, is_step=options.step
+        loaded, kind=kind, output=output, limits=limits, say=print, license=options.license, is_step=options.step
     )
 
 

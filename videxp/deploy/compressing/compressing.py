@@ -19,7 +19,7 @@ from videxp.core.printable import aligned, number_text
 from videxp.data import VideoDataModule
 from videxp.deploy.compressing.beside import by_file, by_torch, metrics_beside, tested, time_beside
 from videxp.deploy.compressing.quantizing import METHOD, SCHEME, Layers, quantize
-from videxp.deploy.exporting.exporting import Limits, export_loaded, fits, sample_clips
+from videxp.deploy.exporting.exporting import Limits, export_run, fits, sample_clips
 from videxp.deploy.exporting.network import task_of
 from videxp.deploy.exporting.opening import open_exported
 from videxp.deploy.exporting.package import Package
@@ -118,7 +118,7 @@ def make_int8(loaded: LoadedRun, held: Path, *, settings: Settings, time_limit: 
     """The float file and the int8 file of a run, in the folder `held`, and how far their answers are apart."""
     floating, file = held / "float.onnx", held / FILE
     limits = Limits(clips=COMPARED_CLIPS, seconds=time_limit)
-    export_loaded(loaded, kind="onnx", output=floating, limits=limits, say=lambda line: None)
+    export_run(loaded, kind="onnx", output=floating, limits=limits, say=lambda line: None)
     package = open_exported(floating).package
     clips = fitting_clips(loaded, package, split="train", count=settings.clips)
     layers = quantize(floating, file, clips, min_share=settings.min_share, min_channels=settings.min_channels)

@@ -31,7 +31,7 @@ from videxp.deploy.exporting.parity import (
     parity_line,
     require_parity,
 )
-from videxp.deploy.exporting.runs import LoadedRun, describe, load, step_of
+from videxp.deploy.exporting.runs import LoadedRun, describe, step_of
 from videxp.deploy.exporting.writing import PROGRAM, Kind, WritingRequest, set_package
 from videxp.runs.folder import RunFolder
 from videxp.tasks import VideoTask
@@ -42,8 +42,8 @@ SUFFIX: Mapping[Kind, str] = {"onnx": ".onnx", "torch": ".pt2", "openvino": ".xm
 FRAMES = 1
 """Axis of a clip's frames."""
 
-CUT = {"frames": 1, "height": 8, "width": 8}
-"""By how much a clip is made smaller along an axis, to see whether the file answers there, too."""
+CUT = {"frames": 1, "height": 8, "width": 8, "boxes": 1}
+"""By how much what a file is given is made smaller along an axis, to see whether it answers there, too."""
 
 Answered = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 """A clip, and what the run answers."""
@@ -58,8 +58,7 @@ class Limits:
 
 
 def export_run(
-    run: RunFolder,
-    cfg: DictConfig,
+    loaded: LoadedRun,
     *,
     kind: Kind,
     output: Path,
@@ -72,24 +71,8 @@ def export_run(
 
     license: of the weights, as the user states it. is_step: a frame and the state before it in, the state after it out;
     frame after frame, it is compared with what the run answers of whole clips.
-    Raises BadRequest for data, a task or a network that cannot be exported so, VidexpError where it fails or answers
-    otherwise.
+    Raises BadRequest for a network that cannot be exported so, VidexpError where it fails or answers otherwise.
     """
-    loaded = load(run, cfg)
-    return export_loaded(loaded, kind=kind, output=output, limits=limits, say=say, license=license, is_step=is_step)
-
-
-def export_loaded(
-    loaded: LoadedRun,
-    *,
-    kind: Kind,
-    output: Path,
-    limits: Limits,
-    say: Callable[[str], None],
-    license: str = "",
-    is_step: bool = False,
-) -> Package:
-    """As `export_run`."""
     run, cfg, task, datamodule = loaded.run, loaded.cfg, loaded.task, loaded.datamodule
     deployable = loaded.deployable
     if is_step:
