@@ -101,7 +101,8 @@ def test_any_classifier_answers_boxes_and_has_no_weight_that_does_nothing(name: 
     before, names = count_parameters(backbone), {f"backbone.{key}" for key in backbone.state_dict()}
     net = RoiActions(backbone, num_classes=3, num_frames=frames, size=size)
     boxes = torch.tensor([[0.0, 0, size / 2, size / 2], [3, 3, size - 1, size - 2], [1, 2, 9, 8]])
-    answer = net(torch.randn(2, frames, 3, size, size), boxes, torch.tensor([0, 1, 1]))
+    clips, owner = torch.randn(2, frames, 3, size, size), torch.tensor([0, 1, 1])
+    answer = net(clips, boxes, owner)
     answer.square().sum().backward()
     assert answer.shape == (3, 3) and answer.isfinite().all()
     without = tuple(f"backbone.{start}" for start in MODELS[name].without_effect)
@@ -109,6 +110,8 @@ def test_any_classifier_answers_boxes_and_has_no_weight_that_does_nothing(name: 
     assert idle == []
     assert count_parameters(net.backbone) < before  # its classifier is gone
     assert {key for key in net.state_dict() if key.startswith("backbone.")} < names  # and the rest is called as it was
+    with torch.no_grad():  # what an exporter goes over, which follows no exception through layers
+        torch.testing.assert_close(net.eval().running_on()(clips, boxes, owner), net(clips, boxes, owner))
 
 
 @pytest.mark.parametrize("name", cases(["mvit_v2_s", "videomae_b", "timesformer_b", "vivit_b"]))

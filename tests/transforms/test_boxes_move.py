@@ -277,5 +277,21 @@ def test_evaluation_can_see_whole_pictures(frames: Tensor, fit: str):
 def test_whole_pictures_have_one_view():
     with pytest.raises(BadRequest, match="set resize=null crops=1"):
         EvalTransform(size=32, crops=3, fit="pad")
-    with pytest.raises(BadRequest, match="set fit=crop"):
+    with pytest.raises(BadRequest, match="cuts out the middle, or stretches"):
         EvalTransform(size=32, fit="pad").preparation()
+
+
+@pytest.mark.parametrize("transform", [EvalTransform(size=32, resize=40), EvalTransform(size=32, fit="stretch")])
+def test_a_files_graph_has_boxes_where_the_transform_puts_them(transform: EvalTransform):
+    preparation, size = transform.preparation(), (48, 96)
+    clip = torch.zeros(1, 2, *size, 3, dtype=torch.uint8)
+    corners = torch.tensor([[20.0, 10.0, 50.0, 40.0], [0.0, 0.0, 96.0, 48.0]])
+    ((placement,),) = transform.placements(size, clips=1)
+    torch.testing.assert_close(preparation.placed(corners, clip), placement.boxes(corners))
+    seen = torch.tensor([[3.0, 4.0, 20.0, 30.0]])
+    undone = preparation.undone(transform({"clip": clip})["video"])
+    torch.testing.assert_close(preparation.placed(preparation.placed_before(seen), undone), seen)
+    clip[:, :, 10:40, 20:50] = 255  # the first box, seen where it is said to be
+    y, x = (preparation(clip)[0, 0, 0] > 0).nonzero().unbind(1)
+    found = torch.stack([x.min(), y.min(), x.max() + 1, y.max() + 1]).float()
+    assert (found - placement.boxes(corners)[0]).abs().max() <= 1

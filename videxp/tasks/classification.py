@@ -34,7 +34,7 @@ from videxp.tasks.pictures import (
 )
 from videxp.tasks.questions import Question, require_known
 from videxp.tasks.teaching import Taught
-from videxp.transforms.evaluate import EvalTransform
+from videxp.transforms.evaluate import preparation_of
 
 
 def video_probabilities(logits_NK: Tensor, *, videos: int) -> Tensor:
@@ -221,12 +221,8 @@ class Classification(Taught):
         return with_layer_decay(groups, self.network, layer_decay=self.layer_decay)
 
     def deployable(self, transform: torch.nn.Module) -> DeployableClassifier:
-        if not isinstance(transform, EvalTransform):
-            raise BadRequest(
-                f"{type(transform).__name__}: files hold what EvalTransform does: let it inherit from that"
-            )
         return DeployableClassifier(
-            self.network, preparation=transform.preparation(), activation=self.contract.activation
+            self.network, preparation=preparation_of(transform), activation=self.contract.activation
         )
 
     def _metrics(self, split: Split) -> MetricCollection:

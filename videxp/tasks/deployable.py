@@ -75,8 +75,7 @@ class DeployableClassifier(Deployable):
         return (self.preparation(clip),)
 
     def file_outputs(self, answer: Tensor) -> tuple[Tensor, Tensor]:
-        logits = answer.float()
-        return logits.softmax(-1) if self.activation == "softmax" else logits.sigmoid(), logits
+        return probabilities(answer, self.activation)
 
     def taken(self, video: Tensor) -> dict[str, Tensor]:
         return {"clip": self.preparation.undone(video)}
@@ -161,6 +160,37 @@ class DeployableDetector(Deployable):
         from videxp.models.detection.interface import DetectedBoxes
 
         return DetectedBoxes(*(outputs[name] for name in self.outputs))
+
+
+class DeployableActions(Deployable):
+    """`clip` uint8 [B,T,H,W,3], `boxes` float [M,4], corners in pixels of the key frame of a clip, and `of_clip` int64
+    [M], which clip each is of, -> `scores` float [M,K], probabilities, and `logits` float [M,K]."""
+
+    outputs = ("scores", "logits")
+
+    def __init__(self, network: nn.Module, *, preparation: FramePreparation, activation: str) -> None:
+        """activation: "softmax" or "sigmoid"."""
+        super().__init__(network, axes={"clip": (*AXES, ""), "boxes": ("boxes", ""), "of_clip": ("boxes",)})
+        self.preparation = preparation
+        self.activation = activation
+
+    def network_inputs(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        clip, xyxy_M4, of_clip_M = inputs
+        return self.preparation(clip), self.preparation.placed(xyxy_M4, clip), of_clip_M
+
+    def file_outputs(self, answer: Tensor) -> tuple[Tensor, Tensor]:
+        return probabilities(answer, self.activation)
+
+    def taken(self, *inputs: Tensor, **_: Any) -> dict[str, Tensor]:
+        video, xyxy_M4, clip_M = inputs
+        return {
+            "clip": self.preparation.undone(video),
+            "boxes": self.preparation.placed_before(xyxy_M4).float(),
+            "of_clip": clip_M,
+        }
+
+    def given(self, outputs: Mapping[str, Tensor]) -> Tensor:
+        return outputs["logits"]
 
 
 class DeployableGenerator(Deployable):
@@ -266,6 +296,12 @@ def require_streaming(network: nn.Module) -> Streaming:
 
 def at_least_2d(state: Tensor) -> Tensor:
     return state.unsqueeze(1) if state.ndim == 1 else state
+
+
+def probabilities(logits: Tensor, activation: str) -> tuple[Tensor, Tensor]:
+    """Of each class, and the logits themselves."""
+    logits = logits.float()
+    return logits.softmax(-1) if activation == "softmax" else logits.sigmoid(), logits
 
 
 def levels(video: Tensor) -> Tensor:

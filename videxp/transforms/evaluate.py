@@ -81,11 +81,11 @@ class EvalTransform(nn.Module):
         return self._normalized(batch, batch["clip"], clips=len(batch["clip"]))
 
     def preparation(self) -> "FramePreparation":
-        """The transform of one centered view, for a file that is to be used alone. Raises BadRequest where the whole
-        picture is brought to the size."""
-        if self.fit != "crop":
-            raise BadRequest(f"transform: fit={self.fit}: an exported file cuts out the middle: set fit=crop")
-        return FramePreparation(size=self.size, resize=self.resize, mean=self.mean, std=self.std)
+        """The transform of one view, for a file that is to be used alone. Raises BadRequest where pictures are brought
+        within the size."""
+        if self.fit == "pad":
+            raise BadRequest("transform: fit=pad: an exported file cuts out the middle, or stretches: set another fit")
+        return FramePreparation(size=self.size, resize=self.resize, fit=self.fit, mean=self.mean, std=self.std)
 
     def _cut(self, clip: Tensor, box: tuple[int, int, int, int]) -> Tensor:
         return crop(resize_short_side(clip, self.resize), box)
@@ -101,36 +101,71 @@ class EvalTransform(nn.Module):
 class FramePreparation(nn.Module):
     """uint8 [B,T,H,W,3] of any size -> float [B,T,3,size,size], normalized: a graph of plain operations.
 
-    The centered square that has `size` of `resize` pixels of the short side is resized, antialiased, and rounded to
-    levels. `EvalTransform` resizes the whole picture, in integers, so pixels may be a level away from its own; where
-    the short side has `resize` pixels, they are the same.
+    The centered square that has `size` of `resize` pixels of the short side, or with fit "stretch" the whole picture,
+    is resized, antialiased, and rounded to levels. `EvalTransform` resizes the whole picture, in integers, so pixels
+    may be a level away from its own; where the short side has `resize` pixels, they are the same.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, *, size: int, resize: int, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(
+        self,
+        *,
+        size: int,
+        resize: int,
+        fit: Literal["crop", "stretch"] = "crop",
+        mean: Sequence[float],
+        std: Sequence[float],
+    ) -> None:
         super().__init__()
-        self.size, self.resize = size, resize
+        self.size, self.resize, self.fit = size, resize, fit
         self.register_buffer("mean", torch.tensor(mean).reshape(3, 1, 1))
         self.register_buffer("std", torch.tensor(std).reshape(3, 1, 1))
 
     def forward(self, clip: Tensor) -> Tensor:
         batch, frames, height, width, _ = clip.shape
-        video = clip.permute(0, 1, 4, 2, 3).float()
-        side = torch.sym_min(height, width) * self.size // self.resize
-        video = video.narrow(3, (height - side) // 2, side).narrow(4, (width - side) // 2, side)
+        top, left, inner_height, inner_width = self._cut(height, width)
+        video = clip.permute(0, 1, 4, 2, 3).float().narrow(3, top, inner_height).narrow(4, left, inner_width)
         pictures = F.interpolate(
             video.flatten(0, 1), size=(self.size, self.size), mode="bilinear", antialias=True, align_corners=False
         )
         video = pictures.round().unflatten(0, (batch, frames))
         return (video / 255 - self.mean) / self.std
 
+    def placed(self, xyxy_M4: Tensor, clip: Tensor) -> Tensor:
+        """Corners in pixels of `clip` -> in pixels of what `forward` makes of it, [M,4]."""
+        top, left, height, width = self._cut(clip.shape[2], clip.shape[3])
+        x0, y0, x1, y1 = xyxy_M4.unbind(1)
+        across, down = self.size / width, self.size / height
+        return torch.stack([(x0 - left) * across, (y0 - top) * down, (x1 - left) * across, (y1 - top) * down], dim=1)
+
     def undone(self, video: Tensor) -> Tensor:
         """float [B,T,3,size,size] as `EvalTransform` gives it -> uint8 [B,T,resize,resize,3] of which `forward` makes
         the same: its levels in the middle, black around."""
         mean, std = self.mean.to(video), self.std.to(video)
         levels = ((video * std + mean) * 255).round().clamp(0, 255).to(torch.uint8).movedim(2, -1)
-        before = (self.resize - self.size) // 2
-        after = self.resize - self.size - before
-        return F.pad(levels, (0, 0, before, after, before, after))
+        after = self.resize - self.size - self._margin
+        return F.pad(levels, (0, 0, self._margin, after, self._margin, after))
+
+    def placed_before(self, xyxy_M4: Tensor) -> Tensor:
+        """Corners in pixels of a video -> in pixels of what is `undone` of it, [M,4]."""
+        return xyxy_M4 + self._margin
+
+    @property
+    def _margin(self) -> int:
+        return (self.resize - self.size) // 2
+
+    def _cut(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """Top, left, height and width of what is seen."""
+        if self.fit == "stretch":
+            return 0, 0, height, width
+        side = torch.sym_min(height, width) * self.size // self.resize
+        return (height - side) // 2, (width - side) // 2, side, side
+
+
+def preparation_of(transform: nn.Module) -> FramePreparation:
+    """What a file does before its network. Raises BadRequest for a transform that is no `EvalTransform`."""
+    if not isinstance(transform, EvalTransform):
+        raise BadRequest(f"{type(transform).__name__}: files hold what EvalTransform does: let it inherit from that")
+    return transform.preparation()

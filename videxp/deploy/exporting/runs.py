@@ -102,7 +102,6 @@ def preprocessing_of(transform: Any) -> str:
     if not hasattr(transform, "preparation"):
         return "in the graph: levels 0 to 255 become 0 to 1"
     mean, std = ([round(float(value), 6) for value in values] for values in (transform.mean, transform.std))
-    return (
-        f"in the graph: short side to {transform.resize}, centered {transform.size}x{transform.size}, "
-        f"levels / 255, mean {mean}, std {std}, RGB"
-    )
+    size = f"{transform.size}x{transform.size}"
+    cut = f"short side to {transform.resize}, centered {size}" if transform.fit == "crop" else f"stretched to {size}"
+    return f"in the graph: {cut}, levels / 255, mean {mean}, std {std}, RGB"

@@ -8,7 +8,8 @@ Legend: B clips, T frames, H, W pixels; M boxes of all clips, K classes; D featu
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from copy import deepcopy
 from typing import Annotated, Any, Literal
 
 import torch
@@ -19,6 +20,9 @@ from videxp.core.errors import BadRequest
 from videxp.core.limits import Ge, Interval
 from videxp.core.token_layout import FeatureMap, box_features_of, grid_of, unpack
 from videxp.models.summary import without_storage
+
+TAKEN = "taken_weights"
+"""Attribute of a layer whose weights were taken: name -> (shape, dtype, whether it was a buffer)."""
 
 
 class RoiActions(nn.Module):
@@ -54,6 +58,7 @@ class RoiActions(nn.Module):
             )
         self.backbone, self.where = backbone, where
         self.resolution, self.over_time = resolution, over_time
+        self.stops = True
         shapes = self._take_out_the_rest(num_frames, size)
         self.strides = [_stride(size, height=height) for _, height in shapes]
         is_normed = where.axes.endswith(" d") and not isinstance(backbone.get_submodule(where.module), nn.LayerNorm)
@@ -76,9 +81,20 @@ class RoiActions(nn.Module):
         pooled = [self._read(features, rois, stride) for features, stride in zip(self.features(video), self.strides)]
         return self.head(self.dropout(torch.cat(pooled, dim=1)))
 
+    def running_on(self) -> "RoiActions":
+        """A copy that gives the same, and whose backbone runs to its end, on zeros: an exporter follows no exception
+        through layers, and leaves out what nothing comes of."""
+        copy = deepcopy(self)
+        copy.stops = False
+        for layer in copy.backbone.modules():
+            for name, (shape, dtype, is_buffer) in getattr(layer, TAKEN, {}).items():
+                zeros = torch.zeros(shape, dtype=dtype)
+                setattr(layer, name, zeros if is_buffer else nn.Parameter(zeros, requires_grad=False))
+        return copy.train(self.training)
+
     def features(self, video: Tensor) -> list[Tensor]:
         """Of each pathway [B,D,t,h,w]."""
-        found = _run_up_to(self.backbone, self.where, video)
+        found = _run_up_to(self.backbone, self.where, video, stops=self.stops)
         grid = grid_of((video.shape[1], *video.shape[-2:]), self.where.stride)
         return [unpack(self.norm(features), self.where.axes, grid) for features in found]
 
@@ -134,28 +150,31 @@ def _idle(network: nn.Module, begun: set[str], done: set[str], *, name: str = ""
 def _take_weights(layers: nn.Module) -> None:
     """The layers themselves stay: a network may ask one for its width."""
     for layer in layers.modules():
-        for name in [name for name, _ in (*layer.named_parameters(recurse=False), *layer.named_buffers(recurse=False))]:
+        buffers = dict(layer.named_buffers(recurse=False))
+        taken = {**dict(layer.named_parameters(recurse=False)), **buffers}
+        for name in taken:
             setattr(layer, name, None)
+        setattr(layer, TAKEN, {name: (value.shape, value.dtype, name in buffers) for name, value in taken.items()})
 
 
 class _Reached(Exception):
     """The features are there."""
 
 
-def _run_up_to(network: nn.Module, where: FeatureMap, video: Tensor) -> list[Tensor]:
-    """The outputs of one of its modules, as they are; what comes after it does not run."""
+def _run_up_to(network: nn.Module, where: FeatureMap, video: Tensor, *, stops: bool = True) -> list[Tensor]:
+    """The outputs of one of its modules, as they are. stops: what comes after it does not run."""
     found: list[Tensor] = []
 
-    def stop(_: nn.Module, __: Any, output: Any) -> None:
+    def keep(_: nn.Module, __: Any, output: Any) -> None:
         chosen = output if where.item is None else output[where.item]
         found.extend(chosen if isinstance(chosen, tuple) else [chosen])
-        raise _Reached
+        if stops:
+            raise _Reached
 
-    with _hook(network.get_submodule(where.module), stop):
-        try:
-            network(video)
-        except _Reached:
-            return found
+    with _hook(network.get_submodule(where.module), keep), suppress(_Reached):
+        network(video)
+    if found:
+        return found
     raise ValueError(f"{type(network).__name__} does not run {where.module}, which it declares as its features")
 
 
