@@ -7,6 +7,9 @@ import pytest
 
 from tests.conftest import train, videxp
 from tests.evaluation.all_axes import evaluate_on_all
+from videxp.data.annotations.boxes import BoxOnFrame
+from videxp.data.box_files.form import AnnotatedVideo
+from videxp.data.box_files.formats import write_boxes
 
 RECIPE = "action_detection/moving_digits"
 SMALL = ["logger=csv", "trainer.max_epochs=1", "dataset.layout.train_videos=16", "dataset.layout.test_videos=7",
@@ -27,6 +30,8 @@ def test_actions_have_figures_on_every_axis(place: Path) -> None:
     assert result["metrics"].keys() >= {"test/frame_map_50", "test/video_map_50", "test/accuracy", "test/loss"}
     assert result["speed"]["scalars"]["speed/latency_ms"] > 0
     assert result["explanation"]["scalars"]
+    names = {path.name for path in (place / "run/samples").iterdir()}
+    assert names >= {"confusion_matrix.png", "precision_recall.png", "worst_videos.mp4", "00000_00000.png"}
 
 
 @pytest.mark.slow
@@ -37,3 +42,38 @@ def test_two_processes_count_each_film_once(place: Path) -> None:
         assert done.returncode == 0, done.stderr
         figures.append(json.loads(done.stdout)["metrics"])
     assert figures[0] == pytest.approx(figures[1], abs=1e-6) and 0 < figures[0]["test/frame_map_50"] < 1
+
+
+@pytest.mark.slow
+def test_a_file_tells_what_the_run_tells(place: Path) -> None:
+    film = next(place.glob("data/moving_digit_boxes/*/test/00000.mp4"))
+    boxes = [BoxOnFrame(frame, 8.0 + frame, 20, 30.0 + frame, 44, "digit", 1) for frame in range(0, 20, 4)]
+    write_boxes([AnnotatedVideo(film.name, boxes=boxes)], place / "boxes.csv", format="mot")
+    done = videxp("export", "run", "--format", "onnx", "--clips", "2", "-o", "actions.onnx", cwd=place)
+    assert done.returncode == 0, done.stderr
+    takes = "clip uint8 [batch, frames, height, width, 3], boxes float32 [boxes, 4], of_clip int64 [boxes]"
+    assert f"takes {takes}" in done.stdout
+    told = []
+    for model in ("run", "actions.onnx"):
+        done = videxp("predict", model, str(film), "--boxes", "boxes.csv", cwd=place)
+        assert done.returncode == 0, done.stderr
+        told.append(json.loads(done.stdout)[0]["boxes"])
+    assert [box["frame"] for box in told[0]] == [0, 4, 8, 12, 16]
+    for ours, theirs in zip(*told, strict=True):
+        assert ours.pop("actions") == pytest.approx(theirs.pop("actions"), abs=1e-4) and ours == theirs
+
+
+@pytest.mark.slow
+def test_boxes_come_from_a_detectors_run(place: Path) -> None:
+    words = ["logger=csv", "trainer.max_epochs=1", "task.track_threshold=0.01", "task.score_threshold=0.01"]
+    train(*words, cwd=place, recipe="detection/moving_digits", run="detector")
+    film = str(next(place.glob("data/moving_digit_boxes/*/test/00000.mp4")))
+    done = videxp("predict", "detector", film, "-o", "found.csv", cwd=place)
+    assert done.returncode == 0, done.stderr
+    told = []
+    for boxes in ("detector", "found.csv"):
+        done = videxp("predict", "run", film, "--boxes", boxes, "-o", f"by_{boxes}/", cwd=place)
+        assert done.returncode == 0, done.stderr
+        told.append(json.loads((place / f"by_{boxes}/actions.json").read_text())[0]["boxes"])
+    assert told[0] == told[1] and len(told[0]) > 10
+    assert (place / "by_detector" / Path(film).name).is_file()

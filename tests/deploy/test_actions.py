@@ -1,5 +1,6 @@
 """Actions of given boxes of a film: each box is answered by the clip around its frame, wherever the box comes from."""
 
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +10,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tests.timed_films import timed_film
+from videxp import config
 from videxp.core.errors import BadRequest
 from videxp.data import VideoDataModule
 from videxp.data.annotations.boxes import BoxOnFrame
 from videxp.data.box_files.form import SHARES, AnnotatedVideo
 from videxp.data.box_files.formats import write_boxes
-from videxp.deploy.action_files import read_given, video_of
-from videxp.deploy.actions import tell_actions
+from videxp.deploy.action_files import check_outputs, detector_config, predict_film, read_given, video_of
+from videxp.deploy.actions import answer_film, told_actions
 from videxp.models.classification.small import SmallCNN3D
 from videxp.tasks import ActionDetection
 from videxp.tasks.schedules import Constant
 from videxp.transforms import EvalTransform
-from videxp.video import write_video
+from videxp.video import open_video, write_video
 
 CLASSES, FRAMES, LENGTH = ["dark", "gray", "bright"], 4, 12
 SHADES = (20, 120, 220)
@@ -70,25 +73,31 @@ def made(folder: Path, *, stride: int = 1) -> tuple[ActionDetection, VideoDataMo
     return task.eval(), data
 
 
+def tell(film: Path, video: AnnotatedVideo, *, stride: int = 1) -> list[dict[str, Any]]:
+    task, data = made(film.parent, stride=stride)
+    answered = answer_film(task, data, film, video)
+    return [box for one in answered for box in told_actions(task, one, threshold=0.5)]
+
+
 @pytest.mark.parametrize("stride", [1, 2])
 def test_each_box_is_answered_by_the_clip_around_its_frame(film: Path, stride: int) -> None:
     boxes = [BoxOnFrame(frame, *map(float, BOX), "person", 5) for frame in (0, 1, 5, 11)]
-    told = tell_actions(*made(film.parent, stride=stride), film, AnnotatedVideo("film", boxes=boxes), threshold=0.5)
-    assert [(one["frame"], *one["actions"]) for one in told["boxes"]] == [
+    told = tell(film, AnnotatedVideo("film", boxes=boxes), stride=stride)
+    assert [(one["frame"], *one["actions"]) for one in told] == [
         (0, "dark"), (1, "gray"), (5, "bright"), (11, "bright")
     ]  # fmt: skip
-    assert told["boxes"][2]["seconds"] == 0.5 and told["boxes"][0]["box"] == list(BOX)
+    assert told[2]["seconds"] == 0.5 and told[0]["box"] == list(BOX)
 
 
 def test_boxes_in_shares_and_by_time_are_brought_to_the_film(film: Path) -> None:
     shares = (BOX[0] / WIDTH, BOX[1] / HEIGHT, BOX[2] / WIDTH, BOX[3] / HEIGHT)
     rows = [BoxOnFrame(6, *shares, label, 2) for label in ("sit", "talk")]  # two labels of one box, at 20 a second
     video = AnnotatedVideo("film", size=SHARES, fps=20.0, timed=True, boxes=rows)
-    (one,) = tell_actions(*made(film.parent), film, video, threshold=0.5)["boxes"]
+    (one,) = tell(film, video)
     assert (one["frame"], *one["actions"]) == (3, "dark") and one["box"] == pytest.approx(BOX)
     late = AnnotatedVideo("film", boxes=[BoxOnFrame(12, *map(float, BOX), "person")])
     with pytest.raises(BadRequest, match="it has 12 frames, and a box is on frame 12"):
-        tell_actions(*made(film.parent), film, late, threshold=0.5)
+        tell(film, late)
 
 
 def test_a_list_of_boxes_is_found_by_its_format_and_the_films_name(film: Path, tmp_path: Path) -> None:
@@ -102,7 +111,46 @@ def test_a_list_of_boxes_is_found_by_its_format_and_the_films_name(film: Path, t
         video_of(Path("other.mp4"), stated, tmp_path / "a.json")
     with pytest.raises(BadRequest, match=r"a\.npy is one of ava, coco, .*: name it"):
         read_given(tmp_path / "a.npy", None)
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run/config.yaml").touch()
-    with pytest.raises(BadRequest, match="is a run: have it find the boxes first"):
-        read_given(tmp_path / "run", None)
+    with pytest.raises(BadRequest, match=r"is a run of .*Classification, which finds no boxes"):
+        detector_config(classifier(tmp_path / "run"))
+
+
+def classifier(run: Path) -> Path:
+    run.mkdir()
+    config.save_resolved(config.compose("classification/moving_digits").cfg, run / "config.yaml")
+    return run
+
+
+def test_seconds_are_those_at_which_frames_are_shown(film: Path, tmp_path: Path) -> None:
+    """At a variable rate a frame's number says nothing of its second."""
+    uneven = [0, 0.1, 0.2, 1.2, 1.3, 1.4]
+    path = timed_film(tmp_path / "uneven.mp4", uneven)
+    boxes = [BoxOnFrame(frame, *map(float, BOX), "person") for frame in (0, 2, 3, 5)]
+    assert [one["seconds"] for one in tell(path, AnnotatedVideo("uneven", boxes=boxes))] == [0, 0.2, 1.2, 1.4]
+
+
+def test_the_film_is_drawn_with_actions_on_the_frames_that_have_boxes(film: Path, tmp_path: Path) -> None:
+    boxes = [BoxOnFrame(frame, *map(float, BOX), "person", 5) for frame in (0, 5)]
+    options = request([film], tmp_path / "out")
+    task, data = made(film.parent)
+    told = predict_film(task, data, film, AnnotatedVideo("film", boxes=boxes), options)
+    assert [box["frame"] for box in told["boxes"]] == [0, 5] and told["frames"] == LENGTH
+    with open_video(film) as plain, open_video(tmp_path / "out/film.mp4") as drawn:
+        factor = drawn.size[0] // plain.size[0]
+        before = plain.frames(range(LENGTH)).repeat_interleave(factor, 1).repeat_interleave(factor, 2).float()
+        changes = (drawn.frames(range(LENGTH)).float() - before).abs().flatten(1).quantile(0.99, dim=1)
+    assert [frame for frame, change in enumerate(changes) if change > 60] == [0, 5]
+
+
+def test_where_outputs_go_is_asked_before_the_work(film: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other" / film.name
+    with pytest.raises(BadRequest, match=r"out/film.mp4 would be of .* and of .*: one after the other"):
+        check_outputs(request([film, other], tmp_path / "out"))
+    with pytest.raises(BadRequest, match="2 videos need a folder"):
+        check_outputs(request([film, other], tmp_path / "out.mp4"))
+    with pytest.raises(BadRequest, match="is the input itself"):
+        check_outputs(request([film], film))
+
+
+def request(films: list[Path], output: Path) -> Namespace:
+    return Namespace(inputs=films, output=output, boxes=Path("boxes.json"), threshold=0.5, made_by="", overwrite=False)

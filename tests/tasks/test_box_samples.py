@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from videxp.core.boxes import FrameBoxes
+from videxp.metrics.answered_boxes import told_classes
 from videxp.metrics.detected_videos import DetectedVideo, DetectionFigures, VideoBoxes
 from videxp.tasks.box_marks import count_confusions, mark_boxes
 from videxp.tasks.box_sheet import FALSE_ALARM, HIT, MISSED, MarkedVideo, sheet_frames
@@ -59,6 +60,24 @@ def test_confusion_has_a_row_and_a_column_of_the_background():
     both = count_confusions([VIDEO, VIDEO], num_classes=2, threshold=0.4)
     assert both.tolist() == (2 * np.array(expected)).tolist()
     assert count_confusions([VIDEO], num_classes=2, threshold=0.0)[1].tolist() == [1, 2, 0]
+
+
+def test_of_a_box_with_several_classes_each_is_paired_with_itself():
+    two = boxes((0, 0, 1.0, 1, LEFT), (0, 1, 1.0, 1, LEFT))
+    turned = boxes((0, 1, 0.9, 1, LEFT), (0, 0, 0.8, 1, LEFT))
+    found = count_confusions([DetectedVideo(0, two, turned, [])], num_classes=2, threshold=0.5)
+    assert found.tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 0]]
+
+
+def test_what_is_told_of_a_given_box_is_its_likeliest_class_or_those_that_are_likely():
+    scores = boxes(
+        (0, 0, 0.2, 1, LEFT), (0, 1, 0.8, 1, LEFT), (0, 0, 0.6, 2, RIGHT), (1, 0, 0.4, 1, LEFT), (1, 1, 0.3, 1, LEFT)
+    )
+    video = DetectedVideo(0, TRUE, scores, [])
+    likeliest = told_classes(video, least=None).found
+    assert [*zip(likeliest.frame_M, likeliest.track_M, likeliest.label_M)] == [(0, 1, 1), (0, 2, 0), (1, 1, 0)]
+    likely = told_classes(video, least=0.5).found
+    assert [*zip(likely.frame_M, likely.track_M, likely.label_M)] == [(0, 1, 1), (0, 2, 0)]
 
 
 def test_pictures_are_of_frames_with_mistakes():

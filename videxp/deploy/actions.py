@@ -9,9 +9,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from videxp.core.boxes import FrameBoxes
 from videxp.core.errors import BadRequest
 from videxp.core.windows import windows_of_each
 from videxp.data.annotations.boxes import BoxOnFrame
@@ -23,29 +25,50 @@ from videxp.tasks.given_boxes import WINDOWS_AT_ONCE, key_frame
 from videxp.video import open_video
 from videxp.video.reader import VideoReader
 
+Answered = tuple[int, float, list[BoxOnFrame], Tensor]
+"""A frame that has boxes: its number, its second, the boxes in pixels of the film, and their probabilities [M,K]."""
 
-def tell_actions(
-    task: ActionDetection, datamodule: VideoDataModule, path: Path, video: AnnotatedVideo, *, threshold: float
-) -> dict[str, Any]:
-    """`boxes`: each with its frame, second, corners in pixels of the film, track, and its actions with their
-    probabilities, the likeliest first: of exclusive classes the likeliest, else those of at least `threshold`.
+
+def answer_film(
+    task: ActionDetection, datamodule: VideoDataModule, path: Path, video: AnnotatedVideo
+) -> Iterator[Answered]:
+    """The frames of a film that have boxes, in their order.
 
     Raises UnreadableVideo, DecodeError, and BadRequest for boxes of frames that the film has not.
     """
     with open_video(path, decoder=datamodule.decoding.decoder) as reader:
         boxes = boxes_by_frame(video, reader, path)
-        told = [
-            {
-                "frame": frame,
-                "seconds": round(frame / reader.fps, 4),
-                "box": [round(side, 2) for side in (box.x0, box.y0, box.x1, box.y1)],
-                "track": box.track,
-                "actions": _named(task, probability_K, threshold),
-            }
-            for frame, answers_MK in _answers(task, datamodule, reader, boxes)
-            for box, probability_K in zip(boxes[frame], answers_MK)
-        ]
-    return {"path": str(path), "frames": reader.num_frames, "classes": task.classes, "boxes": told}
+        for frame, answers_MK in _answers(task, datamodule, reader, boxes):
+            yield frame, reader.times.first_seconds + reader.times.since_first(frame), boxes[frame], answers_MK
+
+
+def told_actions(task: ActionDetection, answered: Answered, *, threshold: float) -> list[dict[str, Any]]:
+    """Each box with its frame, second, corners, track, and its actions with their probabilities, the likeliest first:
+    of exclusive classes the likeliest, else those of at least `threshold`."""
+    frame, seconds, boxes, answers_MK = answered
+    return [
+        {
+            "frame": frame,
+            "seconds": round(seconds, 4),
+            "box": [round(side, 2) for side in (box.x0, box.y0, box.x1, box.y1)],
+            "track": box.track,
+            "actions": _named(task, probability_K, threshold),
+        }
+        for box, probability_K in zip(boxes, answers_MK)
+    ]
+
+
+def drawn_actions(told: list[dict[str, Any]], classes: list[str]) -> FrameBoxes:
+    """What is drawn on a frame: a box once for each of its actions."""
+    rows = [
+        (box["box"], classes.index(name), probability, box["track"])
+        for box in told
+        for name, probability in box["actions"].items()
+    ]
+    xyxy, label, score, track = zip(*rows) if rows else ((), (), (), ())
+    return FrameBoxes(
+        np.asarray(xyxy, np.float32).reshape(-1, 4), np.array(label, int), np.array(score, float), np.array(track, int)
+    )
 
 
 def boxes_by_frame(video: AnnotatedVideo, reader: VideoReader, path: Path) -> dict[int, list[BoxOnFrame]]:

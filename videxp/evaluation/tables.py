@@ -25,11 +25,12 @@ def classes_table(classes: list[dict[str, Any]]) -> list[str]:
 
 
 def worst_table(rows: list[dict[str, Any]], *, by: str) -> list[str]:
-    """Lines: the heading, then the videos with the highest loss, or of rows without one the worst `by`; paths last,
-    whole, however long."""
+    """Lines: the heading, then the videos with the highest loss, or of rows without one the worst `by`, and what they
+    were taken for; paths last, whole, however long."""
     if not rows:
         return []
-    if "loss" not in rows[0]:
+    if "predicted" not in rows[0]:
+        by = "loss" if "loss" in rows[0] else by
         return aligned([(by, "worst videos"), *((f"{row[by]:.3f}", _path(row)) for row in rows[:VIDEOS])], right={0})
     shown = [
         (f"{row['loss']:.3f}", _predicted(row), str(row.get("label") or "none"), _path(row)) for row in rows[:VIDEOS]

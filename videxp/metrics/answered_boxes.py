@@ -1,6 +1,6 @@
 """Videos in which the classes of given boxes were told."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,16 @@ def told_right(videos: list[AnsweredVideo]) -> dict[str, Any]:
         name: sum(getattr(video, of) for video in videos) / asked
         for name, of in (("accuracy", "right"), ("loss", "loss"))
     }
+
+
+def told_classes(video: DetectedVideo, *, least: float | None) -> DetectedVideo:
+    """With what is told of each box that was found: the classes with at least this score or, of None, the likeliest."""
+    if least is not None:
+        return replace(video, found=video.found.where(video.found.score_M >= least))
+    boxes = video.found.where(video.found.score_M.argsort(kind="stable")[::-1])  # the surest first
+    _, first = np.unique(np.column_stack([boxes.frame_M, boxes.track_M, boxes.xyxy_M4]), axis=0, return_index=True)
+    told = boxes.where(np.sort(first))
+    return replace(video, found=told.where(told.frame_M.argsort(kind="stable")))
 
 
 def tubes_of_tracks(boxes: VideoBoxes) -> list[Tube]:

@@ -7,6 +7,7 @@ Legend: N clips of a batch, T frames, M boxes, K classes.
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, cast
 
 import numpy as np
@@ -20,12 +21,16 @@ from videxp.core.limits import Ge, Interval
 from videxp.data.annotations.ragged import Ragged
 from videxp.data.prepared import datamodule_of
 from videxp.losses.actions import action_loss
-from videxp.metrics.answered_boxes import AnsweredVideo, join_parts, told_right
-from videxp.metrics.detected_videos import DetectionFigures, VideoBoxes, gather_videos
+from videxp.metrics.answered_boxes import AnsweredVideo, join_parts, told_classes, told_right
+from videxp.metrics.detected_videos import DetectedVideo, DetectionFigures, VideoBoxes, gather_videos
+from videxp.models.detection.roi_head import RoiActions
 from videxp.tasks.base import Split, VideoTask
+from videxp.tasks.deployable import DeployableActions
+from videxp.tasks.detection_samples import BoxSamples, save_detection_samples
 from videxp.tasks.given_boxes import GivenBoxes, boxes_at, key_frame, whole_pictures, windows_around
 from videxp.tasks.layer_decay import with_layer_decay
 from videxp.tasks.questions import Question, require_known
+from videxp.transforms.evaluate import preparation_of
 
 AVA_LEFT_OUT = (
     "crawl", "brush teeth", "catch (an object)", "chop", "clink glass", "cook", "dig", "exit", "extract", "fishing",
@@ -36,6 +41,9 @@ AVA_LEFT_OUT = (
 
 
 BOXES_EXPLAINED = 3
+VAL_SHEETS = 2
+LEAST_TOLD = 0.5
+"""Probability from which one of several classes is told in pictures."""
 
 
 class Seen(NamedTuple):
@@ -88,6 +96,7 @@ class ActionDetection(VideoTask):
         exclusive: bool = False,
         focal_gamma: Annotated[float, Ge(0)] = 0.0,
         evaluated: Literal["all", "ava"] | Sequence[str] = "all",
+        example_videos: Annotated[int, Ge(0)] = 8,
         decay_norms_and_biases: bool = False,
         layer_decay: Annotated[float, Interval(gt=0, le=1)] | None = None,
     ) -> None:
@@ -97,6 +106,7 @@ class ActionDetection(VideoTask):
         exclusive: a box has one class: softmax; false: any number of them, a sigmoid for each.
         focal_gamma: see `action_loss`; 0: plain cross-entropy.
         evaluated: the classes whose mean the mAPs are: all, AVA's 60 of 80, or these names.
+        example_videos: of how many videos a test makes a contact sheet; a validation makes two.
         layer_decay: factor of the learning rate from each layer to the one below it. None: 1.
         Raises BadRequest for names that are no classes of the data.
         """
@@ -114,7 +124,9 @@ class ActionDetection(VideoTask):
         self.layer_decay = layer_decay
         self.counted = counted_classes(evaluated, classes)
         self.figures = DetectionFigures(len(classes), on="annotated")
+        self.example_videos = example_videos
         self.seen: list[AnsweredVideo] = []  # in the last validation or test, by this process
+        self.videos: list[AnsweredVideo] = []  # by all processes, in the order of the data
 
     # ---- what the network is told -----------------------------------------------------------------------------------
 
@@ -147,6 +159,11 @@ class ActionDetection(VideoTask):
         """Of each key frame, those of films a few at once: logits [M,K]."""
         whole = batch["video"].shape[1] > self.num_frames
         return [self(seen.video, seen.given.xyxy, seen.given.clip) for seen in self.key_frames(batch, whole=whole)]
+
+    def deployable(self, transform: nn.Module) -> DeployableActions:
+        activation = "softmax" if self.exclusive else "sigmoid"
+        network = self.deployed.running_on() if isinstance(self.deployed, RoiActions) else self.deployed
+        return DeployableActions(network, preparation=preparation_of(transform), activation=activation)
 
     # ---- training -----------------------------------------------------------------------------------------------
 
@@ -251,7 +268,8 @@ class ActionDetection(VideoTask):
         return batch["video"].shape[1] > self.num_frames
 
     def evaluation_metrics(self, split: Split) -> dict[str, Tensor]:
-        videos = sorted(cast(list[AnsweredVideo], gather_videos([*self.seen])), key=lambda video: video.index)
+        self.videos = sorted(cast(list[AnsweredVideo], gather_videos([*self.seen])), key=lambda video: video.index)
+        videos = self.videos
         if split == "test":
             table = self.figures.class_table(videos, self.classes)
             self.classes_tested = [row for label, row in enumerate(table) if label in self.counted]
@@ -270,6 +288,33 @@ class ActionDetection(VideoTask):
         counted, of = len(self.counted), len(self.classes)
         over = "" if counted == of else f"; over {counted} of {of} classes"
         return f"mAP at IoU 0.5, all-point; {boxes}{over}"
+
+    # ---- what it looks like -------------------------------------------------------------------------------------
+
+    def save_samples(self, folder: Path, datamodule: Any, split: Literal["val", "test"]) -> list[Path]:
+        """Of whole films: sheets of some and, of a test, confusion of classes and precision over recall."""
+        if datamodule.choice_of(split).num_frames != "all":
+            return []
+        return save_detection_samples(
+            folder,
+            self.videos,
+            BoxSamples(self.classes, 0.0, datamodule, split),
+            figures=self.figures,
+            sheets=self.example_videos if split == "test" else min(VAL_SHEETS, self.example_videos),
+            told=[self._told(video) for video in self.videos],
+        )
+
+    def save_worst(self, rows: list[dict[str, Any]], datamodule: Any, path: Path) -> bool:
+        """The films, playing, with the classes that were hit, missed and falsely told."""
+        of_index = {video.index: video for video in self.videos}
+        chosen = [self._told(of_index[row["index"]]) for row in rows if row["index"] in of_index]
+        if not chosen or datamodule.choice_of("test").num_frames != "all":
+            return False
+        BoxSamples(self.classes, 0.0, datamodule, "test").save_worst(path, chosen)
+        return True
+
+    def _told(self, video: AnsweredVideo) -> DetectedVideo:
+        return told_classes(video, least=None if self.exclusive else LEAST_TOLD)
 
     # ---- explanation --------------------------------------------------------------------------------------------
 

@@ -62,14 +62,15 @@ def count_confusions(
 ) -> np.ndarray:
     """int64 [K+1,K+1], true class by found class; the last row and column are the background: what was found where
     nothing is, and what was missed. Boxes from `threshold` on are paired whatever their class, those that overlap most
-    first."""
+    first; of a box with several classes, a class with itself."""
     counts = np.zeros((num_classes + 1, num_classes + 1), np.int64)
     for video in videos:
         true, found = video.true, video.found.where(video.found.score_M >= threshold)
         for there, ours in _frames(true, found):
             overlap = box_iou(true.xyxy_M4[there], found.xyxy_M4[ours])
             free_true, free_found = np.ones(len(there), bool), np.ones(len(ours), bool)
-            for place in np.argsort(-overlap, axis=None, kind="stable"):
+            differs = true.label_M[there][:, None] != found.label_M[ours]
+            for place in np.lexsort((differs.ravel(), -overlap.ravel())):
                 i, j = np.unravel_index(place, overlap.shape)
                 if overlap[i, j] < least:
                     break

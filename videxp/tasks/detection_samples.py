@@ -90,7 +90,8 @@ class BoxSamples:
         used = np.flatnonzero((counts.sum(0) + counts.sum(1))[:-1]).tolist()
         names = [*(self.classes[label] for label in used), BACKGROUND]
         counts = counts[np.ix_([*used, -1], [*used, -1])]
-        title = f"boxes from {self.threshold:g}, paired from IoU {LEAST_OVERLAP:g}"
+        least = f"from {self.threshold:g}, " if self.threshold else ""
+        title = f"boxes {least}paired from IoU {LEAST_OVERLAP:g}"
         return save_confusion_matrix(torch.from_numpy(counts), names, path, title=title)
 
 
@@ -155,14 +156,22 @@ def save_precision_recall(
 
 
 def save_detection_samples(
-    folder: Path, videos: Sequence[DetectedVideo], samples: BoxSamples, *, figures: DetectionFigures, sheets: int
+    folder: Path,
+    videos: Sequence[DetectedVideo],
+    samples: BoxSamples,
+    *,
+    figures: DetectionFigures,
+    sheets: int,
+    told: Sequence[DetectedVideo] | None = None,
 ) -> list[Path]:
-    """Of a test all of it, of a validation sheets alone."""
-    paths = samples.save_sheets(folder, videos, count=sheets)
+    """Of a test all of it, of a validation sheets alone. told: what is shown of the videos, where that is less than
+    what was found."""
+    shown = videos if told is None else told
+    paths = samples.save_sheets(folder, shown, count=sheets)
     if samples.split == "val" or not videos:
         return paths
     matched = figures.match_frames([video.judged(figures.on) for video in videos], thresholds=(LEAST_OVERLAP,))
     curves = save_precision_recall(
         matched, samples.classes, folder / "precision_recall.png", interpolation=figures.interpolation
     )
-    return [samples.save_confusion(folder / "confusion_matrix.png", videos), curves, *paths]
+    return [samples.save_confusion(folder / "confusion_matrix.png", shown), curves, *paths]

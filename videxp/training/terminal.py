@@ -136,8 +136,9 @@ def next_steps(run: "RunFolder", experiment: "Experiment") -> list[tuple[str, st
         if callback.best_epoch is not None:
             score = f"{callback.monitor} {callback.best_score:.4f} after epoch {callback.best_epoch + 1}"
             lines.append(("best", f"{run.best}  ({score})"))
+    if run.samples.exists():
+        lines.append(("look", str(run.samples)))
     lines += [
-        ("look", str(run.samples)),
         ("next", f"videxp evaluate {run.path}"),
         ("", f"videxp predict {run.path} {experiment.task.contract.predict_example}"),
         ("", f"videxp compare {run.path.parent}"),

@@ -113,7 +113,7 @@ def coco_file(file: Path, film: VideoFile, classes: Sequence[str]) -> Iterator[W
 
         def write(frame: int, boxes: FrameBoxes) -> None:
             nonlocal count
-            for box in _rows(frame, boxes, classes):
+            for box in rows_of(frame, boxes, classes):
                 text.write(",\n" if count else "\n")
                 count += 1
                 one = coco.annotation_of(box, count, number[box.label], frame + 1)
@@ -147,13 +147,13 @@ def mot_file(file: Path, film: VideoFile, classes: Sequence[str]) -> Iterator[Wr
     with replacing(file) as temporary, temporary.open("w", encoding="utf-8") as text:
 
         def write(frame: int, boxes: FrameBoxes) -> None:
-            text.write(mot.text_of(replace(video, boxes=_rows(frame, boxes, classes))))
+            text.write(mot.text_of(replace(video, boxes=rows_of(frame, boxes, classes))))
 
         yield write
 
 
-def _rows(frame: int, boxes: FrameBoxes, classes: Sequence[str]) -> list[BoxOnFrame]:
-    """To a hundredth of a pixel."""
+def rows_of(frame: int, boxes: FrameBoxes, classes: Sequence[str]) -> list[BoxOnFrame]:
+    """What was found on a frame, to a hundredth of a pixel."""
     rows = []
     for corners, label, score, track in zip(*(column.tolist() for column in boxes)):
         x0, y0, x1, y1 = (round(value, 2) for value in corners)
