@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from videxp.config import load_resolved
 from videxp.core.contract import contract_of
@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # torch: `--help` does not wait for it
     from videxp.data.box_files.form import AnnotatedVideo
     from videxp.data.module import VideoDataModule
     from videxp.tasks.action_detection import ActionDetection
+    from videxp.tasks.detection import Detection
 
 SUFFIXES = {".json": "coco", ".csv": "mot", ".txt": "mot"}
 """What a file of boxes is taken for, as `videxp predict` of a detector writes them."""
@@ -183,7 +184,7 @@ def finder_of(options: argparse.Namespace) -> "Callable[[Path], AnnotatedVideo]"
     from videxp.tasks.building import load_task
 
     cfg, run = options.detector, open_run(str(options.boxes))
-    detector = load_task(cfg, run.checkpoint()).to(usable_device(options.device)).eval()
+    detector = cast("Detection", load_task(cfg, run.checkpoint())).to(usable_device(options.device)).eval()
     datamodule = build(cfg.dataset)
     choice = choice_of(detector)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -160,7 +160,7 @@ class FramePreparation(nn.Module):
         """Top, left, height and width of what is seen."""
         if self.fit == "stretch":
             return 0, 0, height, width
-        side = torch.sym_min(height, width) * self.size // self.resize
+        side = cast(int, torch.sym_min(height, width)) * self.size // self.resize
         return (height - side) // 2, (width - side) // 2, side, side
 
 
