@@ -117,7 +117,7 @@ def test_a_list_of_boxes_is_found_by_its_format_and_the_films_name(film: Path, t
 
 def classifier(run: Path) -> Path:
     run.mkdir()
-    config.save_resolved(config.compose("classification/moving_digits").cfg, run / "config.yaml")
+    config.save_resolved(config.compose("classification/moving_digits", []).cfg, run / "config.yaml")
     return run
 
 

@@ -287,11 +287,12 @@ def test_a_files_graph_has_boxes_where_the_transform_puts_them(transform: EvalTr
     clip = torch.zeros(1, 2, *size, 3, dtype=torch.uint8)
     corners = torch.tensor([[20.0, 10.0, 50.0, 40.0], [0.0, 0.0, 96.0, 48.0]])
     ((placement,),) = transform.placements(size, clips=1)
-    torch.testing.assert_close(preparation.placed(corners, clip), placement.boxes(corners))
+    placed = preparation.placed(corners, clip)
+    torch.testing.assert_close(placed, placement.boxes(corners), atol=0.5, rtol=0)  # its cut is of whole pixels
     seen = torch.tensor([[3.0, 4.0, 20.0, 30.0]])
     undone = preparation.undone(transform({"clip": clip})["video"])
     torch.testing.assert_close(preparation.placed(preparation.placed_before(seen), undone), seen)
     clip[:, :, 10:40, 20:50] = 255  # the first box, seen where it is said to be
     y, x = (preparation(clip)[0, 0, 0] > 0).nonzero().unbind(1)
     found = torch.stack([x.min(), y.min(), x.max() + 1, y.max() + 1]).float()
-    assert (found - placement.boxes(corners)[0]).abs().max() <= 1
+    assert (found - placed[0].clamp(0, 32)).abs().max() <= 1

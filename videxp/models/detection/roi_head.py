@@ -170,6 +170,7 @@ def _run_up_to(network: nn.Module, where: FeatureMap, video: Tensor, *, stops: b
         found.extend(chosen if isinstance(chosen, tuple) else [chosen])
         if stops:
             raise _Reached
+        found[:] = [features.clone() for features in found]  # what comes next may work in place
 
     with _hook(network.get_submodule(where.module), keep), suppress(_Reached):
         network(video)
