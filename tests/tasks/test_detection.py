@@ -245,6 +245,8 @@ def test_a_question_is_about_a_box_and_loses_its_answer_with_it():
     assert [question.about.split()[0] for question in questions] == ["red", "green"]
     for question in questions:
         assert question.video.shape == (1, 3, 3, 16, 48) and question.frame == 2
+        assert torch.equal(question.video[0], batch_of([3])["video"][0][question.span])
+        assert question.facts["frame"] == question.first_frame + 2
         assert question.measure(question.video).item() == pytest.approx(question.facts["probability"], abs=1e-4)
         assert question.box is not None
         y0, x0, y1, x1 = question.box

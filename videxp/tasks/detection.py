@@ -298,10 +298,12 @@ class Detection(VideoTask):
     # ---- explanation --------------------------------------------------------------------------------------------
 
     def questions(self, batch: Mapping[str, Tensor], *, asked: Mapping[str, str]) -> list[Question]:
-        """Why these boxes: the surest on that frame of the film which has the surest of all."""
+        """Why these boxes: the surest on that frame of the film which has the surest of all, of those whose window
+        lies within the film."""
         require_known(asked, (), task="a detector")
         (film,) = batch["video"]
-        windows = [torch.stack(one) for one in windows_of_each(film, length=self.clip_frames, place=self.key_frame)]
+        held = film[-1:].expand(max(0, self.clip_frames - len(film)), -1, -1, -1)
+        windows = torch.cat([film, held]).unfold(0, self.clip_frames, 1).movedim(-1, 1)
         size = (film.shape[2], film.shape[3])
         answers = [self.detected({"video": window[None]}) for window in windows]
         surest = int(torch.stack([answer.scores.max() for answer in answers]).argmax())
@@ -311,12 +313,12 @@ class Detection(VideoTask):
                 answers[surest], size=size, score_threshold=0, nms_iou=0, boxes_per_frame=1, exclusive=True
             )
         return [
-            self._question(windows[surest][None], xyxy_4, scores_K, frame=surest)
+            self._question(windows[surest][None], xyxy_4, scores_K, first=surest)
             for xyxy_4, scores_K in zip(boxes.xyxy[:BOXES_EXPLAINED], boxes.scores)
         ]
 
-    def _question(self, video: Tensor, xyxy_4: np.ndarray, scores_K: np.ndarray, *, frame: int) -> Question:
-        """Of the likeliest class of a box of the window that is about a film's frame."""
+    def _question(self, video: Tensor, xyxy_4: np.ndarray, scores_K: np.ndarray, *, first: int) -> Question:
+        """Of the likeliest class of a box of the window that begins with this frame of a film."""
         label = int(scores_K.argmax())
         x0, y0, x1, y1 = (int(side) for side in (*np.floor(xyxy_4[:2]), *np.ceil(xyxy_4[2:])))
         return Question(
@@ -328,10 +330,11 @@ class Detection(VideoTask):
                 "class": self.classes[label],
                 "probability": round(float(scores_K[label]), 6),
                 "box": [round(float(side), 2) for side in xyxy_4],
-                "frame": frame,
+                "frame": first + self.key_frame,
             },
             frame=self.key_frame,
             box=(y0, x0, y1, x1),
+            first_frame=first,
         )
 
     def _log_odds(self, xyxy_4: Tensor, label: int, clips: Tensor) -> Tensor:
