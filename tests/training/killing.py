@@ -20,7 +20,8 @@ KILLED = -signal.SIGKILL
 @dataclass(frozen=True)
 class Kill:
     """When a rank ends itself. `at`: "time" (after `amount` seconds), or before the `nth` batch, validation batch,
-    test batch or row, or in the `nth` write of a checkpoint, of which the share `amount` is on disk.
+    test batch, row or report of the result, or in the `nth` write of a checkpoint, of which the share `amount` is on
+    disk.
 
     how: a signal to itself, "group TERM" to its group, "raise", "hang"; `again_seconds`: once more after that.
     """
@@ -122,6 +123,7 @@ def _arm(kill: Kill) -> None:
 
     from videxp.data import VideoDataModule
     from videxp.tasks import VideoTask
+    from videxp.training import terminal
     from videxp.training.loggers.metrics_file import MetricsFile
 
     if kill.at == "time":
@@ -145,6 +147,7 @@ def _arm(kill: Kill) -> None:
             "validation": (VideoTask, "validation_step"),
             "test": (VideoTask, "test_step"),
             "preparation": (VideoDataModule, "prepare"),
+            "report": (terminal, "report_result"),
             "row": (MetricsFile, "log_metrics"),
         }[kill.at]
         original = getattr(owner, name)

@@ -79,6 +79,14 @@ def test_in_a_test_the_trained_weights_stay_and_a_resumed_run_tests(workspace: P
 
 
 @pytest.mark.slow
+def test_a_run_that_has_finished_stays_so_while_its_result_is_told(workspace: Path):
+    kill = Kill("report", how="TERM")
+    statuses, printed = killing.run(*command(*RARE, run="told"), cwd=workspace, kill=kill)
+    assert statuses == [143], printed
+    assert state(workspace / "runs/told") == "finished" and "goes on" not in printed
+
+
+@pytest.mark.slow
 def test_in_preparation_there_is_a_run_folder_to_go_on_in(workspace: Path):
     run = interrupted(workspace, Kill("preparation", how="INT"), run="early-signal", status=130)
     assert not (run / "checkpoints").exists()

@@ -273,8 +273,7 @@ def _ended(run: "RunFolder", error: BaseException) -> int:
             words = system_words(error) or f"{name}{error}"
             _write_state(run, "failed", cause=" ".join(f"{of_rank}{words}".split())[:1000])
         raise error
-    if is_rank_zero():
-        _write_state(run, "interrupted")
+    if is_rank_zero() and _write_state(run, "interrupted"):
         warn(f"interrupted; videxp resume {run.path} goes on")
     return error.exit_status if isinstance(error, Interrupted) else 130
 
@@ -292,14 +291,18 @@ def _knows_the_cause(run: "RunFolder", error: BaseException) -> bool:
     return not isinstance(error, BadRequest) and not is_echo(error)
 
 
-def _write_state(run: "RunFolder", state: Literal["failed", "interrupted"], *, cause: str | None = None) -> None:
+def _write_state(run: "RunFolder", state: Literal["failed", "interrupted"], *, cause: str | None = None) -> bool:
+    """Whether it is so: a run that has finished stays so, whatever comes while its result is told."""
     from videxp.runs.provenance import finish_provenance
 
+    if run.standing().state == "finished":
+        return False
     try:
         run.set_state(state, cause=cause)
         finish_provenance(run, state=state)
     except OSError as error:  # a full disk
         warn(f"{run.state} could not be written ({error.strerror}): the run {state}")
+    return True
 
 
 def _note(error: BaseException) -> None:
@@ -319,8 +322,7 @@ def _note_ranks(run: "RunFolder", error: "RanksFailed") -> None:
 def _end_at_once(run: "RunFolder", supervisor: "Supervisor") -> None:
     """A second signal: no checkpoint, nothing is waited for."""
     supervisor.end()
-    if is_rank_zero():
-        _write_state(run, "interrupted")
+    if is_rank_zero() and _write_state(run, "interrupted"):
         warn(f"ended at once; videxp resume {run.path} goes on")
 
 
