@@ -60,6 +60,8 @@ def test_paths_come_last_and_whole():
     assert lines[1].split() == ["0.500", "none", "up|down", "y.mp4"]
     told = worst_table([{"index": 7, "loss": 1.0}], by="accuracy")  # of boxes, say
     assert [line.split() for line in told] == [["loss", "worst", "videos"], ["1.000", "sample", "7"]]
+    films = worst_table([{"path": "a.mp4", "predicted": 3, "f1": 0.5}], by="f1")  # transitions, not a class
+    assert films[1].split() == ["0.500", "a.mp4"]
     assert worst_table([], by="psnr") == []
 
 

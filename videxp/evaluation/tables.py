@@ -29,7 +29,7 @@ def worst_table(rows: list[dict[str, Any]], *, by: str) -> list[str]:
     were taken for; paths last, whole, however long."""
     if not rows:
         return []
-    if "predicted" not in rows[0]:
+    if not {"loss", "predicted"} <= rows[0].keys():
         by = "loss" if "loss" in rows[0] else by
         return aligned([(by, "worst videos"), *((f"{row[by]:.3f}", _path(row)) for row in rows[:VIDEOS])], right={0})
     shown = [
