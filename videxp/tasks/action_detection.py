@@ -41,7 +41,7 @@ AVA_LEFT_OUT = (
 
 
 BOXES_EXPLAINED = 3
-VAL_SHEETS = 2
+SHEETS = {"val": 2, "test": 8}
 LEAST_TOLD = 0.5
 """Probability from which one of several classes is told in pictures."""
 
@@ -96,7 +96,6 @@ class ActionDetection(VideoTask):
         exclusive: bool = False,
         focal_gamma: Annotated[float, Ge(0)] = 0.0,
         evaluated: Literal["all", "ava"] | Sequence[str] = "all",
-        example_videos: Annotated[int, Ge(0)] = 8,
         decay_norms_and_biases: bool = False,
         layer_decay: Annotated[float, Interval(gt=0, le=1)] | None = None,
     ) -> None:
@@ -106,7 +105,6 @@ class ActionDetection(VideoTask):
         exclusive: a box has one class: softmax; false: any number of them, a sigmoid for each.
         focal_gamma: see `action_loss`; 0: plain cross-entropy.
         evaluated: the classes whose mean the mAPs are: all, AVA's 60 of 80, or these names.
-        example_videos: of how many videos a test makes a contact sheet; a validation makes two.
         layer_decay: factor of the learning rate from each layer to the one below it. None: 1.
         Raises BadRequest for names that are no classes of the data.
         """
@@ -124,7 +122,6 @@ class ActionDetection(VideoTask):
         self.layer_decay = layer_decay
         self.counted = counted_classes(evaluated, classes)
         self.figures = DetectionFigures(len(classes), on="annotated")
-        self.example_videos = example_videos
         self.seen: list[AnsweredVideo] = []  # in the last validation or test, by this process
         self.videos: list[AnsweredVideo] = []  # by all processes, in the order of the data
 
@@ -300,7 +297,7 @@ class ActionDetection(VideoTask):
             self.videos,
             BoxSamples(self.classes, 0.0, datamodule, split),
             figures=self.figures,
-            sheets=self.example_videos if split == "test" else min(VAL_SHEETS, self.example_videos),
+            sheets=SHEETS[split],
             told=[self._told(video) for video in self.videos],
         )
 
