@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from tests.models.zoo import MODELS, build
 from videxp.data.layouts.sample_clips import package_folder
-from videxp.models.scenes.inference import FrameConv, InferenceForm, inference_form
+from videxp.models.scenes.inference import FrameConv, InferenceForm, Memory, inference_form
 from videxp.video import open_video
 
 DILATED = ["autoshot", "transnet_small", "transnetv2"]
@@ -68,8 +68,24 @@ def test_a_convolution_by_tiles_is_the_plain_one(height: int, width: int, frames
     weight, x = torch.randn(6, 5, 3, 3), torch.randn(frames, height, width, 5)
     expected = F.conv2d(x.permute(0, 3, 1, 2).double(), weight.double(), padding=1).permute(0, 2, 3, 1)
     for parts in (1, 3):
-        found = torch.cat(list(FrameConv(weight, parts=parts)(x)), dim=-1)[:, :height, :width]
+        found = torch.cat(list(FrameConv(weight, parts=parts)(x, Memory())), dim=-1)[:, :height, :width]
         torch.testing.assert_close(found.double(), expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("name", DILATED)
+def test_nothing_of_a_window_is_seen_in_another_whatever_the_number_of_threads(name: str) -> None:
+    """They are worked out in the same memory, by as many threads as torch has, which is the same afterwards."""
+    torch.manual_seed(0)
+    windows = torch.rand(5, 12, 3, 27, 48)
+    threads = torch.get_num_threads()
+    with torch.inference_mode():
+        form = inference_form(trained(name, **MODELS[name].tiny))
+        alone = [form(window) for window in windows.split(1)]
+        short = form(windows[:1, :7])  # needs less of that memory
+        again = form(windows)
+    for found, expected in zip(again, map(torch.cat, zip(*alone)), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    assert short.one_hot.shape == (1, 7) and torch.get_num_threads() == threads
 
 
 def test_a_network_without_a_faster_form_answers_itself() -> None:

@@ -6,7 +6,9 @@ Legend: T frames, C channels, H, W pixels, P tiles of 4x4 pixels, of 6x6 with th
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +19,9 @@ from videxp.models.scenes.interface import TransitionLogits
 
 JOINT_CHANNELS = 4
 """At most; with more, a cell's convolutions are faster one after the other."""
+
+JOINT_BRANCHES, JOINT_FRAMES = 2, 20
+"""So many of its branches are one convolution, and of so many frames at once it stays in a core's cache."""
 
 TILES_AT_ONCE = 150
 """So many fit into a core's cache, with what comes of them."""
@@ -41,6 +46,9 @@ TO_WEIGHTS = [
 TO_PIXELS = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
 
 
+Answer = TypeVar("Answer")
+
+
 def inference_form(network: nn.Module) -> nn.Module:
     """Of a network in evaluation mode, for `torch.inference_mode`; the network itself where it has no faster form."""
     weight = next(network.parameters(), torch.empty(0))
@@ -59,19 +67,55 @@ class InferenceForm(nn.Module):
         self.network = network
         with torch.no_grad():
             self.pairs = [(fuse_cell(first), fuse_cell(second)) for first, second in network.pairs()]
+        self._free: list[Memory] = []
 
     def forward(self, video: Tensor) -> TransitionLogits:
-        windows = [self._answer_window(window) for window in video.split(1)]
+        windows = in_threads(self._answer_window, video.split(1))
         return TransitionLogits(*(torch.cat(logits) for logits in zip(*windows)))
 
     def _answer_window(self, video: Tensor) -> TransitionLogits:
+        memory = self._free.pop() if self._free else Memory()
         x = self.network.prepare(video.transpose(1, 2))[0].permute(1, 2, 3, 0).contiguous()
         pooled = []
         for first, second in self.pairs:
-            x = first(x)
-            x = F.avg_pool2d(second(x).add_(x).permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
+            x = first(x, memory, name="first")
+            y = second(x, memory, name="second").add_(x)
+            x = F.avg_pool2d(y.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
             pooled.append(x.permute(3, 0, 1, 2)[None])
+        self._free.append(memory)
         return self.network.answer_features(video, pooled)
+
+
+def in_threads(answer: Callable[[Tensor], Answer], windows: Sequence[Tensor]) -> list[Answer]:
+    """The answer to each window, by as many threads as torch has: its operations are too small to be divided."""
+    threads = torch.get_num_threads()
+
+    def answer_alone(window: Tensor) -> Answer:
+        torch.set_num_threads(1)
+        with torch.inference_mode():
+            return answer(window)
+
+    if min(threads, len(windows)) < 2:
+        return [answer(window) for window in windows]
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(answer_alone, windows))
+    finally:
+        torch.set_num_threads(threads)
+
+
+class Memory:
+    """What one window after the other is worked out in: the kernel has to clear each page of new memory."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, Tensor] = {}
+
+    def take(self, name: str, *shape: int) -> Tensor:
+        """float32, with whatever was left in it."""
+        count = math.prod(shape)
+        if name not in self._held or self._held[name].numel() < count:
+            self._held[name] = torch.empty(count)
+        return self._held[name][:count].view(shape)
 
 
 def fuse_cell(cell: nn.Module) -> "JointConv | StagedConvs":
@@ -100,25 +144,40 @@ class Branch(NamedTuple):
 
 
 class JointConv:
-    """All branches of a cell that sees pictures, whose channels are few, as one convolution of the frames around."""
+    """All branches of a cell that sees pictures, whose channels are few, some as one convolution of frames around."""
 
     def __init__(self, spatial: list[Tensor], branches: list[Branch]) -> None:
         """spatial: [M,C,3,3], of each branch or one of all."""
-        self.offsets = sorted({sign * branch.dilation for branch in branches for sign in (-1, 0, 1)})
-        weights = []
-        for within_frames, branch in zip(spatial * (len(branches) // len(spatial)), branches, strict=True):
-            before, at, after = torch.einsum("omt,mchw->tochw", branch.weight.squeeze(-1), within_frames)
-            of_offset = {-branch.dilation: before, 0: at, branch.dilation: after}
-            none = torch.zeros_like(at)
-            weights.append(torch.cat([of_offset.get(offset, none) for offset in self.offsets], dim=1))
-        self.weight = torch.cat(weights).contiguous(memory_format=torch.channels_last)
-        self.bias = torch.cat([branch.bias for branch in branches])
+        pairs = list(zip(spatial * (len(branches) // len(spatial)), branches, strict=True))
+        groups = [pairs[first : first + JOINT_BRANCHES] for first in range(0, len(pairs), JOINT_BRANCHES)]
+        self.parts = [_join_branches(group) for group in groups]
 
-    def __call__(self, x: Tensor) -> Tensor:
-        frames, reach = len(x), self.offsets[-1]
-        padded = F.pad(x, (0, 0, 0, 0, 0, 0, reach, reach))
-        around = torch.cat([padded[reach + offset :][:frames] for offset in self.offsets], dim=-1)
-        return F.conv2d(around.permute(0, 3, 1, 2), self.weight, self.bias, padding=1).relu_().permute(0, 2, 3, 1)
+    def __call__(self, x: Tensor, memory: "Memory", *, name: str) -> Tensor:
+        frames, height, width, _ = x.shape
+        filters = [len(bias) for _, _, bias in self.parts]
+        y = memory.take(name, frames, height, width, sum(filters))
+        outputs = y.split(filters, dim=-1)
+        for (offsets, weight, bias), output in zip(self.parts, outputs, strict=True):
+            reach = offsets[-1]
+            padded = F.pad(x, (0, 0, 0, 0, 0, 0, reach, reach))
+            for first in range(0, frames, JOINT_FRAMES):
+                result = output[first : first + JOINT_FRAMES]
+                around = torch.cat([padded[reach + first + offset :][: len(result)] for offset in offsets], dim=-1)
+                answer = F.conv2d(around.permute(0, 3, 1, 2), weight, bias, padding=1)
+                torch.clamp_min(answer.permute(0, 2, 3, 1), 0, out=result)
+        return y
+
+
+def _join_branches(branches: list[tuple[Tensor, Branch]]) -> tuple[list[int], Tensor, Tensor]:
+    """Offsets of the frames around, in order; the weight [C',C for each of them,3,3], and the bias."""
+    offsets = sorted({sign * branch.dilation for _, branch in branches for sign in (-1, 0, 1)})
+    weights = []
+    for within_frames, branch in branches:
+        before, at, after = torch.einsum("omt,mchw->tochw", branch.weight.squeeze(-1), within_frames)
+        of_offset = {-branch.dilation: before, 0: at, branch.dilation: after}
+        weights.append(torch.cat([of_offset.get(offset, torch.zeros_like(at)) for offset in offsets], dim=1))
+    weight = torch.cat(weights).contiguous(memory_format=torch.channels_last)
+    return offsets, weight, torch.cat([branch.bias for _, branch in branches])
 
 
 class StagedConvs:
@@ -129,10 +188,10 @@ class StagedConvs:
         self.branches = branches
         self.within_frames = FrameConv(torch.cat(spatial), parts=len(spatial))
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, memory: "Memory", *, name: str) -> Tensor:
         frames, height, width, _ = x.shape
-        parts = list(self.within_frames(x))
-        y = x.new_empty(frames, height, width, sum(len(branch.bias) for branch in self.branches))
+        parts = list(self.within_frames(x, memory))
+        y = memory.take(name, frames, height, width, sum(len(branch.bias) for branch in self.branches))
         outputs = y.split([len(branch.bias) for branch in self.branches], dim=-1)
         inputs = parts * (len(self.branches) // len(parts))
         for part, branch, output in zip(inputs, self.branches, outputs, strict=True):
@@ -160,13 +219,14 @@ class FrameConv:
             torch.kron(matrix, matrix) for matrix in (torch.tensor(TO_TILES).float(), torch.tensor(TO_PIXELS).float())
         )
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, memory: "Memory") -> Tensor:
         frames, height, width, channels = x.shape
         columns = -(-width // 4)
         step = 4 // math.gcd(height + 1, 4)  # so many frames fill whole tiles
         at_once = step * max(1, round(TILES_AT_ONCE * 4 / (step * (height + 1) * columns)))
         turns = -(-frames // at_once)
-        y = x.new_empty(self.parts, turns * at_once, height + 1, 4 * columns, self.weight.shape[2] // self.parts)
+        filters = self.weight.shape[2] // self.parts
+        y = memory.take("parts", self.parts, turns * at_once, height + 1, 4 * columns, filters)
         padded = x.new_zeros(at_once * (height + 1) + 2, 4 * columns + 2, channels)
         inner = padded[1:-1].unflatten(0, (at_once, height + 1))[:, :height, 1 : width + 1]
         for part, result in zip(x.split(at_once), y.split(at_once, dim=1), strict=True):
