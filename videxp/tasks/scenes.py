@@ -251,11 +251,13 @@ class Scenes(Taught):
 
     def film_logits(self, frames: Iterable[Tensor], *, network: nn.Module | None = None) -> TransitionLogits:
         """Of each frame of a film of any length, [C,H,W] uint8 or float in [0,1]: float32 [T] both, on the device. No
-        more frames than WINDOWS_AT_ONCE windows have are held.
+        more frames than WINDOWS_AT_ONCE windows have are held, or as many as the network says.
 
         network: answers in place of the task's own: its `inference_form`.
         """
-        return TransitionLogits(*torch.stack(list(self.frame_logits(frames, network=network))).unbind(-1))
+        at_once = getattr(network, "windows_at_once", WINDOWS_AT_ONCE)
+        answers = self.frame_logits(frames, network=network, windows_at_once=at_once)
+        return TransitionLogits(*torch.stack(list(answers)).unbind(-1))
 
     def frame_logits(
         self, frames: Iterable[Tensor], *, network: nn.Module | None = None, windows_at_once: int = WINDOWS_AT_ONCE

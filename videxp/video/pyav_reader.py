@@ -82,15 +82,18 @@ class PyavReader(FrameReader):
             yield from self._decode_from_start(remaining)
 
     def _groups(self, numbers: list[int]) -> Iterator[tuple[int, list[int]]]:
-        """Numbers that are decoded in one run: no entry point lies between one and the next."""
+        """Numbers that are decoded in one run, from an entry point on: one follows the other, or no entry point lies
+        between them, to which a seek would lead sooner."""
         run: list[int] = []
-        run_entry = -1
+        run_entry = last_entry = -1
         for number in numbers:
             entry = bisect.bisect_right(self._entry_pts, int(self._index.pts[number])) - 1
-            if run and entry != run_entry:
+            if run and entry != last_entry and number != run[-1] + 1:
                 yield run_entry, run
                 run = []
-            run_entry = entry
+            if not run:
+                run_entry = entry
+            last_entry = entry
             run.append(number)
         if run:
             yield run_entry, run

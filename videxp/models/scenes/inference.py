@@ -23,7 +23,7 @@ JOINT_CHANNELS = 4
 JOINT_BRANCHES, JOINT_FRAMES = 2, 20
 """So many of its branches are one convolution, and of so many frames at once it stays in a core's cache."""
 
-TILES_AT_ONCE = 150
+TILES_AT_ONCE = 110
 """So many fit into a core's cache, with what comes of them."""
 
 # B^T, G and A^T of F(4x4,3x3), by the points 0, 1, -1, 2, -2 and infinity
@@ -58,7 +58,7 @@ def inference_form(network: nn.Module) -> nn.Module:
 
 
 class InferenceForm(nn.Module):
-    """[B,T,3,H,W] in [0,1] -> `TransitionLogits`, window by window."""
+    """[B,T,3,H,W] in [0,1] -> `TransitionLogits`, a window by each of torch's threads."""
 
     def __init__(self, network: DilatedNetwork) -> None:
         if network.training:
@@ -68,6 +68,11 @@ class InferenceForm(nn.Module):
         with torch.no_grad():
             self.pairs = [(fuse_cell(first), fuse_cell(second)) for first, second in network.pairs()]
         self._free: list[Memory] = []
+
+    @property
+    def windows_at_once(self) -> int:
+        """Two for each thread, so that one rarely waits for another; while these are answered, the next are read."""
+        return 2 * torch.get_num_threads()
 
     def forward(self, video: Tensor) -> TransitionLogits:
         windows = in_threads(self._answer_window, video.split(1))
