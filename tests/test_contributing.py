@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torchvision.ops import box_iou
 
 from tests.conftest import videxp
 from tests.training import killing
@@ -14,6 +15,7 @@ from tests.training.conftest import checkpoint, command, differences, metrics
 from tests.training.killing import KILLED, Kill
 from videxp import cli, config
 from videxp.core.own_packages import find_own_packages
+from videxp.models.detection.interface import BoxTargets
 from videxp.runs.folder import RunFolder
 from videxp.tasks.building import load_task
 from videxp.training.loggers.metrics_file import last_values, read_metrics
@@ -37,6 +39,8 @@ def test_the_examples_are_found():
         "conf/dataset/gestures.yaml",
         "mymodels/tiny.py",
         "conf/model/tiny.yaml",
+        "mymodels/cells.py",
+        "conf/model/cells.yaml",
         "mytasks/progress.py",
         "experiments/progress.yaml",
     }
@@ -78,6 +82,27 @@ def test_the_model_of_the_example_takes_the_datas_classes(folder: Path, monkeypa
         network = config.build(config.compose("classification/moving_digits", ["model=tiny"]).cfg.model, num_classes=8)
     assert network(torch.zeros(2, 4, 3, 24, 24)).shape == (2, 8)
     assert cli.main(["check", "classification/moving_digits", "model=tiny"]) == 0
+
+
+def test_the_detector_of_the_example_finds_a_box_that_it_is_taught(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(folder)
+    assert cli.main(["check", "detection/moving_digits", "model=cells"]) == 0
+    torch.manual_seed(0)
+    with find_own_packages():
+        cfg = config.compose("detection/moving_digits", ["model=cells"]).cfg
+        detector = config.build(cfg.model, num_classes=2)
+    video, box = torch.rand(1, 8, 3, 64, 64), torch.tensor([[20.0, 18.0, 44.0, 46.0]])
+    targets = BoxTargets(box, torch.tensor([[0.0, 1.0]]), torch.tensor([0]))
+    optimizer = torch.optim.Adam(detector.parameters(), lr=0.003)
+    for _ in range(150):
+        optimizer.zero_grad()
+        sum(detector(video, targets).values()).backward()
+        optimizer.step()
+    with torch.no_grad():
+        found = detector(video)
+    surest = int(found.scores[0].amax(1).argmax())
+    assert found.scores[0, surest].argmax() == 1
+    assert box_iou(found.xyxy[0, surest : surest + 1], box).item() > 0.7
 
 
 # ---- a task of one's own: one Python file and one recipe, and no edit elsewhere --------------------------------------
