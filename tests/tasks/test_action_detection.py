@@ -1,5 +1,6 @@
 """Actions of given boxes: which frame and box of a clip is asked about, what is counted, and in which words."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -209,3 +210,32 @@ def test_questions_are_about_the_surest_boxes_where_they_are() -> None:
     assert whole.box == (0, 0, SIZE, SIZE)
     with pytest.raises(BadRequest, match="--class waev: did you mean wave"):
         one.questions(batch, asked={"class": "waev"})
+
+
+class Films:
+    """The film, as a test reads it."""
+
+    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
+        return {"clip": torch.full((1, len(CHANGING), SIZE, SIZE, 3), 90, dtype=torch.uint8)}
+
+    def path(self, index: int) -> Path:
+        return Path(f"{index}.mp4")
+
+    def clip_fps(self, index: int) -> float:
+        return 5.0
+
+
+def test_what_is_told_of_films_is_shown(tmp_path: Path) -> None:
+    one = task(exclusive=True)
+    evaluate(one, film(CHANGING))
+    data: Any = SimpleNamespace(
+        dataset=lambda split: Films(), choice_of=lambda split: SimpleNamespace(num_frames="all")
+    )
+    paths = one.save_samples(tmp_path, data, "test")
+    assert [path.name for path in paths] == ["confusion_matrix.png", "precision_recall.png", "00000_0.png"]
+    assert all(path.stat().st_size > 3000 for path in paths)
+    (told,) = (one._told(video) for video in one.videos)
+    assert len(told.found.label_M) == 2 * len(CHANGING)  # one class a box
+    assert one.save_worst([{"index": 0}], data, tmp_path / "worst.mp4") and (tmp_path / "worst.mp4").is_file()
+    clips: Any = SimpleNamespace(choice_of=lambda split: SimpleNamespace(num_frames=FRAMES))
+    assert one.save_samples(tmp_path, clips, "test") == []  # of single frames there is no film to show
