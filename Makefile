@@ -42,7 +42,7 @@ test: lint  ## everything that CI runs: format, lint, types, all tests, JOBS=3 a
 suite: install
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not kill'
 
-test-fast: install  ## the tests that take less than two seconds each; they wait for nothing
+test-fast: install  ## the tests that take less than half a second each (a minute and a half)
 	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not slow and not gpu and not kill'
 
 test-kill: install  ## a hundred runs killed at random moments and resumed (about 6 minutes)

@@ -46,6 +46,7 @@ def test_the_examples_are_found():
     }
 
 
+@pytest.mark.slow
 def test_the_recipes_of_the_example_and_of_the_readme_are_checked(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
@@ -76,6 +77,7 @@ def test_the_data_set_of_the_example_is_prepared(folder: Path, tmp_path_factory:
     assert "2 train, 2 val, 4 test" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_model_of_the_example_takes_the_datas_classes(folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(folder)
     with find_own_packages():
@@ -84,6 +86,7 @@ def test_the_model_of_the_example_takes_the_datas_classes(folder: Path, monkeypa
     assert cli.main(["check", "classification/moving_digits", "model=tiny"]) == 0
 
 
+@pytest.mark.slow
 def test_the_detector_of_the_example_finds_a_box_that_it_is_taught(folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(folder)
     assert cli.main(["check", "detection/moving_digits", "model=cells"]) == 0

@@ -57,6 +57,7 @@ def test_any_classifier_fits_the_recipe(model: str, here: Path) -> None:
     assert [str(problem) for problem in config.check(composed(here, *words))] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", [[], ["dataset=manifest", "dataset.layout.file=list.csv"]], ids=["folders", "table"])
 def test_weights_from_a_file_are_fine_tuned_at_a_size_of_ones_own(data: list[str], here: Path) -> None:
     from videxp.models.weights import loaded_weights

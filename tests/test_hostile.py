@@ -145,6 +145,7 @@ CONFIGS: dict[str, tuple[Callable[[], None], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_hostile_config_of_a_run_folder_runs_nothing(
     name: str, place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -190,6 +191,7 @@ CHECKPOINTS: dict[str, Callable[[str], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:FutureWarning")
 @pytest.mark.parametrize("name", CHECKPOINTS)
 def test_a_hostile_checkpoint_runs_nothing(name: str, place: Path, capsys: pytest.CaptureFixture[str]):
@@ -231,6 +233,7 @@ hydra:
 """
 
 
+@pytest.mark.slow
 def test_a_recipe_with_code_in_hydras_own_part_runs_nothing(place: Path, capsys: pytest.CaptureFixture[str]):
     Path("hostile.yaml").write_text(HOSTILE_RECIPE)
     said = "videxp: hydra.callbacks: has no effect; callbacks=[checkpoint,nonfinite,ema] chooses a run's"
@@ -317,6 +320,7 @@ def test_a_playlist_would_have_been_followed(tmp_path: Path, server: tuple[str, 
     assert asked == ["/video.mp4"]
 
 
+@pytest.mark.slow
 def test_hostile_videos_are_neither_followed_nor_fetched(
     place: Path, server: tuple[str, list[str]], capsys: pytest.CaptureFixture[str]
 ):

@@ -6,6 +6,8 @@ from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import pytest
+
 import videxp
 
 PACKAGE = Path(videxp.__file__).parent
@@ -127,11 +129,13 @@ def test_a_wrong_import_would_be_noticed():
     assert cycle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) != []
 
 
+@pytest.mark.slow
 def test_imports_go_one_way():
     found = {module: upward_imports(module, own(imports(tree(module)))) for module in FILES if room(module)}
     assert {module: names for module, names in found.items() if names} == {}
 
 
+@pytest.mark.slow
 def test_no_modules_import_each_other_in_a_circle():
     graph = {module: own(imports(tree(module))) - {module} for module in FILES}
     assert cycle(graph) == []
@@ -168,6 +172,7 @@ def names_given(tree: ast.AST) -> set[str]:
     return given
 
 
+@pytest.mark.slow
 def test_private_names_of_a_library_are_used_in_one_module():
     trees = {module: tree(module) for module in FILES}
     ours = {name for tree in trees.values() for name in names_given(tree)}
@@ -185,12 +190,14 @@ def calls_of_print(tree: ast.AST) -> list[int]:
     ]
 
 
+@pytest.mark.slow
 def test_lines_are_printed_by_the_commands_and_by_one_module_below_them():
     printing = {module for module in FILES if calls_of_print(tree(module))}
     assert {module for module in printing if not module.startswith("videxp.cli")} == {"videxp.core.lines"}
     assert calls_of_print(ast.parse("x.print(1)\nprint(2)")) == [2]
 
 
+@pytest.mark.slow
 def test_no_two_public_classes_have_the_same_name():
     owners: dict[str, list[str]] = {}
     for module in FILES:
@@ -200,6 +207,7 @@ def test_no_two_public_classes_have_the_same_name():
     assert {name: modules for name, modules in owners.items() if len(modules) > 1} == {}
 
 
+@pytest.mark.slow
 def test_no_docstring_is_broken_by_a_blank_line_in_mid_sentence():
     found = [
         text

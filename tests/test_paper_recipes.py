@@ -88,6 +88,7 @@ def test_there_is_a_recipe_of_a_paper_for_each_data_set() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", PAPERS)
 def test_a_papers_recipe_is_right_as_it_stands_and_shrunk_takes_a_step(
     recipe: str, roots: Path, monkeypatch: pytest.MonkeyPatch

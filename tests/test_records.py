@@ -27,6 +27,7 @@ def test_the_table_in_the_readme_is_that_of_the_records():
         assert with_table(readme.read_text(), table(records)) == readme.read_text()
 
 
+@pytest.mark.slow
 def test_a_recipe_that_was_edited_after_its_record_would_be_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     recipe = tmp_path / "experiments/mine/tiny.yaml"
     recipe.parent.mkdir(parents=True)

@@ -78,6 +78,7 @@ def test_a_recipe_that_trains_nothing_is_refused(tmp_path: Path) -> None:
     assert lines == ["videxp: super_resolution/bicubic: Bicubic has no weights to train"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -91,6 +91,7 @@ def test_a_pruned_run_is_a_run_and_stands_beside_its_parent(finished: tuple[Path
     assert 0 < low <= times["runs/small"]["faster"] <= high
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_workplace")
 def test_a_student_of_another_model_learns_from_the_run(finished: tuple[Path, Run], tmp_path: Path) -> None:
     parent = loaded(finished[0])
@@ -110,6 +111,7 @@ def test_a_student_of_another_model_learns_from_the_run(finished: tuple[Path, Ru
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_workplace")
 def test_times_of_other_work_are_no_ratio(finished: tuple[Path, Run], tmp_path: Path) -> None:
     shutil.copytree(finished[0], tmp_path / "longer")

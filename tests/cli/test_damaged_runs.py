@@ -92,6 +92,7 @@ def test_whatever_is_damaged_is_said_by_its_file_or_is_not_needed(
         assert status == 0 or (name in said and len(said.strip().splitlines()) <= 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", DAMAGES)
 def test_what_is_needed_is_refused_by_its_name_and_what_is_not_is_passed_over(
     how: str, damage: Callable[[str, str], Path], capsys: pytest.CaptureFixture[str]

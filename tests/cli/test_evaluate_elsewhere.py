@@ -127,6 +127,7 @@ def test_what_has_become_of_the_runs_data_is_told_with_counts_and_examples(
     assert on.word(root=tmp_path / "held_out", **own) == "held_out"
 
 
+@pytest.mark.slow
 def test_the_runs_own_data_by_another_path_are_its_own(put: Put, tmp_path: Path):
     for i in range(12):
         put(f"{'ab'[i % 2]}/{i}.mp4")

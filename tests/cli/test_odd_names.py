@@ -71,6 +71,7 @@ def test_names_survive_training_evaluation_and_prediction(tmp_path: Path, films:
     assert videxp("compare", "run", "--html", "x.html", "--csv", "y" * 251 + ".csv", cwd=tmp_path).returncode == 0
 
 
+@pytest.mark.slow
 def test_all_names_can_be_drawn(tmp_path: Path):
     names = [*NAMES, CLASS]
     examples = [Example(torch.zeros(2, 8, 8, 3, dtype=torch.uint8), name, "b") for name in names]

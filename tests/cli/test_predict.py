@@ -93,6 +93,7 @@ def test_a_restoration_run_restores(
     assert not list(tmp_path.glob("*new*"))
 
 
+@pytest.mark.slow
 def test_what_must_not_be_written_is_refused_before_any_weights_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
@@ -121,6 +122,7 @@ def test_what_must_not_be_written_is_refused_before_any_weights_are_read(
     assert "is one of the run's own files" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_task_of_ones_own_brings_its_own_arguments(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
@@ -129,6 +131,7 @@ def test_a_task_of_ones_own_brings_its_own_arguments(
     assert capsys.readouterr().out == "Enlargement 4 16\n"
 
 
+@pytest.mark.slow
 def test_a_task_that_predicts_nothing_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

@@ -106,12 +106,14 @@ def test_the_cuts_of_a_real_film_are_found(place: Path):
     assert found == [(29, 30), (75, 76), (136, 137), (186, 187), (241, 242)]
 
 
+@pytest.mark.slow
 def test_films_have_figures_on_every_axis(place: Path):
     result = evaluate_on_all("run", cwd=place)
     assert result["speed"]["scalars"]["speed/latency_ms"] > 0
     assert result["explanation"]["does_not_apply"].startswith("ContentDifference has no weights")
 
 
+@pytest.mark.slow
 def test_a_network_without_weights_has_no_map_and_that_is_said(place: Path):
     refused = videxp("explain", "run", "films/b.mp4", "-o", "why", cwd=place)
     assert refused.returncode == 2 and not (place / "why").exists()

@@ -32,6 +32,7 @@ def film(finished: tuple[Path, Run]) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_file_is_answered_line_by_line_and_drawn_on(finished: tuple[Path, Run], film: Path, tmp_path: Path):
     out, video = tmp_path / "a.jsonl", tmp_path / "a.mp4"
     done = videxp("stream", str(finished[0]), str(film), "-o", str(out), "--video", str(video), cwd=film.parent)
@@ -50,6 +51,7 @@ def test_a_file_is_answered_line_by_line_and_drawn_on(finished: tuple[Path, Run]
     assert again.returncode == 2 and "is there already" in again.stderr
 
 
+@pytest.mark.slow
 def test_a_restored_stream_is_the_restored_file(restored: Path, tmp_path: Path):
     film = write_steps(restored.parents[1] / "steps.mp4", 12, size=(24, 32))
     done = videxp("stream", str(restored), str(film), "--video", str(tmp_path / "a.mkv"), cwd=tmp_path)
@@ -63,6 +65,7 @@ def test_a_restored_stream_is_the_restored_file(restored: Path, tmp_path: Path):
     assert a.shape == b.shape == (12, 96, 128, 3) and (a - b).abs().max() <= 3  # each was compressed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_finishes_what_it_has(finished: tuple[Path, Run], film: Path, tmp_path: Path, signum: int):
     long = write_steps(tmp_path / "long.mp4", 500, size=(120, 160))
@@ -86,6 +89,7 @@ def test_a_signal_finishes_what_it_has(finished: tuple[Path, Run], film: Path, t
     assert "interrupted: " in said.read_text()
 
 
+@pytest.mark.slow
 def test_pictures_go_to_stdout_and_to_a_player(finished: tuple[Path, Run], film: Path, tmp_path: Path):
     """The player is a program of that name that keeps what it is given, all of it before it ends."""
     player = tmp_path / "ffplay"
@@ -108,6 +112,7 @@ def test_pictures_go_to_stdout_and_to_a_player(finished: tuple[Path, Run], film:
             assert sum(1 for _ in container.decode(video=0)) == 40
 
 
+@pytest.mark.slow
 def test_what_cannot_be_is_refused_before_anything_is_opened(
     finished: tuple[Path, Run], film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
@@ -132,6 +137,7 @@ def test_what_cannot_be_is_refused_before_anything_is_opened(
         assert not (tmp_path / "a.avi").exists()
 
 
+@pytest.mark.slow
 def test_what_cannot_be_opened_ends_with_one_and_later_answers_than_allowed_with_two(
     finished: tuple[Path, Run], film: Path, tmp_path: Path
 ):

@@ -196,12 +196,14 @@ def test_a_bad_override_is_refused_in_one_line(cases: list[tuple[list[str], str]
         assert len([line for line in lines if said in line]) == 1, said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", ["KINETICS400_V1", "https://example.org/r3d.pth", "there.pth"])
 def test_weights_that_may_be_there_are_no_problem(weights: str, folder: Path, call):
     (folder / "there.pth").touch()
     assert call("check", RECIPE, "model=r3d_18", f"model.weights={weights}")[0] == 0
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_needs_no_weights_to_begin_with(folder: Path, call):
     gone = ["model=r3d_18", "model.weights=gone.pth", "run.resume=auto", "hydra.run.dir=begun"]
     assert call("check", RECIPE, *gone)[0] == 2
@@ -226,6 +228,7 @@ def test_plain_hydra_accepts_it_in_silence(cases: list[tuple[list[str], str]], f
         assert hydra.compose("config", [f"experiments={RECIPE}", *overrides]) is not None
 
 
+@pytest.mark.slow
 def test_all_problems_are_reported_at_once(folder, call, listing):
     bad = ["optimizer.lrr=1", "seed=", "model=nothing_like_it", "+optimzer.lr=1", "optimizer.lr=abc", "~x"]
     lines = refused(call, "check", RECIPE, *bad, folder=folder, listing=listing)
@@ -274,6 +277,7 @@ RECIPES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", RECIPES)
 def test_a_bad_recipe_is_refused_in_one_line(case: str, folder, write: Write, call, listing):
     text, said = RECIPES[case]
@@ -312,6 +316,7 @@ def test_a_recipe_with_a_whole_model_is_told_where_it_belongs(folder, write: Wri
     assert call("check", "mine")[::2] == (0, "")
 
 
+@pytest.mark.slow
 def test_clips_of_another_length_than_the_figures_are_refused(folder, call, listing):
     wrong = ["dataset.num_frames=8", "task.protocol.num_frames=4"]
     lines = refused(call, "check", "generation/moving_digits", *wrong, folder=folder, listing=listing)
@@ -320,6 +325,7 @@ def test_clips_of_another_length_than_the_figures_are_refused(folder, call, list
     assert call("check", "generation/moving_digits", *alike)[::2] == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("table", "said"),
     [
@@ -339,6 +345,7 @@ def test_a_table_that_cannot_be_prepared_is_refused_by_the_check(table: str, sai
     assert call("check", "classification/finetune", *chosen)[::2] == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
@@ -371,6 +378,7 @@ def test_a_missing_data_folder_is_named(folder, write: Write, call, listing):
     assert lines[0].startswith("videxp: dataset.root=nowhere: the folder nowhere does not exist")
 
 
+@pytest.mark.slow
 def test_a_number_of_classes_unlike_the_data_is_refused(folder, write: Write, call, listing):
     from videxp import config
     from videxp.data.preparing.preparation import manifest_path

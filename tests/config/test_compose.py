@@ -26,6 +26,7 @@ def test_every_recipe_is_without_problems(recipe: str, folder):
     assert [problem for problem in config.check(composed) if problem.key not in lacking] == []
 
 
+@pytest.mark.slow
 def test_a_frozen_network_without_weights_is_not_evaluated_in_silence(folder):
     composed = config.compose("scenes/transnetv2_public", ["model.weights=null"])
     assert [str(problem) for problem in config.check(composed) if problem.key == "task.frozen"] == [
@@ -33,6 +34,7 @@ def test_a_frozen_network_without_weights_is_not_evaluated_in_silence(folder):
     ]
 
 
+@pytest.mark.slow
 def test_the_run_folder_is_hydras(folder):
     assert config.compose(RECIPE, ["hydra.run.dir=here"]).run_dir == "here"
     assert config.compose(RECIPE, []).run_dir.startswith(f"runs/{RECIPE}/")
@@ -46,6 +48,7 @@ def test_a_recipe_in_the_current_folder_is_found_and_may_build_on_another(write:
     assert "mine" in [choice.name for choice in config.recipes()]
 
 
+@pytest.mark.slow
 def test_a_recipe_may_be_any_yaml_file(write: Write, tmp_path: Path):
     path = write("elsewhere/deep/mine.yaml", MINE)
     for name in ("elsewhere/deep/mine.yaml", str(path)):
@@ -55,6 +58,7 @@ def test_a_recipe_may_be_any_yaml_file(write: Write, tmp_path: Path):
         config.compose("mine", [])
 
 
+@pytest.mark.slow
 def test_a_choice_in_the_current_folder_comes_first(write: Write):
     write("conf/optimizer/adamw.yaml", "# Mine\n_target_: torch.optim.AdamW\n_partial_: true\nlr: 0.5\n")
     assert "weight_decay" in config.plain(config.compose(RECIPE, ["optimizer=sgd"]).cfg)["optimizer"]
@@ -88,6 +92,7 @@ def test_a_data_set_can_be_composed_without_a_recipe(folder):
         config.compose_dataset("moving_digit", [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "expected"), [(["--cfg", "job"], "lr: 0.25"), (["--info", "searchpath"], "recipes://")]
 )
@@ -98,6 +103,7 @@ def test_hydras_flags_are_hydras(flags: list[str], expected: str, folder, capfd,
     assert config.compose(RECIPE, []).cfg.seed == 0  # and Hydra can be used again
 
 
+@pytest.mark.slow
 def test_check_says_what_would_be_run_and_writes_nothing(folder, call, listing):
     status, out, err = call("check", RECIPE, "hardware=ddp_cpu")
     assert (status, err) == (0, "") and "no problem found" in out and "ddp_cpu" in out
@@ -145,6 +151,7 @@ def test_a_command_from_elsewhere_finds_the_recipes(tmp_path: Path):
     assert videxp("check", RECIPE, cwd=tmp_path).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_file_that_takes_the_place_of_videxps_own_is_told(call, write: Write):
     """An old copy in the current folder would lack keys that the documents tell of."""
     text = (own_folder("conf") / "dataset/_base.yaml").read_text()

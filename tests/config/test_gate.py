@@ -121,6 +121,7 @@ def test_a_value_that_the_constructor_refuses_is_a_bad_request():
         build({"_target_": "torchvision.models.video.r3d_18", "weights": "NO_SUCH_weights"})
 
 
+@pytest.mark.slow
 def test_secrets_do_not_reach_the_file(folder: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[..., Any]):
     from videxp.config import compose, config_hash
 

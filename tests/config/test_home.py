@@ -58,6 +58,7 @@ def test_a_data_set_in_the_home_folder_is_prepared(films: dict[str, Path], tmp_p
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_going_on_by_itself_needs_a_folder_that_keeps_its_name(home: Path):
     composed = compose(RECIPE, ["run.resume=auto"])
     (problem,) = check(composed)
@@ -67,6 +68,7 @@ def test_going_on_by_itself_needs_a_folder_that_keeps_its_name(home: Path):
         cli.import_module("videxp.cli.commands.train").main([RECIPE, "run.resume=auto"])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_home")
 def test_without_a_home_folder_all_works_that_needs_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     with pytest.raises(RuntimeError, match="home directory"):

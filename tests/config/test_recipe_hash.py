@@ -51,6 +51,7 @@ def test_only_seed_hardware_logger_run_and_places_are_no_part_of_a_recipe(recipe
     ]
 
 
+@pytest.mark.slow
 def test_an_edited_recipe_has_another_hash_and_a_comment_changes_nothing(recipe: Path):
     before = read_recipe("mine/tiny").hash
     recipe.write_text(RECIPE.replace("# Tiny", "# Tiny, explained better"))
@@ -77,6 +78,7 @@ def test_what_belongs_to_a_run_follows_references_of_every_kind():
     assert not belongs("hardware_notes", frozenset({"hardware"}))
 
 
+@pytest.mark.slow
 def test_the_hash_is_computed_without_torch(recipe: Path):
     code = "from videxp.config import read_recipe as r; r('mine/tiny').hash; import sys; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -52,6 +52,7 @@ WRONG = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", WRONG)
 def test_a_recipe_that_would_be_misread_is_refused_in_one_line(case: str, write, call: Call):
     old, new, said = WRONG[case]
@@ -84,6 +85,7 @@ def test_a_file_that_is_no_recipe_is_named(content: bytes, said: str, folder: Pa
     assert said in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["my recipe (1)", "a=b,c", "null", "it's 日本"])
 def test_a_recipe_may_be_called_anything_and_begin_with_a_byte_order_mark(name: str, folder: Path, call: Call):
     Path(f"{name}.yaml").write_text(GOOD, encoding="utf-8-sig")
@@ -151,6 +153,7 @@ def test_overrides_without_effect_are_refused_with_what_takes_their_place(folder
         assert any(said in line for line in lines), override
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flag", ["--cfg=job", "--info=defaults", "--hydra-help"])
 def test_the_flags_of_hydra_take_their_value_after_an_equals_sign_too(flag: str, folder: Path, call: Call):
     assert call("train", "classification/moving_digits", flag)[0] == 0

@@ -22,6 +22,7 @@ def views(*overrides: str, recipe: str = RECIPE) -> tuple[int, int]:
     return flat[KEYS[0]], flat[KEYS[1]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "expected"),
     [("4x3", (4, 3)), ("30-view", (10, 3)), ("null", (1, 1))],
@@ -30,6 +31,7 @@ def test_a_name_is_clips_x_crops_over_what_files_say(name: str, expected: tuple[
     assert views(f"dataset.protocol={name}") == expected
 
 
+@pytest.mark.slow
 def test_a_recipe_may_name_one_and_is_then_the_recipe_that_gives_the_numbers(write: Callable[[str, str], Path]):
     head = f"# @package _global_\n# Mine\ndefaults:\n  - {RECIPE}\ndataset:\n"
     write("experiments/named.yaml", head + "  protocol: 30-view\n")
@@ -43,6 +45,7 @@ def test_a_recipe_may_name_one_and_is_then_the_recipe_that_gives_the_numbers(wri
         views("dataset.clips.test_clips=2", recipe="named")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "numbers", ["clips: {test_clips: 10}", "test_transform: {crops: 1}", "clips: {test_clips: '${dataset.num_frames}'}"]
 )
@@ -55,6 +58,7 @@ def test_a_recipe_that_names_one_and_gives_numbers_is_refused(numbers: str, writ
     assert views("dataset.protocol=5x1", recipe="both") == (5, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -78,6 +82,7 @@ def test_clips_without_labels_have_no_protocol(call, folder: Path):
     assert status == 2 and "a protocol is for data sets with labels" in error
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_asked_by_another_name(folder: Path):
     config.save_resolved(config.compose(RECIPE, ["dataset.clips.test_clips=7"]).cfg, "config.yaml")
     cfg, _ = config.load_for_evaluation("config.yaml", ["dataset.protocol=5x3"])

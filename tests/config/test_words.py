@@ -18,6 +18,7 @@ def refusal(*overrides: str) -> str:
     return str(caught.value)
 
 
+@pytest.mark.slow
 def test_every_key_that_is_named_is_there():
     known = set(flat(compose(RECIPE, []).cfg)) | {"hydra.run.dir", "run.group"}
     for layout in ("manifest", "video_lists", "ucf101"):
@@ -50,6 +51,7 @@ OTHERS = {
 }
 
 
+@pytest.mark.slow
 def test_words_of_other_frameworks_are_answered_with_what_is_accepted():
     known = flat(compose(RECIPE, []).cfg)
     for typed, said in {**{typed: f"did you mean {key}?" for typed, key in WORDS.items()}, **OTHERS}.items():
@@ -59,6 +61,7 @@ def test_words_of_other_frameworks_are_answered_with_what_is_accepted():
     assert check(compose(RECIPE, [callbacks, *(f"{key}={value}" for key, value in remedies.items())])) == []
 
 
+@pytest.mark.slow
 def test_the_answer_is_a_part_of_the_refusal():
     assert refusal("train.epochs=3") == "train.epochs=3: unknown key; did you mean trainer.max_epochs?"
     said = refusal("trainer.gpus=1", "ema=true").splitlines()
@@ -68,6 +71,7 @@ def test_the_answer_is_a_part_of_the_refusal():
     ]
 
 
+@pytest.mark.slow
 def test_a_key_that_stands_deeper_in_the_same_part_is_named():
     known = flat(compose(RECIPE, []).cfg)
     for name, part in PARTS.items():
@@ -78,6 +82,7 @@ def test_a_key_that_stands_deeper_in_the_same_part_is_named():
     assert flat(compose(RECIPE, ["dataset.loading.num_workers=2"]).cfg)["dataset.loading.num_workers"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dataset", "typed", "meant"),
     [

@@ -78,6 +78,7 @@ def test_a_contract_is_inherited_whole_or_replaced_whole():
     assert contract_of("torch.nn.Linear") is None and not contract_trouble("torch.nn.Linear")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "trouble"),
     [

@@ -51,6 +51,7 @@ def test_two_sockets_memories_have_one_name_and_are_told_apart(tmp_path: Path) -
         assert list(meter.read().joules) == ["dram (RAPL) #0", "dram (RAPL) #1"]
 
 
+@pytest.mark.slow
 def test_each_wrap_is_seen_though_nobody_asks_meanwhile(tmp_path: Path) -> None:
     """A counter of 0.02 J may wrap round each 20 microseconds at 1000 W: here it does so twice in the time."""
     package = zone(tmp_path, "intel-rapl:0", "package-0", microjoules=0, most=20_000)

@@ -75,6 +75,7 @@ def test_every_command_refuses_a_bomb_in_a_config_in_a_line(
     assert capsys.readouterr().err.startswith(f"videxp: {own}: line 6: its aliases")
 
 
+@pytest.mark.slow
 def test_a_config_with_any_fault_is_read_or_refused_and_never_anything_else(honest: str, tmp_path: Path):
     draw = random.Random(0)
     pieces = ["&a ", "*a ", "${", "}", "[", "]", "{", ": ", "- ", "!!int ", "'", '"', "\t", "\n", "%", "~", "\x07", "é"]

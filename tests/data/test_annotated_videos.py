@@ -236,6 +236,7 @@ SETS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETS)
 def test_each_data_set_of_boxes_lacks_nothing_but_its_data(name: str, tmp_path: Path):
     with pytest.raises(BadRequest) as raised:

@@ -70,6 +70,7 @@ def clips(made: VideoDataModule) -> list[torch.Tensor]:
     return [made.dataset(split)[1, index]["clip"] for split in ("train", "val") for index in range(4)]
 
 
+@pytest.mark.slow
 def test_clips_of_raw_copies_are_those_of_the_source(root: Path, tmp_path: Path):
     told = make_cache(data(root).manifest, tmp_path / "cache", making=RAW)
     assert told["bytes"] > 8 * 60 * 96 * 128 * 3
@@ -79,6 +80,7 @@ def test_clips_of_raw_copies_are_those_of_the_source(root: Path, tmp_path: Path)
     assert plain.fingerprint in cached.fingerprint != plain.fingerprint
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["small", "medium"])
 @pytest.mark.parametrize("stride", [3, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_copy_has_each_frame_of_the_source_in_its_place(root: Path, tmp_path: Path, format: Any, stride: int):
@@ -92,6 +94,7 @@ def test_a_copy_has_each_frame_of_the_source_in_its_place(root: Path, tmp_path: 
             assert 10 * np.log10(255**2 / float(((a.float() - b.float()) ** 2).mean())) > 30
 
 
+@pytest.mark.slow
 def test_disposable_frames_are_not_decoded_where_the_clips_stride_passes_over_them(root: Path, tmp_path: Path):
     make_cache(data(root).manifest, tmp_path / "cache", making=Making("medium", None, 3, 21.0))
     dataset = data(root, cache=str(tmp_path / "cache")).dataset("train")
@@ -106,6 +109,7 @@ def test_disposable_frames_are_not_decoded_where_the_clips_stride_passes_over_th
         assert sum(len(packets) for packets, _ in runs) <= most
 
 
+@pytest.mark.slow
 def test_clips_far_apart_in_one_copy_are_read_by_themselves(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -141,6 +145,7 @@ def test_copies_may_be_smaller_and_are_never_larger():
     assert Making("raw", None, 1, 21.0).size(97, 129) == (97, 129)
 
 
+@pytest.mark.slow
 def test_made_again_it_makes_what_is_missing_damaged_or_new_and_no_more(root: Path, tmp_path: Path):
     shutil.copytree(root / "root", tmp_path / "root")
     cache, manifest = tmp_path / "cache", data(tmp_path).manifest
@@ -169,6 +174,7 @@ def make_and_tell(manifest: Manifest, cache: Path, told: Path) -> None:
     told.write_text(str(make_cache(manifest, cache, making=RAW, processes=2)["made"]))
 
 
+@pytest.mark.slow
 def test_of_commands_that_make_one_cache_at_once_one_does_and_one_that_is_killed_lets_the_next(
     root: Path, tmp_path: Path
 ):
@@ -193,6 +199,7 @@ def test_of_commands_that_make_one_cache_at_once_one_does_and_one_that_is_killed
     assert torch.equal(clips(data(root, cache=str(cache)))[0], clips(data(root))[0])
 
 
+@pytest.mark.slow
 def test_what_is_not_a_whole_cache_is_refused_in_a_line(root: Path, tmp_path: Path):
     cache, manifest = tmp_path / "cache", data(root).manifest
     remedy = r"run `videxp prepare mini --cache \S+` \(again\)$"
@@ -216,6 +223,7 @@ def test_what_is_not_a_whole_cache_is_refused_in_a_line(root: Path, tmp_path: Pa
         clips(made)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"", b"\0" * 99, b"[]", b'{"format": 3}', b"[" * 100_000, b"\xff", "half"])
 def test_a_damaged_file_of_a_cache_is_named_and_made_again(content: bytes | str, root: Path, tmp_path: Path):
     cache, manifest = tmp_path / "cache", data(root).manifest
@@ -234,6 +242,7 @@ def test_a_damaged_file_of_a_cache_is_named_and_made_again(content: bytes | str,
         assert data(root, cache=str(cache)).counts["train"] == 4
 
 
+@pytest.mark.slow
 def test_a_damaged_packet_is_an_error_and_no_picture(root: Path, tmp_path: Path):
     making = Making("medium", None, 1, 21.0)
     make_cache(data(root).manifest, tmp_path / "cache", making=making)
@@ -390,6 +399,7 @@ def store(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
         server.shutdown()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answers", [[503, 200], [429, 500, 0], [0, 0, 0]])
 def test_a_store_that_is_busy_is_asked_again(
     root: Path, store: str, answers: list[int], monkeypatch: pytest.MonkeyPatch
@@ -406,6 +416,7 @@ def test_fsspec_alone_does_not_ask_again(store: str, monkeypatch: pytest.MonkeyP
         fsspec.filesystem("http", skip_instance_cache=True).cat_file(f"{store}/cache.json", start=0, end=9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("status", "tries"), [(503, 4), (403, 1)])
 def test_a_store_that_stays_busy_or_refuses_is_named_with_its_status(
     root: Path, store: str, status: int, tries: int, monkeypatch: pytest.MonkeyPatch

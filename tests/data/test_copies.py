@@ -69,6 +69,7 @@ def test_the_same_bytes_in_two_splits_or_with_two_labels_are_refused_until_allow
     assert "copies: 1 are there twice in their split: train/run/twice.mp4 = train/run/1.mp4" in allowed
 
 
+@pytest.mark.slow
 def test_the_remedy_can_be_typed(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -81,6 +82,7 @@ def test_the_remedy_can_be_typed(
     assert "test/run/copy.mp4" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_is_told_no_override(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDEXP_CACHE", str(tmp_path / "cache"))
     cfg = config.compose("classification/finetune", ["dataset=folder_per_class", f"dataset.root={root}"]).cfg

@@ -142,6 +142,7 @@ def test_a_stock_loader_would_wait_for_a_hanging_worker():
     assert time.monotonic() - before > 2.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "killed"), [(ClipLoader, 0), (DataLoader, 1)])
 def test_a_worker_that_was_never_asked_is_told_to_end_when_its_loader_is_garbage(
     kind: type[DataLoader[Any]], killed: int, monkeypatch: pytest.MonkeyPatch

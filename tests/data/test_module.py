@@ -201,11 +201,13 @@ def test_resumed_training_sees_the_batches_that_uninterrupted_training_saw(
         assert resumed.trained == whole[batches:], f"after {batches} batches"
 
 
+@pytest.mark.slow
 def test_a_second_fit_starts_at_the_first_epoch(root: Path, tmp_path: Path) -> None:
     data = module(tmp_path, FolderPerClass())
     assert fitted(data, tmp_path).trained == fitted(data, tmp_path).trained
 
 
+@pytest.mark.slow
 def test_resuming_with_other_data_or_another_order_is_refused(root: Path, put: Put, tmp_path: Path) -> None:
     fitted(module(tmp_path, FolderPerClass()), tmp_path, SaveEachBatch(tmp_path))
     checkpoint = tmp_path / "2.ckpt"
@@ -216,6 +218,7 @@ def test_resuming_with_other_data_or_another_order_is_refused(root: Path, put: P
         fitted(module(tmp_path, FolderPerClass()), tmp_path, checkpoint=checkpoint)
 
 
+@pytest.mark.slow
 def test_validation_and_test_see_every_sample_once_in_order(root: Path, tmp_path: Path) -> None:
     data = module(tmp_path, FolderPerClass(), eval_batch_size=2)
     model = fitted(data, tmp_path)
@@ -234,6 +237,7 @@ class Named(torch.nn.Module):
         return {**batch, "video": batch["clip"].float()}
 
 
+@pytest.mark.slow
 def test_each_stage_has_its_transform(root: Path, tmp_path: Path) -> None:
     calls: list[str] = []
     train, val, test = (Named(name, calls) for name in ("train", "val", "test"))
@@ -266,6 +270,7 @@ def test_balanced_batches_need_labels(put: Put, tmp_path: Path) -> None:
         data.train_dataloader()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [None, 2, 0.5])
 def test_validations_further_apart_than_an_epoch_is_long_are_refused(limit: float | None, root: Path, tmp_path: Path):
     data = module(tmp_path, FolderPerClass(), batch_size=2, num_frames=2)

@@ -25,6 +25,7 @@ def test_the_same_seed_draws_the_same_frames() -> None:
     assert not set(frames(0)) & set(frames(1))
 
 
+@pytest.mark.slow
 def test_the_same_seed_makes_the_same_files(tmp_path: Path) -> None:
     def digest(root: Path, seed: int) -> list[str]:
         layout = MovingDigits(seed=seed, **SMALL)
@@ -53,6 +54,7 @@ def test_the_cause_of_a_label_is_where_the_digit_is_and_is_not_guessed_of_other_
         assert layout.cause(path) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("recipe", "instead"),
     [
@@ -149,6 +151,7 @@ def phase(moments: np.ndarray) -> np.ndarray:
     return np.arctan2(moments[:, 2:4], moments[:, 0:2])
 
 
+@pytest.mark.slow
 def test_positions_are_distributed_alike_in_every_class() -> None:
     """Each class has the digit everywhere: the mean of cos and sin of its position is near 0 in each frame."""
     size, count = 40, 2000
@@ -174,6 +177,7 @@ def test_an_interrupted_set_is_completed_and_other_parameters_are_another_set(tm
     assert MovingDigits(**SMALL | {"fps": 10}).folder != layout.folder
 
 
+@pytest.mark.slow
 def test_a_finished_set_that_lost_a_file_is_mended(tmp_path: Path) -> None:
     layout = MovingDigits(**SMALL)
     layout.make(tmp_path)

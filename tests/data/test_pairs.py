@@ -175,6 +175,7 @@ def test_validation_and_test_may_have_a_degradation_of_their_own(root: Path, tmp
         CompanionClip("degraded", scale=2, test_make=Negative())
 
 
+@pytest.mark.slow
 def test_a_degradation_in_the_worker_is_the_same_for_any_number_of_workers(root: Path, tmp_path: Path) -> None:
     seen = []
     for workers in (0, 1, 2):

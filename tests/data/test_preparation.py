@@ -206,6 +206,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+@pytest.mark.slow
 def test_damaged_manifests_and_tables_are_made_again_and_never_used(
     root: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

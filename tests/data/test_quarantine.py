@@ -16,7 +16,7 @@ from videxp.data import FolderPerClass, VideoDataModule
 from videxp.data.left_out import lost_classes
 from videxp.training.callbacks.checkpoint import Checkpoint
 
-pytestmark = pytest.mark.usefixtures("quiet_lightning")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quiet_lightning")]
 
 
 @pytest.fixture
@@ -42,6 +42,7 @@ def prepared(tmp_path: Path, **changes: object) -> VideoDataModule:
     return data
 
 
+@pytest.mark.slow
 def test_the_first_samples_that_can_be_read_are_found_outside_of_any_loop(root: Path, tmp_path: Path) -> None:
     data, lost, strict = (prepared(tmp_path, max_unreadable=limit) for limit in (2, 9, 0))
     damage(root / "val/run/0.mp4")
@@ -111,6 +112,7 @@ def test_by_default_none_may_be_missing(root: Path, tmp_path: Path) -> None:
         list(data.val_dataloader())
 
 
+@pytest.mark.slow
 def test_chosen_samples_come_in_their_order_as_many_at_once_as_in_an_evaluation(root: Path, tmp_path: Path) -> None:
     data = prepared(tmp_path, max_unreadable=1, eval_batch_size=2)
     chosen = data.chosen_loader("val", [4, 0, 3])
@@ -179,6 +181,7 @@ def test_clips_are_counted_not_videos(root: Path, tmp_path: Path) -> None:
     assert (task.batches_seen, task.clips_seen) == (3, 33)
 
 
+@pytest.mark.slow
 def test_an_empty_split_and_fewer_samples_than_processes_are_refused_before_training(
     root: Path, put: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,6 +229,7 @@ def test_a_metric_that_these_samples_do_not_define_stops_what_is_chosen_by_it(ro
         trainer(tmp_path).fit(task, prepared(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_part_of_the_validation_is_counted_as_one(root: Path, put: Put, tmp_path: Path) -> None:
     for i in range(5):
         put(f"val/walk/{i}.mp4")
@@ -240,6 +244,7 @@ def test_a_part_of_the_validation_is_counted_as_one(root: Path, put: Put, tmp_pa
         few.validate(task, data, verbose=False)
 
 
+@pytest.mark.slow
 def test_a_class_of_which_no_training_video_is_left_is_named(root: Path, put: Put, tmp_path: Path) -> None:
     for i in range(1, 12, 2):
         put(f"train/walk/{i:02d}.mp4", of="broken.mp4")

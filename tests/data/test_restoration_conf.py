@@ -76,6 +76,7 @@ def test_reds_from_config_to_batch(built, tmp_path: Path) -> None:
         data.eval_transform(next(iter(data.val_dataloader())))
 
 
+@pytest.mark.slow
 def test_davis_with_noise_from_config_to_batch(built, tmp_path: Path) -> None:
     """Any noise in training, of one strength in evaluations; of a test clip at most the first 85 frames."""
     lists = {"train": ["bear"], "val": ["camel"], "test-dev": ["aerobatics", "boxing"]}
@@ -153,6 +154,7 @@ def test_the_real_world_chain_from_config_to_batch(built, tmp_path: Path) -> Non
     assert degraded.make.scale == degraded.scale == 4
 
 
+@pytest.mark.slow
 def test_vimeo90k_vid4_and_videos_of_ones_own(built, tmp_path: Path) -> None:
     for clip in ("00001/0001", "00002/0001", "00003/0001"):
         put_images(tmp_path / "vimeo90k/sequences" / clip, "im{}.png")
@@ -205,6 +207,7 @@ PAIRS = {  # data set: its official folders, and clips of each split
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PAIRS)
 def test_pairs_of_deblurring_in_their_official_folders(name: str, built, tmp_path: Path) -> None:
     pattern, clips = PAIRS[name]

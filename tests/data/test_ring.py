@@ -108,6 +108,7 @@ def test_a_stock_batch_is_a_file_for_each_tensor_and_ours_is_none() -> None:
     assert files_per_batch(loader(workers=1)) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This DataLoader will create 3 worker processes")
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_batches_are_those_of_a_loader_without_workers(workers: int) -> None:
@@ -160,6 +161,7 @@ def lose_slots(ours: ClipLoader) -> None:
             break
 
 
+@pytest.mark.slow
 def test_loops_that_were_left_lose_no_slots(monkeypatch: pytest.MonkeyPatch) -> None:
     ours = loader(workers=2)
     lose_slots(ours)

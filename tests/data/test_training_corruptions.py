@@ -186,6 +186,7 @@ class Recording(Watch):
         return (batch["video"].mean() * self.weight).sum()
 
 
+@pytest.mark.slow
 def test_training_meets_them_and_is_the_same_a_second_time(root: Path, tmp_path: Path) -> None:
     trained = []
     for given in ("yi2021", "yi2021", None):

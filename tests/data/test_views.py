@@ -50,6 +50,7 @@ def batches(data: VideoDataModule) -> list[dict[str, Any]]:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clips_per_video", [1, 2])
 @pytest.mark.parametrize("crop", TRAIN)
 def test_cut_in_the_worker_or_on_the_device_is_the_same(two: Path, crop: str, clips_per_video: int) -> None:

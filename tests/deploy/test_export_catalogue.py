@@ -148,6 +148,7 @@ def free_axes(program: ExportedProgram, tried: str) -> str:
     return "".join(axis for axis in tried if not is_fixed(shape[AXES[axis]]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in COMPARED]
 )

@@ -99,6 +99,7 @@ def compare_with_whole_clip(file: Exported, step: DeployableStep, given: dict[st
         assert np.abs(found["logits"] - expected["logits"]).max() < 1e-5 * max(1, np.abs(expected["logits"]).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_steps_of_a_file_answer_what_the_whole_clip_answers(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     step, _ = write_step(name, "torch", tmp_path / "step.pt2", monkeypatch)
@@ -109,6 +110,7 @@ def test_steps_of_a_file_answer_what_the_whole_clip_answers(name: str, tmp_path:
         file(**clip(1, 1, 36, 48))
 
 
+@pytest.mark.slow
 def test_triton_keeps_the_state_of_a_step_between_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     step, package = write_step("cnn3d_small_stream", "onnx", tmp_path / "step.onnx", monkeypatch)
     compare_with_whole_clip(open_exported(tmp_path / "step.onnx"), step, clip(3, 4, 41, 70))
@@ -139,6 +141,7 @@ class Doubled(nn.Module):
         return (video * 2,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_free", [True, False])
 def test_a_repository_batches_requests_where_the_batch_is_free(is_free: bool, tmp_path: Path):
     shapes = ({0: torch.export.Dim.AUTO},) if is_free else None

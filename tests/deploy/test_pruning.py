@@ -67,6 +67,7 @@ class Zeros(Residual):
             self.branch.bias[[2, 3]] = 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "inputs"),
     [

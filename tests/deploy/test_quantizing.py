@@ -31,6 +31,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[nn.Module, Path]
     return network, path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("min_channels", "int8", "kept"), [(0, 3, 0), (8, 2, 1)])
 def test_int8_answers_nearly_as_float(
     min_channels: int, int8: int, kept: int, exported: tuple[nn.Module, Path], tmp_path: Path
@@ -45,6 +46,7 @@ def test_int8_answers_nearly_as_float(
     assert [one.name for one in tmp_path.iterdir()] == ["int8.onnx"]
 
 
+@pytest.mark.slow
 def test_what_a_quantizer_passes_over_is_seen_in_its_file(exported: tuple[nn.Module, Path], tmp_path: Path) -> None:
     """onnxruntime's dynamic way makes no convolution that could be int8, and says nothing."""
     from onnxruntime.quantization import quantize_dynamic
@@ -53,6 +55,7 @@ def test_what_a_quantizer_passes_over_is_seen_in_its_file(exported: tuple[nn.Mod
     assert count_layers(onnx.load(tmp_path / "dynamic.onnx"), kept=[]).share < 0.9
 
 
+@pytest.mark.slow
 def test_a_share_too_low_leaves_no_file(exported: tuple[nn.Module, Path], tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match=r"2 of 3 .* 1 of few channels stays float: 100%, less than --min-share 1\.1"):
         quantize(exported[1], tmp_path / "int8.onnx", CLIPS[:1], min_share=1.1, min_channels=8)
@@ -68,6 +71,7 @@ def test_differences_have_their_interval_where_samples_have_values_of_their_own(
     assert second.split() == ["int8", "test/psnr", "30.0000", "29.5000", "-0.5000"]
 
 
+@pytest.mark.slow
 def test_folders_that_are_there_are_left_alone(finished: tuple[Path, object], workplace: Path, tmp_path: Path) -> None:
     done = videxp("compress", str(finished[0]), "--quantize", "int8", "-o", str(tmp_path), cwd=workplace)
     assert done.returncode == 2 and "is there already: choose another name" in done.stderr

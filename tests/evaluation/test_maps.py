@@ -271,6 +271,7 @@ def test_attention_rollout_beats_chance_tenfold_for_each_network_that_declares_i
     assert hit_rate(net, net.attention, frames=T if name == "timesformer_b" else 2 * T) > 0.37
 
 
+@pytest.mark.slow
 def test_attention_that_is_not_as_a_network_says_is_refused():
     pytest.importorskip("transformers")
     from videxp.models.classification.huggingface import videomae_b
@@ -294,6 +295,7 @@ def test_an_answer_without_a_gradient_has_no_map(questions: list[tuple[Question,
         make_map(steps, learned_3d(), "gradient")
 
 
+@pytest.mark.slow
 def test_a_network_without_weights_has_no_map():
     with pytest.raises(NoMap, match="Rounded has no weights: it has learned nothing that a map could show"):
         require_weights(Rounded())

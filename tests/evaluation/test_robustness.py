@@ -33,6 +33,8 @@ from videxp.transforms.corruptions.corruption import rng_of
 from videxp.transforms.corruptions.tables import PROTOCOLS
 from videxp.video.timing import FrameTimes
 
+pytestmark = pytest.mark.slow
+
 PROTOCOL = PROTOCOLS["schiappa2023"]
 GAUSSIAN, SAMPLING = (PROTOCOL.corruptions[name] for name in ("gaussian_noise", "sampling"))
 
@@ -62,7 +64,6 @@ def options(*arguments: str) -> argparse.Namespace:
     return parser.parse_args(["--protocol", "schiappa2023", *arguments])
 
 
-@pytest.mark.slow
 def test_a_clip_is_corrupted_alike_in_any_batch_and_by_any_number_of_workers(run: Path, here: Path):
     clips: dict[tuple[int, int], list[torch.Tensor]] = {}
     for workers, batch_size in ((0, 8), (2, 5)):
@@ -120,7 +121,6 @@ def stopping(subject: Subject, *, after: int, monkeypatch: pytest.MonkeyPatch) -
     return done
 
 
-@pytest.mark.slow
 def test_an_evaluation_that_was_stopped_goes_on_and_gives_the_same(
     run: Path, here: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -159,7 +159,6 @@ def test_an_evaluation_that_was_stopped_goes_on_and_gives_the_same(
     assert ledger.read_text() == ""
 
 
-@pytest.mark.slow
 def test_figures_depend_on_how_clips_are_read(run: Path, here: Path):
     asked = options("--corruptions", "gaussian_noise", "--severities", "1", "--attacks", "none")
     robustness.measure(subject_of(run), asked)
@@ -170,7 +169,6 @@ def test_figures_depend_on_how_clips_are_read(run: Path, here: Path):
     assert len((run / "robustness.jsonl").read_text().splitlines()) == known + 3
 
 
-@pytest.mark.slow
 def test_a_classification_is_measured_and_told_on_eighty_columns(run: Path, workplace: Path):
     told = ("--on", "robustness", "--protocol", "schiappa2023", "--severities", "1,3,5")
     chosen = ("--corruptions", "gaussian_noise,sampling", "--attacks", "none")
@@ -250,7 +248,6 @@ def test_what_is_explained_is_among_what_a_limited_test_meets(run: Path, here: P
     assert len(subject_of(run).tested) == len(subject.datamodule.dataset("test"))
 
 
-@pytest.mark.slow
 def test_figures_and_a_baselines_are_means_over_the_same_samples(run: Path, here: Path, tmp_path: Path):
     limited = [
         subject_of(run, "trainer.limit_test_batches=1", f"dataset.eval_batch_size={size}", *settings)
@@ -270,7 +267,6 @@ def test_figures_and_a_baselines_are_means_over_the_same_samples(run: Path, here
         baseline_of(limited[1], asked, request)
 
 
-@pytest.mark.slow
 def test_a_restoration_is_compared_with_its_input_under_the_same_corruption(restorer: Path, here: Path):
     subject = subject_of(restorer)
     section = robustness.measure(subject, options("--severities", "2"))
@@ -392,7 +388,6 @@ def test_pgd_stays_within_epsilon_and_raises_the_loss_more_than_noise_and_one_st
     assert losses["pgd"] >= losses["fgsm"] > losses["noise"]
 
 
-@pytest.mark.slow
 def test_pgd_lowers_accuracy_at_least_as_much_as_noise_of_its_size(run: Path, here: Path):
     asked = options("--corruptions", "sampling", "--severities", "1")
     section = robustness.measure(subject_of(run), asked)

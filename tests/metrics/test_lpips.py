@@ -16,6 +16,7 @@ def frames(*shape: int) -> tuple[Tensor, Tensor]:
     return torch.rand(shape, generator=generator), torch.rand(shape, generator=generator)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("net", ["alex", "squeeze", "vgg"])
 def test_it_is_torchmetrics_with_the_same_weights(net, tmp_path, monkeypatch):
     features = random_features(_NETS[net][0])

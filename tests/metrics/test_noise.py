@@ -26,6 +26,7 @@ def test_the_noise_of_smooth_frames_is_found(sigma: float) -> None:
     assert estimated_sigma(rounded) == pytest.approx(sigma, rel=0.04, abs=0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not DATA.is_dir(), reason="the noise of real frames is not checked: they are not there")
 @pytest.mark.parametrize("name", ["set8/motorbike.mkv", "vid4/city.mkv"])
 def test_the_noise_of_real_frames_is_found_but_for_their_detail(name: str) -> None:

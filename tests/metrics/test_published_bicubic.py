@@ -66,6 +66,7 @@ def test_bicubic_scores_what_was_published():
     assert psnr(restored, target).mean().item() == pytest.approx(reference["psnr_rgb"], abs=6e-5)
 
 
+@pytest.mark.slow
 def test_another_protocol_or_another_reduction_misses_it():
     """Negative controls: RGB, a border, reduction without a wider kernel, and torch's bicubic, on some frames."""
     target = clean_frames("city", step=12)

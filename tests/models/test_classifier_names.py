@@ -31,6 +31,7 @@ def shapes_of(tensors: dict[str, Any]) -> Shapes:
     return {key: tuple(value.shape) for key, value in tensors.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_the_names_and_shapes_of_a_public_checkpoint_become_ours(case: str):
     name, names, renames = CASES[case]

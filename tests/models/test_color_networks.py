@@ -70,6 +70,7 @@ def test_weights_know_nothing_of_another_shot():
         assert (steady(4, cut_threshold=1.1).weights_of(shots) - each).abs().max() > 1e-3  # as if there were no cut
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not BIKES.is_file(), reason="cuts of a real film are not checked: it is not there")
 def test_cuts_of_a_real_film_are_found_and_motion_is_no_cut():
     from videxp.video import open_video

@@ -37,6 +37,7 @@ def psnr(output: np.ndarray, target: np.ndarray) -> float:
 # ---- DnCNN ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not GOLDEN.is_dir(), reason="DnCNN's published PSNR is not checked: no weights, no Set12")
 def test_dncnn_with_the_public_weights_gives_the_published_psnr() -> None:
     """One of Set12, the cameraman; all twelve give 30.456 dB on average."""
@@ -147,6 +148,7 @@ def test_dncnn_restores_files_without_being_told_the_noise_unless_it_was_built_t
 # ---- UDVD -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(7, 9), (2, 5)])
 def test_an_output_of_udvd_has_exactly_no_gradient_to_its_own_pixel(size: tuple[int, int]) -> None:
     height, width = size
@@ -256,6 +258,7 @@ def udvd_names() -> Shapes:
     return joined([*parts, *(bare(name, *shape, 1) for name, shape in last.items())])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "names", "others"),
     [(FastDVDnet, fastdvdnet_names(), 162), (BSVD, bsvd_names(64), 64), (UDVD, udvd_names(), 37)],

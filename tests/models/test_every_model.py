@@ -37,6 +37,7 @@ def without_zeros(net: nn.Module) -> nn.Module:
     return net
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_gradient_reaches_every_parameter_and_every_frame(name: str):
     net, video = without_zeros(tiny(name)), clip(name).requires_grad_()
@@ -58,6 +59,7 @@ def test_a_view_of_channels_last_memory_gives_the_same_logits(name: str):
         torch.testing.assert_close(net(view), net(video), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_order_of_frames_matters_to_all_but_the_per_frame_networks(name: str):
     net, video, other = without_zeros(tiny(name)).double().eval(), clip(name).double(), clip(name).double()

@@ -59,11 +59,13 @@ def peaks_follow(net: Any, *, where: Callable[[Any], FeatureMap | None] = featur
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", cases(name for name in CLASSIFIERS if not MODELS[name].twin))
 def test_the_declared_feature_map_is_where_the_network_says(name: str):
     assert peaks_follow(build(name))
 
 
+@pytest.mark.slow
 def test_tokens_taken_in_another_order_do_not_follow():
     pytest.importorskip("transformers")
     net: Any = build("timesformer_b", attention="joint_space_time")

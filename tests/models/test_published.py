@@ -119,6 +119,7 @@ def test_a_yaml_says_in_its_first_line_what_it_is_and_repeats_nothing_that_data_
     assert OmegaConf.create("\n".join(rest)).keys().isdisjoint({"num_classes", "num_frames", "size"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", cases(ALWAYS))
 def test_parameters_are_the_published_ones_to_the_last_and_multiply_accumulates_to_a_percent(name: str):
     check_on_page(name)

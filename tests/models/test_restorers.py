@@ -38,6 +38,7 @@ def test_parameters_are_the_published_ones_to_the_last(name: str):
         assert count_parameters(build(name)) == MODELS[name].published["parameters"]
 
 
+@pytest.mark.slow
 def test_other_published_counts():
     with torch.device("meta"):
         assert count_parameters(build("spynet")) == 1_440_300
@@ -69,6 +70,7 @@ def test_a_yaml_says_in_its_first_line_what_it_is(name: str):
     assert comment.startswith("# ") and comment.endswith("params") and len(comment) <= 120
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RESTORERS)
 def test_any_number_of_frames_and_any_size_come_out_scaled(name: str):
     for scale in scales(name):
@@ -81,6 +83,7 @@ def test_any_number_of_frames_and_any_size_come_out_scaled(name: str):
             assert output.isfinite().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RESTORERS)
 def test_an_output_depends_on_the_frames_within_the_radius_and_no_others(name: str):
     net, video = build_tiny(name).double(), clip(1, 7, 3, 6, 7).double()
@@ -94,6 +97,7 @@ def test_an_output_depends_on_the_frames_within_the_radius_and_no_others(name: s
         assert reached == [i for i in range(7) if -future <= i - changed <= past]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRAINABLE)
 def test_gradient_reaches_every_parameter(name: str):
     for scale in {scales(name)[0], scales(name)[-1]}:
@@ -102,6 +106,7 @@ def test_gradient_reaches_every_parameter(name: str):
         assert [key for key, p in net.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRAINABLE)
 def test_a_fresh_network_gives_every_parameter_a_gradient_be_it_zero(name: str):
     net = informed(build(name, **MODELS[name].tiny))  # offsets start at zero, and let no gradient through
@@ -109,6 +114,7 @@ def test_a_fresh_network_gives_every_parameter_a_gradient_be_it_zero(name: str):
     assert all(p.grad is not None for p in net.parameters())  # or DDP would wait for it
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RESTORERS)
 def test_a_clip_gets_the_same_alone_as_in_a_batch_and_from_channels_last_memory(name: str):
     net, video = build_tiny(name), clip(3, 3, 3, 8, 12)
@@ -128,6 +134,7 @@ def test_saved_weights_come_back(name: str, tmp_path: Path):
     assert all(torch.equal(value, again[key]) for key, value in net.state_dict().items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW[name != "basicvsr_pp"]) for name in RESTORERS])
 def test_the_cost_is_counted_on_the_meta_device(name: str):
     assert (gmacs(build_tiny(name), num_frames=2, size=9) > 0) == (name in TRAINABLE)

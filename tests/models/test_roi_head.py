@@ -78,6 +78,7 @@ def test_each_box_is_read_in_its_own_clip_and_a_clip_may_have_none() -> None:
     assert net(video, torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64)).shape == (0, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "frames", "parameters"),
     [
@@ -92,6 +93,7 @@ def test_networks_for_ava_have_the_published_number_of_parameters(name: str, fra
     assert count_parameters(net) == parameters and set(net.strides) == {16.0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", cases(KINDS))
 def test_any_classifier_answers_boxes_and_has_no_weight_that_does_nothing(name: str) -> None:
     if name in OPTIONAL:

@@ -40,6 +40,7 @@ def real_frames() -> Tensor:
     return torch.stack([torch.cat([bikes[:9], bunny[:7]]), torch.cat([bunny[3:], bikes[:3]])])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DILATED)
 def test_real_frames_get_the_networks_answers(name: str, real_frames: Tensor) -> None:
     network = trained(name)

@@ -59,6 +59,7 @@ def test_a_yaml_says_in_its_first_line_what_it_is_and_its_network_of_what_kind_i
     assert "window_frames" in signature(OmegaConf.load(FILES[name])["_target_"]).parameters
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCENES)
 def test_any_number_of_frames_gives_logits_of_each(name: str):
     net = build_tiny(name).eval()
@@ -199,6 +200,7 @@ PUBLISHED = {  # logits of the authors' code with these weights and frames: one-
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "shapes"), [("transnetv2", transnetv2()), ("autoshot", autoshot())])
 def test_a_public_checkpoint_loads_by_name_and_gives_the_authors_logits(name: str, shapes: Shapes, tmp_path: Path):
     counted = sum(prod(shape) for key, shape in shapes.items() if "running" not in key)

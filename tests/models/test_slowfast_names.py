@@ -33,6 +33,7 @@ def our_shapes(name: str, style: str) -> Shapes:
         return {key: tuple(value.shape) for key, value in build(name, **variant).state_dict().items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("case", CASES)
 def test_the_names_and_shapes_of_a_public_checkpoint_become_ours(case: str, style: str):
@@ -91,6 +92,7 @@ def test_each_tensor_lands_where_it_belongs(case: str, style: str):
         assert torch.equal(found[ours], state[theirs if style == "pyslowfast" else mmaction2s]), ours
 
 
+@pytest.mark.slow
 def test_pytorchvideos_names_stay_as_they_are():
     for name, _, renames in CASES.values():
         state = dict.fromkeys(our_shapes(name, "pyslowfast"), torch.empty(0))

@@ -20,6 +20,7 @@ def test_the_models_of_papers_that_train_with_it_have_it():
     assert {"mvit_v1_b", "mvit_v2_s", "swin3d_b", "swin3d_s", "swin3d_t", "uniformer_s"} <= set(HAVE_IT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HAVE_IT)
 def test_the_chance_that_a_block_is_left_out_grows_evenly_to_the_asked_one(name):
     """Huang et al. 2016, "Deep Networks with Stochastic Depth", equation 4: from 0 at the first block, but for MoViNet,

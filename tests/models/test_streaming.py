@@ -52,6 +52,7 @@ def assert_same(answers: Tensor, expected: Tensor) -> None:
     assert (answers - expected).abs().max() < 1e-6 * max(1, float(expected.abs().max()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STREAMING)
 def test_steps_of_any_length_answer_what_the_whole_clip_answers(name: str):
     net, clip = network(name), video(batch=2)
@@ -88,6 +89,7 @@ class KeepsItsState(nn.Module):
         return answers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STREAMING)
 def test_a_second_video_starts_clean(name: str):
     net, first, second = network(name), video(seed=1), video(seed=2)
@@ -101,6 +103,7 @@ def test_a_second_video_starts_clean(name: str):
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STREAMING)
 def test_states_of_several_videos_are_joined_along_the_batch(name: str):
     """One began three frames before the other."""
@@ -194,6 +197,7 @@ def test_a_clip_keeps_or_loses_a_block_as_a_whole():
     assert (kept.all(dim=1) | ~kept.any(dim=1)).all() and 0 < kept.sum() < 64
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "printed"), [("a0", 2.7), *(pytest.param(*p, marks=pytest.mark.slow) for p in A1_A2)])
 def test_multiply_accumulates_are_near_the_figures_that_the_authors_print_for_base_and_stream(
     name: str, printed: float

@@ -25,6 +25,7 @@ CLIPS = {  # frames, size
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_published_checkpoints_fit_by_name_and_shape(name: str):
     with torch.device("meta"):
@@ -32,6 +33,7 @@ def test_published_checkpoints_fit_by_name_and_shape(name: str):
     assert [(key, value.shape) for key, value in ours.items()] == [(key, v.shape) for key, v in theirs.items()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_torchvisions_names_of_weights_are_asked_of_its_server(name: str, monkeypatch: pytest.MonkeyPatch):
     with torch.device("meta"):

@@ -31,6 +31,7 @@ def saved(path: Path, content: object) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", cases(name for name in CLASSIFIERS if "weights" in MODELS[name].config))
 def test_saved_weights_come_back_and_another_number_of_classes_renews_the_classifier_alone(
     name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -142,6 +143,7 @@ def refusal(source: str, model: Callable[..., nn.Module] = X3D) -> str:
     return text
 
 
+@pytest.mark.slow
 def test_a_file_that_is_none_of_tensors_is_named_with_its_fault_and_the_remedy(tmp_path: Path):
     state = {"a": torch.zeros(500)}
     whole, old = Path(saved(tmp_path / "whole.pth", state)).read_bytes(), tmp_path / "old.pth"

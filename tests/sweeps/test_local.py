@@ -57,6 +57,7 @@ def test_a_process_is_found_again_and_another_of_its_number_is_not_taken_for_it(
     assert "ended with the sweep" in other.ended([handle])[handle]
 
 
+@pytest.mark.slow
 def test_a_run_is_gone_on_with_in_a_python_of_its_own(tmp_path: Path):
     """It is finished, so that its process has only that to say."""
     run, launcher = make_run(tmp_path / "run"), Local()
@@ -68,6 +69,7 @@ def test_a_run_is_gone_on_with_in_a_python_of_its_own(tmp_path: Path):
     assert "is finished already" in said
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_the_sweep_that_started_it(tmp_path: Path):
     """The stock way: what a killed process started runs on."""
     stock = "import subprocess, time; print(subprocess.Popen(['sleep', '60']).pid, flush=True); time.sleep(60)"

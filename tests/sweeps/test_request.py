@@ -31,6 +31,7 @@ def test_hydras_grammar_is_the_spaces():
     ]
 
 
+@pytest.mark.slow
 def test_equal_values_of_a_recipes_space_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     space = "sweep:\n  space:\n    optimizer.lr: [1.0e-3, 0.001, 1.0e-2]\n    seed: [0, 0]\n    run.notes: [a, b]\n"
@@ -105,6 +106,7 @@ def test_a_bad_sweep_is_refused_in_a_line_or_two(said: str, tmp_path: Path, monk
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_metric_and_direction_are_the_tasks_where_nobody_says(tmp_path: Path):
     (objective,) = read_sweep(DIGITS, [RATES]).plan.objectives
     assert (objective.metric, objective.direction) == ("val/accuracy", "maximize")
@@ -113,6 +115,7 @@ def test_metric_and_direction_are_the_tasks_where_nobody_says(tmp_path: Path):
     assert [objective.direction for objective in objectives] == ["minimize", "minimize", "maximize"]
 
 
+@pytest.mark.slow
 def test_a_trial_is_the_recipe_with_its_values_and_nothing_of_the_sweep(tmp_path: Path):
     from videxp.sweeps.search import Trial
 

@@ -79,6 +79,7 @@ def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
     return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("storage", ["sqlite", "journal"])
 def test_looking_at_a_study_writes_nothing(tmp_path: Path, storage: str):
     """Optuna's way, `create_study(load_if_exists=True)`, appends to the journal."""
@@ -94,6 +95,7 @@ def test_looking_at_a_study_writes_nothing(tmp_path: Path, storage: str):
     assert contents(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_a_transaction_that_a_kill_cut_off_is_undone_in_what_is_seen_and_stays_in_the_file(tmp_path: Path):
     wanted = plan([LR], sampler="random", storage="sqlite")
     search = Search(tmp_path, wanted)
@@ -123,6 +125,7 @@ def test_no_point_is_given_out_twice(tmp_path: Path, sampler: str):
     assert len(set(stock)) < len(drawn)
 
 
+@pytest.mark.slow
 def test_the_stock_sampler_repeats_itself_after_a_kill(tmp_path: Path):
     import optuna
 
@@ -192,6 +195,7 @@ def test_the_pruner_gives_up_what_is_behind(tmp_path: Path):
     assert [trial.state for trial in search.trials()][-1] == "pruned"
 
 
+@pytest.mark.slow
 def test_the_key_that_matters_is_named(tmp_path: Path):
     run_all(tmp_path, plan([LR, WIDTH], sampler="random", trials=20))
     (shares,) = Search(tmp_path, plan([LR, WIDTH], sampler="random", trials=20)).importance().values()

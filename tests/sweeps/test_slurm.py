@@ -259,6 +259,7 @@ def test_the_process_that_failed_first_says_why(tmp_path: Path, monkeypatch: pyt
     assert status(tmp_path)["cause"] == "RuntimeError: of rank 0"
 
 
+@pytest.mark.slow
 def test_its_options_are_checked():
     composed = config.compose(RECIPE, ["launcher=slurm", "launcher.time=0", "+launcher.partitions=gpu"])
     problems = [str(problem).partition(":")[0] for problem in config.check(composed)]

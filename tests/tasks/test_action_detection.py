@@ -225,6 +225,7 @@ class Films:
         return 5.0
 
 
+@pytest.mark.slow
 def test_what_is_told_of_films_is_shown(tmp_path: Path) -> None:
     one = task(exclusive=True)
     evaluate(one, film(CHANGING))

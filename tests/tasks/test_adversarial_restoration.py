@@ -35,6 +35,7 @@ def task_and_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return task, batch
 
 
+@pytest.mark.slow
 def test_the_loss_is_the_restorations_and_a_share_of_the_discriminators(task_and_batch):
     task, batch = task_and_batch
     task.batches_seen = 1
@@ -49,6 +50,7 @@ def test_the_loss_is_the_restorations_and_a_share_of_the_discriminators(task_and
     assert all(p.grad is None for p in task.discriminators.parameters())
 
 
+@pytest.mark.slow
 def test_what_is_evaluated_and_used_is_the_average(task_and_batch):
     task, batch = task_and_batch
     before = task(batch["video"])

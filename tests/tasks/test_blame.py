@@ -62,6 +62,7 @@ def test_torch_alone_names_no_file() -> None:
     assert "mp4" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evaluating", [False, True])
 def test_labels_beyond_the_networks_scores_name_their_samples(evaluating: bool, root: Path, tmp_path: Path) -> None:
     message = error_of(Pooled(2), tmp_path, evaluating=evaluating)

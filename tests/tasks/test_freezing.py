@@ -64,6 +64,7 @@ def test_a_linear_probe_changes_the_head_alone(fitted):
     assert len(state["state"]) == 2  # of nothing frozen
 
 
+@pytest.mark.slow
 def test_the_last_blocks_are_trained_with_their_norms(fitted):
     changed = fitted(task(trained=["head", r"features\.conv2"]))
     assert {name.rpartition(".")[0] for name in changed} == {"head", "features.conv2.0", "features.conv2.1"}

@@ -40,6 +40,7 @@ def test_after_files_have_gone_samples_keep_their_numbers(root: Path, put: Put, 
     assert again.quarantine.before == 0  # they will be found missing once more, and counted then
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["a new file", "other content", "more than may be missing"])
 def test_any_other_change_is_left_to_be_refused(change: str, root: Path, put: Put, tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")

@@ -74,6 +74,7 @@ def test_the_step_that_is_not_taken_holds_what_a_real_one_does(make: Any) -> Non
     assert (found.clips, found.weights) == (4, torchs["Parameter"] + torchs["Buffer"])
 
 
+@pytest.mark.slow
 def test_adam_holds_two_values_of_each_weight_and_plain_sgd_none() -> None:
     task, batch = classification(**SGD)
     assert step_memory(task, batch, precision="32-true").optimizer == 0

@@ -19,6 +19,7 @@ from videxp.training.callbacks.progress import ProgressBar, Stage, fit_metrics, 
 from videxp.training.terminal import report_result
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quiet_lightning")
 @pytest.mark.filterwarnings("ignore:.*(does not have many workers|smaller than the logging|litlogger|LeafSpec)")
 @pytest.mark.parametrize(
@@ -54,6 +55,7 @@ class Watch(Callback):
     on_train_batch_end = on_validation_batch_end = look
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quiet_lightning")
 @pytest.mark.parametrize("width", [80, 60])
 def test_a_line_says_batches_pace_and_time_left_of_epoch_and_run(width: int, put: Put, tmp_path: Path):

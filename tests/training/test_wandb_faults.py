@@ -79,6 +79,7 @@ def test_a_server_that_dies_in_mid_run_holds_up_nothing_but_the_end(fault: str, 
     assert said == [f"videxp: W&B did not take everything in 8 s: wandb sync runs/mid-{fault}/wandb/{folder.name}"]
 
 
+@pytest.mark.slow
 def test_a_question_to_the_server_takes_a_moment():
     assert "refused" in (unanswered(REFUSING) or "")
     with serving() as server:

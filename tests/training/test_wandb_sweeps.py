@@ -80,6 +80,7 @@ def test_every_value_of_the_documented_sweep_is_accepted_as_the_agent_writes_it(
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("value", "word", "read"),
     [
@@ -98,6 +99,7 @@ def test_a_value_as_the_agent_writes_it_is_read_as_it_was_meant(value: Any, word
     assert type(cfg.run.notes) is type(read) or read == ["a", "b c"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("values", "words"),
     [

@@ -165,6 +165,7 @@ def mosaic(drawn: Drawn, rng: np.random.Generator) -> Drawn:
     return Drawn([join_tiles(drawn.clips, of_clip) for of_clip in tiles], boxes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
 def test_rectangles_are_found_where_boxes_say_after_any_chain(frames: Tensor, seed: int):
     rng = np.random.default_rng(seed)

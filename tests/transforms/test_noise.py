@@ -30,6 +30,7 @@ def psnr(noisy: Tensor, clean: Tensor) -> float:
     return float(-10 * (noisy.double() - clean.double()).square().mean().log10())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sigma", PUBLISHED)
 def test_noise_itself_has_the_published_psnr_unless_it_is_clipped(sigma: int) -> None:
     clips = {"synthetic": film(1, 8, 3, 96, 96)}

@@ -19,6 +19,7 @@ def times_by_pyav(path: Path) -> list[Fraction]:
         return [frame.pts * frame.time_base for frame in container.decode(video=0)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["h264_2997_fps.mp4", "h264_late_start.mp4", "h264_edit_list_start.mp4"])
 def test_times_are_those_that_pyav_gives_to_the_tick(torture: Torture, name: str):
     path, _, _ = torture(name)

@@ -109,6 +109,7 @@ def test_parts_encoded_again_begin_at_any_frame(film: Path, tmp_path: Path):
     assert max(abs(time - TICKS[number] * TICK) for number, time in enumerate(stock)) > 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_parts_copied_begin_at_key_frames_and_are_the_same_bytes(film: Path, tmp_path: Path, suffix: str):
     keys = read_key_frames(film)

@@ -108,6 +108,7 @@ def read_in_random_order(files: list[Path], probes: dict[Path, Probe], *, decode
     return {name: count for name, count in wrong.items() if count}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decoder", ["auto", "decord", "without probe"])
 def test_any_order_of_files_and_frames_gives_the_bytes_of_each_file_alone(files, decoder):
     paths = list(files.values())
@@ -123,6 +124,7 @@ def test_so_does_the_whole_torture_set(files, torture):
     assert read_in_random_order(paths, {path: probe(path) for path in paths}, decoder="auto", opened=400) == {}
 
 
+@pytest.mark.slow
 def test_a_decoder_that_is_kept_gives_other_bytes(files, monkeypatch):
     """The negative control: flushed between files, under a key of all that the container says."""
     kept = {}
@@ -140,6 +142,7 @@ def test_a_decoder_that_is_kept_gives_other_bytes(files, monkeypatch):
     assert {"fine.mp4", "bare.avi"} <= wrong.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "keys"),
     [

@@ -91,6 +91,7 @@ def test_pictures_of_huge_size_are_refused_before_they_take_memory(tmp_path, fil
             read(film)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["yuv420p10le", "yuv422p10le", "yuv444p10le", "yuv422p", "yuv420p12le"])
 def test_colors_are_those_of_ffmpeg_with_accurate_rounding(tmp_path, kind):
     """To the bit, and near the picture that was encoded without loss; the fast way is not."""

@@ -38,6 +38,7 @@ def pictures(path: Path, *, probed: bool, size: tuple[int, int] = SIZE) -> np.nd
         return np.stack([picture.copy() for _, picture in shown])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("probed", [False, True])
 @pytest.mark.parametrize(
     ("name", "arguments"),

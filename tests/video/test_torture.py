@@ -49,6 +49,7 @@ def test_the_stamps_of_the_reference_count_from_zero(torture, name):
     assert [stamped_number(upright(picture, kind)) for picture in reference] == list(range(60))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["auto", "auto_without_probe", "pyav", "decord"])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_decoder_is_right_or_refuses(torture, name, mode):

@@ -111,6 +111,7 @@ def bytes_hit_by_ffmpeg(clip: np.ndarray, *, amount: int) -> int:
         return hit
 
 
+@pytest.mark.slow
 def test_damage_is_stated_for_a_second_of_video_and_not_for_a_file_s_size(rng: np.random.Generator) -> None:
     """FFmpeg's filter counts bytes: at the amounts of a published benchmark a small clip stays whole, and one of
     the same length, but larger, is hit."""

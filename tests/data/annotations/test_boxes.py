@@ -54,6 +54,7 @@ def lies_on_the_bar(video_NTCHW: torch.Tensor, boxes: Ragged) -> int:
     return len(boxes.owner)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [

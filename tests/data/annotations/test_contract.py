@@ -141,6 +141,7 @@ def test_the_cases_are_all_kinds_that_there_are():
     assert {*Annotation.__subclasses__(), *CompanionClip.__subclasses__()} == set(CASES)
 
 
+@pytest.mark.slow
 def test_a_batch_is_its_samples(kind: type[Annotation], make: Make):
     data = make()
     name = field_of(data, kind)
@@ -152,6 +153,7 @@ def test_a_batch_is_its_samples(kind: type[Annotation], make: Make):
     assert len(set(values)) > 1  # they are not all the same, and so would be noticed in another's place
 
 
+@pytest.mark.slow
 def test_batches_are_the_same_with_workers_and_their_ring(kind: type[Annotation], make: Make):
     here, there = make(), make(num_workers=2)
     name = field_of(here, kind)
@@ -162,6 +164,7 @@ def test_batches_are_the_same_with_workers_and_their_ring(kind: type[Annotation]
             assert list(one) == list(other) and plain(one[name]) == plain(other[name])
 
 
+@pytest.mark.slow
 def test_batches_lack_what_is_quarantined(kind: type[Annotation], make: Make, place: Path, tmp_path: Path):
     shutil.copytree(place, tmp_path / "own")
     data = make(at=tmp_path / "own", max_unreadable=2)
@@ -182,6 +185,7 @@ def test_batches_lack_what_is_quarantined(kind: type[Annotation], make: Make, pl
         assert of_samples(data, batch, name) == alone(data, batch, name)
 
 
+@pytest.mark.slow
 def test_copies_in_shards_have_it_too(kind: type[Annotation], make: Make, tmp_path: Path):
     """Whichever of two processes reads a sample: each reads its own shards."""
     plain_files = make()
@@ -209,6 +213,7 @@ class Record(Watch):
         return (batch["video"].mean() * self.weight).sum()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quiet_lightning")
 def test_a_resumed_training_sees_what_an_uninterrupted_one_saw(kind: type[Annotation], make: Make, tmp_path: Path):
     def train(*callbacks: Callback, checkpoint: Path | None = None) -> list[tuple]:

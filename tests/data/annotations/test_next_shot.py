@@ -58,6 +58,7 @@ def films_and_frames(clip_THWC: torch.Tensor) -> list[tuple[int, int]]:
     return [(gray // 60, gray % 60) for gray in grays]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hard_cuts", [0.0, 0.5, 1.0])
 def test_each_frame_has_the_shots_that_its_shares_say_and_the_target_says_where_they_meet(
     place: Path, hard_cuts: float
@@ -95,6 +96,7 @@ def test_a_sample_is_a_function_of_seed_epoch_and_index(place: Path):
     assert any(not torch.equal(once[key]["target"], other[key]["target"]) for key in keys)
 
 
+@pytest.mark.slow
 def test_a_films_own_shots_are_joined_and_its_transitions_are_not_taken_for_shots(place: Path):
     """Film a has a cut after frame 19: no clip that is made of it shows frames from both sides but in `real` ones."""
     stated = dict.fromkeys(LENGTHS, "none") | {"train/shots/a.mkv": Transitions.pack([(19, 20)])}

@@ -24,6 +24,7 @@ class Particular(nn.Module):
         return 1 - video
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_an_axis_whose_other_lengths_the_network_refuses_is_fixed_and_says_so() -> None:
     deployable = DeployableRestorer(Particular())

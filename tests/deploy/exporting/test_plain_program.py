@@ -65,6 +65,7 @@ def edit_model(edit: Callable[[Any], None]) -> Callable[[Members], None]:
     return apply
 
 
+@pytest.mark.slow
 def test_what_torch_wrote_passes_and_answers_the_same(exported: Path) -> None:
     extra = {"videxp": ""}
     program = torch.export.load(plain_archive(exported), extra_files=extra)
@@ -129,6 +130,7 @@ def in_example(trace: Path) -> Callable[[Members], None]:
     return lambda members: members.update({"data/sample_inputs/model.pt": pickle.dumps(Touch(trace), protocol=2)})
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("hide", [in_guards, in_sizes, in_name_of_input, in_weight, in_example])
 def test_code_is_run_by_torch_and_not_by_us(
@@ -149,6 +151,7 @@ def test_code_is_run_by_torch_and_not_by_us(
     assert not trace.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
@@ -167,6 +170,7 @@ def test_members_that_no_graph_has_are_refused(edit: Members, said: str, exporte
     assert len(str(caught.value).splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_what_unfolds_is_refused_before_it_does(exported: Path, tmp_path: Path) -> None:
     bomb = change(exported, tmp_path / "bomb.pt2", lambda m: m.update({"extra/videxp": bytes(1 << 24)}), packed=True)
     assert bomb.stat().st_size < 1 << 18

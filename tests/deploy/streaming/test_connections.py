@@ -122,6 +122,7 @@ def test_a_cut_connection_is_opened_again_and_nothing_is_left_of_the_one_before(
     assert "Ottokar77" not in repr(kept.lines)
 
 
+@pytest.mark.slow
 def test_a_file_of_a_server_is_read_to_its_end_once(tmp_path: Path):
     """Its length is known, so nothing of it is dropped; where it breaks off it does not begin anew."""
     write_video(tmp_path / "a.mp4", np.random.default_rng(0).integers(0, 255, (60, 48, 64, 3), np.uint8), fps=25)
@@ -140,6 +141,7 @@ def test_attempts_come_later_and_later():
     assert [wait_seconds(attempt) for attempt in range(1, 9)] == [0.5, 1, 2, 4, 8, 16, 30, 30]
 
 
+@pytest.mark.slow
 def test_a_slow_network_before_a_live_source_drops_and_the_sum_holds(tmp_path: Path):
     film = write_steps(tmp_path / "a.mp4", 60, fps=100)
     kept = Kept()

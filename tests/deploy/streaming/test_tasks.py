@@ -104,6 +104,7 @@ def window_answer(task: Any, data: Any, path: Path, numbers: list[int]) -> dict[
     return {task.classes[i]: round(float(p), 6) for p, i in zip(best.values, best.indices.tolist())}
 
 
+@pytest.mark.slow
 def test_windows_of_a_stream_are_those_of_its_file(classifier: tuple[Any, Any], film: Path):
     task, data = classifier
     length = data.choice_of("test").num_frames
@@ -133,6 +134,7 @@ def test_a_stream_of_one_window_is_answered_as_predict_answers_it(classifier: tu
             assert got["probabilities"] == expected["probabilities"] and got["label"] == expected["label"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["movinet_a0_stream", "tsm_r50_online"])
 def test_a_streaming_network_answers_every_frame_of_all_so_far(model: str, film: Path):
     torch.manual_seed(0)
@@ -151,6 +153,7 @@ def test_a_streaming_network_answers_every_frame_of_all_so_far(model: str, film:
     assert again == [answer.told for answer in got]
 
 
+@pytest.mark.slow
 def test_clips_that_are_spread_over_a_whole_video_need_a_span():
     cfg = config.compose("classification/moving_digits", tiny("dataset.clips.sampling=segments")).cfg
     task, data = build_task(cfg, classes=list("abcdefghij")).eval(), config.build(cfg.dataset)
@@ -257,6 +260,7 @@ def test_a_streaming_restorer_gives_its_clip_frame_by_frame():
         streamer_of(network, sizes={"window": 4})
 
 
+@pytest.mark.slow
 def test_a_recurrent_network_without_a_way_back_streams_and_one_with_it_tells_what_would():
     torch.manual_seed(0)
     both, forward = (BasicVSR(channels=4, blocks=1, direction=way).eval() for way in ("both", "forward"))

@@ -58,6 +58,7 @@ def many_targets() -> BoxTargets:
 # ---- what all do ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DETECTORS)
 def test_parameters_and_cost_are_the_published_ones(name: str):
     facts = MODELS[name].published
@@ -77,6 +78,7 @@ def test_a_yaml_says_in_its_first_line_what_it_is(name: str):
     assert comment.startswith("# ") and "params" in comment and "GMACs" in comment and len(comment) <= 120
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EACH)
 def test_a_step_changes_every_weight_and_clips_without_boxes_and_of_odd_sizes_are_taken(name: str):
     net = build_tiny(name).train()
@@ -101,6 +103,7 @@ def test_a_step_changes_every_weight_and_clips_without_boxes_and_of_odd_sizes_ar
     assert (found.xyxy[..., 2:] >= found.xyxy[..., :2]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["fastestdet", "yowo_v2_nano", "yowo_v2_tiny"])
 def test_it_runs_in_mixed_precision_and_saved_weights_come_back_but_for_other_classes(name: str, tmp_path: Path):
     net = build_tiny(name).eval()
@@ -137,6 +140,7 @@ def test_yowo_has_the_published_count_with_the_classes_of_ava_too(variant: str, 
         assert count_parameters(build(f"yowo_v2_{variant}", num_classes=80)) == published
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["nano", "tiny"])
 def test_names_and_shapes_of_public_checkpoints_become_ours(variant: str):
     with torch.device("meta"):
@@ -159,6 +163,7 @@ AUTHORS = {
 """What the authors' code makes of `drawn` weights and `waves`: box, objectness and classes of place 100; means."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["nano", pytest.param("tiny", marks=pytest.mark.slow)])
 def test_with_the_same_weights_it_answers_as_the_authors_code_does(variant: str, tmp_path: Path):
     torch.save({"model": drawn(public.yowo(variant, 24))}, tmp_path / "a.pth")

@@ -36,6 +36,7 @@ def read_all(capture: Capture, size: tuple[int, int] | None = None) -> list[Live
     return frames
 
 
+@pytest.mark.slow
 def test_a_file_is_read_as_predict_reads_it(tmp_path: Path):
     """Pixels, numbers and times, of a variable rate and a late start; accurately where restoration asks for it."""
     times = [1 + s for s in (0, 0.04, 0.1, 0.5, 0.52)]
@@ -65,6 +66,7 @@ def test_a_file_waits_however_slow_its_reader_is(tmp_path: Path):
     assert capture.counts == capturing.Counts(captured=40, dropped=0)
 
 
+@pytest.mark.slow
 def test_a_paced_file_before_a_slow_network_drops_and_counts(tmp_path: Path):
     """As from a camera: of 60 frames in 0.6 s, one is taken each 0.05 s, and none is older than the buffer lasts."""
     film = write_steps(tmp_path / "a.mp4", 60, fps=100)
@@ -91,6 +93,7 @@ def test_stdin_is_read_by_the_reading_process(tmp_path: Path):
     assert done.stdout.split() == [word for n in range(12) for word in (str(n), str(n))]
 
 
+@pytest.mark.slow
 def test_a_silent_server_is_given_up_on(monkeypatch: pytest.MonkeyPatch):
     """It takes the connection and says nothing. The option that tutorials name, `stimeout`, waits on."""
     monkeypatch.setattr(capturing, "GRACE_SECONDS", 60)  # the start of a process is in it
@@ -106,6 +109,7 @@ def test_a_silent_server_is_given_up_on(monkeypatch: pytest.MonkeyPatch):
         stock.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_sending", [False, True])
 def test_a_process_that_hangs_is_ended(is_sending: bool, monkeypatch: pytest.MonkeyPatch):
     """As in a read of FFmpeg's that nothing interrupts, or with half a frame sent."""

@@ -77,6 +77,7 @@ def test_a_server_that_is_not_there_is_told_without_its_password():
     assert str(failed.value) == "--to rtsp://127.0.0.1:9/live: cannot be written: Connection refused"
 
 
+@pytest.mark.slow
 def test_a_server_that_says_nothing_is_given_up_on():
     with socket.create_server(("127.0.0.1", 0)) as server:
         target = read_address(f"rtsp://127.0.0.1:{server.getsockname()[1]}/live")
