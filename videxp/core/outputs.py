@@ -73,6 +73,15 @@ def require_names(path: Path, *, option: str = "-o") -> None:
         raise BadRequest(f"{option} {path}: a name may have {MAX_NAME_BYTES} bytes: choose a shorter one")
 
 
+def inputs_of_outputs(outputs: Iterable[tuple[Path, Path]], *, option: str) -> dict[Path, Path]:
+    """outputs: (output, the input that it is of). Output -> input; raises BadRequest where one would be of two."""
+    taken: dict[Path, Path] = {}
+    for path, source in outputs:
+        if (other := taken.setdefault(path, source)) is not source:
+            raise BadRequest(f"{option}: {path} would be of {other} and of {source}: one after the other")
+    return taken
+
+
 def require_place(path: Path, *, option: str = "-o") -> None:
     """Raises BadRequest where nothing new can be made at `path`, or in folders that are to be made for it."""
     require_names(path, option=option)

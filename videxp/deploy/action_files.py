@@ -13,7 +13,7 @@ from videxp.core.errors import BadRequest, VidexpError
 from videxp.core.files import write_text
 from videxp.core.lines import show, show_error, warn
 from videxp.core.options import add_device
-from videxp.core.outputs import identities, require_output_file
+from videxp.core.outputs import identities, inputs_of_outputs, require_output_file
 from videxp.core.printable import as_json
 from videxp.core.ranges import real_number
 from videxp.deploy.inputs import add_inputs, expand
@@ -80,12 +80,9 @@ def check(options: argparse.Namespace) -> None:
 def check_outputs(options: argparse.Namespace) -> None:
     """Raises BadRequest where one cannot be written, or would be of two inputs."""
     inputs = identities([*options.inputs, options.boxes])
-    taken: dict[Path, Path] = {}
-    for film in options.inputs:
-        drawn = drawn_file(film, options)
-        if drawn is not None and (other := taken.setdefault(drawn, film)) is not film:
-            raise BadRequest(f"-o {options.output}: {drawn} would be of {other} and of {film}: one after the other")
-    for path in filter(None, [list_file(options.output), *taken]):
+    drawn = [(path, film) for film in options.inputs if (path := drawn_file(film, options)) is not None]
+    films = inputs_of_outputs(drawn, option=f"-o {options.output}")
+    for path in filter(None, [list_file(options.output), *films]):
         require_output_file(path, overwrite=options.overwrite, inputs=inputs)
 
 
@@ -158,12 +155,12 @@ def predict(task: "ActionDetection", datamodule: "VideoDataModule", options: arg
         except VidexpError as error:
             results.append({"path": str(path), "error": str(error)})
     failed = [result for result in results if "error" in result]
-    text, places = as_json(results, indent=2), list_file(options.output)
+    text, place = as_json(results, indent=2), list_file(options.output)
     if options.output is None:
         show(text)
     else:
-        if places is not None:
-            write_text(places, text + "\n")
+        if place is not None:
+            write_text(place, text + "\n")
         told = sum(len(result.get("boxes", ())) for result in results)
         show(f"{told:,} boxes of {len(results) - len(failed)} of {len(results)} videos -> {options.output}")
     for result in failed[:3]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from videxp.core.errors import BadRequest, VidexpError
 from videxp.core.lines import show, show_error, warn
 from videxp.core.options import Options, add_device
-from videxp.core.outputs import identities, require_output_file
+from videxp.core.outputs import identities, inputs_of_outputs, require_output_file
 from videxp.core.printable import as_json
 from videxp.core.ranges import real_number
 from videxp.deploy.inputs import add_inputs, expand
@@ -62,13 +62,9 @@ def check(options: argparse.Namespace) -> None:
     if folders := [path for path in options.inputs if path.is_dir()]:
         raise BadRequest(f"{folders[0]}: pictures have no times: give video files")
     inputs = identities(options.inputs)
-    taken: dict[Path, Path] = {}
-    for film in options.inputs:
-        for path in output_files(film, options):
-            if other := taken.get(path):
-                raise BadRequest(f"-o {options.output}: {path} would be of {other} and of {film}: one after the other")
-            taken[path] = film
-            require_output_file(path, overwrite=options.overwrite, inputs=inputs)
+    outputs = ((path, film) for film in options.inputs for path in output_files(film, options))
+    for path in inputs_of_outputs(outputs, option=f"-o {options.output}"):
+        require_output_file(path, overwrite=options.overwrite, inputs=inputs)
 
 
 def output_files(film: Path, options: argparse.Namespace) -> list[Path]:
